@@ -1,0 +1,42 @@
+"""The errors that a person is meant to read: what is wrong, where, and the key or command that mends it."""
+
+
+class ReelmillError(Exception):
+    """Base of every error with a message for the user; a command that meets one prints it and exits with status 2."""
+
+
+class InputError(ReelmillError):
+    """A key, path, run or file that the user gave does not fit."""
+
+
+class ClusterError(ReelmillError):
+    """Slurm is not there, or refused what was asked of it."""
+
+
+class ItemError(Exception):
+    """One item of a chunk is bad: it becomes a row with `error` set, and the chunk goes on.
+
+    `code` is one of `ITEM_CODES`; `detail` says what exactly was met.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        if code not in ITEM_CODES:
+            raise ValueError(f"unknown item error code {code!r}: add it to slurm.errors.ITEM_CODES")
+        super().__init__(code, detail)  # both in args, so that it survives a pickle
+        self.code = code
+        self.detail = detail
+
+
+ITEM_CODES: dict[str, str] = {
+    "item_crashed": "its worker process died twice (segmentation fault, out of memory, kill)",
+    "item_timeout": "it took longer than items.timeout_s",
+    "missing": "the file is not there",
+    "unreadable": "the file cannot be opened (permissions, input or output error)",
+    "not_downloaded": "the row has a URL and no local file",
+    "empty": "the file has zero bytes",
+    "corrupt": "not a readable media container, or too little of it can be decoded",
+    "no_video": "there is no video stream (audio or cover picture only)",
+    "no_frames": "the video stream gave no frame",
+    "too_large": "more pixels or seconds than the limits in the config",
+    "encode_failed": "ffmpeg could not write the clip",
+}

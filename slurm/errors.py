@@ -1,5 +1,11 @@
 """The errors that a person is meant to read: what is wrong, where, and the key or command that mends it."""
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger("reelmill")
+
 
 class ReelmillError(Exception):
     """Base of every error with a message for the user; a command that meets one prints it and exits with status 2."""
@@ -11,6 +17,21 @@ class InputError(ReelmillError):
 
 class ClusterError(ReelmillError):
     """Slurm is not there, or refused what was asked of it."""
+
+
+class ChunkError(ReelmillError):
+    """A chunk failed; its attempt has recorded why."""
+
+
+@contextmanager
+def reported(tell: Callable[[Exception], object]) -> Iterator[None]:
+    """Tells whatever is raised inside, then raises it on as a ChunkError. The one place that catches everything."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("failed")
+        tell(error)
+        raise ChunkError(f"{type(error).__name__}: {error}") from error
 
 
 class ItemError(Exception):

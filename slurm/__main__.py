@@ -1,0 +1,176 @@
+"""python -m slurm status|resume|watch|explain|logs|cancel run=NAME [step=NAME] [chunk=N] …"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.live import Live
+
+from slurm.attempt import history
+from slurm.cluster import environment
+from slurm.errors import InputError, ReelmillError
+from slurm.manifest import Step, steps
+from slurm.resume import Resumed, load_cluster, resume
+from slurm.status import explain, overview, show
+from slurm.submit import submissions
+from slurm.survey import survey
+
+USAGE = """\
+python -m slurm status  run=NAME [step=NAME] [watch=SECONDS]   chunks, rows, failures, rates, hours
+python -m slurm resume  run=NAME [step=NAME] [force=true] [cluster.KEY=VALUE]   submit what is unfinished and not queued
+python -m slurm watch   run=NAME [every=60]                     resume in a loop until done
+python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
+python -m slurm logs    run=NAME step=NAME chunk=N [lines=40]   the log of its last attempt
+python -m slurm cancel  run=NAME [step=NAME]                    take its tasks out of the queue
+Every command takes runs=DIR (default: runs)."""
+
+Words = dict[str, Any]
+
+
+def main(arguments: list[str]) -> int:
+    commands: dict[str, tuple[Callable[[Path, Words], int], str]] = {
+        "status": (status, "step watch"),
+        "resume": (resume_command, "step force cluster"),
+        "watch": (watch, "every step"),
+        "explain": (explain_command, "step chunk"),
+        "logs": (logs, "step chunk lines"),
+        "cancel": (cancel, "step"),
+    }
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0
+    if arguments[0] not in commands:
+        raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join(commands)}")
+    command, known = commands[arguments[0]]
+    words = parse(arguments[1:], known.split())
+    run = (Path(words.pop("runs", "runs")) / str(words.pop("run"))).absolute()
+    if not steps(run):
+        there = sorted(p.name for p in run.parent.glob("*") if steps(p)) if run.parent.is_dir() else []
+        raise InputError(f"no run {run.name!r} in {run.parent}/; there are: {', '.join(there) or 'none'}")
+    return command(run, words)
+
+
+def parse(arguments: list[str], known: list[str]) -> Words:
+    """key=value words as a dict, values as YAML; `cluster.KEY=V` is gathered under "cluster"."""
+    words: Words = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        head, _, rest = key.partition(".")
+        if not equals or head not in {"run", "runs", *known} or bool(rest) != (head == "cluster"):
+            raise InputError(
+                f"unknown argument {argument!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
+            )
+        if rest:
+            words.setdefault(head, {})[rest] = yaml.safe_load(value)
+        else:
+            words[key] = value if key in ("run", "runs", "step") else yaml.safe_load(value)
+    if "run" not in words:
+        raise InputError("say which run: run=NAME")
+    return words
+
+
+def _only(run: Path, words: Words) -> list[str] | None:
+    return [Step(run, words["step"]).name] if "step" in words and Step(run, words["step"]).plan else None
+
+
+def status(run: Path, words: Words) -> int:
+    only = _only(run, words)
+    if "watch" not in words:
+        show(overview(run, only))
+        return 0
+    with Live(overview(run, only), console=Console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(float(words["watch"]))
+            live.update(overview(run, only), refresh=True)
+
+
+def resume_command(run: Path, words: Words) -> int:
+    results = resume(run, _only(run, words), words.get("cluster"), bool(words.get("force")))
+    tell(results)
+    return 0 if all(not r.set_aside and not r.waits_for for r in results.values()) else 1
+
+
+def tell(results: dict[str, Resumed]) -> None:
+    """One line a step: what was submitted, why, and what was not."""
+    for name, result in results.items():
+        counts = result.survey.counts()
+        parts = [f"{counts['done']}/{result.survey.step.plan.n} chunks done"]
+        if counts["active"]:
+            parts.append(f"{counts['active']} active")
+        if result.submitted:
+            jobs = ", ".join(window.job for window in result.windows)
+            parts.append(f"{len(result.submitted)} submitted (job {jobs})")
+        if result.waits_for:
+            parts.append(f"waits for {result.waits_for}")
+        if not result.survey.queue_known:
+            parts.append("Slurm does not answer, so nothing was submitted")
+        print(f"{name}: {', '.join(parts)}")
+        for why, number in result.why.items():
+            print(f"  {number} again after {why}")
+        for chunk, why in list(result.set_aside.items())[:3]:
+            print(f"  chunk {chunk} not done: {why}")
+
+
+def watch(run: Path, words: Words) -> int:
+    """Resumes until everything is done (0), or until nothing more can be submitted (1)."""
+    while True:
+        results = resume(run, _only(run, words))
+        tell(results)
+        if all(result.survey.complete() for result in results.values()):
+            return 0
+        if not any(r.submitted or r.survey.active or not r.survey.queue_known for r in results.values()):
+            return 1
+        time.sleep(float(words.get("every", 60)))
+
+
+def _chunk(words: Words) -> int:
+    if "step" not in words or "chunk" not in words:
+        raise InputError("say which chunk: step=NAME chunk=N")
+    return int(words["chunk"])
+
+
+def explain_command(run: Path, words: Words) -> int:
+    chunk, step = _chunk(words), Step(run, words["step"])
+    if not 0 <= chunk < step.plan.n:
+        raise InputError(f"{step} has the chunks 0 to {step.plan.n - 1}, not {chunk}")
+    show(explain(run, step.name, chunk))
+    return 0
+
+
+def logs(run: Path, words: Words) -> int:
+    chunk, step = _chunk(words), Step(run, words["step"])
+    past = survey(step).past.get(chunk) or history(step, chunk)
+    if not past or not past[-1].log:
+        raise InputError(f"{step} chunk {chunk} has no log: it was not tried yet")
+    print(f"==> {past[-1].log}", flush=True)
+    return subprocess.run(["tail", "-n", str(words.get("lines", 40)), past[-1].log], check=False).returncode
+
+
+def cancel(run: Path, words: Words) -> int:
+    """Cancels the queued and running tasks; what they flushed stays."""
+    for name in _only(run, words) or steps(run):
+        step = Step(run, name)
+        for submission in submissions(step):
+            (step.root / "submissions" / submission / "closed").touch()
+        jobs = survey(step).live_jobs
+        if jobs:
+            env = environment({"env": load_cluster(step).env})
+            subprocess.run(["scancel", *jobs], env=env, check=True)
+        print(f"{name}: {'cancelled job ' + ', '.join(jobs) if jobs else 'nothing in the queue'}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ReelmillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(130)

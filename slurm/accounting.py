@@ -1,0 +1,111 @@
+"""What Slurm says of our jobs: squeue for those that live, sacct for how the others ended. Few calls, batched."""
+
+import os
+import re
+import subprocess
+from collections import defaultdict
+from typing import NamedTuple
+
+LIVE = {
+    "PENDING",
+    "RUNNING",
+    "COMPLETING",
+    "CONFIGURING",
+    "SUSPENDED",
+    "REQUEUED",
+    "REQUEUE_HOLD",
+    "RESIZING",
+    "STAGE_OUT",
+}
+PER_CALL = 200
+
+
+class Queued(NamedTuple):
+    task: str  # "123_4", or "123" outside an array
+    state: str
+    reason: str
+
+
+class Ended(NamedTuple):
+    """One life of an array task; a requeued one has several."""
+
+    state: str  # OUT_OF_MEMORY, NODE_FAIL, TIMEOUT, …
+    exit_code: str  # "status:signal"
+    nodes: str
+
+
+def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
+    """The tasks of these jobs that are in the queue; None if the controller does not answer."""
+    if not jobs:
+        return []
+    command = ["squeue", "-h", "-a", "-o", "%i|%T|%r", "-u", str(os.getuid())]
+    answer = _ask(command, env)
+    if answer is None:
+        return None
+    wanted = set(jobs)
+    found = []
+    for line in answer.splitlines():
+        task, state, reason = line.split("|", 2)
+        array, _, indices = task.partition("_")
+        if array in wanted and state in LIVE:
+            found += [Queued(f"{array}_{i}" if indices else array, state, reason) for i in _expand(indices)]
+    return found
+
+
+def _expand(indices: str) -> list[int]:
+    """`[0-3,7%2]` → [0, 1, 2, 3, 7]; `5` → [5]; nothing → [0], a job outside an array."""
+    found: list[int] = []
+    for part in re.sub(r"%\d+", "", indices.strip("[]")).split(",") if indices else ["0"]:
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None:
+    """By task, its ended lives in order; None if the accounting does not answer."""
+    lives: dict[str, list[Ended]] = defaultdict(list)
+    for start in range(0, len(jobs), PER_CALL):
+        batch = ",".join(jobs[start : start + PER_CALL])
+        command = [
+            "sacct",
+            "-X",
+            "-D",
+            "-n",
+            "-P",
+            "-S",
+            "now-90days",
+            "-j",
+            batch,
+            "-o",
+            "JobID,State,ExitCode,NodeList",
+        ]
+        answer = _ask(command, env)
+        if answer is None:
+            return None
+        for line in answer.splitlines():
+            task, state, exit_code, nodes = line.split("|")
+            state = state.split()[0]  # "CANCELLED by 1000"
+            if state not in LIVE - {"REQUEUED"}:
+                lives[task].append(Ended(state, exit_code, nodes))
+    return lives
+
+
+def find(job_name: str, env: dict[str, str]) -> str | None:
+    """The id of the live or ended job of this name: what a submission whose answer got lost has become."""
+    for command in (
+        ["squeue", "-h", "-a", "-o", "%A|%F", "-n", job_name],
+        ["sacct", "-X", "-n", "-P", "-S", "now-1days", "--name", job_name, "-o", "JobID"],
+    ):
+        for line in (_ask(command, env) or "").splitlines():
+            return line.split("|")[-1].split("_")[0]
+    return None
+
+
+def _ask(command: list[str], env: dict[str, str]) -> str | None:
+    try:
+        # squeue cuts a long list of array indices short unless told otherwise
+        env = {**env, "SLURM_BITSTR_LEN": "0"}
+        answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout if answer.returncode == 0 else None

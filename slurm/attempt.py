@@ -1,0 +1,275 @@
+"""An attempt: one try at a chunk. Its events and the rows it finished are on disk seconds after they happened.
+
+    attempts/<bucket>/<chunk>/<attempt>.jsonl                        start, beats, end; a torn last line is ignored
+    partial/<bucket>/<chunk>/<fingerprint>.<attempt>.<n>[.<table>].parquet   rows finished so far, the main table last
+
+What is flushed is never computed again: the next attempt loads it. Two attempts at one chunk may run at once (a zombie
+on a lost node): each writes its own files, and an item that both finished is taken from one of them.
+"""
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from slurm.errors import ReelmillError
+from slurm.files import bucket, chunk_name, names, write_table
+from slurm.manifest import ROWS, Done, Step
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, object]
+ITEM = "_item"  # in partial files: the key of the item that a row belongs to
+
+
+class Output(NamedTuple):
+    """Items that are finished, and their rows in each table; every row bears its item's key."""
+
+    keys: list[str]
+    tables: Mapping[str, Sequence[Row] | pl.DataFrame]
+    failed: int = 0
+
+
+class LostRowsError(ReelmillError):
+    """The rows of a chunk do not account for its items: a defect of the stage or of Reelmill."""
+
+
+class Attempt:
+    """A running attempt; also a context manager that keeps the heartbeat."""
+
+    def __init__(
+        self, step: Step, chunk: int, name: str, schemas: dict[str, dict[str, pl.DataType]], beat_s: float = 15.0
+    ) -> None:
+        self.step, self.chunk, self.name = step, chunk, name
+        self.beat_s = beat_s
+        self.schemas = schemas  # table → column → type
+        self.events_path = attempts_folder(step, chunk) / f"{name}.jsonl"
+        self.partial = step.root / "partial" / bucket(chunk) / chunk_name(chunk)
+        self.prefix = f"{step.plan.fingerprint[:8]}."
+        self.files: list[Path] = []  # of the main table: loaded ones, then our own
+        self.buffer: list[Output] = []
+        self.rows = self.failed = 0
+        self.started = self.flushed = time.time()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Attempt":
+        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self.beat_s):
+            self.event("beat", rows=self.rows, failed=self.failed)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Appends one line to the attempt's own file; a full disk costs the line, not the attempt."""
+        line = json.dumps({"event": kind, "t": round(time.time(), 3), **fields}) + "\n"
+        with self._lock:
+            try:
+                self.events_path.parent.mkdir(parents=True, exist_ok=True)
+                with self.events_path.open("a") as file:
+                    file.write(line)
+            except OSError as error:
+                log.warning("event not written: %s (%s)", line.strip(), error)
+
+    def load(self, retry_failed: bool) -> set[str]:
+        """The keys of items that earlier attempts finished; with `retry_failed` those that failed are left out."""
+        finished: set[str] = set()
+        for path in main_files(self.partial, self.prefix):
+            try:
+                table = pl.read_parquet(path, columns=[ITEM, "error"])
+            except (pl.exceptions.PolarsError, OSError) as error:  # torn by a power cut: its items are done again
+                log.warning("%s is not readable and left out: %s", path, error)
+                continue
+            if retry_failed and table["error"].is_not_null().any():
+                table = table.filter(pl.col("error").is_null())
+                self._adopt(path, table[ITEM])
+            else:
+                self.files.append(path)
+            finished.update(table[ITEM])
+        self.flush()
+        return finished
+
+    def _adopt(self, path: Path, good: pl.Series) -> None:
+        """Takes over the good rows of another attempt's file, which then goes."""
+        for key in good.unique(maintain_order=True):
+            tables = {table: _read(path, table).filter(pl.col(ITEM) == key).drop(ITEM) for table in self.schemas}
+            self.buffer.append(Output([key], tables))
+        path.unlink(missing_ok=True)
+
+    def add(self, output: Output, flush_s: float) -> None:
+        """Takes finished items; writes them out when the last flush is more than `flush_s` ago."""
+        self.buffer.append(output)
+        self.rows += len(output.keys)
+        self.failed += output.failed
+        if time.time() - self.flushed > flush_s:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.buffer:
+            main = self.partial / f"{self.prefix}{self.name}.{len(self.files):05d}.parquet"
+            for table in sorted(
+                self.schemas, key=lambda name: name == ROWS
+            ):  # the main table last: it makes them count
+                write_table(_file(main, table), self._frame(table))
+            self.files.append(main)
+            self.buffer = []
+        self.flushed = time.time()
+
+    def _frame(self, table: str) -> pl.DataFrame:
+        """The buffered rows of a table, each with its item in the column ITEM."""
+        schema = {**self.schemas[table], ITEM: pl.String()}
+        rows: list[Row] = []
+        frames: list[pl.DataFrame] = []
+        for keys, tables, _ in self.buffer:
+            part = tables.get(table, [])
+            if isinstance(part, pl.DataFrame):
+                item = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
+                good = [pl.lit(None, pl.String).alias(c) for c in ("error", "error_detail") if c not in part.columns]
+                frames.append(part.with_columns(item.alias(ITEM), *good).select(list(schema)).cast(dict(schema)))
+            else:
+                rows += [{**row, ITEM: keys[0]} for row in part]
+        return pl.concat([pl.DataFrame(rows, schema=schema), *frames])
+
+    def commit(self, items: pl.Series, about: dict[str, Any]) -> Done:
+        """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order."""
+        self.flush()
+        tables = self._merge(items)
+        found = set(tables[ROWS][ITEM])
+        lost, foreign = set(items) - found, found - set(items)
+        if self.step.plan.kind == "map" and (lost or foreign):
+            raise LostRowsError(
+                f"{self.step} chunk {self.chunk}: {len(lost)} items without a row (e.g. {min(lost, default=None)}), "
+                f"{len(foreign)} rows of no item (e.g. {min(foreign, default=None)})"
+            )
+        failed_items = tables[ROWS].filter(pl.col("error").is_not_null())[ITEM].n_unique()
+        tables = {table: rows.drop(ITEM) for table, rows in tables.items()}
+        rows = tables[ROWS]
+        errors = rows.filter(pl.col("error").is_not_null())
+        kept = rows.filter(pl.col("error").is_null())
+        if "drop_reason" in kept.columns:
+            kept = kept.filter(pl.col("drop_reason").is_null())
+        part = f"{bucket(self.chunk)}/{chunk_name(self.chunk)}.{self.name}.parquet"
+        for table in tables.keys() - {ROWS}:
+            write_table(self.step.part_path(part, table), tables[table])
+        write_table(self.step.part_path(part), rows)
+        done = Done(
+            chunk=self.chunk,
+            fingerprint=self.step.plan.fingerprint,
+            part=part,
+            tables=sorted(tables.keys() - {ROWS}),
+            rows_in=len(items),
+            rows_out=len(rows),
+            rows_kept=len(kept),
+            rows_failed=failed_items,
+            errors={str(code): int(n) for code, n in errors.group_by("error").len().sort("error").iter_rows()},
+            seconds=round(time.time() - self.started, 3),
+            wasted_s=round(sum(a.seconds for a in history(self.step, self.chunk) if a.name != self.name), 3),
+            attempt=self.name,
+            ended=round(time.time(), 3),
+            **about,
+        )
+        self.step.finish(done)
+        shutil.rmtree(self.partial, ignore_errors=True)
+        return done
+
+    def _merge(self, items: pl.Series) -> dict[str, pl.DataFrame]:
+        """Each table over all partial files: every item once (from the first file that has it), in input order."""
+        order = pl.DataFrame({ITEM: items}, schema={ITEM: pl.String()}).with_row_index("_order")
+        merged: dict[str, pl.DataFrame] = {}
+        for table in [ROWS, *sorted(self.schemas.keys() - {ROWS})]:
+            empty = pl.DataFrame(schema={**self.schemas[table], ITEM: pl.String(), "_file": pl.Int32()})
+            files = [_read(path, table).with_columns(_file=pl.lit(n, pl.Int32)) for n, path in enumerate(self.files)]
+            rows = pl.concat([empty, *files])
+            if table == ROWS:
+                owner = rows.group_by(ITEM).agg(pl.col("_file").min())
+            rows = rows.join(owner, on=[ITEM, "_file"], how="semi").join(order, on=ITEM, how="left")
+            merged[table] = rows.sort("_order", maintain_order=True).drop("_file", "_order")
+        return merged
+
+
+def _file(main: Path, table: str) -> Path:
+    return main if table == ROWS else main.with_suffix(f".{table}.parquet")
+
+
+def _read(main: Path, table: str) -> pl.DataFrame:
+    return pl.read_parquet(_file(main, table), hive_partitioning=False)
+
+
+class Past(NamedTuple):
+    """What the events of an attempt tell; `cause` is None while it runs, and for ever if it was killed."""
+
+    name: str
+    job: str  # Slurm's id of the array task, e.g. "123_4"; "local" outside Slurm
+    restart: int
+    host: str
+    pid: int
+    started: float
+    last: float  # time of the last event
+    rows: int
+    cause: str | None
+    detail: str
+    log: str
+    fingerprint: str
+    node: str
+
+    @property
+    def seconds(self) -> float:
+        return self.last - self.started
+
+
+def attempts_folder(step: Step, chunk: int) -> Path:
+    return step.root / "attempts" / bucket(chunk) / chunk_name(chunk)
+
+
+def history(step: Step, chunk: int) -> list[Past]:
+    """The attempts at a chunk of the step as it is now (same fingerprint), oldest first."""
+    folder = attempts_folder(step, chunk)
+    past = [_past(folder / name) for name in names(folder)]
+    ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
+    return sorted(ours, key=lambda p: (p.started, p.name))
+
+
+def _past(path: Path) -> Past | None:
+    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is a torn line
+    if not lines:
+        return None
+    start, last = json.loads(lines[0]), json.loads(lines[-1])
+    ended = last["event"] == "end"
+    return Past(
+        name=path.stem,
+        job=start["job"],
+        restart=start["restart"],
+        host=start["host"],
+        pid=start["pid"],
+        started=start["t"],
+        last=last["t"],
+        rows=last.get("rows", 0),
+        cause=last["cause"] if ended else None,
+        detail=last.get("detail", ""),
+        log=start["log"],
+        fingerprint=start["fingerprint"],
+        node=start["node"],
+    )
+
+
+def main_files(folder: Path, prefix: str) -> list[Path]:
+    """Partial files of the main table: `<fingerprint>.<attempt>.<n>.parquet`, with no table name before the suffix."""
+    return [folder / name for name in names(folder) if name.startswith(prefix) and name.count(".") == 3]
+
+
+def alive(past: Past) -> bool | None:
+    """Whether the process of an attempt on this machine lives; None for another machine's, which only beats tell."""
+    if past.host != os.uname().nodename:
+        return None
+    return Path(f"/proc/{past.pid}").exists()

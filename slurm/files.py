@@ -1,0 +1,75 @@
+"""Files that other machines read while we write: whole or not there at all."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+PER_BUCKET = 1000
+
+
+def bucket(chunk: int) -> str:
+    """The folder of a chunk, so that no directory holds more than a thousand chunks: 42 → `000`, 12345 → `012`."""
+    return f"{chunk // PER_BUCKET:03d}"
+
+
+def chunk_name(chunk: int) -> str:
+    return f"{chunk:06d}"
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; on success fsynced and renamed over it, on failure removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def write_once(path: Path, value: Any) -> Any:
+    """The content of `path`: `value` if nobody wrote it before, else what the first writer wrote."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        temporary.write_text(json.dumps(value) + "\n")
+        os.link(temporary, path)  # link fails where rename would overwrite
+    except FileExistsError:
+        return read_json(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return value
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    with replacing(path) as temporary:
+        table.write_parquet(temporary, compression="zstd", compression_level=3)
+
+
+def names(folder: Path) -> list[str]:
+    """The sorted names in a folder, temporary files left out; none if it is not there."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except FileNotFoundError:
+        return []

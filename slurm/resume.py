@@ -1,0 +1,133 @@
+"""Resume: submit what is unfinished and not queued, and only that. The first submission is a resume of nothing."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from slurm.cluster import Cluster
+from slurm.errors import InputError
+from slurm.files import read_json, write_json
+from slurm.manifest import Step, steps
+from slurm.retry import bad_nodes, decide
+from slurm.submit import RacedError, Window, submit
+from slurm.survey import Survey, survey
+
+REASONS_SHOWN = 3
+
+
+@dataclass
+class Resumed:
+    """What was done about a step."""
+
+    survey: Survey
+    submitted: list[int] = field(default_factory=list)  # chunks
+    windows: list[Window] = field(default_factory=list)
+    set_aside: dict[int, str] = field(default_factory=dict)
+    waits_for: str | None = None  # an input that nothing under way will complete
+    why: dict[str, int] = field(default_factory=dict)  # reason → chunks submitted again for it
+
+    @property
+    def promised(self) -> set[int]:
+        """Chunks that are done, or will be if all goes well."""
+        return self.survey.done.keys() | self.survey.active.keys() | set(self.submitted)
+
+    @property
+    def jobs(self) -> list[str]:
+        return sorted({*self.survey.live_jobs, *(w.job for w in self.windows)})
+
+
+def save_cluster(step: Step, cluster: Cluster) -> None:
+    """Keeps where the step runs, for later resumes."""
+    write_json(step.root / "cluster.json", asdict(cluster))
+
+
+def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
+    """Where the step runs; `changes` are keys of the cluster config with new values."""
+    stored = read_json(step.root / "cluster.json")
+    unknown = sorted((changes or {}).keys() - stored.keys())
+    if unknown:
+        raise InputError(
+            f"unknown key cluster.{unknown[0]}; valid: {', '.join('cluster.' + key for key in sorted(stored))}"
+        )
+    return TypeAdapter(Cluster).validate_python({**stored, **(changes or {})})
+
+
+def resume(
+    run: Path, only: Sequence[str] | None = None, changes: dict[str, Any] | None = None, force: bool = False
+) -> dict[str, Resumed]:
+    """Submits what is missing of a run's steps (or of those in `only`), in order; runs it here where the cluster is local.
+
+    Safe to repeat: chunks that are done, queued or running are left alone.
+    """
+    result: dict[str, Resumed] = {}
+    for name in only if only is not None else steps(run):
+        step = Step(run, name)
+        cluster = load_cluster(step, changes)
+        while name not in result:
+            try:
+                result[name] = _resume_step(step, cluster, result, force)
+            except RacedError:
+                continue
+    return result
+
+
+def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force: bool) -> Resumed:
+    plan, now = step.plan, survey(step)
+    report = Resumed(now)
+    sources = plan.inputs if plan.kind == "reduce" else plan.inputs[:1]
+    inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in sources}
+    if not now.queue_known and cluster.executor == "slurm":
+        return report
+    todo = [chunk for chunk in now.unfinished() if chunk not in now.active]
+    for name, source in inputs.items():
+        ready = [chunk for chunk in todo if chunk in source.promised] if plan.aligned else todo
+        if not plan.aligned and len(source.promised) < source.survey.step.plan.n:
+            ready = []
+        if len(ready) < len(todo):
+            todo, report.waits_for = ready, name
+    groups: dict[tuple[float, int], list[int]] = defaultdict(list)
+    for chunk in todo:
+        decision = decide(now.past.get(chunk, []), cluster, plan.settings["max_attempts"])
+        if decision.again or force:
+            groups[decision.mem_gb, decision.minutes].append(chunk)
+            if decision.why:
+                report.why[decision.why] = report.why.get(decision.why, 0) + 1
+        else:
+            report.set_aside[chunk] = decision.why
+    avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(now.past.values())])) or None
+    per_task = plan.settings["per_task"]
+    for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
+        tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
+        where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
+        why = json.dumps(report.why)
+        report.windows += submit(
+            step, tasks, where, after=_dependency(plan.aligned, inputs), seen=now.submissions + number, why=why
+        )
+        report.submitted += chunks
+    if cluster.executor != "slurm" and report.submitted:  # they were run: look what became of them
+        report.survey, report.submitted = survey(step), []
+        for chunk in report.survey.failed:
+            report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, plan.settings["max_attempts"]).why
+    return report
+
+
+def _dependency(aligned: bool, inputs: dict[str, Resumed]) -> Callable[[list[list[int]]], str | None]:
+    """The sbatch dependency of a window: chunk by chunk where the input's array has the same tasks, a barrier otherwise."""
+
+    def after(tasks: list[list[int]]) -> str | None:
+        words = []
+        for source in inputs.values():
+            twin = next((w for w in source.windows if w.tasks == tasks and len(tasks) > 1), None) if aligned else None
+            open_chunks = {chunk for task in tasks for chunk in task} - source.survey.done.keys()
+            if twin:
+                words.append(f"aftercorr:{twin.job}")
+            elif source.jobs and (open_chunks or not aligned) and not source.survey.complete():
+                words.append(f"afterany:{':'.join(source.jobs)}")
+        return ",".join(words) or None
+
+    return after

@@ -1,0 +1,60 @@
+"""Whether and how a chunk that did not get done is tried again, by cause.
+
+out_of_memory        more memory                     preempted, node_fail   free; a node that failed twice is avoided
+timeout, no row      more time                       timeout with rows      goes on after the last flushed row
+the same exception   set aside after the second      anything               set aside after retry.max_attempts
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from slurm.attempt import Past
+from slurm.breaker import signature
+from slurm.cluster import Cluster
+
+FREE = {"node_fail", "preempted", "cancelled", "gated", "stopped", "done"}
+OWN_FAULT = {"exception", "too_many_errors"}
+MORE_MEMORY = 1.5
+MORE_TIME = 2.0
+
+
+class Decision(NamedTuple):
+    """`again` False: the chunk is set aside until somebody says force=true. The resources are for its next attempt."""
+
+    again: bool
+    why: str
+    mem_gb: float
+    minutes: int
+
+
+def decide(past: list[Past], cluster: Cluster, max_attempts: int) -> Decision:
+    """What becomes of a chunk with these attempts behind it, none of which finished it."""
+    mem_gb, minutes = cluster.mem_gb, float(cluster.minutes)
+    for attempt in past:
+        if attempt.cause == "out_of_memory":
+            mem_gb *= MORE_MEMORY
+        if attempt.cause == "timeout" and attempt.rows == 0:
+            minutes *= MORE_TIME
+    why = ""
+    counted = [p for p in past if p.cause not in FREE]
+    faults = [p for p in counted if p.cause in OWN_FAULT]
+    if mem_gb > cluster.max_mem_gb * MORE_MEMORY:
+        why = f"out of memory with cluster.max_mem_gb={cluster.max_mem_gb:g}"
+    elif minutes > cluster.max_minutes * MORE_TIME:
+        why = f"no row finished within cluster.max_minutes={cluster.max_minutes}"
+    elif len(faults) > 1 and signature(faults[-1].detail) == signature(faults[-2].detail):
+        why = f"failed twice alike: {faults[-1].detail}"
+    elif len(counted) >= max_attempts:
+        why = f"tried {len(counted)} times (retry.max_attempts={max_attempts}); last: {counted[-1].cause or 'lost'}"
+    again = not why
+    if again and past:
+        last = past[-1]
+        why = f"{last.cause or 'lost'}{f': {last.detail}' if last.detail else ''}"
+    return Decision(again, why, min(mem_gb, cluster.max_mem_gb), int(min(minutes, cluster.max_minutes)))
+
+
+def bad_nodes(pasts: Iterable[list[Past]]) -> list[str]:
+    """The nodes on which two attempts or more ended with a node failure."""
+    failures = Counter(p.node for past in pasts for p in past if p.cause == "node_fail")
+    return sorted(node for node, times in failures.items() if times > 1)

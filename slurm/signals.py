@@ -1,0 +1,93 @@
+"""When a task must stop: a signal from Slurm or a person, or the end of its job drawing near."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import datetime
+from types import FrameType
+
+KILL_AFTER_S = 2.0  # after SIGTERM, Slurm kills within KillWait (30 s as shipped; preemption may give less)
+RESERVE_S = 10.0  # before the job's end: to flush, and to requeue
+
+
+class Stop:
+    """Whether to take new items (`asked`), and whether to leave those under way too (`now`).
+
+    A context manager: the handlers are installed on entry, behind submitit's own, which ignores SIGTERM.
+    """
+
+    def __init__(self, grace_s: float = 0.0, end: float | None = None) -> None:
+        self.end = end  # when the job is killed, epoch seconds
+        self.grace_s = grace_s  # no new items this long before the end
+        self.reason = ""
+        self._leave_at = float("inf")
+        self._old: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __enter__(self) -> "Stop":
+        usr = getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
+        for number in (signal.SIGTERM, signal.SIGINT, usr):
+            self._old[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.reason = self.reason or signal.Signals(number).name
+        # SIGTERM: the kill follows soon; SIGINT: a person waits, and submitit's local controller kills after a second.
+        # The signal before the timeout: there is time until the job's end, if we know it.
+        wait = 0.0 if number == signal.SIGINT else KILL_AFTER_S
+        if number not in (signal.SIGTERM, signal.SIGINT) and self.end is not None:
+            wait = max(0.0, self.end - RESERVE_S - time.time())
+        self._leave_at = min(self._leave_at, time.time() + wait)
+
+    @property
+    def asked(self) -> bool:
+        if not self.reason and self.end is not None and time.time() > self.end - self.grace_s:
+            self.reason = "deadline"
+            self._leave_at = max(time.time(), self.end - RESERVE_S)
+        return bool(self.reason)
+
+    @property
+    def now(self) -> bool:
+        return self.asked and time.time() >= self._leave_at
+
+
+def own_job() -> str | None:
+    """Slurm's id of this task: `123_4`, or `123` outside an array; None outside Slurm.
+
+    Never SLURM_JOB_ID in an array: that of its last element is the id of the whole array.
+    """
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+
+
+def job_end() -> float | None:
+    """When Slurm will end this job, epoch seconds: from its environment (23.02 and later), else asked of scontrol."""
+    if "SLURM_JOB_END_TIME" in os.environ:
+        return float(os.environ["SLURM_JOB_END_TIME"])
+    job = own_job()
+    found = re.search(r"EndTime=(\d{4}-\S+)", _scontrol("show", "job", job)) if job else None
+    return datetime.fromisoformat(found[1]).timestamp() if found else None
+
+
+def requeue() -> bool:
+    """Puts this array task back into the queue; False if its job is not running (cancelled, preempted) or Slurm refused.
+
+    A job that was cancelled is not RUNNING any more when SIGTERM arrives, and one that is preempted is requeued by Slurm.
+    """
+    job = own_job()
+    if job is None or "JobState=RUNNING" not in _scontrol("show", "job", job):
+        return False
+    return subprocess.run(["scontrol", "requeue", job], capture_output=True, check=False).returncode == 0
+
+
+def _scontrol(*words: str) -> str:
+    try:
+        return subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -1,0 +1,154 @@
+"""What a person sees of a run: a line a step, what failed and why, and the story of one chunk."""
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+
+from slurm.attempt import history
+from slurm.files import read_json
+from slurm.manifest import Step, differences, steps
+from slurm.resume import load_cluster
+from slurm.retry import decide
+from slurm.survey import Survey, survey
+
+RATE_OVER_S = 3600.0
+
+
+def overview(run: Path, only: list[str] | None = None) -> RenderableType:
+    """The table of a run's steps, and what failed in them. A column in which nothing stands is left out."""
+    surveys = [survey(Step(run, name)) for name in only or steps(run)]
+    cells = [{"step": found.step.name, **_chunks(found), **_work(found)} for found in surveys]
+    table = Table(title=f"run {run.name}", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    for title in cells[0] if cells else []:
+        if title in ("step", "done") or any(cell[title] for cell in cells):
+            table.add_column(title, justify="left" if title == "step" else "right", no_wrap=True)
+    for cell in cells:
+        table.add_row(*(cell[str(column.header)] for column in table.columns))
+    return Group(table, *[line for found in surveys for line in _troubles(found)])
+
+
+COLOURS = {"active": "cyan", "failed": "red", "lost": "red", "stale": "yellow"}
+
+
+def _chunks(found: Survey) -> dict[str, str]:
+    """The number of chunks in each state, as coloured text; nothing for none."""
+    counts = found.counts()
+    done = f"[green]{counts['done']:,}[/] of {found.step.plan.n:,}"
+    shown = {state: f"{counts[state]:,}" if counts[state] else "" for state in (*COLOURS, "pending")}
+    return {"done": done, **{s: f"[{COLOURS[s]}]{text}[/]" if text and s in COLOURS else text for s, text in shown.items()}}
+
+
+def _work(found: Survey) -> dict[str, str]:
+    """Rows in, out and failed, rate, time left, CPU-, GPU- and wasted hours."""
+    done = list(found.done.values())
+    rows, failed = sum(d.rows_in for d in done), sum(d.rows_failed for d in done)
+    recent = [d for d in done if d.ended > time.time() - RATE_OVER_S]
+    rate = 0.0
+    if recent and found.active:
+        rate = sum(d.rows_in for d in recent) / max(time.time() - min(d.ended - d.seconds for d in recent), 1e-9)
+    left = (found.step.plan.n - len(done)) * rows / len(done) if done else 0.0
+    wasted_s = sum(d.wasted_s for d in done)
+    wasted_s += sum(a.seconds for past in found.past.values() for a in past if a.cause not in (None, "stopped", "done"))
+    return {
+        "rows in": f"{rows:,}",
+        "out": f"{sum(d.rows_out for d in done):,}",
+        "kept": f"{sum(d.rows_kept for d in done):,}",
+        "failed rows": f"{failed:,}" if failed else "",
+        "rows/s": f"{rate:,.1f}" if rate else "",
+        "left": _duration(left / rate) if rate and left else "",
+        "CPU h": _hours(sum(d.seconds * d.cpus for d in done)),
+        "GPU h": _hours(sum(d.seconds * d.gpus for d in done)),
+        "wasted": _hours(wasted_s),
+    }
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:,.2f}" if seconds else ""
+
+
+def _duration(seconds: float) -> str:
+    return time.strftime("%-d d %H:%M:%S" if seconds >= 86400 else "%H:%M:%S", time.gmtime(seconds))
+
+
+def _troubles(found: Survey) -> list[str]:
+    lines = []
+    name = found.step.name
+    if not found.queue_known:
+        lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
+    for cause, number in Counter(found.failed.values()).most_common():
+        chunk = min(c for c, why in found.failed.items() if why == cause)
+        detail = found.past[chunk][-1].detail.splitlines()
+        lines.append(
+            f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail[0] if detail else ''}"
+        )
+    errors: Counter[str] = Counter()
+    for done in found.done.values():
+        errors.update(done.errors)
+    lines += [f"{name}: {number:,} rows with error [bold]{code}[/]" for code, number in errors.most_common()]
+    aside = _set_aside(found)
+    if aside:
+        lines.append(
+            f"[red]{name}: {len(aside):,} chunks are set aside[/]: {aside[0]}; python -m slurm resume … force=true"
+        )
+    return lines
+
+
+def _set_aside(found: Survey) -> list[str]:
+    cluster = load_cluster(found.step)
+    decisions = (decide(found.past[chunk], cluster, found.step.plan.settings["max_attempts"]) for chunk in found.failed)
+    return [decision.why for decision in decisions if not decision.again]
+
+
+def explain(run: Path, name: str, chunk: int) -> RenderableType:
+    """Everything that is known of one chunk, and what becomes of it next."""
+    step = Step(run, name)
+    plan, found = step.plan, survey(step)
+    lines: list[RenderableType] = [f"[bold]{step} chunk {chunk}: {found.state(chunk)}[/]"]
+    source = step.input()
+    if source is not None:
+        where = f"chunk {chunk}" if plan.aligned else "rows " + _span(step, chunk)
+        lines.append(f"reads {where} of {source}")
+    record = step.record(chunk)
+    if record:
+        lines.append(
+            f"part parts/{record.part}: {record.rows_in} in, {record.rows_out} out, {record.rows_kept} kept, "
+            f"{record.rows_failed} failed {record.errors or ''} in {record.seconds:.1f} s on {record.host}"
+        )
+        if record.fingerprint != plan.fingerprint:
+            old = step.root / f"step.{record.fingerprint}.json"
+            changed = differences(read_json(old)["identity"], plan.identity) if old.exists() else ["(plan not kept)"]
+            lines += ["stale, because this changed since:", *(f"  {line}" for line in changed)]
+    past = found.past.get(chunk) or history(step, chunk)
+    if past:
+        table = Table("attempt", "node", "started", "took", "rows", "end", "detail", header_style="bold")
+        for attempt in past:
+            started = time.strftime("%m-%d %H:%M:%S", time.localtime(attempt.started))
+            end = attempt.cause or ("running" if chunk in found.active and attempt == past[-1] else "no end recorded")
+            took = f"{attempt.seconds:.1f} s"
+            table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, attempt.detail)
+        lines += [table, f"log: {past[-1].log}"]
+    if chunk in found.active:
+        lines.append(f"in the queue: {found.active[chunk]}")
+    elif chunk not in found.done:
+        decision = decide(past, load_cluster(step), plan.settings["max_attempts"])
+        then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
+        lines.append(
+            f"next: python -m slurm resume run={run.name} {then}{f' ({decision.why})' if decision.why else ''}"
+        )
+    return Group(*lines)
+
+
+def _span(step: Step, chunk: int) -> str:
+    if not (step.root / "borders.json").exists():
+        return "(not known before the first task)"
+    borders = step.borders().borders
+    return f"{borders[chunk]}..{borders[chunk + 1]}"
+
+
+def show(what: RenderableType) -> None:
+    Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160).print(what, highlight=False)

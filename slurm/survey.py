@@ -1,0 +1,181 @@
+"""The state of every chunk of a step, from the manifest first and from Slurm for what only Slurm knows.
+
+done     a done record bears the step's fingerprint and its part exists (it outranks whatever Slurm says)
+active   its task is queued or running
+stale    a done record bears another fingerprint
+failed   its last attempt ended with a cause
+lost     its last attempt neither ended nor lives, and nobody can say why
+pending  not tried yet
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slurm import accounting
+from slurm.attempt import Past, alive, history
+from slurm.cluster import environment
+from slurm.files import names
+from slurm.manifest import Done, Step
+from slurm.submit import job_name, load_windows, submissions
+
+BEAT_FRESH_S = 120.0
+SUBMITTING_S = 120.0
+NOT_TRIED = {"gated", "stopped"}  # ends that are no failure: the chunk waits for its next task
+
+SLURM_CAUSES = {
+    "OUT_OF_MEMORY": "out_of_memory",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "NODE_FAIL": "node_fail",
+    "BOOT_FAIL": "node_fail",
+    "PREEMPTED": "preempted",
+    "REQUEUED": "preempted",
+    "CANCELLED": "cancelled",
+}
+
+
+@dataclass
+class Survey:
+    """What is known of a step. Chunks that are in none of the dicts are pending."""
+
+    step: Step
+    submissions: int
+    done: dict[int, Done] = field(default_factory=dict)
+    stale: dict[int, Done] = field(default_factory=dict)
+    active: dict[int, str] = field(default_factory=dict)  # chunk → "RUNNING", "PENDING Resources", …
+    failed: dict[int, str] = field(default_factory=dict)  # chunk → cause
+    lost: set[int] = field(default_factory=set)
+    past: dict[int, list[Past]] = field(default_factory=dict)  # attempts at chunks that are not done
+    live_jobs: list[str] = field(default_factory=list)
+    queue_known: bool = True
+
+    def state(self, chunk: int) -> str:
+        for name in ("done", "active", "failed", "lost", "stale"):
+            if chunk in getattr(self, name):
+                return f"failed ({self.failed[chunk]})" if name == "failed" else name
+        return "pending"
+
+    def unfinished(self) -> list[int]:
+        return [chunk for chunk in range(self.step.plan.n) if chunk not in self.done]
+
+    def complete(self) -> bool:
+        return len(self.done) == self.step.plan.n
+
+    def counts(self) -> Counter[str]:
+        """The number of chunks in each state."""
+        counts = Counter({k: len(getattr(self, k)) for k in ("done", "active", "failed", "lost", "stale")})
+        counts["pending"] = self.step.plan.n - counts.total()
+        return counts
+
+
+def survey(step: Step) -> Survey:
+    """The state of the step now: one pass over its done records, one call of squeue, at most one round of sacct."""
+    plan, there = step.plan, submissions(step)
+    found = Survey(step, submissions=len(there))
+    for record in step.records():
+        if record.chunk < plan.n:
+            (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
+    if len(found.done) < plan.n:
+        env = environment(step.submission(there[-1])["cluster"]) if there else {}
+        tried = _tried(step) - found.done.keys()
+        found.past = {chunk: past for chunk in sorted(tried) if (past := history(step, chunk))}
+        _queue(found, there, env)
+        _ends(found, env)
+        found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
+    return found
+
+
+def _tried(step: Step) -> set[int]:
+    root = step.root / "attempts"
+    return {int(name) for folder in names(root) for name in names(root / folder)}
+
+
+def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
+    """Which unfinished chunks are queued, running or being submitted."""
+    step = found.step
+    chunks_of: dict[str, list[int]] = {}  # Slurm's task id → its chunks
+    jobs: list[str] = []
+    for name in there:
+        submission = step.submission(name)
+        if submission["cluster"]["executor"] != "slurm":
+            continue
+        windows = load_windows(step, name) or []
+        listed = sum(w.size for w in windows)
+        for number in range(len(windows), -(-len(submission["tasks"]) // submission["window"])):
+            first = number * submission["window"]
+            tasks = submission["tasks"][first : first + submission["window"]]
+            job = (
+                accounting.find(job_name(step, name, number), dict(env)) if not _gone(step, name, submission) else None
+            )
+            if job:
+                chunks_of |= {f"{job}_{i}": chunks for i, chunks in enumerate(tasks)}
+                jobs.append(job)
+            elif time.time() - submission["created"] < SUBMITTING_S and not _gone(step, name, submission):
+                found.active |= {c: "SUBMITTING" for chunks in submission["tasks"][listed:] for c in chunks}
+        for window in windows:
+            jobs.append(window.job)
+            chunks_of |= {f"{window.job}_{i}": chunks for i, chunks in enumerate(window.tasks)}
+    queue = accounting.queued(jobs, dict(env)) if jobs else []
+    found.queue_known = queue is not None
+    for task in queue or []:
+        chunks = chunks_of.get(task.task) or chunks_of.get(f"{task.task}_0", [])
+        state = f"{task.state} {task.reason}".removesuffix(" None") if task.state == "PENDING" else task.state
+        found.active |= {chunk: state for chunk in chunks if chunk not in found.done}
+        found.live_jobs.append(task.task.split("_")[0])
+    found.live_jobs = sorted(set(found.live_jobs))
+    for chunk, past in found.past.items():  # outside Slurm, or with Slurm silent: heartbeats
+        last = past[-1]
+        if chunk not in found.active and last.cause is None and (last.job == "local" or queue is None):
+            lives = alive(last) if last.job == "local" else None
+            if lives or (lives is None and time.time() - last.last < BEAT_FRESH_S):
+                found.active[chunk] = "RUNNING"
+
+
+def _gone(step: Step, name: str, submission: dict[str, object]) -> bool:
+    """Whether the submission was closed: cancelled, or its submitter gave up."""
+    return (step.root / "submissions" / name / "closed").exists()
+
+
+def _ends(found: Survey, env: Mapping[str, str]) -> None:
+    """Why chunks that were tried, and are not queued, did not get done."""
+    open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
+    jobs = sorted({job.split("_")[0] for job in open_ended})
+    lives = accounting.ended(jobs, dict(env)) if jobs else {}
+    found.past = {chunk: [_with_cause(p, lives or {}) for p in past] for chunk, past in found.past.items()}
+    for chunk, past in found.past.items():
+        if chunk in found.active:
+            continue
+        cause = past[-1].cause
+        if cause is None:
+            found.lost.add(chunk)
+        elif cause not in NOT_TRIED and cause != "done":
+            found.failed[chunk] = cause
+
+
+def _with_cause(past: Past, lives: dict[str, list[accounting.Ended]]) -> Past:
+    if past.cause is not None or past.job == "local":
+        return past
+    ends = lives.get(past.job) or lives.get(f"{past.job}_0") or []
+    if past.restart >= len(ends):
+        return past
+    end = ends[past.restart]
+    if end.state in SLURM_CAUSES:
+        return past._replace(cause=SLURM_CAUSES[end.state], detail=f"Slurm: {end.state}")
+    killed = end.exit_code.split(":") in (["0", "9"], ["9", "0"], ["137", "0"])
+    if killed and "memory limit" in _log_tail(Path(past.log)):  # a site without cgroups says FAILED
+        return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
+    if end.state == "COMPLETED":
+        return past
+    return past._replace(cause="killed", detail=f"Slurm: {end.state} {end.exit_code}")
+
+
+def _log_tail(path: Path, size: int = 4096) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - size))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

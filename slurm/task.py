@@ -1,0 +1,193 @@
+"""What one array task does: the gate, then each of its chunks from the last flushed row to the done record."""
+
+import importlib
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+import polars as pl
+import submitit
+
+from slurm.attempt import Attempt, Output, history
+from slurm.breaker import report_failure, tripped
+from slurm.errors import ChunkError, ReelmillError, reported
+from slurm.manifest import Step
+from slurm.progress import progress
+from slurm.signals import Stop, job_end, own_job, requeue
+
+BEAT_S = {"slurm": 15.0, "local": 1.0, "debug": 1.0}  # a person watches a local run; a shared filesystem needs rest
+
+log = logging.getLogger("reelmill")
+
+
+class Spec(NamedTuple):
+    """All that a submission pickles; everything else is read from the run's directory."""
+
+    run: str
+    step: str
+    submission: str
+    task: int
+
+
+class Work(Protocol):
+    """A step's stage as a task needs it. `entry` of the plan names a callable that makes one from (step, stop, cluster)."""
+
+    schemas: dict[str, dict[str, pl.DataType]]
+
+    def items(self, chunk: int) -> pl.DataFrame:
+        """The input rows of a chunk, in order, with the item key and all columns that the stage needs."""
+
+    def run(self, items: pl.DataFrame) -> Iterator[Output]:
+        """Outputs as they get finished; ends early when the stop says so."""
+
+    def close(self) -> None:
+        """Ends its worker processes."""
+
+
+class GateError(ReelmillError):
+    """The task may not run (yet): what it needs is not there, or most of its fellows failed alike."""
+
+
+class TooManyErrorsError(ReelmillError):
+    """More of the chunk's items failed than chunks.max_error_share allows."""
+
+
+def run_task(spec: Spec) -> None:
+    """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    logging.getLogger("submitit").propagate = False  # it has a handler of its own
+    step = Step(Path(spec.run), spec.step)
+    submission = step.submission(spec.submission)
+    cluster = submission["cluster"]
+    failures: list[str] = []
+    advanced = False
+    with Stop(grace_s=cluster["signal_delay_s"], end=job_end()) as stop:
+        module, _, name = step.plan.entry.partition(":")
+        work = cast(Callable[[Step, Stop, dict[str, Any]], Work], getattr(importlib.import_module(module), name))(
+            step, stop, cluster
+        )
+        try:
+            for number, chunk in enumerate(submission["tasks"][spec.task]):
+                if stop.asked:
+                    break
+                try:
+                    advanced |= run_chunk(step, chunk, work, stop, spec, first=number == 0)
+                except ChunkError as error:  # recorded already; the task's other chunks go on
+                    failures.append(f"chunk {chunk}: {error}")
+        finally:
+            work.close()
+    if failures:
+        raise ChunkError("; ".join(failures))
+    if stop.asked:
+        go_on = advanced or stop.reason == "SIGTERM"
+        log.info("stopped by %s, %s", stop.reason, "requeued" if go_on and requeue() else "not requeued")
+        sys.exit(143)
+
+
+def attempt_name(spec: Spec) -> str:
+    """`<job>_<index>_<restart>` in Slurm; a fresh one elsewhere."""
+    job = own_job()
+    if job is None:
+        return f"local{uuid.uuid4().hex[:8]}_{spec.task}_0"
+    return f"{job if '_' in job else f'{job}_0'}_{os.environ.get('SLURM_RESTART_COUNT', '0')}"
+
+
+def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, first: bool) -> bool:
+    """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
+    submission = step.submission(spec.submission)
+    cluster, limits = submission["cluster"], step.plan.settings
+    attempt = Attempt(step, chunk, attempt_name(spec), work.schemas, BEAT_S[cluster["executor"]])
+    past = history(step, chunk)
+    attempt.event(
+        "start",
+        job=own_job() or "local",
+        restart=int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        host=os.uname().nodename,
+        pid=os.getpid(),
+        node=os.environ.get("SLURMD_NODENAME", os.uname().nodename),
+        submission=spec.submission,
+        index=spec.task,
+        fingerprint=step.plan.fingerprint,
+        log=str(submitit.JobEnvironment().paths.stdout) if "SUBMITIT_FOLDER" in os.environ else "",
+        end=stop.end,
+    )
+
+    def failed(error: Exception) -> None:
+        cause, detail = cause_of(error), f"{type(error).__name__}: {error}"[:2000]
+        attempt.event("end", cause=cause, detail=detail, rows=attempt.rows)
+        if cause != "gated":
+            report_failure(step, spec.submission, chunk, detail)
+
+    with reported(failed), attempt:
+        if step.done(chunk):
+            attempt.event("end", cause="done", detail="another attempt did it")
+            return True
+        gate(step, chunk, spec.submission)
+        items = work.items(chunk)
+        keys = items[step.plan.item_key]
+        finished = attempt.load(retry_failed=bool(past) and past[-1].cause == "too_many_errors")
+        todo = items.filter(~pl.col(step.plan.item_key).is_in(list(finished)))
+        log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), len(items) - len(todo))
+        report = progress(f"{step.name} {chunk}", len(items), len(items) - len(todo))
+        for output in work.run(todo):
+            attempt.add(output, limits["flush_s"])
+            report(attempt.rows, attempt.failed)
+            if attempt.failed >= limits["min_errors"] and attempt.failed > limits["max_error_share"] * len(items):
+                attempt.flush()
+                raise TooManyErrorsError(
+                    f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share="
+                    f"{limits['max_error_share']}; last: {_last_error(output)}"
+                )
+        attempt.flush()
+        report(attempt.rows, attempt.failed, over=True)
+        if stop.asked and attempt.rows < len(todo):
+            # out of time before the first row: it needs more time, not another turn
+            stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
+            attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
+            return attempt.rows > 0
+        done = attempt.commit(keys, {"cpus": cluster["cpus"], "gpus": cluster["gpus"], "host": os.uname().nodename})
+        attempt.event("end", cause="done", rows=attempt.rows)
+        log.info(
+            "%s chunk %d done: %d in, %d failed, %.1f s", step, chunk, done.rows_in, done.rows_failed, done.seconds
+        )
+        return True
+
+
+def _last_error(output: Output) -> str:
+    rows = output.tables["rows"]
+    row = rows[-1] if isinstance(rows, list) else {}
+    return f"{row.get('error')} ({row.get('error_detail')})"
+
+
+def gate(step: Step, chunk: int, submission: str) -> None:
+    """Passes if the chunk's input is there and its step is worth going on with; raises a GateError otherwise."""
+    source = step.input()
+    if source is not None:
+        if step.plan.aligned and not source.done(chunk):
+            raise GateError(f"chunk {chunk} of {source}, its input, is not done")
+        if not step.plan.aligned and not (step.root / "borders.json").exists() and not source.complete():
+            raise GateError(f"{source}, its input, is not complete")
+    if step.plan.kind == "reduce":
+        for name in step.plan.inputs:
+            if not Step(step.run, name).complete():
+                raise GateError(f"{name}, one of its inputs, is not complete")
+    cause = tripped(step, submission)
+    if cause:
+        raise GateError(f"most chunks of this submission failed alike, so the rest is not tried: {cause}")
+
+
+def cause_of(error: Exception) -> str:
+    """The class of a failure that the process itself could see; the others are Slurm's to tell."""
+    if isinstance(error, GateError):
+        return "gated"
+    if isinstance(error, TooManyErrorsError):
+        return "too_many_errors"
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+        return "disk_full"
+    return "exception"

@@ -1,0 +1,35 @@
+"""A whole recipe: plans every step of conf/pipeline/<name>.yaml and submits them all at once.
+
+python -m stages pipeline=clips run=NAME input.path=DIR [cluster=slurm] [steps.filter.rules.motion.min=0.01]
+"""
+
+import re
+import sys
+
+from omegaconf import DictConfig, OmegaConf
+
+from slurm.errors import InputError
+from stages.core.pipeline import Wanted, configured, submit_steps
+from stages.core.stage import command
+
+
+def wanted(cfg: DictConfig) -> list[Wanted]:
+    """The recipe's steps in order; each is behind the one before unless it says `after`."""
+    recipe = OmegaConf.to_container(cfg.steps, resolve=True)
+    assert isinstance(recipe, dict)
+    order: list[Wanted] = []
+    for name, given in recipe.items():
+        changes = {"after": order[-1].name if order else None, **(given or {})}
+        stage = changes.pop("stage", name)
+        if changes["after"] == "all":
+            changes["after"] = [step.name for step in order]
+        order.append(configured(str(stage), str(name), changes))
+    if not order:
+        raise InputError("the pipeline has no steps")
+    return order
+
+
+if __name__ == "__main__":
+    # a step's keys are checked against its own config when they are merged, not against the recipe
+    sys.argv[1:] = [re.sub(r"^steps\.", "++steps.", word) for word in sys.argv[1:]]
+    command("pipeline", lambda cfg: submit_steps(wanted(cfg)))

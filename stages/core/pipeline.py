@@ -1,0 +1,132 @@
+"""Several steps of a run at once: their plans in order, what is missing before them, and their submission."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from slurm import cluster as site
+from slurm.__main__ import tell
+from slurm.errors import InputError
+from slurm.manifest import Plan, Step, steps
+from slurm.resume import resume, save_cluster
+from stages.core.stage import Common, Stage, load, make_plan, read
+
+
+class Wanted(NamedTuple):
+    """A step as its configs say it should be."""
+
+    stage: Stage
+    common: Common
+    config: Any
+
+    @property
+    def run(self) -> Path:
+        return (Path(self.common.runs) / self.common.run).absolute()
+
+    @property
+    def name(self) -> str:
+        return self.common.step
+
+
+def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted:
+    """A step from conf/<stage>.yaml, the common keys of this command line, and `changes`."""
+    common = [
+        word for word in HydraConfig.get().overrides.task if _key(word) in {*Common.__dataclass_fields__} - {"step"}
+    ]
+    cfg = compose(stage_name, overrides=[*common, f"step={step}"])
+    try:
+        cfg = OmegaConf.merge(cfg, changes)
+    except OmegaConfBaseException as error:
+        raise InputError(f"steps.{step}: {str(error).splitlines()[0]}") from error
+    stage = load(stage_name)
+    assert isinstance(cfg, DictConfig)
+    return Wanted(stage, *read(stage, cfg))
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
+
+
+def with_missing(wanted: Wanted) -> list[Wanted]:
+    """The step behind all steps that it needs and its run does not have; a variant of it in a Hydra multirun."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        base = Step(wanted.run, wanted.name)
+        point = HydraConfig.get().job.override_dirname.replace("/", "_")
+        after = base.plan.inputs if base.exists else wanted.common.after
+        common = replace(wanted.common, step=f"{wanted.name}@{point}" if point else wanted.name, after=after)
+        wanted = wanted._replace(common=common)
+    elif Step(wanted.run, wanted.name).exists:
+        wanted = wanted._replace(common=replace(wanted.common, after=Step(wanted.run, wanted.name).plan.inputs))
+    order = [wanted]
+    while missing := [name for name in inputs_of(order[0]) if not Step(wanted.run, name).exists]:
+        order.insert(0, configured(missing[0], missing[0], {}))
+    return order
+
+
+def inputs_of(wanted: Wanted) -> list[str]:
+    after = wanted.common.after
+    if after == "all":
+        return [name for name in steps(wanted.run) if name != wanted.name and "@" not in name]
+    return [after] if isinstance(after, str) else list(after or [])
+
+
+def submit_steps(order: list[Wanted]) -> int:
+    """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed."""
+    run = order[0].run
+    plans = plan_all(order)
+    for wanted in order:
+        if not Step(run, wanted.name).exists:
+            wanted.stage.check(wanted.config)
+        site.check(wanted.common.cluster, run / wanted.name)
+    if order[-1].common.dry_run:
+        show_plan(order, plans)
+        return 0
+    for wanted in order:
+        step, plan = Step(run, wanted.name), plans[wanted.name]
+        if step.exists and step.plan.fingerprint != plan.fingerprint and wanted.common.overwrite:
+            step.supersede()
+        step.create(plan)
+        save_cluster(step, wanted.common.cluster)
+    started = time.time()
+    results = resume(run, only=[wanted.name for wanted in order])
+    tell(results)
+    if order[-1].common.cluster.executor == "slurm":
+        print(f"submitted in {time.time() - started:.1f} s; python -m slurm status run={run.name}")
+    return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
+
+
+def plan_all(order: list[Wanted]) -> dict[str, Plan]:
+    """The plans of steps that follow each other; an InputError if one of them stands with another config."""
+    run, plans = order[0].run, dict[str, Plan]()
+    for wanted in order:
+        upstream = {name: plans.get(name) or Step(run, name).plan for name in inputs_of(wanted) if name != wanted.name}
+        plan = make_plan(wanted.stage, wanted.common, wanted.config, upstream)
+        step = Step(run, wanted.name)
+        if step.exists and not wanted.common.overwrite:
+            step.refuse_other(plan)
+        plans[wanted.name] = plan
+    return plans
+
+
+def show_plan(order: list[Wanted], plans: Mapping[str, Plan]) -> None:
+    """Prints what would be submitted, and the sbatch script of the last step."""
+    for wanted in order:
+        plan, cluster = plans[wanted.name], wanted.common.cluster
+        tasks = -(-plan.n // wanted.common.chunks.per_task)
+        state = "planned already" if Step(wanted.run, wanted.name).exists else "new"
+        print(
+            f"{wanted.name} ({state}): {plan.n} chunks in {tasks} tasks behind {', '.join(plan.inputs) or 'nothing'}; "
+            f"{cluster.cpus} cpus, {cluster.gpus} gpus, {cluster.mem_gb:g} GB, {cluster.minutes} min; {plan.fingerprint}"
+        )
+    last = order[-1]
+    if last.common.cluster.executor == "slurm":
+        folder = last.run / last.name / "logs" / "0000"
+        print(site.script(last.common.cluster, folder, -(-plans[last.name].n // last.common.chunks.per_task)))

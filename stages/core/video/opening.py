@@ -1,0 +1,40 @@
+"""A local media file opened so that it can do no harm: no network, no playlist, no other file."""
+
+from pathlib import Path
+from stat import S_ISREG
+
+import av
+from av.container import InputContainer
+
+from slurm.errors import ItemError
+
+# Demuxers that read one file and nothing else. hls, concat, dash, imf or sdp would open the files and addresses that
+# the media names, so they are left out; sound-only formats are in, so that they are named for what they are.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,live_flv,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,av1,"
+    "asf,ogg,nut,mxf,rm,dv,wtv,nsv,vc1,gif,apng,yuv4mpegpipe,mp3,wav,w64,flac,aac,ac3,eac3,aiff,amr,ape,caf,au"
+)
+SAFE_INPUT = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+
+
+def open_container(path: str) -> InputContainer:
+    """The opened container; the caller closes it.
+
+    Raises ItemError: missing, unreadable (not a regular file, no permission, input or output error), empty, corrupt.
+    """
+    file = Path(path)
+    try:
+        facts = file.stat()
+        if not S_ISREG(facts.st_mode):  # a pipe or device would hang the worker
+            raise ItemError("unreadable", f"{path}: not a regular file")
+        if facts.st_size == 0:
+            raise ItemError("empty", path)
+        with file.open("rb") as stream:
+            stream.read(1)
+        # the scheme keeps a name like "concat:a|b" or "pipe:0" from being an address
+        return av.open(f"file:{path}", mode="r", options=SAFE_INPUT, metadata_errors="replace")
+    except FileNotFoundError as error:
+        raise ItemError("missing", path) from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        code = "unreadable" if isinstance(error, OSError) else "corrupt"  # PyAV's errors are built-in ones too
+        raise ItemError(code, f"{path}: {error}") from error

@@ -1,0 +1,154 @@
+"""What a task does with a step's stage: its input rows from the steps that give the columns, its output checked."""
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from pydantic import TypeAdapter
+
+from slurm.attempt import Output
+from slurm.errors import ChunkError
+from slurm.manifest import ROWS, Step
+from slurm.signals import Stop
+from stages.core.rows import Function, Processes
+from stages.core.schema import TEXT, Row, Schema
+from stages.core.stage import Stage, load
+
+MEMORY_SHARE = 0.9  # of the task's memory, for all its workers together
+
+
+class Rows:
+    """The items of a chunk that are still to be done, as a stage's `run` gets them."""
+
+    def __init__(self, table: pl.DataFrame, work: "Work") -> None:
+        self.table = table
+        self.folder = work.folder  # for the files that the stage writes
+        self.keys = work.keys
+        self._work = work
+
+    def each(self, function: Function, *args: object) -> Iterator[Output]:
+        """Applies `function(row, *args)` to each row, in worker processes; it gives {table: rows} or raises ItemError."""
+        key = self._work.item_key
+        for row, tables, error, detail in self._work.processes.map(function, args, self.table.to_dicts()):
+            own = {name: row[name] for name in self.keys}
+            if error is not None:
+                yield Output([str(row[key])], {ROWS: [{**own, "error": error, "error_detail": detail}]}, failed=1)
+            else:
+                yield Output([str(row[key])], {t: [{**own, **r} for r in rows] for t, rows in tables.items()})
+
+    def side(self, table: str) -> pl.DataFrame:
+        """A side table of a step before, as far as it belongs to these items; in the order in which it was written."""
+        return self._work.side(table, self.table)
+
+    def whole(self, tables: Mapping[str, pl.DataFrame]) -> Iterator[Output]:
+        """All items finished at once, by tables that bear their keys."""
+        yield Output([str(key) for key in self.table[self._work.item_key]], tables)
+
+
+class Work:
+    """A step's stage, its config and its worker processes; see `slurm.task.Work`."""
+
+    def __init__(self, step: Step, stop: Stop, cluster: Mapping[str, Any]) -> None:
+        self.step, self.plan = step, step.plan
+        self.stage: Stage = load(self.plan.stage)
+        self.config = TypeAdapter(self.stage.config).validate_python(self.plan.config)
+        self.item_key = self.plan.item_key
+        self.folder = step.root / "media"
+        source = step.input()
+        self.chunk = 0  # the one whose items were read last
+        self.keys = [k for k in ("clip_id", "video_id") if source and k in source.plan.gives]
+        self.schemas = self._schemas()
+        for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
+            os.environ.setdefault(name, "1")
+        settings = self.plan.settings
+        workers = settings["workers"] or cluster["cpus"]
+        mem_gb = settings["mem_gb"]
+        if mem_gb is None and cluster["executor"] == "slurm":
+            mem_gb = cluster["mem_gb"] * MEMORY_SHARE / workers
+        self.processes = Processes(workers, settings["timeout_s"], mem_gb, stop)
+
+    def close(self) -> None:
+        self.processes.close()
+
+    def _schemas(self) -> dict[str, Schema]:
+        if self.stage.kind == "reduce":
+            return {ROWS: {**self.stage.gives, "error": TEXT}, **self.stage.tables}
+        keys: Schema = dict.fromkeys([self.stage.key, *self.keys] if self.stage.key else self.keys, TEXT)  # type: ignore
+        side = {name: {**dict.fromkeys(self.keys, TEXT), **schema} for name, schema in self.stage.tables.items()}
+        return {ROWS: {**keys, **self.stage.gives, "error": TEXT, "error_detail": TEXT}, **side}
+
+    def items(self, chunk: int) -> pl.DataFrame:
+        """The input rows of a chunk, in order: the keys, and every needed column from the step that gives it."""
+        self.chunk, source = chunk, self.step.input()
+        if source is None:
+            return pl.DataFrame({self.item_key: ["all"]})
+        table = self._base(source, chunk)
+        keys = table[self.item_key]
+        if keys.n_unique() != len(keys):
+            twice = keys.filter(keys.is_duplicated())[0]
+            raise ChunkError(f"{source} gives {self.item_key}={twice!r} more than once: rows could not be told apart")
+        for name in dict.fromkeys(self.plan.settings["columns"].values()):
+            if name != source.name:
+                table = self._join(table, Step(self.step.run, name), chunk)
+        return table.select(*self.keys, *(c for c in self.plan.settings["columns"] if c not in self.keys))
+
+    def _base(self, source: Step, chunk: int) -> pl.DataFrame:
+        """The chunk's slice of the input's kept rows; only the parts that overlap it are read."""
+        wanted = [c for c, name in self.plan.settings["columns"].items() if name == source.name and c not in self.keys]
+        if self.plan.aligned:
+            return source.kept(only=[chunk]).select(*self.keys, *wanted).collect()
+        borders, offsets = self.step.borders()
+        first, last = borders[chunk], borders[chunk + 1]
+        low = bisect_right(offsets, first) - 1
+        high = max(low + 1, bisect_right(offsets, max(first, last - 1)))
+        parts = list(range(min(low, source.plan.n - 1), min(high, source.plan.n)))
+        rows = source.kept(only=parts).select(*self.keys, *wanted)
+        return rows.slice(first - offsets[parts[0]], last - first).collect()
+
+    def _join(self, table: pl.DataFrame, giver: Step, chunk: int) -> pl.DataFrame:
+        """The table with the columns that a step further up gives, by that step's key."""
+        key = giver.plan.key
+        columns = [c for c, name in self.plan.settings["columns"].items() if name == giver.name and c not in self.keys]
+        rows = giver.scan(only=[chunk] if self._shares_chunks(giver) else None)
+        if rows is None or key not in table.columns:
+            raise ChunkError(f"{giver} cannot be joined: {'it has no rows' if rows is None else f'no column {key}'}")
+        found = rows.filter(pl.col(key).is_in(table[key].implode())).select(key, *columns).collect()
+        return table.join(found, on=key, how="left", maintain_order="left")
+
+    def side(self, name: str, items: pl.DataFrame) -> pl.DataFrame:
+        giver = Step(self.step.run, self.plan.settings["reads"][name])
+        rows = giver.scan(name, only=[self.chunk] if self._shares_chunks(giver) else None)
+        if rows is None:
+            raise ChunkError(f"{giver} has no table {name!r}")
+        key = next(k for k in self.keys if k in rows.collect_schema())
+        return rows.filter(pl.col(key).is_in(items[key].implode())).collect()
+
+    def _shares_chunks(self, giver: Step) -> bool:
+        step: Step | None = self.step
+        while step is not None and step.name != giver.name:
+            if not step.plan.aligned:
+                return False
+            step = step.input()
+        return step is not None
+
+    def run(self, items: pl.DataFrame) -> Iterator[Output]:
+        """The stage's outputs, each checked against its schemas."""
+        if self.stage.kind == "reduce":
+            steps = {name: Step(self.step.run, name) for name in self.plan.inputs}
+            outputs: Iterator[Output] = iter([Output(["all"], self.stage.run(steps, self.config, self.step.root))])
+        else:
+            outputs = self.stage.run(Rows(items, self), self.config)
+        for output in outputs if len(items) else ():
+            self._check(output.tables)
+            yield output
+
+    def _check(self, tables: Mapping[str, Sequence[Row] | pl.DataFrame]) -> None:
+        """Raises ChunkError if a table or a column is not in the stage's schemas."""
+        for name, rows in tables.items():
+            if name not in self.schemas:
+                raise ChunkError(f"stage {self.stage.name} gave a table {name!r} that its `tables` do not name")
+            columns = set(rows.columns) if isinstance(rows, pl.DataFrame) else {c for row in rows for c in row}
+            if unknown := columns - self.schemas[name].keys():
+                raise ChunkError(f"stage {self.stage.name} gave columns that its schema lacks: {sorted(unknown)}")

@@ -1,0 +1,104 @@
+"""Verdicts: every row, with the rule that drops it, or none. Scores are read, never computed, so a sweep costs seconds.
+
+Reads the columns that the rules name; writes `drop_reason` for every row, and the table `values` with the number that
+each rule saw. `motion.min` says that rule motion's minimum dropped the row, `motion.null` that it had no value.
+
+    python -m stages.filter -m run=NAME 'rules.motion.min=0.1,0.5,1.0'
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import polars as pl
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from slurm.attempt import Output
+from stages.core.schema import REAL, TEXT
+from stages.core.stage import Stage, main
+from stages.core.work import Rows
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Rule:
+    """Limits, both inclusive; null is none. `reduce` makes a list one number, or asks all or any of its elements."""
+
+    column: str | None
+    reduce: Literal["mean", "min", "max", "first", "all", "any"]
+    min: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    rules: dict[str, Rule]
+
+
+def columns(config: Config) -> list[str]:
+    """The columns that the rules look at."""
+    return list(dict.fromkeys(rule.column or name for name, rule in config.rules.items()))
+
+
+def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
+    """The number that a rule looks at; for all and any the share of elements within the limits; null of nothing."""
+    if rule.reduce in ("all", "any"):
+        inside = pl.lit(True)
+        elements = pl.element() if is_list else pl.col(column)
+        for limit in (
+            elements >= rule.min if rule.min is not None else None,
+            elements <= rule.max if rule.max is not None else None,
+        ):
+            inside = inside if limit is None else inside & limit
+        return pl.col(column).list.eval(inside).list.mean() if is_list else inside.cast(pl.Float64)
+    if is_list:
+        reduced = {"mean": pl.col(column).list.mean, "min": pl.col(column).list.min, "max": pl.col(column).list.max}
+        number = reduced[rule.reduce]() if rule.reduce in reduced else pl.col(column).list.first()
+    else:
+        number = pl.col(column)
+    return number.cast(pl.Float64).fill_nan(None)
+
+
+def verdict(name: str, rule: Rule, number: pl.Expr) -> pl.Expr:
+    """Null if the number passes, else what it fails: `name.null`, `name.min`, `name.max`, `name.all` or `name.any`."""
+    failed = pl.when(number.is_null()).then(pl.lit(f"{name}.null"))
+    if rule.reduce in ("all", "any"):
+        passes = number == 1.0 if rule.reduce == "all" else number > 0.0
+        return failed.when(~passes).then(pl.lit(f"{name}.{rule.reduce}")).otherwise(None)
+    if rule.min is not None:
+        failed = failed.when(number < rule.min).then(pl.lit(f"{name}.min"))
+    if rule.max is not None:
+        failed = failed.when(number > rule.max).then(pl.lit(f"{name}.max"))
+    return failed.otherwise(None)
+
+
+def judge(table: pl.DataFrame, rules: dict[str, Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The table with `drop_reason` (of the first rule that a row fails), and a row for each row and rule with its value."""
+    keys = [key for key in ("clip_id", "video_id") if key in table.columns]
+    numbers, verdicts = [], []
+    for name, rule in rules.items():
+        column = rule.column or name
+        numbers.append(value(rule, column, isinstance(table.schema[column], pl.List)).alias(f"value:{name}"))
+        verdicts.append(verdict(name, rule, pl.col(f"value:{name}")))
+    judged = table.with_columns(numbers).with_columns(drop_reason=pl.coalesce(*verdicts, pl.lit(None, pl.String)))
+    values = judged.select(*keys, *(pl.col(f"value:{name}").alias(name) for name in rules))
+    long = values.unpivot(index=keys, variable_name="rule", value_name="value")
+    return judged.select(*keys, "drop_reason"), long.cast({"value": pl.Float64})
+
+
+def run(rows: Rows, config: Config) -> Iterator[Output]:
+    judged, values = judge(rows.table, config.rules)
+    yield from rows.whole({"rows": judged, "values": values})
+
+
+STAGE = Stage(
+    name="filter",
+    kind="map",
+    config=Config,
+    run=run,
+    gives={"drop_reason": TEXT},
+    needs=columns,
+    tables={"values": {"rule": TEXT, "value": REAL}},
+)
+
+if __name__ == "__main__":
+    main(STAGE)

@@ -1,0 +1,70 @@
+"""Small frames: brightness and colour whatever the pixel format, range and rotation."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.core.video.encode import ffmpeg_path
+from stages.core.video.frames import Small, shrink
+from stages.core.video.key_frames import picture
+from stages.core.video.look import brightness
+from stages.core.video.packets import open_video
+
+Make = Callable[..., Path]
+
+# the left half orange, the right half dark blue
+HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2[b];[a][b]hstack"
+
+
+def first(path: Path) -> tuple[Small, np.ndarray]:
+    with open_video(str(path), 10**8, 10**5) as video:
+        _, frame = next(video.frames())
+        return shrink(frame, 64), picture(frame, 128)
+
+
+@pytest.mark.parametrize(
+    "pix_fmt", ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp", "bgr0", "pal8"]
+)
+def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
+    codec = {"bgr0": "qtrle", "pal8": "gif", "gbrp": "ffv1", "yuvj420p": "mjpeg"}.get(pix_fmt, "ffv1")
+    stored = {"bgr0": "rgb24"}.get(pix_fmt, pix_fmt)
+    suffix = {"gif": "gif", "qtrle": "mov"}.get(codec, "mkv")
+    path = make(f"halves_{pix_fmt}.{suffix}", HALVES, "-c:v", codec, "-pix_fmt", stored)
+    near = 48 if pix_fmt == "pal8" else 18  # GIF's own palette is coarse
+    small, shown = first(path)
+    for bgr in (small.bgr, shown):
+        middle = bgr.shape[0] // 2
+        assert bgr[middle, bgr.shape[1] // 4].tolist() == pytest.approx([0, 128, 255], abs=near)
+        assert bgr[middle, bgr.shape[1] * 3 // 4].tolist() == pytest.approx([128, 0, 0], abs=near)
+
+
+@pytest.mark.parametrize(("tint", "luma"), [("black", 0), ("white", 1), ("gray", 0.5)])
+@pytest.mark.parametrize("codec", ["ffv1", "mjpeg"])
+def test_brightness_runs_from_0_to_1_in_both_ranges(make: Make, tint: str, luma: float, codec: str) -> None:
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = make(f"{tint}_{codec}.mkv", f"color={tint}:s=64x64:d=0.2", "-c:v", codec, "-pix_fmt", pix_fmt)
+    assert brightness(first(path)[0].luma) == pytest.approx(luma, abs=0.02)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_rotated_video_is_upright_as_ffmpeg_shows_it(make: Make, tmp_path: Path, turn: int) -> None:
+    plain = make("upright.mp4", HALVES, "-pix_fmt", "yuv420p", "-qp", "1")
+    turned = tmp_path / "turned.mp4"
+    rotate = rotation_arguments(turn)
+    subprocess.run([ffmpeg_path(), "-v", "error", *rotate(plain), "-c", "copy", str(turned)], check=True)
+    raw = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
+    shown = subprocess.run([ffmpeg_path(), "-v", "error", "-i", str(turned), *raw], check=True, capture_output=True)
+    small, bgr = first(turned)
+    assert np.abs(bgr.astype(int) - np.frombuffer(shown.stdout, np.uint8).reshape(bgr.shape)).mean() < 8
+    assert (small.width_px, small.height_px) == ((64, 32) if turn == 180 else (64, 128))
+
+
+def rotation_arguments(turn: int) -> Callable[[Path], list[str]]:
+    """How this ffmpeg is told to mark a file as rotated: a tag up to 5.1, an input option later."""
+    options = subprocess.run([ffmpeg_path(), "-h", "full"], check=True, capture_output=True, text=True).stdout
+    if "-display_rotation" in options:
+        return lambda path: ["-display_rotation", str(turn), "-i", str(path)]
+    return lambda path: ["-i", str(path), "-metadata:s:v", f"rotate={turn}"]

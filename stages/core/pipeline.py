@@ -17,6 +17,7 @@ from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
 from slurm.resume import resume, save_cluster
+from stages.core.sweep import point_name
 from stages.core.stage import Common, Stage, load, make_plan, read
 
 
@@ -59,9 +60,9 @@ def with_missing(wanted: Wanted) -> list[Wanted]:
     """The step behind all steps that it needs and its run does not have; a variant of it in a Hydra multirun."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         base = Step(wanted.run, wanted.name)
-        point = HydraConfig.get().job.override_dirname.replace("/", "_")
         after = base.plan.inputs if base.exists else wanted.common.after
-        common = replace(wanted.common, step=f"{wanted.name}@{point}" if point else wanted.name, after=after)
+        name = point_name(wanted.name, HydraConfig.get().job.override_dirname)
+        common = replace(wanted.common, step=name, after=after)
         wanted = wanted._replace(common=common)
     elif Step(wanted.run, wanted.name).exists:
         wanted = wanted._replace(common=replace(wanted.common, after=Step(wanted.run, wanted.name).plan.inputs))

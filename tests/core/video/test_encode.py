@@ -60,7 +60,7 @@ def test_clip_is_exact_in_other_containers_and_rates(numbered: Path, tmp_path: P
         times = [time_s for time_s, _ in video.frames()]
     for first, end in ((7, 31), (45, 93)):
         assert cut_of(source, times[first], times[end], out).frames == end - first
-        assert numbers(out) == list(range(first, end))
+        assert numbers(out) == numbers(source)[first:end]
 
 
 def test_borders_between_frames_keep_what_lies_in_the_span(numbered: Path, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""The cut stage: where a clip is written and what its row says."""
+
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from slurm.errors import ItemError
+from stages.core.schema import Row
+from stages.core.video.encode import ffmpeg_path
+from stages.cut import CUT, Config, clip_path, cut_clip
+
+ROOT = Path(__file__).parent.parent
+NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    """The stage's own keys of conf/cut.yaml."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "cut.yaml").read_text())
+    return Config(**{key: loaded[key] for key in Config.__dataclass_fields__})
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """25 fps, 128x96, 4 s, with sound."""
+    out = tmp_path_factory.mktemp("film") / "film.mp4"
+    inputs = ["-f", "lavfi", "-i", "testsrc=s=128x96:r=25:d=4,format=yuv420p", "-f", "lavfi", "-i", "sine=duration=4"]
+    subprocess.run([ffmpeg_path(), "-v", "error", *inputs, str(out)], check=True)
+    return out
+
+
+def clip(path: Path | None, **changes: object) -> Row:
+    row = {"clip_id": "c1", "video_id": "v1", "path": path and str(path), "start_s": 1.0, "end_s": 2.4, "fps": 25.0}
+    return {**row, **changes}
+
+
+def test_clip_lies_in_its_videos_bucket_and_its_row_fits_the_schema(film: Path, config: Config, tmp_path: Path) -> None:
+    row = pl.DataFrame(cut_clip(clip(film), config, tmp_path)["rows"], schema=CUT, strict=True).row(0, named=True)
+    out = tmp_path / sha256(b"v1").hexdigest()[:2] / "c1.mp4"
+    assert (row["clip_id"], row["video_id"], row["clip_path"]) == ("c1", "v1", str(out))
+    assert (row["width_px"], row["height_px"], row["frames"], row["has_audio"]) == (128, 96, 35, True)
+    assert row["duration_s"] == pytest.approx(1.4)
+    assert row["bytes"] == out.stat().st_size
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [out]
+
+
+def test_cutting_again_gives_the_same_bytes(film: Path, config: Config, tmp_path: Path) -> None:
+    first = Path(str(cut_clip(clip(film), config, tmp_path)["rows"][0]["clip_path"]))
+    bytes_before = first.read_bytes()
+    cut_clip(clip(film), config, tmp_path)
+    assert first.read_bytes() == bytes_before
+
+
+def test_clip_can_be_played_before_it_is_loaded(film: Path, config: Config, tmp_path: Path) -> None:
+    data = Path(str(cut_clip(clip(film), config, tmp_path)["rows"][0]["clip_path"])).read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_unknown_frame_rate_is_read_from_the_file(film: Path, config: Config, tmp_path: Path) -> None:
+    assert cut_clip(clip(film, fps=None), config, tmp_path)["rows"][0]["frames"] == 35
+
+
+def test_lost_and_missing_videos_have_their_codes(config: Config, tmp_path: Path) -> None:
+    for path, code in ((None, "not_downloaded"), (tmp_path / "gone.mp4", "missing")):
+        with pytest.raises(ItemError) as caught:
+            cut_clip(clip(path), config, tmp_path)
+        assert caught.value.code == code
+
+
+@pytest.mark.parametrize("clip_id", ["", "..", "../c1", "a/b"])
+def test_clip_id_that_would_leave_the_folder_is_refused(clip_id: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="file name"):
+        clip_path(tmp_path, "v1", clip_id)
+
+
+@pytest.mark.skipif(not NASA.exists(), reason="the real clip is not here")
+def test_real_clip_is_cut_from_its_largest_stream(config: Config, tmp_path: Path) -> None:
+    start_s, end_s, fps = 240 * 1001 / 30000, 300 * 1001 / 30000, 30000 / 1001
+    row = cut_clip(clip(NASA, start_s=start_s, end_s=end_s, fps=fps), config, tmp_path)["rows"][0]
+    assert (row["frames"], row["width_px"], row["has_audio"]) == (60, 480, True)

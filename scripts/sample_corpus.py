@@ -77,7 +77,8 @@ def picture(film: Film, shot: Shot, frames: int) -> str:
     wall_px = width_px + round(abs(shot.widths_per_s) * width_px * travel_s) + 2
     layers = "".join(
         f"color=gray:s={wall_px // grain + 2}x{height_px // grain + 2},"
-        f"noise=alls=100:all_seed={shot.seed * 10 + grain},format=gray,scale={wall_px}x{height_px}:flags=bicubic[g{grain}];"
+        f"noise=alls=100:all_seed={shot.seed * 10 + grain},format=gray,"
+        f"scale={wall_px}x{height_px}:flags=bicubic[g{grain}];"
         for grain in (16, 48, 144)
     )
     moved = f"{abs(shot.widths_per_s) * width_px:.6f}*min(n/({film.fps})\\,{travel_s:.6f})"

@@ -18,7 +18,7 @@ from slurm.errors import InputError, ReelmillError
 from slurm.manifest import Step, steps
 from slurm.resume import Resumed, load_cluster, resume
 from slurm.status import explain, overview, show
-from slurm.submit import submissions
+from slurm.submit import close, submissions
 from slurm.survey import survey
 
 USAGE = """\
@@ -157,8 +157,8 @@ def cancel(run: Path, words: Words) -> int:
     for name in _only(run, words) or steps(run):
         step = Step(run, name)
         for submission in submissions(step):
-            (step.root / "submissions" / submission / "closed").touch()
-        jobs = survey(step).live_jobs
+            close(step, submission)
+        jobs = sorted({window.job for window in survey(step).windows})
         if jobs:
             env = environment({"env": load_cluster(step).env})
             subprocess.run(["scancel", *jobs], env=env, check=True)

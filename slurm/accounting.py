@@ -21,7 +21,8 @@ PER_CALL = 200
 
 
 class Queued(NamedTuple):
-    task: str  # "123_4", or "123" outside an array
+    job: str
+    element: int  # of its array; 0 outside one
     state: str
     reason: str
 
@@ -48,7 +49,7 @@ def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
         task, state, reason = line.split("|", 2)
         array, _, indices = task.partition("_")
         if array in wanted and state in LIVE:
-            found += [Queued(f"{array}_{i}" if indices else array, state, reason) for i in _expand(indices)]
+            found += [Queued(array, i, state, reason) for i in _expand(indices)]
     return found
 
 

@@ -136,7 +136,8 @@ class Attempt:
             if isinstance(part, pl.DataFrame):
                 item = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
                 good = [pl.lit(None, pl.String).alias(c) for c in ("error", "error_detail") if c not in part.columns]
-                frames.append(part.with_columns(item.alias(ITEM), *good).select(list(schema)).cast(dict(schema)))
+                columns = (pl.col(name).cast(kind) for name, kind in schema.items())
+                frames.append(part.with_columns(item.alias(ITEM), *good).select(columns))
             else:
                 rows += [{**row, ITEM: keys[0]} for row in part]
         return pl.concat([pl.DataFrame(rows, schema=schema), *frames])

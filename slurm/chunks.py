@@ -12,7 +12,7 @@ def count(rows: int, size: int) -> int:
 
 
 def borders(cost: pl.Series, n: int) -> list[int]:
-    """n + 1 row numbers: chunk i holds rows [borders[i], borders[i + 1]); costs of the chunks are as equal as slices allow.
+    """n + 1 row numbers: chunk i holds rows [borders[i], borders[i + 1]); costs are as equal as slices allow.
 
     `cost` has one number a row. Null, NaN and negative costs count as the median of the known ones.
     """

@@ -211,7 +211,7 @@ class Step:
         return rows
 
     def borders(self) -> Borders:
-        """Where the chunks of a step that is not aligned lie in its input, which must be complete; frozen on first use."""
+        """Where the chunks of an unaligned step lie in its input, which must be complete; frozen on first use."""
         path = self.root / "borders.json"
         if path.exists():
             return Borders(**read_json(path))

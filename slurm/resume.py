@@ -38,7 +38,11 @@ class Resumed:
 
     @property
     def jobs(self) -> list[str]:
-        return sorted({*self.survey.live_jobs, *(w.job for w in self.windows)})
+        return sorted({window.job for window in self.arrays})
+
+    @property
+    def arrays(self) -> list[Window]:
+        return [*self.survey.windows, *self.windows]
 
 
 def save_cluster(step: Step, cluster: Cluster) -> None:
@@ -60,7 +64,7 @@ def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
 def resume(
     run: Path, only: Sequence[str] | None = None, changes: dict[str, Any] | None = None, force: bool = False
 ) -> dict[str, Resumed]:
-    """Submits what is missing of a run's steps (or of those in `only`), in order; runs it here where the cluster is local.
+    """Submits what is missing of a run's steps (or those in `only`), in order; runs it here if the cluster is local.
 
     Safe to repeat: chunks that are done, queued or running are left alone.
     """
@@ -117,12 +121,12 @@ def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force
 
 
 def _dependency(aligned: bool, inputs: dict[str, Resumed]) -> Callable[[list[list[int]]], str | None]:
-    """The sbatch dependency of a window: chunk by chunk where the input's array has the same tasks, a barrier otherwise."""
+    """The sbatch dependency of a window: chunk by chunk where the input has a like array, else a barrier."""
 
     def after(tasks: list[list[int]]) -> str | None:
         words = []
         for source in inputs.values():
-            twin = next((w for w in source.windows if w.tasks == tasks and len(tasks) > 1), None) if aligned else None
+            twin = next((w for w in source.arrays if w.tasks == tasks and len(tasks) > 1), None) if aligned else None
             open_chunks = {chunk for task in tasks for chunk in task} - source.survey.done.keys()
             if twin:
                 words.append(f"aftercorr:{twin.job}")

@@ -76,9 +76,9 @@ def job_end() -> float | None:
 
 
 def requeue() -> bool:
-    """Puts this array task back into the queue; False if its job is not running (cancelled, preempted) or Slurm refused.
+    """Puts this array task back into the queue; False if its job does not run (any more) or Slurm refused.
 
-    A job that was cancelled is not RUNNING any more when SIGTERM arrives, and one that is preempted is requeued by Slurm.
+    A cancelled job is not RUNNING any more when SIGTERM arrives, and a preempted one is requeued by Slurm itself.
     """
     job = own_job()
     if job is None or "JobState=RUNNING" not in _scontrol("show", "job", job):

@@ -40,7 +40,10 @@ def _chunks(found: Survey) -> dict[str, str]:
     counts = found.counts()
     done = f"[green]{counts['done']:,}[/] of {found.step.plan.n:,}"
     shown = {state: f"{counts[state]:,}" if counts[state] else "" for state in (*COLOURS, "pending")}
-    return {"done": done, **{s: f"[{COLOURS[s]}]{text}[/]" if text and s in COLOURS else text for s, text in shown.items()}}
+    return {
+        "done": done,
+        **{s: f"[{COLOURS[s]}]{text}[/]" if text and s in COLOURS else text for s, text in shown.items()},
+    }
 
 
 def _work(found: Survey) -> dict[str, str]:

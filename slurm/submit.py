@@ -6,7 +6,6 @@ logs/<id>/                          submitit's scripts and pickles, and one log 
 """
 
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -24,7 +23,7 @@ from slurm import accounting
 from slurm.breaker import count_done
 from slurm.cluster import Cluster, environment, executor, max_array_size
 from slurm.errors import ClusterError
-from slurm.files import names, write_json
+from slurm.files import names, read_json, write_json
 from slurm.manifest import Step
 from slurm.task import Spec, run_task
 
@@ -201,12 +200,19 @@ def _run_here(step: Step, name: str, tasks: list[list[int]], cluster: Cluster, f
         raise
 
 
-def load_windows(step: Step, name: str) -> list[Window] | None:
-    """The array jobs of a submission; None if its submitter has not got so far."""
+def load_windows(step: Step, name: str) -> list[Window]:
+    """The array jobs of a submission, as far as its submitter wrote them down."""
     path = step.root / "submissions" / name / "jobs.json"
     if not path.exists():
-        return None
+        return []
     tasks = step.submission(name)["tasks"]
-    return [
-        Window(job, first, count, tasks[first : first + count]) for job, first, count in json.loads(path.read_text())
-    ]
+    return [Window(job, first, size, tasks[first : first + size]) for job, first, size in read_json(path)]
+
+
+def close(step: Step, name: str) -> None:
+    """Marks that nothing more comes of a submission: it was cancelled."""
+    (step.root / "submissions" / name / "closed").touch()
+
+
+def closed(step: Step, name: str) -> bool:
+    return (step.root / "submissions" / name / "closed").exists()

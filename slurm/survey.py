@@ -9,7 +9,7 @@ pending  not tried yet
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from slurm.attempt import Past, alive, history
 from slurm.cluster import environment
 from slurm.files import names
 from slurm.manifest import Done, Step
-from slurm.submit import job_name, load_windows, submissions
+from slurm.submit import Window, closed, job_name, load_windows, submissions
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
@@ -49,7 +49,7 @@ class Survey:
     failed: dict[int, str] = field(default_factory=dict)  # chunk → cause
     lost: set[int] = field(default_factory=set)
     past: dict[int, list[Past]] = field(default_factory=dict)  # attempts at chunks that are not done
-    live_jobs: list[str] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)  # array jobs with a task in the queue
     queue_known: bool = True
 
     def state(self, chunk: int) -> str:
@@ -95,37 +95,17 @@ def _tried(step: Step) -> set[int]:
 
 def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
     """Which unfinished chunks are queued, running or being submitted."""
-    step = found.step
-    chunks_of: dict[str, list[int]] = {}  # Slurm's task id → its chunks
-    jobs: list[str] = []
-    for name in there:
-        submission = step.submission(name)
-        if submission["cluster"]["executor"] != "slurm":
-            continue
-        windows = load_windows(step, name) or []
-        listed = sum(w.size for w in windows)
-        for number in range(len(windows), -(-len(submission["tasks"]) // submission["window"])):
-            first = number * submission["window"]
-            tasks = submission["tasks"][first : first + submission["window"]]
-            job = (
-                accounting.find(job_name(step, name, number), dict(env)) if not _gone(step, name, submission) else None
-            )
-            if job:
-                chunks_of |= {f"{job}_{i}": chunks for i, chunks in enumerate(tasks)}
-                jobs.append(job)
-            elif time.time() - submission["created"] < SUBMITTING_S and not _gone(step, name, submission):
-                found.active |= {c: "SUBMITTING" for chunks in submission["tasks"][listed:] for c in chunks}
-        for window in windows:
-            jobs.append(window.job)
-            chunks_of |= {f"{window.job}_{i}": chunks for i, chunks in enumerate(window.tasks)}
-    queue = accounting.queued(jobs, dict(env)) if jobs else []
+    windows = [window for name in there for window in _windows(found, name, env)]
+    queue = accounting.queued([w.job for w in windows], dict(env)) if windows else []
     found.queue_known = queue is not None
+    states: dict[str, dict[int, str]] = defaultdict(dict)
     for task in queue or []:
-        chunks = chunks_of.get(task.task) or chunks_of.get(f"{task.task}_0", [])
-        state = f"{task.state} {task.reason}".removesuffix(" None") if task.state == "PENDING" else task.state
-        found.active |= {chunk: state for chunk in chunks if chunk not in found.done}
-        found.live_jobs.append(task.task.split("_")[0])
-    found.live_jobs = sorted(set(found.live_jobs))
+        states[task.job][task.element] = f"{task.state} {task.reason}" if task.state == "PENDING" else task.state
+    for window in windows:
+        if window.job in states:
+            found.windows.append(window)
+        for index, state in states[window.job].items():
+            found.active |= {chunk: state for chunk in window.tasks[index] if chunk not in found.done}
     for chunk, past in found.past.items():  # outside Slurm, or with Slurm silent: heartbeats
         last = past[-1]
         if chunk not in found.active and last.cause is None and (last.job == "local" or queue is None):
@@ -134,9 +114,23 @@ def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
                 found.active[chunk] = "RUNNING"
 
 
-def _gone(step: Step, name: str, submission: dict[str, object]) -> bool:
-    """Whether the submission was closed: cancelled, or its submitter gave up."""
-    return (step.root / "submissions" / name / "closed").exists()
+def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
+    """The array jobs of a submission; one whose submitter died before it could write down its id is looked up."""
+    submission = found.step.submission(name)
+    if submission["cluster"]["executor"] != "slurm":
+        return []
+    tasks, size = submission["tasks"], submission["window"]
+    windows = load_windows(found.step, name)
+    if closed(found.step, name):
+        return windows
+    for number in range(len(windows), -(-len(tasks) // size)):
+        first = number * size
+        job = accounting.find(job_name(found.step, name, number), dict(env))
+        if job:
+            windows.append(Window(job, first, size, tasks[first : first + size]))
+        elif time.time() - submission["created"] < SUBMITTING_S:
+            found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
+    return windows
 
 
 def _ends(found: Survey, env: Mapping[str, str]) -> None:

@@ -34,7 +34,7 @@ class Spec(NamedTuple):
 
 
 class Work(Protocol):
-    """A step's stage as a task needs it. `entry` of the plan names a callable that makes one from (step, stop, cluster)."""
+    """A step's stage as a task needs it; the plan's `entry` names what makes one from (step, stop, cluster)."""
 
     schemas: dict[str, dict[str, pl.DataType]]
 

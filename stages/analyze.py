@@ -82,7 +82,7 @@ def analyze_video(row: Row, config: Config) -> dict[str, list[Row]]:
 
     Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, no_video, no_frames, too_large.
     """
-    from stages.core.video.frames import shrink, upright_px
+    from stages.core.video.frames import shrink, small_size, upright_px
     from stages.core.video.freeze import FreezeDetector, share
     from stages.core.video.key_frames import KeyFrames
     from stages.core.video.look import LookMeter
@@ -102,8 +102,10 @@ def analyze_video(row: Row, config: Config) -> dict[str, list[Row]]:
         look = LookMeter(config.motion.per_s)
         key_frames = KeyFrames(config.key_frames.max_px, config.key_frames.quality, shots.delay_frames)
         times_s: list[float] = []
+        size: tuple[int, int] | None = None
         for time_s, frame in video.frames():
-            small = shrink(frame, config.width_px)
+            size = size or small_size(frame, config.width_px)
+            small = shrink(frame, size)
             times_s.append(time_s)
             cuts = shots.add(small.bgr)
             freezes.add(time_s, small.yuv)

@@ -60,19 +60,17 @@ def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
 
 def verdict(name: str, rule: Rule, number: pl.Expr) -> pl.Expr:
     """Null if the number passes, else what it fails: `name.null`, `name.min`, `name.max`, `name.all` or `name.any`."""
-    failed = pl.when(number.is_null()).then(pl.lit(f"{name}.null"))
+    failures = {"null": number.is_null()}
     if rule.reduce in ("all", "any"):
-        passes = number == 1.0 if rule.reduce == "all" else number > 0.0
-        return failed.when(~passes).then(pl.lit(f"{name}.{rule.reduce}")).otherwise(None)
-    if rule.min is not None:
-        failed = failed.when(number < rule.min).then(pl.lit(f"{name}.min"))
-    if rule.max is not None:
-        failed = failed.when(number > rule.max).then(pl.lit(f"{name}.max"))
-    return failed.otherwise(None)
+        failures[rule.reduce] = number < 1.0 if rule.reduce == "all" else number <= 0.0
+    else:
+        failures |= {"min": number < rule.min} if rule.min is not None else {}
+        failures |= {"max": number > rule.max} if rule.max is not None else {}
+    return pl.coalesce(pl.when(fails).then(pl.lit(f"{name}.{what}")) for what, fails in failures.items())
 
 
 def judge(table: pl.DataFrame, rules: dict[str, Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The table with `drop_reason` (of the first rule that a row fails), and a row for each row and rule with its value."""
+    """The keys with `drop_reason` (the first rule that a row fails), and a row with the value of each row and rule."""
     keys = [key for key in ("clip_id", "video_id") if key in table.columns]
     numbers, verdicts = [], []
     for name, rule in rules.items():

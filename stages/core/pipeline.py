@@ -17,8 +17,8 @@ from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
 from slurm.resume import resume, save_cluster
-from stages.core.sweep import point_name
 from stages.core.stage import Common, Stage, load, make_plan, read
+from stages.core.sweep import point_name
 
 
 class Wanted(NamedTuple):
@@ -42,9 +42,9 @@ def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted
     common = [
         word for word in HydraConfig.get().overrides.task if _key(word) in {*Common.__dataclass_fields__} - {"step"}
     ]
-    cfg = compose(stage_name, overrides=[*common, f"step={step}"])
+    base = compose(stage_name, overrides=[*common, f"step={step}"])
     try:
-        cfg = OmegaConf.merge(cfg, changes)
+        cfg = OmegaConf.merge(base, changes)
     except OmegaConfBaseException as error:
         raise InputError(f"steps.{step}: {str(error).splitlines()[0]}") from error
     stage = load(stage_name)
@@ -106,14 +106,18 @@ def submit_steps(order: list[Wanted]) -> int:
 
 def plan_all(order: list[Wanted]) -> dict[str, Plan]:
     """The plans of steps that follow each other; an InputError if one of them stands with another config."""
-    run, plans = order[0].run, dict[str, Plan]()
+    run = order[0].run
+    plans = {name: Step(run, name).plan for name in steps(run)}
     for wanted in order:
-        upstream = {name: plans.get(name) or Step(run, name).plan for name in inputs_of(wanted) if name != wanted.name}
-        plan = make_plan(wanted.stage, wanted.common, wanted.config, upstream)
+        inputs = inputs_of(wanted)
+        if unknown := [name for name in inputs if name not in plans]:
+            raise InputError(f"step {wanted.name} is after {unknown[0]!r}, which is no step of the run before it")
+        plan = make_plan(wanted.stage, wanted.common, wanted.config, inputs, plans)
         step = Step(run, wanted.name)
         if step.exists and not wanted.common.overwrite:
             step.refuse_other(plan)
-        plans[wanted.name] = plan
+        same = step.exists and step.plan.fingerprint == plan.fingerprint
+        plans[wanted.name] = step.plan if same else plan  # its chunks are frozen, whatever the config says of them now
     return plans
 
 
@@ -123,10 +127,9 @@ def show_plan(order: list[Wanted], plans: Mapping[str, Plan]) -> None:
         plan, cluster = plans[wanted.name], wanted.common.cluster
         tasks = -(-plan.n // wanted.common.chunks.per_task)
         state = "planned already" if Step(wanted.run, wanted.name).exists else "new"
-        print(
-            f"{wanted.name} ({state}): {plan.n} chunks in {tasks} tasks behind {', '.join(plan.inputs) or 'nothing'}; "
-            f"{cluster.cpus} cpus, {cluster.gpus} gpus, {cluster.mem_gb:g} GB, {cluster.minutes} min; {plan.fingerprint}"
-        )
+        behind = ", ".join(plan.inputs) or "nothing"
+        size = f"{cluster.cpus} cpus, {cluster.gpus} gpus, {cluster.mem_gb:g} GB, {cluster.minutes} min"
+        print(f"{wanted.name} ({state}): {plan.n} chunks in {tasks} tasks behind {behind}; {size}; {plan.fingerprint}")
     last = order[-1]
     if last.common.cluster.executor == "slurm":
         folder = last.run / last.name / "logs" / "0000"

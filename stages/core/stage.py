@@ -3,7 +3,8 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -89,8 +90,8 @@ class Common:
 
 
 def load(name: str) -> Stage:
-    """The stage of this name; its module's heavy rooms are not imported."""
-    stage: Stage = importlib.import_module(f"stages.{name}").STAGE
+    """The stage of this name, or of a module anywhere on PYTHONPATH; its heavy rooms are not imported."""
+    stage: Stage = importlib.import_module(name if "." in name else f"stages.{name}").STAGE
     return stage
 
 
@@ -107,17 +108,27 @@ def command(config_name: str, do: Callable[[DictConfig], int]) -> None:
 
     def run(cfg: DictConfig) -> None:
         nonlocal status
-        status = max(status, do(cfg))
+        with told() as refused:  # here, so that Hydra does not report it in its own way first
+            status = max(status, do(cfg))
+        status = max(status, refused())
 
-    try:
+    with told() as refused:
         hydra.main(config_path=CONF, config_name=config_name, version_base="1.3")(run)()
+    sys.exit(max(status, refused()))
+
+
+@contextmanager
+def told() -> Iterator[Callable[[], int]]:
+    """Prints an error that is the user's to mend; gives a function that tells the exit status: 2 if there was one."""
+    status = 0
+    try:
+        yield lambda: status
     except (ReelmillError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {explained(error)}", file=sys.stderr)
         status = 2
     except PermissionError as error:
         print(f"error: no permission to write {error.filename}: choose another place with runs=DIR", file=sys.stderr)
         status = 2
-    sys.exit(status)
 
 
 def explained(error: BaseException) -> str:
@@ -150,16 +161,17 @@ def validate(kind: type, values: dict[str, Any], where: str) -> Any:
         raise InputError(f"config of {where}: " + "; ".join(lines)) from error
 
 
-def make_plan(stage: Stage, common: Common, config: Any, upstream: Mapping[str, Plan]) -> Plan:
-    """The plan of a step behind `upstream` (its inputs by name, the one whose rows are its items first)."""
+def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]) -> Plan:
+    """The plan of a step behind its inputs (the one whose rows are its items first); `plans` are those before it."""
+    upstream = {name: plans[name] for name in inputs}
     run = (Path(common.runs) / common.run).absolute()
     base = next(iter(upstream.values()), None) if stage.kind == "map" else None
     if stage.kind == "map" and base is None:
         raise InputError(f"step {common.step} needs an input: say after=STEP")
     aligned = base is not None and common.chunks.align and base.kind == "map" and common.chunks.n is None
     needs = stage.needs(config) if callable(stage.needs) else stage.needs
-    columns = {c: giver(run, c, upstream, common.step, lambda plan: plan.gives) for c in needs} if base else {}
-    reads = {t: giver(run, t, upstream, common.step, lambda plan: plan.tables) for t in stage.reads}
+    columns = {c: giver(c, inputs, plans, common.step, lambda plan: plan.gives) for c in needs} if base else {}
+    reads = {t: giver(t, inputs, plans, common.step, lambda plan: plan.tables) for t in stage.reads}
     item_key = base.key if base else "item"
     keys = [*({stage.key} if stage.key else ()), *(k for k in ("clip_id", "video_id") if base and k in base.gives)]
     gives = {**dict.fromkeys(keys, "String"), **{k: str(v) for k, v in stage.gives.items()}}
@@ -199,18 +211,16 @@ def make_plan(stage: Stage, common: Common, config: Any, upstream: Mapping[str, 
     )
 
 
-def giver(run: Path, name: str, upstream: Mapping[str, Plan], step: str, has: Callable[[Plan], Collection[str]]) -> str:
-    """The nearest upstream step that gives a column or table."""
-    near = dict(upstream)
-    seen: list[str] = []
-    while near:
-        for candidate, plan in near.items():
-            if name in has(plan):
-                return candidate
-        seen += near
-        further = [i for plan in near.values() for i in plan.inputs if i not in seen]
-        near = {i: upstream.get(i) or Step(run, i).plan for i in further}
-    raise InputError(f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(seen)}")
+def giver(
+    name: str, inputs: Sequence[str], plans: Mapping[str, Plan], step: str, has: Callable[[Plan], Collection[str]]
+) -> str:
+    """The nearest step behind `inputs` that gives a column or table."""
+    queue = list(inputs)
+    for candidate in queue:
+        if name in has(plans[candidate]):
+            return candidate
+        queue += [further for further in plans[candidate].inputs if further not in queue]
+    raise InputError(f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}")
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -236,6 +246,6 @@ def chunk_count(stage: Stage, common: Common, aligned: bool, run: Path, upstream
 
 def launch(stage: Stage, cfg: DictConfig) -> int:
     """Plans one step, brings along what it needs and the run does not have, and submits."""
-    from stages.core.pipeline import Wanted, submit_steps, with_missing  # noqa: PLC0415
+    from stages.core.pipeline import Wanted, submit_steps, with_missing
 
     return submit_steps(with_missing(Wanted(stage, *read(stage, cfg))))

@@ -1,13 +1,14 @@
 """The end of a Hydra multirun: what each point keeps, as a table in the terminal, a Parquet file and a plot.
 
-    <runs>/<run>/<step>@<overrides>/            a point: a step of its own, that shares everything before it
-    <runs>/<run>/sweeps/<step>/points.parquet   point, rows_in, rows_kept, hours_kept; and points.svg
+<runs>/<run>/<step>@<overrides>/            a point: a step of its own, that shares everything before it
+<runs>/<run>/sweeps/<step>/points.parquet   point, rows_in, rows_kept, hours_kept; and points.svg
 """
 
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
@@ -23,7 +24,7 @@ class Sweep(Callback):
     def __init__(self) -> None:
         self.points: list[tuple[str, Step]] = []
 
-    def on_job_end(self, config: DictConfig, **_: Any) -> None:
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         run = (Path(config.runs) / config.run).absolute()
         name = point_name(config.step, config.hydra.job.override_dirname)
         step = Step(run, name)
@@ -85,16 +86,18 @@ def hours_kept(step: Step) -> float | None:
         return None
     key = giver.plan.key
     kept = step.kept().select(key).join(durations.select(key, "duration_s"), on=key, how="left")
-    seconds = kept.select(pl.col("duration_s").sum(), known=pl.col("duration_s").count(), rows=pl.len()).collect().row(0)
+    seconds = (
+        kept.select(pl.col("duration_s").sum(), known=pl.col("duration_s").count(), rows=pl.len()).collect().row(0)
+    )
     return float(seconds[0]) / 3600 if seconds[1] or not seconds[2] else None
 
 
 def plot(table: pl.DataFrame, path: Path) -> None:
     """A bar a point, as long as the rows that it keeps; their hours are written at its end."""
-    import altair  # noqa: PLC0415 (half a second, and only at the end of a sweep)
+    import altair
 
     shown = table.with_columns(hours=pl.col("hours_kept").round(4).cast(pl.String).fill_null("–") + " h")
-    base = altair.Chart(altair.Data(values=shown.to_dicts())).encode(
+    base = altair.Chart(shown).encode(
         y=altair.Y("point:N", sort=None, title=None), x=altair.X("rows_kept:Q", title="rows kept")
     )
     (base.mark_bar() + base.mark_text(align="left", dx=4).encode(text="hours:N")).properties(width=480).save(path)

@@ -29,10 +29,10 @@ class Rows:
         self._work = work
 
     def each(self, function: Function, *args: object) -> Iterator[Output]:
-        """Applies `function(row, *args)` to each row, in worker processes; it gives {table: rows} or raises ItemError."""
+        """Applies `function(row, *args)` to each row in worker processes; it gives {table: rows} or raises ItemError."""
         key = self._work.item_key
         for row, tables, error, detail in self._work.processes.map(function, args, self.table.to_dicts()):
-            own = {name: row[name] for name in self.keys}
+            own: Row = {name: row[name] for name in self.keys}
             if error is not None:
                 yield Output([str(row[key])], {ROWS: [{**own, "error": error, "error_detail": detail}]}, failed=1)
             else:
@@ -53,12 +53,12 @@ class Work:
     def __init__(self, step: Step, stop: Stop, cluster: Mapping[str, Any]) -> None:
         self.step, self.plan = step, step.plan
         self.stage: Stage = load(self.plan.stage)
-        self.config = TypeAdapter(self.stage.config).validate_python(self.plan.config)
+        self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
         self.item_key = self.plan.item_key
         self.folder = step.root / "media"
         source = step.input()
         self.chunk = 0  # the one whose items were read last
-        self.keys = [k for k in ("clip_id", "video_id") if source and k in source.plan.gives]
+        self.keys = [str(k) for k in ("clip_id", "video_id") if source and k in source.plan.gives]
         self.schemas = self._schemas()
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
             os.environ.setdefault(name, "1")
@@ -75,7 +75,7 @@ class Work:
     def _schemas(self) -> dict[str, Schema]:
         if self.stage.kind == "reduce":
             return {ROWS: {**self.stage.gives, "error": TEXT}, **self.stage.tables}
-        keys: Schema = dict.fromkeys([self.stage.key, *self.keys] if self.stage.key else self.keys, TEXT)  # type: ignore
+        keys: Schema = dict.fromkeys([*([self.stage.key] if self.stage.key else []), *self.keys], TEXT)
         side = {name: {**dict.fromkeys(self.keys, TEXT), **schema} for name, schema in self.stage.tables.items()}
         return {ROWS: {**keys, **self.stage.gives, "error": TEXT, "error_detail": TEXT}, **side}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from slurm.errors import ItemError
+from stages.core.video.facts import Facts
 from stages.core.video.opening import SAFE_INPUT, open_container
-from stages.core.video.packets import Facts
 
 TIME_BASE = 120_000  # ticks a second in which the frames of all usual rates, NTSC's too, are whole numbers
 # Broadcast formats have no index: a seek lands up to a key frame's distance too late, so it aims this much earlier.

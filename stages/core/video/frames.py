@@ -20,7 +20,7 @@ cv2.setNumThreads(1)  # a worker has one core
 PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 PLANAR_10 = {"yuv420p10le", "yuv422p10le", "yuv444p10le"}
 BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
-TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
+LOWEST_PX, TALLEST = 16, 8  # optical flow needs 12 rows; what is more than 8 times as tall as wide is squeezed
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,27 @@ class Small:
 
 def upright_px(frame: VideoFrame, width_px: int, height_px: int) -> tuple[int, int]:
     """Width and height as shown, after the rotation that the file asks for."""
-    return (height_px, width_px) if frame.rotation % 180 else (width_px, height_px)
+    return (height_px, width_px) if quarter_turns(frame) % 2 else (width_px, height_px)
 
 
-def shrink(frame: VideoFrame, width_px: int) -> Small:
-    """The frame `width_px` wide (a multiple of 4), area averaged, its height even and in proportion.
+def quarter_turns(frame: VideoFrame) -> int:
+    """How often the file asks to turn the picture by 90 degrees counterclockwise, 0 to 3; other angles are rounded."""
+    return round(frame.rotation / 90) % 4
+
+
+def small_size(frame: VideoFrame, width_px: int) -> tuple[int, int]:
+    """Width (a multiple of 4) and even height of the small frames of the video that begins with this frame."""
+    shown_w, shown_h = upright_px(frame, frame.width, frame.height)
+    height_px = 2 * round(width_px * shown_h / shown_w / 2)
+    return width_px, min(max(LOWEST_PX, height_px), TALLEST * width_px)
+
+
+def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
+    """The frame at the size that `small_size` gave, area averaged; one whose own size has changed is fitted to it.
 
     Raises ItemError: corrupt for a pixel format that nothing converts.
     """
-    shown_w, shown_h = upright_px(frame, frame.width, frame.height)
-    height_px = min(max(2, 2 * round(width_px * shown_h / shown_w / 2)), TALLEST * width_px)
+    width_px, height_px = size
     coded_w, coded_h = upright_px(frame, width_px, height_px)
     quarter = width_px * height_px // 4
     yuv = np.empty(6 * quarter, dtype=np.uint8)
@@ -67,7 +78,7 @@ def shrink(frame: VideoFrame, width_px: int) -> Small:
         small = _resize(_plane(frame, index), coded_w // half, coded_h // half)
         if full_range and index == 0:
             small = _image(cv2.convertScaleAbs(small, alpha=(WHITE - BLACK) / 255, beta=BLACK))
-        part.reshape(height_px // half, width_px // half)[:] = upright(small, frame.rotation)
+        part.reshape(height_px // half, width_px // half)[:] = upright(small, quarter_turns(frame))
     return Small(yuv, width_px, height_px)
 
 
@@ -83,9 +94,8 @@ def convert(frame: VideoFrame, width_px: int, height_px: int, pix_fmt: str) -> V
         raise ItemError("corrupt", f"pixel format {frame.format.name} cannot be read: {error}") from error
 
 
-def upright(image: Image, rotation: int) -> Image:
-    """The image turned as a player shows it; `rotation` is counterclockwise, in degrees, multiples of 90 only."""
-    turns = round(rotation / 90) % 4
+def upright(image: Image, turns: int) -> Image:
+    """The image after so many quarter turns counterclockwise."""
     return image if turns == 0 else np.ascontiguousarray(np.rot90(image, turns))
 
 

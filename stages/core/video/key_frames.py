@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
-from stages.core.video.frames import Image, convert, upright
+from stages.core.video.frames import Image, convert, quarter_turns, upright
 
 
 class KeyFrame(NamedTuple):
@@ -108,7 +108,7 @@ def picture(frame: VideoFrame, max_px: int) -> Image:
     scale = min(1.0, max_px / max(frame.width, frame.height))
     width_px, height_px = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     bgr = convert(frame, width_px, height_px, "bgr24").to_ndarray()
-    return upright(np.asarray(bgr, dtype=np.uint8), frame.rotation)
+    return upright(np.asarray(bgr, dtype=np.uint8), quarter_turns(frame))
 
 
 def jpeg(bgr: Image, quality: int) -> bytes:

@@ -12,37 +12,17 @@ from fractions import Fraction
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
+from stages.core.video.facts import Facts, read_facts
 from stages.core.video.opening import open_container
 
 PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
-US = Fraction(1, 1_000_000)
-MAX_FPS = 1000  # above it the declared rate is a clock (90000), not a frame rate
 MAX_READ_ERRORS = 20  # in a row, without a packet between: the demuxer is stuck
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a container declares of its largest video stream, before anything is decoded.
-
-    `declared_s` is None where it promises no duration, `audio_index` where the picture has no sound; sizes are as
-    stored, before rotation; `start_s` is the container's start; `container` is ffmpeg's name of the format.
-    """
-
-    container: str
-    index: int
-    audio_index: int | None
-    codec: str
-    pix_fmt: str | None
-    width_px: int
-    height_px: int
-    fps: Fraction
-    start_s: Fraction
-    declared_s: float | None
 
 
 @dataclass
@@ -114,20 +94,25 @@ class Video:
                 reads_failed += 1
                 packets = self.container.demux(self.stream)  # a generator that raised is finished
                 continue
+            except IndexError:  # PyAV 18 at the end of a broadcast in which a stream began later: it flushes that too
+                break
             if packet is None:
-                return
+                break
             reads_failed = 0
             self.packets += packet.size > 0
-            try:
-                frames = packet.decode()
-            except av.EOFError:
-                continue  # flushed already
-            except av.FFmpegError:
-                self.decode_errors += 1
-                continue
-            for frame in frames:
-                self.decode_errors += frame.is_corrupt
-                yield frame
+            yield from self._decode(packet)
+        yield from self._decode(None)  # what the decoder still holds, where the demuxer did not come to its end
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        try:
+            frames = self.stream.decode(packet)
+        except av.EOFError:  # flushed already
+            return []
+        except av.FFmpegError:
+            self.decode_errors += 1
+            return []
+        self.decode_errors += sum(frame.is_corrupt for frame in frames)
+        return frames
 
 
 @contextmanager
@@ -144,7 +129,7 @@ def open_video(path: str, max_px: int, max_s: float) -> Iterator[Video]:
         stream.thread_count = 1
         # a picture that grows inside the stream is refused by the decoder before it allocates; twice, for its padding
         stream.codec_context.options = {"max_pixels": str(2 * max_px + 2**16)}
-        video = Video(path, _facts(container, stream), container, stream, max_px, max_s)
+        video = Video(path, read_facts(container, stream), container, stream, max_px, max_s)
         video.check_limits()
         yield video
 
@@ -158,41 +143,3 @@ def _largest(path: str, container: InputContainer) -> VideoStream:
     if not decodable:
         raise ItemError("corrupt", f"{path}: no decoder for the video stream")
     return max(decodable, key=lambda s: (s.codec_context.width * s.codec_context.height, -s.index))
-
-
-def _facts(container: InputContainer, stream: VideoStream) -> Facts:
-    start_s = _start_s(container)
-    sound = container.streams.best("audio", related=stream)
-    context = stream.codec_context
-    return Facts(
-        container=container.format.name,
-        index=stream.index,
-        audio_index=None if sound is None else sound.index,
-        codec=context.name,
-        pix_fmt=context.pix_fmt,
-        width_px=context.width,
-        height_px=context.height,
-        fps=_fps(stream),
-        start_s=start_s,
-        declared_s=_declared_s(container, stream, start_s),
-    )
-
-
-def _fps(stream: VideoStream) -> Fraction:
-    """Declared frame rate, frames per second; 25 where the file declares none."""
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    return next((Fraction(rate) for rate in rates if rate and 0 < rate <= MAX_FPS), Fraction(25))
-
-
-def _declared_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> float | None:
-    """When the video ends by the container's own account, in seconds from its start."""
-    if stream.duration and stream.time_base:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base - start_s)
-    return container.duration / 1e6 if container.duration else None
-
-
-def _start_s(container: InputContainer) -> Fraction:
-    """The container's start in seconds, as the exact time of the stream that it was rounded from."""
-    rounded = (container.start_time or 0) * US
-    exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
-    return next((start for start in exact if abs(start - rounded) <= US), rounded)

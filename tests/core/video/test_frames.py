@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.core.video.encode import ffmpeg_path
-from stages.core.video.frames import Small, shrink
+from stages.core.video.frames import Small, shrink, small_size
 from stages.core.video.key_frames import picture
 from stages.core.video.look import brightness
 from stages.core.video.packets import open_video
@@ -22,7 +22,7 @@ HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2
 def first(path: Path) -> tuple[Small, np.ndarray]:
     with open_video(str(path), 10**8, 10**5) as video:
         _, frame = next(video.frames())
-        return shrink(frame, 64), picture(frame, 128)
+        return shrink(frame, small_size(frame, 64)), picture(frame, 128)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,23 @@ def test_rotated_video_is_upright_as_ffmpeg_shows_it(make: Make, tmp_path: Path,
     small, bgr = first(turned)
     assert np.abs(bgr.astype(int) - np.frombuffer(shown.stdout, np.uint8).reshape(bgr.shape)).mean() < 8
     assert (small.width_px, small.height_px) == ((64, 32) if turn == 180 else (64, 128))
+
+
+def test_small_frames_keep_one_size_when_the_pictures_size_changes(make: Make, tmp_path: Path) -> None:
+    parts = [make(f"{size}.ts", f"testsrc=s={size}:r=25:d=0.4", "-c:v", "libx264") for size in ("64x48", "48x96")]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with open_video(str(joined), 10**8, 10**5) as video:
+        frames = [frame for _, frame in video.frames()]
+        assert {(frame.width, frame.height) for frame in frames} == {(64, 48), (48, 96)}
+        size = small_size(frames[0], 64)
+        assert {shrink(frame, size).luma.shape for frame in frames} == {(48, 64)}
+
+
+@pytest.mark.parametrize(("shape", "height_px"), [("640x4", 16), ("4x640", 512)])
+def test_strips_are_kept_within_bounds(make: Make, shape: str, height_px: int) -> None:
+    path = make(f"strip{shape}.mkv", f"testsrc=s={shape}:d=0.1", "-c:v", "ffv1")
+    assert first(path)[0].luma.shape == (height_px, 64)
 
 
 def rotation_arguments(turn: int) -> Callable[[Path], list[str]]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.core.video.frames import shrink
+from stages.core.video.frames import shrink, small_size
 from stages.core.video.key_frames import KeyFrame, KeyFrames
 from stages.core.video.packets import open_video
 from stages.core.video.shots import ShotDetector, spans
@@ -21,7 +21,7 @@ def detect(path: Path, detector: str, threshold: float) -> tuple[ShotDetector, l
         times = []
         for time_s, frame in video.frames():
             times.append(time_s)
-            key_frames.add(time_s, frame, shots.add(shrink(frame, 64).bgr))
+            key_frames.add(time_s, frame, shots.add(shrink(frame, small_size(frame, 64)).bgr))
         return shots, key_frames.finish(), times
 
 

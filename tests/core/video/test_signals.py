@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.core.video.frames import shrink
+from stages.core.video.frames import shrink, small_size
 from stages.core.video.freeze import FreezeDetector, Span, share
 from stages.core.video.look import Look
 from stages.core.video.motion import MotionMeter, Sample, within_shots
@@ -21,7 +21,7 @@ def measure(path: Path) -> tuple[list[Span], list[Sample]]:
     with open_video(str(path), 10**8, 10**5) as video:
         freezes, motion = FreezeDetector(0.001, 1.0), MotionMeter(4, 0.06)
         for time_s, frame in video.frames():
-            small = shrink(frame, 256)
+            small = shrink(frame, small_size(frame, 256))
             freezes.add(time_s, small.yuv)
             motion.add(time_s, small.luma)
         return freezes.finish(time_s + float(1 / video.facts.fps)), motion.samples

@@ -1,0 +1,69 @@
+"""What a container says of its video before a frame is decoded."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+US = Fraction(1, 1_000_000)
+MAX_FPS = 1000  # above it the declared rate is a clock (90000), not a frame rate
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a container declares of a video stream.
+
+    `declared_s` is None where it promises no duration, `audio_index` where the picture has no sound; sizes are as
+    stored, before rotation; `start_s` is the container's start; `container` is ffmpeg's name of the format.
+    """
+
+    container: str
+    index: int
+    audio_index: int | None
+    codec: str
+    pix_fmt: str | None
+    width_px: int
+    height_px: int
+    fps: Fraction
+    start_s: Fraction
+    declared_s: float | None
+
+
+def read_facts(container: InputContainer, stream: VideoStream) -> Facts:
+    """The facts of one of the container's video streams."""
+    start_s = _start_s(container)
+    sound = container.streams.best("audio", related=stream)
+    context = stream.codec_context
+    return Facts(
+        container=container.format.name,
+        index=stream.index,
+        audio_index=None if sound is None else sound.index,
+        codec=context.name,
+        pix_fmt=context.pix_fmt,
+        width_px=context.width,
+        height_px=context.height,
+        fps=_fps(stream),
+        start_s=start_s,
+        declared_s=_declared_s(container, stream, start_s),
+    )
+
+
+def _fps(stream: VideoStream) -> Fraction:
+    """Declared frame rate, frames per second; 25 where the file declares none."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((Fraction(rate) for rate in rates if rate and 0 < rate <= MAX_FPS), Fraction(25))
+
+
+def _declared_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> float | None:
+    """When the video ends by the container's own account, in seconds from its start."""
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base - start_s)
+    return container.duration / 1e6 if container.duration else None
+
+
+def _start_s(container: InputContainer) -> Fraction:
+    """The container's start in seconds, as the exact time of the stream that it was rounded from."""
+    rounded = (container.start_time or 0) * US
+    exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
+    return next((start for start in exact if abs(start - rounded) <= US), rounded)

@@ -1,0 +1,86 @@
+"""A stage for tests: a value an item, slowly, with faults on demand.
+
+Each item leaves a file in `folder`/calls every time it is worked on. A file `folder`/<item>.<fault> makes it misbehave:
+`raise`, `crash` (SIGSEGV), `hang`, `eat` (memory), `bad` (an ItemError); with content "once", the first time only.
+"""
+
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from slurm.attempt import Output
+from slurm.errors import ItemError
+from stages.core.schema import INT, TEXT, Row
+from stages.core.stage import Stage
+from stages.core.work import Rows
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    folder: str
+    seconds: float
+    eat_gb: float = 64.0
+
+
+def work_on(row: Row, config: Config) -> dict[str, list[Row]]:
+    item, folder = str(row["video_id"]), Path(config.folder)
+    calls = folder / "calls" / item
+    calls.parent.mkdir(exist_ok=True)
+    with calls.open("a") as file:
+        file.write(f"{os.getpid()} {os.getppid()}\n")
+    time.sleep(config.seconds)
+    for fault, act in FAULTS.items():
+        order = folder / f"{item}.{fault}"
+        if order.exists():
+            if order.read_text() == "once":
+                order.unlink()
+            act(config)
+    value = hashlib.sha256(item.encode()).hexdigest()
+    return {"rows": [{"value": value}], "letters": [{"place": i, "letter": value[i]} for i in range(3)]}
+
+
+def crash(config: Config) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang(config: Config) -> None:
+    time.sleep(3600)
+
+
+def eat(config: Config) -> None:
+    held = []
+    for _ in range(int(config.eat_gb * 16)):
+        held.append(bytearray(os.urandom(1)) * (64 * 2**20))
+        time.sleep(0.01)
+
+
+def bad(config: Config) -> None:
+    raise ItemError("corrupt", "the test said so")
+
+
+def fail(config: Config) -> None:
+    raise RuntimeError("the test said so")
+
+
+FAULTS = {"raise": fail, "crash": crash, "hang": hang, "eat": eat, "bad": bad}
+
+
+def run(rows: Rows, config: Config) -> Iterator[Output]:
+    yield from rows.each(work_on, config)
+
+
+STAGE = Stage(
+    name="support.probe",
+    kind="map",
+    config=Config,
+    run=run,
+    gives={"value": TEXT},
+    needs=("path",),
+    tables={"letters": {"place": INT, "letter": TEXT}},
+)

@@ -1,0 +1,120 @@
+"""Runs for tests: a catalogue of made-up items, the probe stage over it, and what its table must be."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf, open_dict
+
+from slurm.manifest import Step
+from slurm.resume import Resumed, resume
+from slurm.survey import Survey, survey
+from stages import ingest
+from stages.core.pipeline import Wanted, submit_steps
+from stages.core.stage import CONF, read
+from support import probe
+
+ROOT = Path(__file__).parents[2]
+
+
+class ProbeRun:
+    """A run with the steps `ingest` and `probe` over `items` made-up items, planned and submitted by `submit`."""
+
+    def __init__(self, folder: Path, items: int, *overrides: str, seconds: float = 0.0, eat_gb: float = 64.0) -> None:
+        self.runs, self.folder = folder / "runs", folder / "faults"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.names = [f"item{i:05d}" for i in range(items)]
+        self.catalogue = folder / "items.csv"
+        pl.DataFrame({"video_id": self.names, "path": [f"{name}.mp4" for name in self.names]}).write_csv(self.catalogue)
+        self.overrides = [f"runs={self.runs}", "run=r", *overrides]
+        self.seconds, self.eat_gb = seconds, eat_gb
+
+    @property
+    def run(self) -> Path:
+        return self.runs / "r"
+
+    @property
+    def step(self) -> Step:
+        return Step(self.run, "probe")
+
+    def wanted(self, *more: str) -> list[Wanted]:
+        OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
+        with initialize_config_dir(CONF, version_base="1.3"):
+            source = compose("ingest", [*self.overrides, *more, f"input.path={self.catalogue}"])
+            chunked = compose("analyze", [*self.overrides, *more])
+        with open_dict(chunked):
+            for key in probe_less(chunked):
+                del chunked[key]
+            chunked.update({"step": "probe", "folder": str(self.folder), "seconds": self.seconds, "eat_gb": self.eat_gb})
+            chunked.chunks.cost = None
+        return [Wanted(ingest.STAGE, *read(ingest.STAGE, source)), Wanted(probe.STAGE, *read(probe.STAGE, chunked))]
+
+    def submit(self, *more: str) -> int:
+        return submit_steps(self.wanted(*more))
+
+    def resume(self, **more: object) -> dict[str, Resumed]:
+        return resume(self.run, **more)  # type: ignore[arg-type]
+
+    def survey(self) -> Survey:
+        return survey(Step(self.run, "probe"))
+
+    def order(self, item: int, fault: str, *, once: bool = False) -> None:
+        """Makes an item misbehave, see probe.py."""
+        (self.folder / f"{self.names[item]}.{fault}").write_text("once" if once else "")
+
+    def calls(self, item: int) -> list[tuple[int, int]]:
+        """(worker pid, task pid) of each time the item was begun."""
+        path = self.folder / "calls" / self.names[item]
+        return [(int(a), int(b)) for a, b in (line.split() for line in path.read_text().splitlines())] if path.exists() else []
+
+    def begun(self) -> int:
+        """The number of items that were begun at least once."""
+        return len(list((self.folder / "calls").glob("*"))) if (self.folder / "calls").exists() else 0
+
+    def table(self) -> pl.DataFrame:
+        rows = Step(self.run, "probe").scan()
+        assert rows is not None
+        return rows.collect()
+
+    def expected(self) -> pl.DataFrame:
+        """The main table of an undisturbed run."""
+        empty = pl.lit(None, pl.String)
+        values = [hashlib.sha256(name.encode()).hexdigest() for name in self.names]
+        return pl.DataFrame({"video_id": self.names, "value": values}).with_columns(error=empty, error_detail=empty)
+
+    def letters(self) -> pl.DataFrame:
+        rows = Step(self.run, "probe").scan("letters")
+        assert rows is not None
+        return rows.collect()
+
+
+def probe_less(cfg: object) -> list[str]:
+    """analyze's own keys, which the probe does not have."""
+    return ["width_px", "shots", "freeze", "motion", "key_frames", "limits", "min_coverage"]
+
+
+def until(what: Callable[[], object], seconds: float = 90.0, every: float = 0.3) -> None:
+    """Waits until something is true; fails the test if it does not become so."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain"
+        time.sleep(every)
+
+
+def command(*words: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m …` as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

@@ -1,7 +1,7 @@
 """Clips: spans of shots, long enough and no longer than allowed, with the signals over them. Decodes nothing.
 
-Reads analyze's tables `shots` and `signals`; writes a row a clip (CLIP). A shot that is too short is a row too, with its
-drop_reason. Frames within a shot are taken to be evenly spaced where a long shot is cut into parts.
+Reads analyze's tables `shots` and `signals`; writes a row a clip (CLIP). A shot that is too short is a row too, with
+its drop_reason. Frames within a shot are taken to be evenly spaced where a long shot is cut into parts.
 
     python -m stages.split run=NAME
 """

@@ -1,6 +1,5 @@
 """Several steps of a run at once: their plans in order, what is missing before them, and their submission."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -90,17 +89,25 @@ def submit_steps(order: list[Wanted]) -> int:
     if order[-1].common.dry_run:
         show_plan(order, plans)
         return 0
+    if order[-1].common.cluster.executor == "slurm":
+        status = start(order, plans)
+        print(f"python -m slurm status run={run.name} tells how it goes")
+        return status
+    # here each step is over before the next is planned, so that the size of its input is known
+    return max(start([wanted], plan_all([wanted])) for wanted in order)
+
+
+def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
+    """Writes the plans and submits what is missing of their steps; 1 if something cannot get done."""
+    run = order[0].run
     for wanted in order:
         step, plan = Step(run, wanted.name), plans[wanted.name]
         if step.exists and step.plan.fingerprint != plan.fingerprint and wanted.common.overwrite:
             step.supersede()
         step.create(plan)
         save_cluster(step, wanted.common.cluster)
-    started = time.time()
     results = resume(run, only=[wanted.name for wanted in order])
     tell(results)
-    if order[-1].common.cluster.executor == "slurm":
-        print(f"submitted in {time.time() - started:.1f} s; python -m slurm status run={run.name}")
     return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
 
 

@@ -29,7 +29,7 @@ class Rows:
         self._work = work
 
     def each(self, function: Function, *args: object) -> Iterator[Output]:
-        """Applies `function(row, *args)` to each row in worker processes; it gives {table: rows} or raises ItemError."""
+        """`function(row, *args)` of each row, in worker processes; it gives {table: rows} or raises ItemError."""
         key = self._work.item_key
         for row, tables, error, detail in self._work.processes.map(function, args, self.table.to_dicts()):
             own: Row = {name: row[name] for name in self.keys}

@@ -51,7 +51,9 @@ class ProbeRun:
         with open_dict(chunked):
             for key in probe_less(chunked):
                 del chunked[key]
-            chunked.update({"step": "probe", "folder": str(self.folder), "seconds": self.seconds, "eat_gb": self.eat_gb})
+            chunked.update(
+                {"step": "probe", "folder": str(self.folder), "seconds": self.seconds, "eat_gb": self.eat_gb}
+            )
             chunked.chunks.cost = None
         return [Wanted(ingest.STAGE, *read(ingest.STAGE, source)), Wanted(probe.STAGE, *read(probe.STAGE, chunked))]
 
@@ -71,7 +73,11 @@ class ProbeRun:
     def calls(self, item: int) -> list[tuple[int, int]]:
         """(worker pid, task pid) of each time the item was begun."""
         path = self.folder / "calls" / self.names[item]
-        return [(int(a), int(b)) for a, b in (line.split() for line in path.read_text().splitlines())] if path.exists() else []
+        return (
+            [(int(a), int(b)) for a, b in (line.split() for line in path.read_text().splitlines())]
+            if path.exists()
+            else []
+        )
 
     def begun(self) -> int:
         """The number of items that were begun at least once."""

@@ -103,7 +103,7 @@ class Video:
             yield from self._decode(packet)
         yield from self._decode(None)  # what the decoder still holds, where the demuxer did not come to its end
 
-    def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    def _decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
             frames = self.stream.decode(packet)
         except av.EOFError:  # flushed already

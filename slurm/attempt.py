@@ -124,6 +124,7 @@ class Attempt:
                 write_table(_file(main, table), self._frame(table))
             self.files.append(main)
             self.buffer = []
+            self.event("beat", rows=self.rows, failed=self.failed)
         self.flushed = time.time()
 
     def _frame(self, table: str) -> pl.DataFrame:
@@ -175,7 +176,7 @@ class Attempt:
             rows_failed=failed_items,
             errors={str(code): int(n) for code, n in errors.group_by("error").len().sort("error").iter_rows()},
             seconds=round(time.time() - self.started, 3),
-            wasted_s=round(sum(a.seconds for a in history(self.step, self.chunk) if a.name != self.name), 3),
+            wasted_s=round(sum(a.wasted_s for a in history(self.step, self.chunk) if a.name != self.name), 3),
             attempt=self.name,
             ended=round(time.time(), 3),
             **about,
@@ -227,6 +228,11 @@ class Past(NamedTuple):
     @property
     def seconds(self) -> float:
         return self.last - self.started
+
+    @property
+    def wasted_s(self) -> float:
+        """The time of an attempt that ended and kept no row."""
+        return 0.0 if self.rows or self.cause in ("done", None) else self.seconds
 
 
 def attempts_folder(step: Step, chunk: int) -> Path:

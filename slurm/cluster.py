@@ -75,6 +75,7 @@ def executor(cluster: Cluster, folder: Path, **more: Any) -> submitit.core.core.
         gpus_per_node=cluster.gpus or None,
         signal_delay_s=cluster.signal_delay_s,
         array_parallelism=cluster.parallel,
+        wckey=None,  # submitit's own would be refused where these are controlled
         setup=cluster.setup,
         srun_args=_srun(cluster.container),
         stderr_to_stdout=True,

@@ -76,7 +76,7 @@ class Done(NamedTuple):
     rows_failed: int
     errors: dict[str, int]
     seconds: float  # of the attempt that finished
-    wasted_s: float  # of the attempts before it
+    wasted_s: float  # of attempts before it that kept no row
     cpus: int
     gpus: int
     attempt: str

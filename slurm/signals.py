@@ -10,6 +10,7 @@ from datetime import datetime
 from types import FrameType
 
 KILL_AFTER_S = 2.0  # after SIGTERM, Slurm kills within KillWait (30 s as shipped; preemption may give less)
+KILLED_WITHIN_S = 60.0  # of a requeue
 RESERVE_S = 10.0  # before the job's end: to flush, and to requeue
 
 
@@ -83,7 +84,10 @@ def requeue() -> bool:
     job = own_job()
     if job is None or "JobState=RUNNING" not in _scontrol("show", "job", job):
         return False
-    return subprocess.run(["scontrol", "requeue", job], capture_output=True, check=False).returncode == 0
+    if subprocess.run(["scontrol", "requeue", job], capture_output=True, check=False).returncode:
+        return False
+    time.sleep(KILLED_WITHIN_S)  # Slurm ends this process now; to end by itself would make the job FAILED again
+    return True
 
 
 def _scontrol(*words: str) -> str:

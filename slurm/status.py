@@ -56,7 +56,7 @@ def _work(found: Survey) -> dict[str, str]:
         rate = sum(d.rows_in for d in recent) / max(time.time() - min(d.ended - d.seconds for d in recent), 1e-9)
     left = (found.step.plan.n - len(done)) * rows / len(done) if done else 0.0
     wasted_s = sum(d.wasted_s for d in done)
-    wasted_s += sum(a.seconds for past in found.past.values() for a in past if a.cause not in (None, "stopped", "done"))
+    wasted_s += sum(a.wasted_s for past in found.past.values() for a in past)
     return {
         "rows in": f"{rows:,}",
         "out": f"{sum(d.rows_out for d in done):,}",

@@ -84,7 +84,9 @@ def run_task(spec: Spec) -> None:
         raise ChunkError("; ".join(failures))
     if stop.asked:
         go_on = advanced or stop.reason == "SIGTERM"
-        log.info("stopped by %s, %s", stop.reason, "requeued" if go_on and requeue() else "not requeued")
+        log.info("stopped by %s, %s", stop.reason, "to be requeued" if go_on else "not requeued: no row was finished")
+        if go_on:
+            requeue()
         sys.exit(143)
 
 

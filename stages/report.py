@@ -1,7 +1,7 @@
 """The run as one page: what went where, why rows were lost, how the scores lie, what was kept, what it cost.
 
-Reads every step before it; writes `report.html` (one file, no script, nothing loaded from elsewhere) into its own folder,
-and a row a step.
+Reads every step before it; writes `report.html` (one file, no script, nothing loaded from elsewhere) into its own
+folder, and a row a step.
 
     python -m stages.report run=NAME
 """

@@ -58,6 +58,7 @@ def eat(config: Config) -> None:
     for _ in range(int(config.eat_gb * 16)):
         held.append(bytearray(os.urandom(1)) * (64 * 2**20))
         time.sleep(0.01)
+    time.sleep(4)  # Slurm looks at memory once a second
 
 
 def bad(config: Config) -> None:

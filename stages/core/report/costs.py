@@ -13,7 +13,7 @@ KILLED = "ended without a word"  # killed, or its node was lost: only Slurm know
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds are summed over chunks; `wasted_s` is of the attempts before the one that finished, by the clock."""
+    """Seconds are summed over chunks; `wasted_s` is of failed attempts that kept no row, by the clock."""
 
     step: Step
     chunks: int  # done
@@ -39,7 +39,7 @@ def cost(step: Step) -> Cost:
 
 
 def failed_attempts(step: Step, records: list[Done]) -> Counter[str]:
-    """How many attempts at these chunks failed, by cause. Events are read only where there was more than one attempt."""
+    """How many attempts at these chunks failed, by cause. Only of chunks with several are the events read."""
     causes: Counter[str] = Counter()
     for done in records:
         if len(names(attempts_folder(step, done.chunk))) > 1:

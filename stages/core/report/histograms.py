@@ -15,7 +15,7 @@ REACH = 0.5  # … beyond the rest, in widths of the rest
 
 @dataclass(frozen=True)
 class Histogram:
-    """A rule of a filter step. `bins` has the columns start, end, passes and rows; values off the axis are in its end bins.
+    """A rule of a filter step. `bins` has the columns start, end, passes, rows; the end bins hold what is off the axis.
 
     `low` and `high` are the limits of the number that was judged: of a rule with all or any that is the share of
     elements within `rule`'s own limits.

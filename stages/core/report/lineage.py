@@ -27,7 +27,7 @@ def givers(step: Step, column: str, key: str) -> list[Step]:
 
 
 def outcomes(step: Step) -> pl.LazyFrame:
-    """A row for each of the step's: its key as `id`, `kind` (kept, dropped or failed), `reason`, `detail`, `duration_s`.
+    """The step's rows: the key as `id`, `kind` (kept, dropped or failed), `reason`, `detail`, `duration_s`.
 
     `reason` is the error's code or the drop_reason; `duration_s` is the nearest that is known, null if none is.
     """

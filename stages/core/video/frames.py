@@ -20,7 +20,8 @@ cv2.setNumThreads(1)  # a worker has one core
 PLANAR_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 PLANAR_10 = {"yuv420p10le", "yuv422p10le", "yuv444p10le"}
 BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
-LOWEST_PX, TALLEST = 16, 8  # optical flow needs 12 rows; what is more than 8 times as tall as wide is squeezed
+LOWEST_PX = 32  # OpenCV's DIS flow dies of a segmentation fault on 256 x 30 and lower
+TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
 
 
 @dataclass(frozen=True)

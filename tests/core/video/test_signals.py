@@ -51,6 +51,11 @@ def test_motion_is_the_speed_of_a_pan_in_either_direction(wall: Callable[[float]
         assert np.mean([sample.widths_per_s for sample in samples]) == pytest.approx(speed, rel=0.25)
 
 
+def test_motion_of_a_very_wide_strip_is_measured(make: Make) -> None:
+    _, samples = measure(make("strip.mkv", "testsrc2=s=640x8:r=25:d=1", "-c:v", "ffv1"))
+    assert len(samples) == 4
+
+
 def test_motion_is_measured_where_frames_are_rarer_than_samples() -> None:
     motion = MotionMeter(per_s=4, gap_s=0.06)
     for second in range(4):

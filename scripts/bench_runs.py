@@ -1,0 +1,211 @@
+"""Runs of the sizes that bench_slurm.py measures, and what is measured inside a process.
+
+Reads and writes FOLDER/bench/{ingest,noop}; prints what it measured, in seconds, as one line of JSON.
+
+    python -m scripts.bench_runs FUNCTION FOLDER
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import submitit
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from scripts import bench_noop
+from slurm.attempt import Attempt
+from slurm.cluster import environment
+from slurm.files import bucket, chunk_name, write_table
+from slurm.manifest import Done, Plan, Step, fingerprint
+from slurm.resume import load_cluster, save_cluster
+from slurm.retry import decide
+from slurm.submit import Window, freeze, submit
+from slurm.survey import survey
+from stages import ingest
+from stages.core.pipeline import Wanted, plan_all, start
+from stages.core.schema import CATALOGUE
+from stages.core.stage import CONF, read
+
+ITEMS, CHUNKS, STATUS_CHUNKS, TASKS, ROUNDS = 1_000_000, 10_000, 100_000, 1_000, 5
+OVERHEAD_ITEMS = 10_000
+Seconds = dict[str, float]
+
+
+def noop(folder: Path, *words: str) -> Wanted:
+    """The step `noop` behind `ingest`, with the common keys of every stage and these words on its command line."""
+    OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
+    own = ("run=bench", "step=noop", "after=ingest", "chunks.align=false", "~min_s", "~max_s")
+    with initialize_config_dir(CONF, version_base="1.3"):
+        cfg = compose("split", [f"runs={folder}", *own, *words])
+    return Wanted(bench_noop.STAGE, *read(bench_noop.STAGE, cfg))
+
+
+def planned(wanted: Wanted) -> Step:
+    """The step, on disk."""
+    step = Step(wanted.run, wanted.name)
+    step.create(plan_all([wanted])[wanted.name])
+    save_cluster(step, wanted.common.cluster)
+    return step
+
+
+def record(step: Step, chunk: int, rows: int, **other: Any) -> Done:
+    """The done record of a chunk, as its attempt would have written it."""
+    part = f"{bucket(chunk)}/{chunk_name(chunk)}.1234_{chunk}_0.parquet"
+    about: dict[str, Any] = {"rows_in": rows, "rows_out": rows, "rows_kept": rows, "rows_failed": 0, "errors": {}}
+    times: dict[str, Any] = {"seconds": 61.7, "wasted_s": 0.0, "ended": time.time(), "cpus": 2, "gpus": 0}
+    where: dict[str, Any] = {"attempt": f"1234_{chunk}_0", "host": os.uname().nodename, "part": part, "tables": []}
+    return Done(**{"chunk": chunk, "fingerprint": step.plan.fingerprint, **about, **times, **where, **other})
+
+
+def catalogue(folder: Path, items: int = ITEMS) -> Seconds:
+    """A done `ingest` of that many made-up videos between 1 kB and 1 GB."""
+    step = Step(folder / "bench", "ingest")
+    identity: dict[str, Any] = {"stage": "ingest", "items": items}
+    gives = {name: str(kind) for name, kind in CATALOGUE.items()}
+    entry = ("ingest", "reduce", "stages.core.work:Work", 1, list[str](), False, "video_id", "item", gives, list[str]())
+    step.create(Plan(*entry, identity=identity, fingerprint=fingerprint(identity)))
+    cluster = noop(folder).common.cluster
+    save_cluster(step, cluster)
+    freeze(step, [[0]], cluster, seen=0, size=1, why="{}")
+    size = (pl.int_range(items, eager=True).hash(1) % 1_000_000 + 1).cast(pl.Int64) * 1000
+    name = pl.int_range(items, eager=True).cast(pl.String).str.zfill(7)
+    empty = {column: pl.lit(None, kind) for column, kind in CATALOGUE.items()}
+    table = pl.DataFrame({"bytes": size}).with_columns(
+        **{**empty, "bytes": pl.col("bytes"), "video_id": "video-" + name, "path": "/data/videos/" + name + ".mp4"}
+    )
+    done = record(step, 0, items)
+    write_table(step.part_path(done.part), table.select(*CATALOGUE))
+    step.finish(done)
+    assert ingest.STAGE.gives == CATALOGUE
+    return {}
+
+
+def plan(folder: Path) -> Seconds:
+    """The plan, the borders of its chunks, and a frozen submission of a task a chunk."""
+    times = [time.perf_counter()]
+    wanted = noop(folder, f"chunks.size={ITEMS // CHUNKS}", "chunks.cost=bytes")
+    times.append(time.perf_counter())
+    step = planned(wanted)
+    times.append(time.perf_counter())
+    cut = step.borders().borders
+    times.append(time.perf_counter())
+    tasks = [[chunk] for chunk in range(step.plan.n)]
+    freeze(step, tasks, wanted.common.cluster, seen=0, size=TASKS, why="{}")
+    times.append(time.perf_counter())
+    assert len(cut) == CHUNKS + 1
+    assert cut[-1] == ITEMS
+    names = ("config", "plan", "borders", "freeze")
+    return {name: after - before for name, before, after in zip(names, times, times[1:], strict=False)}
+
+
+def step_of_many(folder: Path) -> Seconds:
+    """A step of STATUS_CHUNKS chunks: of twenty, twelve done, three failed, one active, four pending."""
+    catalogue(folder, ITEMS)
+    wanted = noop(folder, f"chunks.n={STATUS_CHUNKS}", "chunks.cost=bytes")
+    step = planned(wanted)
+    freeze(step, [[c] for c in range(STATUS_CHUNKS)], wanted.common.cluster, seen=0, size=TASKS, why="{}")
+    rows = pl.DataFrame({"video_id": ["video-0"], "same": ["x"], "error": [None], "error_detail": [None]})
+    for chunk in range(STATUS_CHUNKS):
+        kind = chunk % 20
+        if kind < 12:
+            done = record(step, chunk, 10, rows_failed=kind == 0, errors={"corrupt": 1} if kind == 0 else {})
+            if chunk % 1000 == 0:
+                first = step.part_path(done.part)
+                write_table(first, rows)
+            else:
+                os.link(first, step.part_path(done.part))
+            step.finish(done)
+            tried(step, chunk, 0, "done", "")
+        elif kind == 12:
+            tried(step, chunk, 0, "exception", f"RuntimeError: item {chunk} is odd")
+            tried(step, chunk, 1, "exception", f"RuntimeError: item {chunk} is odd")
+        elif kind < 15:
+            tried(step, chunk, 0, "out_of_memory", "MemoryError: ")
+        elif kind == 15:
+            tried(step, chunk, 0, None, "")
+    return {}
+
+
+def tried(step: Step, chunk: int, restart: int, cause: str | None, detail: str) -> None:
+    """The events of an attempt, with twenty heartbeats; one without a cause runs still (it is process 1)."""
+    attempt = Attempt(step, chunk, f"local{chunk:08x}_{chunk}_{restart}", {})
+    here = {"job": "local", "restart": 0, "host": os.uname().nodename, "node": os.uname().nodename, "pid": 1}
+    log = str(step.root / "logs" / "0000" / f"{chunk}_0_log.out")
+    why = {"submission": "0000", "index": chunk, "fingerprint": step.plan.fingerprint, "log": log, "end": None}
+    attempt.event("start", **here, **why)
+    lines = "".join(f'{{"event": "beat", "t": {time.time():.3f}, "rows": {i}, "failed": 0}}\n' for i in range(20))
+    with attempt.events_path.open("a") as file:
+        file.write(lines)
+    if cause is not None:
+        attempt.event("end", cause=cause, detail=detail, rows=19)
+
+
+def resume(folder: Path) -> Seconds:
+    """What `python -m slurm resume` does before it submits: look at every chunk, decide, group by resources."""
+    start_s = time.perf_counter()
+    step = Step(folder / "bench", "noop")
+    cluster, now = load_cluster(step), survey(step)
+    surveyed_s = time.perf_counter()
+    groups: dict[tuple[float, int], list[int]] = defaultdict(list)
+    for chunk in now.unfinished():
+        if chunk not in now.active:
+            decision = decide(now.past.get(chunk, []), cluster, step.plan.settings["max_attempts"])
+            if decision.again:
+                groups[decision.mem_gb, decision.minutes].append(chunk)
+    assert sum(map(len, groups.values())) == STATUS_CHUNKS * 6 // 20
+    return {"survey": surveyed_s - start_s, "decide": time.perf_counter() - surveyed_s}
+
+
+def submission(folder: Path) -> Seconds:
+    """An array of TASKS held tasks, by us and by submitit in turn; all are cancelled again."""
+    catalogue(folder, TASKS)
+    wanted = noop(folder, f"chunks.n={TASKS}", "cluster=devcluster", "cluster.extra={hold: true}")
+    step, cluster, tasks = planned(wanted), wanted.common.cluster, [[chunk] for chunk in range(TASKS)]
+    os.environ.update(cluster.env)
+    found: Seconds = {}
+    for number in range(ROUNDS):
+        before = time.perf_counter()
+        jobs = [w.job for w in submit(step, tasks, cluster, after=no_dependency, seen=number, why="{}")]
+        found[f"ours {number}"] = time.perf_counter() - before
+        cancel(jobs, cluster.env)
+        before = time.perf_counter()
+        theirs = submitit.SlurmExecutor(folder / f"submitit{number}")
+        theirs.update_parameters(time=cluster.minutes, mem="2G", additional_parameters={"hold": True})
+        made = theirs.map_array(bench_noop.idle, range(TASKS))
+        found[f"submitit {number}"] = time.perf_counter() - before
+        cancel([made[0].job_id.split("_")[0]], cluster.env)
+    return found
+
+
+def no_dependency(window: list[list[int]]) -> None:
+    return None
+
+
+def cancel(jobs: list[str], env: dict[str, str]) -> None:
+    subprocess.run(["scancel", *jobs], env=environment({"env": env}), check=True)
+
+
+def overhead(folder: Path) -> Seconds:
+    """One chunk of OVERHEAD_ITEMS items through two worker processes, in a local task."""
+    catalogue(folder, OVERHEAD_ITEMS)
+    wanted = noop(folder, "chunks.n=1")
+    start([wanted], plan_all([wanted]))
+    done = Step(wanted.run, wanted.name).done(0)
+    assert done is not None
+    assert done.rows_kept == OVERHEAD_ITEMS
+    return {"chunk": done.seconds}
+
+
+FUNCTIONS: list[Callable[[Path], Seconds]] = [catalogue, plan, step_of_many, resume, submission, overhead]
+
+if __name__ == "__main__":
+    function = next(f for f in FUNCTIONS if f.__name__ == sys.argv[1])
+    print(json.dumps(function(Path(sys.argv[2]))))

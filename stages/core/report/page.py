@@ -1,0 +1,86 @@
+"""The page: page.html.j2 and page.css, filled in. Every text of the run is escaped; only our own charts are not."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from slurm.files import replacing
+from stages.core.report import charts, words
+from stages.core.report.costs import Cost
+from stages.core.report.funnel import Flow
+from stages.core.report.histograms import Histogram
+from stages.core.report.thumbnails import Thumbnail
+from stages.core.stage import flat
+
+HERE = Path(__file__).parent
+
+
+def write(
+    path: Path,
+    flows: Sequence[Flow],
+    costs: Sequence[Cost],
+    histograms: Sequence[Histogram],
+    thumbnails: Sequence[Thumbnail],
+) -> None:
+    """The page at `path`, whole or not at all."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {"words": words, "plain": plain}
+    page = environment.get_template("page.html.j2").render(
+        style=Markup((HERE / "page.css").read_text()),
+        run=path.parent.parent.name,
+        totals=totals(flows, costs),
+        ended=moment(max((cost.ended for cost in costs), default=0.0)),
+        flows=flows,
+        chart=charts.funnel(flows) if flows else "",
+        failures=[(flow, loss) for flow in flows for loss in flow.losses if loss.kind == "failed"],
+        filters=[
+            (name, [(shown, charts.histogram(shown)) for shown in histograms if shown.step.name == name])
+            for name in dict.fromkeys(shown.step.name for shown in histograms)
+        ],
+        thumbnails=[
+            ("kept", [t for t in thumbnails if t.reason is None]),
+            ("dropped or failed", [t for t in thumbnails if t.reason is not None]),
+        ],
+        costs=[(cost, [*flat(cost.step.plan.config).items()]) for cost in costs],
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def totals(flows: Sequence[Flow], costs: Sequence[Cost]) -> list[tuple[str, str, str]]:
+    """The large figures at the top: (figure, what it is, more about it)."""
+    made: list[tuple[str, str, str]] = []
+    media = [flow for flow in flows if flow.unit in ("videos", "clips")]
+    if media:
+        first, last = media[0], media[-1]
+        made.append((words.count(first.rows_out), first.unit, f"out of {first.step.name}"))
+        measured = next((flow for flow in media if flow.kept.rows and flow.kept.unknown < flow.kept.rows), None)
+        if measured is not None:
+            made.append((words.length(measured.kept), "of video", f"after {measured.step.name}"))
+        if last is not first:
+            made.append((words.count(last.kept.rows), f"{last.unit} kept", f"after {last.step.name}"))
+            share = words.share(last.kept.seconds, measured.kept.seconds) if measured and not last.kept.unknown else ""
+            made.append((words.length(last.kept), "kept", f"{share} of the video" if share else ""))
+    failed = sum(flow.lost("failed") for flow in flows)
+    made.append((words.count(failed), "failed", "rows of all steps"))
+    gpu_s = sum(cost.gpu_s for cost in costs)
+    wasted_s = sum(cost.wasted_s for cost in costs)
+    made.append((words.seconds(sum(cost.cpu_s for cost in costs)), "CPU time", f"{words.seconds(wasted_s)} wasted"))
+    if gpu_s:
+        made.append((words.seconds(gpu_s), "GPU time", ""))
+    return made
+
+
+def moment(t: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(t)) if t else ""
+
+
+def plain(value: Any) -> str:
+    """A config's value as YAML would say it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

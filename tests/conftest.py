@@ -1,0 +1,29 @@
+"""The dev cluster for tests that need a real Slurm, and the test stage's place on the tasks' path."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+os.environ["PYTHONPATH"] = str(ROOT / "tests")  # for the processes that tests start: they import support.probe
+STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Path]:
+    """The state directory of a running dev cluster. Skips where there is no Slurm; in CI that is a failure."""
+    missing = [name for name in ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd") if not _program(name)]
+    if missing and os.environ.get("CI") != "true":
+        pytest.skip(f"no Slurm here ({', '.join(missing)}): apt-get install slurm-wlm slurmdbd munge mariadb-server")
+    subprocess.run([ROOT / "scripts" / "devcluster", "up"], check=True)
+    os.environ["SLURM_CONF"] = str(STATE / "slurm.conf")
+    yield STATE
+    subprocess.run(["scancel", "-u", "root"], check=False, capture_output=True)
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/local/sbin")

@@ -1,0 +1,82 @@
+"""Files that others read while they are written: whole or not there."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from slurm.files import bucket, chunk_name, names, read_json, replacing, write_json, write_once, write_table
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(script: str, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", script, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_of_many_processes_the_first_to_write_once_wins(tmp_path: Path) -> None:
+    race = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from slurm.files import write_once\n"
+        "(folder := Path(sys.argv[1])).joinpath(f'ready{os.getpid()}').touch()\n"
+        "while len(list(folder.glob('ready*'))) < 5: time.sleep(0.001)\n"
+        "print([write_once(folder / 'raced' / f'{i}.json', [os.getpid()] * 99)[0] for i in range(200)])\n"
+    )
+    racers = [python(race, str(tmp_path)) for _ in range(5)]
+    told = [json.loads(racer.communicate(timeout=60)[0]) for racer in racers]
+    assert told == [told[0]] * 5
+    assert [read_json(tmp_path / "raced" / f"{i}.json") for i in range(200)] == [[pid] * 99 for pid in told[0]]
+    assert len(list((tmp_path / "raced").iterdir())) == 200  # no temporary file is left
+
+
+def test_write_once_gives_what_stands(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.json"
+    assert write_once(path, {"first": 1}) == {"first": 1}
+    assert write_once(path, {"second": 2}) == {"first": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+def test_failed_replacement_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a.json") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(tmp_path / "a.json") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_writer_that_is_killed_leaves_only_a_file_that_is_never_listed(tmp_path: Path) -> None:
+    killed = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from slurm.files import replacing\n"
+        "with replacing(Path(sys.argv[1]) / '000001.json') as temporary:\n"
+        "    temporary.write_text('{\"half\":')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    assert python(killed, str(tmp_path)).wait(60) == -9
+    assert len(list(tmp_path.iterdir())) == 1
+    assert names(tmp_path) == []
+
+
+def test_names_are_sorted_and_none_where_there_is_no_folder(tmp_path: Path) -> None:
+    for name in ("b", ".a.json.host.1.tmp", "a", "c"):
+        (tmp_path / name).touch()
+    assert names(tmp_path) == ["a", "b", "c"]
+    assert names(tmp_path / "nowhere") == []
+
+
+def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
+    table = pl.DataFrame({"id": ["ä", None], "lists": [[1.5], []], "raw": [b"\x00", None]})
+    write_table(tmp_path / "t.parquet", table)
+    assert pl.read_parquet(tmp_path / "t.parquet").equals(table)
+
+
+@pytest.mark.parametrize(("chunk", "folder"), [(0, "000"), (42, "000"), (999, "000"), (1000, "001"), (12345, "012")])
+def test_a_folder_holds_a_thousand_chunks(chunk: int, folder: str) -> None:
+    assert bucket(chunk) == folder
+    assert chunk_name(chunk) == f"{chunk:06d}"

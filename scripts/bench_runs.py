@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import submitit
@@ -25,11 +27,8 @@ from slurm.attempt import Attempt
 from slurm.cluster import environment
 from slurm.files import bucket, chunk_name, write_table
 from slurm.manifest import Done, Plan, Step, fingerprint
-from slurm.resume import load_cluster, save_cluster
-from slurm.retry import decide
-from slurm.submit import Window, freeze, submit
-from slurm.survey import survey
-from stages import ingest
+from slurm.resume import resume, save_cluster
+from slurm.submit import freeze, submit
 from stages.core.pipeline import Wanted, plan_all, start
 from stages.core.schema import CATALOGUE
 from stages.core.stage import CONF, read
@@ -77,33 +76,28 @@ def catalogue(folder: Path, items: int = ITEMS) -> Seconds:
     freeze(step, [[0]], cluster, seen=0, size=1, why="{}")
     size = (pl.int_range(items, eager=True).hash(1) % 1_000_000 + 1).cast(pl.Int64) * 1000
     name = pl.int_range(items, eager=True).cast(pl.String).str.zfill(7)
-    empty = {column: pl.lit(None, kind) for column, kind in CATALOGUE.items()}
-    table = pl.DataFrame({"bytes": size}).with_columns(
-        **{**empty, "bytes": pl.col("bytes"), "video_id": "video-" + name, "path": "/data/videos/" + name + ".mp4"}
-    )
+    filled = {"bytes": size, "video_id": "video-" + name, "path": "/data/videos/" + name + ".mp4"}
     done = record(step, 0, items)
-    write_table(step.part_path(done.part), table.select(*CATALOGUE))
+    write_table(
+        step.part_path(done.part), pl.concat([pl.DataFrame(schema=CATALOGUE), pl.DataFrame(filled)], how="diagonal")
+    )
     step.finish(done)
-    assert ingest.STAGE.gives == CATALOGUE
     return {}
 
 
 def plan(folder: Path) -> Seconds:
     """The plan, the borders of its chunks, and a frozen submission of a task a chunk."""
-    times = [time.perf_counter()]
+    times = {"start": perf_counter()}
     wanted = noop(folder, f"chunks.size={ITEMS // CHUNKS}", "chunks.cost=bytes")
-    times.append(time.perf_counter())
+    times["config"] = perf_counter()
     step = planned(wanted)
-    times.append(time.perf_counter())
+    times["plan"] = perf_counter()
     cut = step.borders().borders
-    times.append(time.perf_counter())
-    tasks = [[chunk] for chunk in range(step.plan.n)]
-    freeze(step, tasks, wanted.common.cluster, seen=0, size=TASKS, why="{}")
-    times.append(time.perf_counter())
-    assert len(cut) == CHUNKS + 1
-    assert cut[-1] == ITEMS
-    names = ("config", "plan", "borders", "freeze")
-    return {name: after - before for name, before, after in zip(names, times, times[1:], strict=False)}
+    times["borders"] = perf_counter()
+    freeze(step, [[c] for c in range(step.plan.n)], wanted.common.cluster, seen=0, size=TASKS, why="{}")
+    times["freeze"] = perf_counter()
+    assert (len(cut), cut[-1]) == (CHUNKS + 1, ITEMS)
+    return {after: times[after] - times[before] for before, after in pairwise(times)}
 
 
 def step_of_many(folder: Path) -> Seconds:
@@ -148,39 +142,38 @@ def tried(step: Step, chunk: int, restart: int, cause: str | None, detail: str) 
         attempt.event("end", cause=cause, detail=detail, rows=19)
 
 
-def resume(folder: Path) -> Seconds:
-    """What `python -m slurm resume` does before it submits: look at every chunk, decide, group by resources."""
-    start_s = time.perf_counter()
-    step = Step(folder / "bench", "noop")
-    cluster, now = load_cluster(step), survey(step)
-    surveyed_s = time.perf_counter()
-    groups: dict[tuple[float, int], list[int]] = defaultdict(list)
-    for chunk in now.unfinished():
-        if chunk not in now.active:
-            decision = decide(now.past.get(chunk, []), cluster, step.plan.settings["max_attempts"])
-            if decision.again:
-                groups[decision.mem_gb, decision.minutes].append(chunk)
-    assert sum(map(len, groups.values())) == STATUS_CHUNKS * 6 // 20
-    return {"survey": surveyed_s - start_s, "decide": time.perf_counter() - surveyed_s}
+def behind(folder: Path) -> Seconds:
+    """A second step of STATUS_CHUNKS chunks, aligned with the first, with nothing tried."""
+    planned(noop(folder, "step=behind", "after=noop", "chunks.align=true"))
+    return {}
+
+
+def resuming(folder: Path) -> Seconds:
+    """What `python -m slurm resume` does of each step before it submits: the call that submits is left out."""
+    steps, before = ["ingest", "noop", *(["behind"] if (folder / "bench" / "behind").exists() else [])], perf_counter()
+    with patch("slurm.resume.submit", return_value=[]):
+        results = resume(folder / "bench", steps, {"executor": "slurm"})
+    assert len(results["noop"].submitted) == STATUS_CHUNKS * 6 // 20
+    return {"resume": perf_counter() - before}
 
 
 def submission(folder: Path) -> Seconds:
     """An array of TASKS held tasks, by us and by submitit in turn; all are cancelled again."""
     catalogue(folder, TASKS)
-    wanted = noop(folder, f"chunks.n={TASKS}", "cluster=devcluster", "cluster.extra={hold: true}")
+    wanted = noop(folder, f"chunks.n={TASKS}", "cluster=devcluster", "+cluster.extra.hold=true")
     step, cluster, tasks = planned(wanted), wanted.common.cluster, [[chunk] for chunk in range(TASKS)]
     os.environ.update(cluster.env)
     found: Seconds = {}
     for number in range(ROUNDS):
-        before = time.perf_counter()
+        before = perf_counter()
         jobs = [w.job for w in submit(step, tasks, cluster, after=no_dependency, seen=number, why="{}")]
-        found[f"ours {number}"] = time.perf_counter() - before
+        found[f"ours {number}"] = perf_counter() - before
         cancel(jobs, cluster.env)
-        before = time.perf_counter()
+        before = perf_counter()
         theirs = submitit.SlurmExecutor(folder / f"submitit{number}")
         theirs.update_parameters(time=cluster.minutes, mem="2G", additional_parameters={"hold": True})
         made = theirs.map_array(bench_noop.idle, range(TASKS))
-        found[f"submitit {number}"] = time.perf_counter() - before
+        found[f"submitit {number}"] = perf_counter() - before
         cancel([made[0].job_id.split("_")[0]], cluster.env)
     return found
 
@@ -204,7 +197,7 @@ def overhead(folder: Path) -> Seconds:
     return {"chunk": done.seconds}
 
 
-FUNCTIONS: list[Callable[[Path], Seconds]] = [catalogue, plan, step_of_many, resume, submission, overhead]
+FUNCTIONS: list[Callable[[Path], Seconds]] = [catalogue, plan, step_of_many, behind, resuming, submission, overhead]
 
 if __name__ == "__main__":
     function = next(f for f in FUNCTIONS if f.__name__ == sys.argv[1])

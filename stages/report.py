@@ -44,7 +44,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.page import write
     from stages.core.report.thumbnails import thumbnails
 
-    ordered = list(steps.values())
+    ordered = [step for step in steps.values() if step.plan.stage != STAGE.name]
     flows, costs = [flow(step) for step in ordered], [cost(step) for step in ordered]
     shown = [histogram for step in ordered for histogram in histograms(step, config.bins)]
     write(folder / "report.html", flows, costs, shown, thumbnails(ordered, config.thumbnails))

@@ -37,7 +37,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[a][b]concat=n=2,format=yuv420p"
     )
     inputs = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=duration=5"]
-    subprocess.run([ffmpeg_path(), "-v", "error", *inputs, "-c:a", "flac", str(out)], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *inputs, "-c:a", "flac", str(out)], check=True)
     return out
 
 

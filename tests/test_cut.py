@@ -30,7 +30,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """25 fps, 128x96, 4 s, with sound."""
     out = tmp_path_factory.mktemp("film") / "film.mp4"
     inputs = ["-f", "lavfi", "-i", "testsrc=s=128x96:r=25:d=4,format=yuv420p", "-f", "lavfi", "-i", "sine=duration=4"]
-    subprocess.run([ffmpeg_path(), "-v", "error", *inputs, str(out)], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *inputs, str(out)], check=True)
     return out
 
 

@@ -63,7 +63,7 @@ def with_missing(wanted: Wanted) -> list[Wanted]:
         name = point_name(wanted.name, HydraConfig.get().job.override_dirname)
         common = replace(wanted.common, step=name, after=after)
         wanted = wanted._replace(common=common)
-    elif Step(wanted.run, wanted.name).exists:
+    elif Step(wanted.run, wanted.name).exists and wanted.common.after != "all":
         wanted = wanted._replace(common=replace(wanted.common, after=Step(wanted.run, wanted.name).plan.inputs))
     order = [wanted]
     while missing := [name for name in inputs_of(order[0]) if not Step(wanted.run, name).exists]:

@@ -73,13 +73,13 @@ def _of_unit(flows: Sequence[Flow], unit: str, extent: int, longest: float) -> a
     bare = alt.Y("step", type="nominal", sort=names, axis=None)
     size = {"height": alt.Step(26)}
     most = max(made.rows_out for made in flows) or 1
-    x = alt.X("rows", type="quantitative", title=f"{unit} kept", scale=alt.Scale(domain=[0, most * 1.35]), axis=None)
+    x = alt.X("rows", type="quantitative", title=f"{unit} kept", scale=alt.Scale(domain=[0, most * 1.45]), axis=None)
     bars = alt.Chart(pl.DataFrame(rows)).mark_bar(height=16)
     bars = bars.encode(
         y=place, x=x, order="order:O", color=alt.Color("kind", type="nominal", scale=colours(), legend=None)
     )
     texts = alt.Chart(pl.DataFrame(ends)).mark_text(align="left", dx=5).encode(y=place, x=x, text="label:N")
-    y = alt.X("seconds", type="quantitative", scale=alt.Scale(domain=[0, longest * 1.35]), axis=None)
+    y = alt.X("seconds", type="quantitative", scale=alt.Scale(domain=[0, longest * 1.45]), axis=None)
     lengths = alt.Chart(pl.DataFrame(spans)).mark_bar(height=16, color="var(--length)").encode(y=bare, x=y)
     said = alt.Chart(pl.DataFrame(spans)).mark_text(align="left", dx=5).encode(y=bare, x=y, text="label:N")
     return alt.hconcat(

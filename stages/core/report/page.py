@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from slurm.errors import ITEM_CODES
 from slurm.files import replacing
 from stages.core.report import charts, words
 from stages.core.report.costs import Cost
@@ -30,7 +31,7 @@ def write(
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"words": words, "plain": plain}
+    environment.globals |= {"words": words, "plain": plain, "codes": ITEM_CODES}
     page = environment.get_template("page.html.j2").render(
         style=Markup((HERE / "page.css").read_text()),
         run=path.parent.parent.name,

@@ -28,8 +28,10 @@ def number(x: float) -> str:
 
 def seconds(s: float) -> str:
     """In the unit that fits: 0 s, 3.2 s, 12.5 min, 3.25 h, 1,234 h."""
+    if s < 0.05:
+        return "< 0.1 s" if s else "0 s"
     if s < 59.95:
-        return f"{s:.1f} s" if s else "0 s"
+        return f"{s:.1f} s"
     if s < 3600:
         return f"{s / 60:.1f} min"
     return f"{s / 3600:,.2f} h" if s < 360_000 else f"{s / 3600:,.0f} h"

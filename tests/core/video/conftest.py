@@ -22,7 +22,19 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         out = folder / name
         if not out.exists():
             tone = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={sound}"] if sound else []
-            command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", picture, *tone, *arguments, str(out)]
+            command = [
+                ffmpeg_path(),
+                "-nostdin",
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                picture,
+                *tone,
+                *arguments,
+                str(out),
+            ]
             subprocess.run(command, check=True, capture_output=True)
         return out
 

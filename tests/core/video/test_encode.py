@@ -55,7 +55,7 @@ def test_clip_has_exactly_its_frames(numbered: Path, tmp_path: Path, first: int,
 def test_clip_is_exact_in_other_containers_and_rates(numbered: Path, tmp_path: Path, suffix: str, rate: str) -> None:
     source, out = tmp_path / f"source{suffix}", tmp_path / "clip.mp4"
     retimed = ["-i", str(numbered), "-vf", f"setpts=N/({rate})/TB", "-r", rate, "-g", "40", "-c:a", "copy"]
-    subprocess.run([ffmpeg_path(), "-v", "error", *retimed, str(source)], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *retimed, str(source)], check=True)
     with open_video(str(source), 10**8, 10**5) as video:
         times = [time_s for time_s, _ in video.frames()]
     for first, end in ((7, 31), (45, 93)):

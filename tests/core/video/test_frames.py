@@ -54,9 +54,11 @@ def test_rotated_video_is_upright_as_ffmpeg_shows_it(make: Make, tmp_path: Path,
     plain = make("upright.mp4", HALVES, "-pix_fmt", "yuv420p", "-qp", "1")
     turned = tmp_path / "turned.mp4"
     rotate = rotation_arguments(turn)
-    subprocess.run([ffmpeg_path(), "-v", "error", *rotate(plain), "-c", "copy", str(turned)], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *rotate(plain), "-c", "copy", str(turned)], check=True)
     raw = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
-    shown = subprocess.run([ffmpeg_path(), "-v", "error", "-i", str(turned), *raw], check=True, capture_output=True)
+    shown = subprocess.run(
+        [ffmpeg_path(), "-nostdin", "-v", "error", "-i", str(turned), *raw], check=True, capture_output=True
+    )
     small, bgr = first(turned)
     assert np.abs(bgr.astype(int) - np.frombuffer(shown.stdout, np.uint8).reshape(bgr.shape)).mean() < 8
     assert (small.width_px, small.height_px) == ((64, 32) if turn == 180 else (64, 128))

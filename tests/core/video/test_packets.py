@@ -94,7 +94,7 @@ def test_sound_alone_and_sound_with_a_cover_are_no_video(make: Make, tmp_path: P
     assert code(sound) == "no_video"
     cover, covered = make("cover.png", "testsrc=s=64x64", "-frames:v", "1"), tmp_path / "covered.m4a"
     inputs = ["-i", str(sound), "-i", str(cover), "-map", "0", "-map", "1", "-c", "copy"]
-    command = [ffmpeg_path(), "-v", "error", *inputs, "-disposition:v", "attached_pic", str(covered)]
+    command = [ffmpeg_path(), "-nostdin", "-v", "error", *inputs, "-disposition:v", "attached_pic", str(covered)]
     subprocess.run(command, check=True)
     assert code(covered) == "no_video"
 

@@ -1,0 +1,53 @@
+# Everything runs from the repository's root, in a virtual environment that `make install` makes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+VIDEOS ?= sample
+RUN ?= demo
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+install: $(VENV)/installed  ## the virtual environment, with every version as pinned in constraints.txt
+
+# torch first and by its exact version: any other way of asking for it pulls gigabytes of CUDA
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --constraint constraints.txt torch==2.13.0 setuptools
+	$(BIN)/pip install -q --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	touch $@
+
+sample: install
+	$(BIN)/python -m scripts.sample_corpus --out sample
+
+demo: install $(filter sample,$(VIDEOS))  ## pipeline=clips over a small sample corpus (or VIDEOS=dir), here; prints where the report is
+	$(BIN)/python -m stages pipeline=clips run=$(RUN) input.path=$(VIDEOS)
+	$(BIN)/python -m slurm status run=$(RUN)
+	@echo "report: $(CURDIR)/runs/$(RUN)/report/report.html"
+
+check: lint types test  ## lint, types and tests: what CI runs
+
+lint: install  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## mypy
+	$(BIN)/mypy
+
+test: install  ## every test, those on a real Slurm included
+	$(BIN)/pytest
+
+format: install  ## ruff, mending
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+cluster:  ## a real Slurm on this machine, for cluster=devcluster
+	scripts/devcluster up
+
+bench: install  ## the benchmarks
+	$(BIN)/python -m scripts.bench_slurm all
+
+status: install  ## how a run goes (RUN=name)
+	$(BIN)/python -m slurm status run=$(RUN)
+
+.PHONY: help install sample demo check lint types test format cluster bench status

@@ -1,0 +1,59 @@
+"""Counts beyond a filter's limits, and bins of whatever the values are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from slurm.manifest import Step
+from stages.core.report import charts
+from stages.core.report.histograms import histograms
+
+Make = Callable[..., Step]
+Table = Callable[..., pl.DataFrame]
+Scored = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "beyond"),
+    [
+        ({"min": 0.25, "max": 0.75}, (2, 1)),
+        ({"min": 0.25}, (2, 0)),
+        ({"min": 0.9, "max": 0.9, "reduce": "all"}, (5, 0)),  # the value is a share then, and must be 1
+        ({"min": 0.9, "reduce": "any"}, (1, 0)),  # … or more than 0
+    ],
+)
+def test_values_beyond_the_limits_are_counted(
+    make: Make, verdicts: Table, scored: Scored, rule: dict[str, Any], beyond: tuple[int, int]
+) -> None:
+    rows = verdicts("score.min", "score.null", "other.min", None, None, None, None)
+    step = make("filter", rows, **scored([0.0, 0.2, 0.25, 0.5, 0.75, 1.0, None], **rule))
+    (shown,) = histograms(step, 10)
+    assert (shown.values, shown.missing, shown.dropped) == (6, 1, 2)
+    assert (shown.below, shown.above) == beyond
+    assert shown.bins["rows"].sum() == 6
+    assert shown.bins.filter(~pl.col("passes"))["rows"].sum() == sum(beyond)
+
+
+@pytest.mark.parametrize(
+    "values", [[], [None], [2.0, 2.0], [0.0], [float("inf"), 1.0], [1e300, -1e300], [0.0, 1.0, 1e9]]
+)
+def test_any_values_are_drawn(make: Make, verdicts: Table, scored: Scored, values: list[float | None]) -> None:
+    step = make("filter", verdicts(*[None] * len(values)), **scored(values, min=1.0, max=1e12))
+    (shown,) = histograms(step, 10)
+    assert shown.values == shown.bins["rows"].sum() == len([v for v in values if v is not None])
+    assert shown.axis[0] < shown.axis[1]
+    assert charts.histogram(shown).startswith("<svg")
+
+
+def test_far_value_does_not_squeeze_the_others(make: Make, verdicts: Table, scored: Scored) -> None:
+    values = [i / 1000 for i in range(1000)] + [1e6]
+    (shown,) = histograms(make("filter", verdicts(*[None] * len(values)), **scored(values, min=0.5, max=1e9)), 10)
+    assert shown.axis[1] < 2
+    assert len(shown.bins) > 5
+    assert shown.bins["rows"].sum() == len(values)
+
+
+def test_step_without_rules_has_none(make: Make, verdicts: Table) -> None:
+    assert histograms(make("split", verdicts(None)), 10) == []

@@ -224,6 +224,7 @@ class Past(NamedTuple):
     log: str
     fingerprint: str
     node: str
+    items: int = 0  # of the chunk; 0 before they were read
 
     @property
     def seconds(self) -> float:
@@ -252,6 +253,7 @@ def _past(path: Path) -> Past | None:
     if not lines:
         return None
     start, last = json.loads(lines[0]), json.loads(lines[-1])
+    second = json.loads(lines[min(1, len(lines) - 1)])
     ended = last["event"] == "end"
     return Past(
         name=path.stem,
@@ -262,6 +264,7 @@ def _past(path: Path) -> Past | None:
         started=start["t"],
         last=last["t"],
         rows=last.get("rows", 0),
+        items=second.get("items", 0),
         cause=last["cause"] if ended else None,
         detail=last.get("detail", ""),
         log=start["log"],

@@ -13,40 +13,40 @@ log = logging.getLogger("reelmill")
 
 
 class Report(Protocol):
-    def __call__(self, rows: int, failed: int, *, over: bool = False) -> None: ...
+    """Shows how many of `total` rows are finished, and how many of these failed; `over` at the end."""
+
+    def __call__(self, rows: int, failed: int, total: int, *, over: bool = False) -> None: ...
 
 
-def progress(label: str, total: int, before: int = 0) -> Report:
-    """A function that shows how many of `total` rows are finished and how many of these failed."""
-    if sys.stdout.isatty():
-        return _bar(label, total, before)
+def progress(label: str) -> Report:
+    return _bar(label) if sys.stdout.isatty() else _lines(label)
+
+
+def _lines(label: str) -> Report:
     start = last = time.monotonic()
+    first: int | None = None
 
-    def line(rows: int, failed: int, *, over: bool = False) -> None:
-        nonlocal last
+    def show(rows: int, failed: int, total: int, *, over: bool = False) -> None:
+        nonlocal last, first
         now = time.monotonic()
+        first = rows if first is None else first
         if now - last > LINE_EVERY_S and not over:
             last = now
-            rate = rows / (now - start)
-            left_s = (total - before - rows) / rate if rate else float("inf")
-            log.info("%s: %d/%d, %d failed, %.2f/s, %.0f s left", label, before + rows, total, failed, rate, left_s)
+            rate = (rows - first) / (now - start)
+            left = f"{(total - rows) / rate:.0f} s left" if rate else "no row finished yet"
+            log.info("%s: %d/%d rows, %d failed, %.2f/s, %s", label, rows, total, failed, rate, left)
 
-    return line
+    return show
 
 
-def _bar(label: str, total: int, before: int) -> Report:
-    columns = (
-        "[bold]{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
-    )
+def _bar(label: str) -> Report:
+    columns = ("[bold]{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
     bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
-    row = bar.add_task(label, total=total, completed=before, failed=0)
+    row = bar.add_task(label, total=None, failed="")
     bar.start()
 
-    def show(rows: int, failed: int, *, over: bool = False) -> None:
-        bar.update(row, completed=before + rows, failed=failed)
+    def show(rows: int, failed: int, total: int, *, over: bool = False) -> None:
+        bar.update(row, completed=rows, total=total or None, failed=f"{failed} failed" if failed else "")
         if over:
             bar.stop()
 

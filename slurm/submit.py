@@ -20,11 +20,13 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from slurm import accounting
+from slurm.attempt import history
 from slurm.breaker import count_done
 from slurm.cluster import Cluster, environment, executor, max_array_size
 from slurm.errors import ClusterError
 from slurm.files import names, read_json, write_json
 from slurm.manifest import Step
+from slurm.progress import Report, progress
 from slurm.task import Spec, run_task
 
 TRANSIENT = (
@@ -182,22 +184,46 @@ def _run_here(step: Step, name: str, tasks: list[list[int]], cluster: Cluster, f
     made = executor(cluster, folder)
     write_json(step.root / "submissions" / name / "jobs.json", [["local", 0, len(tasks)]])
     running: list[submitit.Job[None]] = []
+    report = progress(step.name)
     try:
         for spec in specs:
             running.append(made.submit(run_task, spec))
             if cluster.executor == "debug":
                 running.pop().exception()  # runs it; the manifest tells how it ended
             while len(running) >= cluster.parallel:
-                time.sleep(0.05)
-                running = [job for job in running if not job.done()]
+                running = _wait(step, tasks, running, report)
         while running:
-            time.sleep(0.05)
-            running = [job for job in running if not job.done()]
+            running = _wait(step, tasks, running, report)
     except KeyboardInterrupt:
         for job in running:
             with suppress(ProcessLookupError):
                 job.cancel()
         raise
+    finally:
+        report(*_finished(step, tasks), over=True)
+
+
+def _wait(
+    step: Step, tasks: list[list[int]], running: list[submitit.Job[None]], report: Report
+) -> list[submitit.Job[None]]:
+    """The jobs that still run, a moment later."""
+    for _ in range(10):
+        time.sleep(0.05)
+        if any(job.done() for job in running):
+            break
+    report(*_finished(step, tasks))
+    return [job for job in running if not job.done()]
+
+
+def _finished(step: Step, tasks: list[list[int]]) -> tuple[int, int, int]:
+    """Rows finished, failed, and in all, of a submission's chunks; in all is scaled up from those that were begun."""
+    rows = failed = total = begun = 0
+    for chunk in (chunk for task in tasks for chunk in task):
+        if done := step.done(chunk):
+            rows, failed, total, begun = rows + done.rows_in, failed + done.rows_failed, total + done.rows_in, begun + 1
+        elif past := history(step, chunk):
+            rows, total, begun = rows + past[-1].rows, total + past[-1].items, begun + 1
+    return rows, failed, round(total * sum(map(len, tasks)) / begun) if begun else 0
 
 
 def load_windows(step: Step, name: str) -> list[Window]:

@@ -133,11 +133,12 @@ def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, fir
         keys = items[step.plan.item_key]
         finished = attempt.load(retry_failed=bool(past) and past[-1].cause == "too_many_errors")
         todo = items.filter(~pl.col(step.plan.item_key).is_in(list(finished)))
+        attempt.event("items", items=len(items), before=len(finished))
         log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), len(items) - len(todo))
-        report = progress(f"{step.name} {chunk}", len(items), len(items) - len(todo))
+        report, before = progress(f"{step.name} {chunk}"), len(items) - len(todo)
         for output in work.run(todo):
             attempt.add(output, limits["flush_s"])
-            report(attempt.rows, attempt.failed)
+            report(before + attempt.rows, attempt.failed, len(items))
             if attempt.failed >= limits["min_errors"] and attempt.failed > limits["max_error_share"] * len(items):
                 attempt.flush()
                 raise TooManyErrorsError(
@@ -145,7 +146,7 @@ def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, fir
                     f"{limits['max_error_share']}; last: {_last_error(output)}"
                 )
         attempt.flush()
-        report(attempt.rows, attempt.failed, over=True)
+        report(before + attempt.rows, attempt.failed, len(items), over=True)
         if stop.asked and attempt.rows < len(todo):
             # out of time before the first row: it needs more time, not another turn
             stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")

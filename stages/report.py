@@ -63,7 +63,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     return {"rows": pl.DataFrame(rows, schema=STEPS)}
 
 
-STAGE = Stage(name="report", kind="reduce", config=Config, run=run, gives=STEPS)
+STAGE = Stage(name="report", kind="reduce", config=Config, run=run, gives=STEPS, shows="report.html")
 
 if __name__ == "__main__":
     main(STAGE)

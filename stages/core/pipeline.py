@@ -108,6 +108,9 @@ def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
         save_cluster(step, wanted.common.cluster)
     results = resume(run, only=[wanted.name for wanted in order])
     tell(results)
+    for wanted in order:
+        if wanted.stage.shows and results[wanted.name].survey.complete():
+            print(f"{wanted.name}: {run / wanted.name / wanted.stage.shows}")
     return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
 
 

@@ -1,6 +1,7 @@
 """A stage: what it is (`Stage`), how its command starts (`main`), and how its config becomes the plan of a step."""
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ class Stage:
     key: str | None = None  # the column that names a row it gives; None: the one that names its items
     tables: Mapping[str, Schema] = field(default_factory=dict)  # side tables
     check: Callable[[Any], None] = lambda config: None  # raises InputError for what can be told before submission
+    shows: str | None = None  # a file in the step's folder that a person wants to open
     version: int = 1  # raised when the same config gives another result
 
 
@@ -102,6 +104,7 @@ def main(stage: Stage) -> None:
 
 def command(config_name: str, do: Callable[[DictConfig], int]) -> None:
     """Composes the config and does something with it; every error that is the user's to mend is one message."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of Hydra's own report
     OmegaConf.register_new_resolver("cpu_count", lambda: len(os.sched_getaffinity(0)), replace=True)
     status = 0

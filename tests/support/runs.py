@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
+from support import probe
 
 from slurm.manifest import Step
 from slurm.resume import Resumed, resume
@@ -18,7 +19,6 @@ from slurm.survey import Survey, survey
 from stages import ingest
 from stages.core.pipeline import Wanted, submit_steps
 from stages.core.stage import CONF, read
-from support import probe
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from slurm.survey import Survey
 from support.runs import ProbeRun, until
+
+from slurm.survey import Survey
 
 
 def ask(*words: str) -> str:
@@ -36,7 +37,7 @@ def finish(run: ProbeRun, seconds: float = 120.0) -> Survey:
 
 def resume_until_done(run: ProbeRun, times: int = 6, seconds: float = 90.0) -> list[int]:
     """Resumes when nothing is queued any more, until all is done; gives how many chunks each resume submitted."""
-    submitted = []
+    submitted: list[int] = []
     for _ in range(times):
         end = time.monotonic() + seconds
         while (now := run.survey()).active and time.monotonic() < end:

@@ -26,32 +26,37 @@ from scripts import bench_noop
 from slurm.attempt import Attempt
 from slurm.cluster import environment
 from slurm.files import bucket, chunk_name, write_table
-from slurm.manifest import Done, Plan, Step, fingerprint
+from slurm.manifest import Done, Step
 from slurm.resume import resume, save_cluster
 from slurm.submit import freeze, submit
+from stages import ingest
 from stages.core.pipeline import Wanted, plan_all, start
 from stages.core.schema import CATALOGUE
-from stages.core.stage import CONF, read
+from stages.core.stage import CONF, Stage, read
 
-ITEMS, CHUNKS, STATUS_CHUNKS, TASKS, ROUNDS = 1_000_000, 10_000, 100_000, 1_000, 5
+ITEMS, CHUNKS, STATUS_CHUNKS, TASKS, ROUNDS = 1_000_000, 10_000, 100_000, 1_000, 3
 OVERHEAD_ITEMS = 10_000
 Seconds = dict[str, float]
 
 
-def noop(folder: Path, *words: str) -> Wanted:
-    """The step `noop` behind `ingest`, with the common keys of every stage and these words on its command line."""
+def wanted(stage: Stage, config: str, *words: str) -> Wanted:
+    """A step of a stage, by a config of conf/ and the words of a command line."""
     OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
-    own = ("run=bench", "step=noop", "after=ingest", "chunks.align=false", "~min_s", "~max_s")
     with initialize_config_dir(CONF, version_base="1.3"):
-        cfg = compose("split", [f"runs={folder}", *own, *words])
-    return Wanted(bench_noop.STAGE, *read(bench_noop.STAGE, cfg))
+        return Wanted(stage, *read(stage, compose(config, ["run=bench", *words])))
 
 
-def planned(wanted: Wanted) -> Step:
+def noop(folder: Path, *words: str) -> Wanted:
+    """The step `noop` behind `ingest`; it has only the keys that every stage has."""
+    own = (f"runs={folder}", "step=noop", "after=ingest", "chunks.align=false", "~min_s", "~max_s")
+    return wanted(bench_noop.STAGE, "split", *own, *words)
+
+
+def planned(asked: Wanted) -> Step:
     """The step, on disk."""
-    step = Step(wanted.run, wanted.name)
-    step.create(plan_all([wanted])[wanted.name])
-    save_cluster(step, wanted.common.cluster)
+    step = Step(asked.run, asked.name)
+    step.create(plan_all([asked])[asked.name])
+    save_cluster(step, asked.common.cluster)
     return step
 
 
@@ -66,14 +71,9 @@ def record(step: Step, chunk: int, rows: int, **other: Any) -> Done:
 
 def catalogue(folder: Path, items: int = ITEMS) -> Seconds:
     """A done `ingest` of that many made-up videos between 1 kB and 1 GB."""
-    step = Step(folder / "bench", "ingest")
-    identity: dict[str, Any] = {"stage": "ingest", "items": items}
-    gives = {name: str(kind) for name, kind in CATALOGUE.items()}
-    entry = ("ingest", "reduce", "stages.core.work:Work", 1, list[str](), False, "video_id", "item", gives, list[str]())
-    step.create(Plan(*entry, identity=identity, fingerprint=fingerprint(identity)))
-    cluster = noop(folder).common.cluster
-    save_cluster(step, cluster)
-    freeze(step, [[0]], cluster, seen=0, size=1, why="{}")
+    source = wanted(ingest.STAGE, "ingest", f"runs={folder}", "input.path=/data/videos.parquet")
+    step = planned(source)
+    freeze(step, [[0]], source.common.cluster, seen=0, size=1, why="{}")
     size = (pl.int_range(items, eager=True).hash(1) % 1_000_000 + 1).cast(pl.Int64) * 1000
     name = pl.int_range(items, eager=True).cast(pl.String).str.zfill(7)
     filled = {"bytes": size, "video_id": "video-" + name, "path": "/data/videos/" + name + ".mp4"}
@@ -88,13 +88,13 @@ def catalogue(folder: Path, items: int = ITEMS) -> Seconds:
 def plan(folder: Path) -> Seconds:
     """The plan, the borders of its chunks, and a frozen submission of a task a chunk."""
     times = {"start": perf_counter()}
-    wanted = noop(folder, f"chunks.size={ITEMS // CHUNKS}", "chunks.cost=bytes")
+    asked = noop(folder, f"chunks.size={ITEMS // CHUNKS}", "chunks.cost=bytes")
     times["config"] = perf_counter()
-    step = planned(wanted)
+    step = planned(asked)
     times["plan"] = perf_counter()
     cut = step.borders().borders
     times["borders"] = perf_counter()
-    freeze(step, [[c] for c in range(step.plan.n)], wanted.common.cluster, seen=0, size=TASKS, why="{}")
+    freeze(step, [[c] for c in range(step.plan.n)], asked.common.cluster, seen=0, size=TASKS, why="{}")
     times["freeze"] = perf_counter()
     assert (len(cut), cut[-1]) == (CHUNKS + 1, ITEMS)
     return {after: times[after] - times[before] for before, after in pairwise(times)}
@@ -103,9 +103,9 @@ def plan(folder: Path) -> Seconds:
 def step_of_many(folder: Path) -> Seconds:
     """A step of STATUS_CHUNKS chunks: of twenty, twelve done, three failed, one active, four pending."""
     catalogue(folder, ITEMS)
-    wanted = noop(folder, f"chunks.n={STATUS_CHUNKS}", "chunks.cost=bytes")
-    step = planned(wanted)
-    freeze(step, [[c] for c in range(STATUS_CHUNKS)], wanted.common.cluster, seen=0, size=TASKS, why="{}")
+    asked = noop(folder, f"chunks.n={STATUS_CHUNKS}", "chunks.cost=bytes")
+    step = planned(asked)
+    freeze(step, [[c] for c in range(STATUS_CHUNKS)], asked.common.cluster, seen=0, size=TASKS, why="{}")
     rows = pl.DataFrame({"video_id": ["video-0"], "same": ["x"], "error": [None], "error_detail": [None]})
     for chunk in range(STATUS_CHUNKS):
         kind = chunk % 20
@@ -135,6 +135,7 @@ def tried(step: Step, chunk: int, restart: int, cause: str | None, detail: str) 
     log = str(step.root / "logs" / "0000" / f"{chunk}_0_log.out")
     why = {"submission": "0000", "index": chunk, "fingerprint": step.plan.fingerprint, "log": log, "end": None}
     attempt.event("start", **here, **why)
+    attempt.event("items", items=20, before=0)
     lines = "".join(f'{{"event": "beat", "t": {time.time():.3f}, "rows": {i}, "failed": 0}}\n' for i in range(20))
     with attempt.events_path.open("a") as file:
         file.write(lines)
@@ -160,8 +161,8 @@ def resuming(folder: Path) -> Seconds:
 def submission(folder: Path) -> Seconds:
     """An array of TASKS held tasks, by us and by submitit in turn; all are cancelled again."""
     catalogue(folder, TASKS)
-    wanted = noop(folder, f"chunks.n={TASKS}", "cluster=devcluster", "+cluster.extra.hold=true")
-    step, cluster, tasks = planned(wanted), wanted.common.cluster, [[chunk] for chunk in range(TASKS)]
+    asked = noop(folder, f"chunks.n={TASKS}", "cluster=devcluster", "+cluster.extra.hold=true")
+    step, cluster, tasks = planned(asked), asked.common.cluster, [[chunk] for chunk in range(TASKS)]
     os.environ.update(cluster.env)
     found: Seconds = {}
     for number in range(ROUNDS):
@@ -189,9 +190,9 @@ def cancel(jobs: list[str], env: dict[str, str]) -> None:
 def overhead(folder: Path) -> Seconds:
     """One chunk of OVERHEAD_ITEMS items through two worker processes, in a local task."""
     catalogue(folder, OVERHEAD_ITEMS)
-    wanted = noop(folder, "chunks.n=1")
-    start([wanted], plan_all([wanted]))
-    done = Step(wanted.run, wanted.name).done(0)
+    asked = noop(folder, "chunks.n=1")
+    start([asked], plan_all([asked]))
+    done = Step(asked.run, asked.name).done(0)
     assert done is not None
     assert done.rows_kept == OVERHEAD_ITEMS
     return {"chunk": done.seconds}

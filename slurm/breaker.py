@@ -13,8 +13,8 @@ from slurm.manifest import Step
 
 
 def signature(detail: str) -> str:
-    """8 hex digits, the same for messages that differ only in numbers, paths and quoted names."""
-    shape = re.sub(r"'[^']*'|\"[^\"]*\"|/\S+|\d+", "#", detail)
+    """8 hex digits, the same for messages whose first lines differ only in numbers, paths and quoted names."""
+    shape = re.sub(r"'[^']*'|\"[^\"]*\"|/\S+|\d+", "#", detail.partition("\n")[0])
     return hashlib.sha256(shape.encode()).hexdigest()[:8]
 
 

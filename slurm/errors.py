@@ -31,7 +31,7 @@ def reported(tell: Callable[[Exception], object]) -> Iterator[None]:
     except Exception as error:
         log.exception("failed")
         tell(error)
-        raise ChunkError(f"{type(error).__name__}: {error}") from error
+        raise error if isinstance(error, ChunkError) else ChunkError(f"{type(error).__name__}: {error}") from error
 
 
 class ItemError(Exception):

@@ -119,7 +119,8 @@ def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, fir
     )
 
     def failed(error: Exception) -> None:
-        cause, detail = cause_of(error), f"{type(error).__name__}: {error}"[:2000]
+        words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"
+        cause, detail = cause_of(error), words[:2000]
         attempt.event("end", cause=cause, detail=detail, rows=attempt.rows)
         if cause != "gated":
             report_failure(step, spec.submission, chunk, detail)

@@ -3,9 +3,6 @@
 python -m stages pipeline=clips run=NAME input.path=DIR [cluster=slurm] [steps.filter.rules.motion.min=0.01]
 """
 
-import re
-import sys
-
 from omegaconf import DictConfig, OmegaConf
 
 from slurm.errors import InputError
@@ -30,6 +27,4 @@ def wanted(cfg: DictConfig) -> list[Wanted]:
 
 
 if __name__ == "__main__":
-    # a step's keys are checked against its own config when they are merged, not against the recipe
-    sys.argv[1:] = [re.sub(r"^steps\.", "++steps.", word) for word in sys.argv[1:]]
     command("pipeline", lambda cfg: submit_steps(wanted(cfg)))

@@ -150,7 +150,7 @@ def _serve(pipe: "Connection[Any, Any]", function: Function, args: tuple[object,
         limit = int(mem_gb * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     pipe.send(("ready",))
-    with reported(lambda _: pipe.send(("raised", traceback.format_exc()))):
+    with reported(lambda error: pipe.send(("raised", f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))):
         while True:
             try:
                 row = pipe.recv()

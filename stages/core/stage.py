@@ -1,8 +1,10 @@
 """A stage: what it is (`Stage`), how its command starts (`main`), and how its config becomes the plan of a step."""
 
+import difflib
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from typing import Any, Literal
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
@@ -24,6 +26,7 @@ from slurm.manifest import Plan, Step, fingerprint
 from stages.core.schema import Schema
 
 CONF = str(Path(__file__).parents[2] / "conf")
+FREE_KEYS = r"^(steps\.|cluster\.extra\b|cluster\.env\b)"  # Hydra knows no keys below these; what reads them checks
 STRICT = ConfigDict(extra="forbid")
 
 
@@ -104,6 +107,7 @@ def main(stage: Stage) -> None:
 
 def command(config_name: str, do: Callable[[DictConfig], int]) -> None:
     """Composes the config and does something with it; every error that is the user's to mend is one message."""
+    sys.argv[1:] = [re.sub(FREE_KEYS, r"++\1", word) for word in sys.argv[1:]]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of Hydra's own report
     OmegaConf.register_new_resolver("cpu_count", lambda: len(os.sched_getaffinity(0)), replace=True)
@@ -135,10 +139,15 @@ def told() -> Iterator[Callable[[], int]]:
 
 
 def explained(error: BaseException) -> str:
-    """An error's message, with that of its cause: Hydra says where, OmegaConf what."""
-    text = str(error).strip()
+    """What a person reads: our own words as they stand; of Hydra's, which key is unknown and which are valid."""
     cause = error.__cause__
-    return f"{text}\n{explained(cause)}" if cause is not None and str(cause).strip() not in text else text
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
+        valid = [str(key) for key in cause.parent_node if key != "hydra"]
+        near = difflib.get_close_matches(str(cause.key), valid, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return f"unknown key {cause.full_key}{meant}; valid there: {', '.join(valid)}"
+    text = str(error).strip()
+    return f"{text}: {cause}" if isinstance(error, HydraException) and cause and str(cause) not in text else text
 
 
 def read(stage: Stage, cfg: DictConfig) -> tuple[Common, Any]:

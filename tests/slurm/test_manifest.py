@@ -16,7 +16,9 @@ TEXT = pl.String()
 
 def rows(*ids: str) -> pl.DataFrame:
     empty = pl.lit(None, TEXT)
-    return pl.DataFrame({"video_id": ids}, {"video_id": TEXT}).with_columns(value=empty, error=empty, error_detail=empty)
+    return pl.DataFrame({"video_id": ids}, {"video_id": TEXT}).with_columns(
+        value=empty, error=empty, error_detail=empty
+    )
 
 
 def other(level: int = 2) -> Plan:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -59,6 +60,16 @@ class ProbeRun:
 
     def submit(self, *more: str) -> int:
         return submit_steps(self.wanted(*more))
+
+    def submit_chain(self) -> int:
+        """Submits a second probe behind the first one, chunk by chunk."""
+        order = self.wanted()
+        common = replace(
+            order[1].common, step="second", after="probe", chunks=replace(order[1].common.chunks, n=None, align=True)
+        )
+        (self.folder / "second").mkdir()
+        config = replace(order[1].config, folder=str(self.folder / "second"))
+        return submit_steps([*order, Wanted(probe.STAGE, common, config)])
 
     def resume(self, **more: object) -> dict[str, Resumed]:
         return resume(self.run, **more)  # type: ignore[arg-type]

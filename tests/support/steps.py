@@ -13,7 +13,7 @@ from slurm.manifest import ROWS, Done, Plan, Step, fingerprint
 
 CONF = Path(__file__).parents[2] / "conf"
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "columns": {},
     "reads": {},
     "cost": None,

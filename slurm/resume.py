@@ -106,6 +106,8 @@ def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force
     avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(now.past.values())])) or None
     per_task = plan.settings["per_task"]
     for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
+        if cluster.executor != "slurm":  # nobody else waits for these processes: start no more than can run at once
+            per_task = max(per_task, -(-len(chunks) // cluster.parallel))
         tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
         where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
         why = json.dumps(report.why)

@@ -3,6 +3,8 @@
 python -m stages pipeline=clips run=NAME input.path=DIR [cluster=slurm] [steps.filter.rules.motion.min=0.01]
 """
 
+from pathlib import Path
+
 from omegaconf import DictConfig, OmegaConf
 
 from slurm.errors import InputError
@@ -18,12 +20,18 @@ def wanted(cfg: DictConfig) -> list[Wanted]:
     for name, given in recipe.items():
         changes = {"after": order[-1].name if order else None, **(given or {})}
         stage = changes.pop("stage", name)
+        if stage not in stages():
+            raise InputError(f"steps.{name}: there is no stage {stage!r}; stages: {', '.join(stages())}")
         if changes["after"] == "all":
             changes["after"] = [step.name for step in order]
         order.append(configured(str(stage), str(name), changes))
     if not order:
         raise InputError("the pipeline has no steps")
     return order
+
+
+def stages() -> list[str]:
+    return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +25,8 @@ class Sweep(Callback):
         self.points: list[tuple[str, Step]] = []
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if OmegaConf.is_missing(config, "run"):
+            return
         run = (Path(config.runs) / config.run).absolute()
         name = point_name(config.step, config.hydra.job.override_dirname)
         step = Step(run, name)

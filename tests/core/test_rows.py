@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -134,30 +135,40 @@ def test_a_chunk_that_is_given_up_leaves_nothing_to_the_next_one_of_its_task(ite
     assert items.errors(processes, "wxyz") == dict.fromkeys("wxyz")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
-def test_workers_leave_signals_to_their_task(items: Items, number: signal.Signals) -> None:
-    def send() -> None:
-        until(lambda: items.pids("a") and items.pids("b"), every=0.05)
-        for key in "ab":
-            os.kill(items.pids(key)[0], number)
+@contextmanager
+def meanwhile(items: Items, begun: str, act: Callable[[], None]) -> Iterator[None]:
+    """Does something from aside as soon as an item was begun."""
 
-    sender = threading.Thread(target=send)
-    sender.start()
-    assert items.errors(items.processes(), "ab", seconds=1) == {"a": None, "b": None}
-    sender.join()
+    def wait() -> None:
+        until(lambda: items.pids(begun), 20, every=0.02)
+        act()
+
+    aside = threading.Thread(target=wait)
+    aside.start()
+    yield
+    aside.join()
+
+
+def test_workers_leave_signals_to_their_task(items: Items) -> None:
+    def send() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(items.pids("a")[0], number)
+
+    with meanwhile(items, "a", send):
+        assert items.errors(items.processes(), "ab", seconds=0.5) == {"a": None, "b": None}
     assert all(len(items.pids(key)) == 1 for key in "ab")
 
 
 def test_workers_die_with_a_task_that_is_killed(items: Items) -> None:
-    script = (
+    program = items.folder / "task.py"
+    program.write_text(
         "from support.probe import Config, work_on\n"
         "from slurm.signals import Stop\n"
         "from stages.core.rows import Processes\n"
-        "rows = [{'video_id': key} for key in 'ab']\n"
-        f"list(Processes(2, 999, None, Stop()).map(work_on, (Config({str(items.folder)!r}, 600),), rows))\n"
+        "if __name__ == '__main__':\n"
+        f"    config = Config({str(items.folder)!r}, 600)\n"
+        "    list(Processes(2, 999, None, Stop()).map(work_on, (config,), [{'video_id': key} for key in 'ab']))\n"
     )
-    program = items.folder / "task.py"
-    program.write_text(f"if __name__ == '__main__':\n    {'    '.join(script.splitlines(keepends=True))}")
     path = f"{ROOT}:{ROOT / 'tests'}"
     task = subprocess.Popen([sys.executable, str(program)], cwd=ROOT, env={**os.environ, "PYTHONPATH": path})
     until(lambda: items.pids("a") and items.pids("b"), every=0.05)
@@ -188,14 +199,15 @@ def test_a_stop_lets_what_is_under_way_end_and_begins_nothing_new(items: Items) 
 @pytest.mark.parametrize(("number", "within_s"), [(signal.SIGINT, 2.0), (signal.SIGTERM, 5.0)])
 def test_a_stop_does_not_wait_for_an_item_that_hangs(items: Items, number: int, within_s: float) -> None:
     items.order("b", "hang")
-    with Stop() as stop:
-        processes = items.processes(stop)
-        results = items.map(processes, "abcdefghij")
-        next(results)
-        until(lambda: items.pids("b"), every=0.02)
+    since: list[float] = []
+
+    def send() -> None:
+        since.append(time.monotonic())
         os.kill(os.getpid(), number)
-        start = time.monotonic()
-        rest = list(results)
-    assert time.monotonic() - start < within_s
-    assert "b" not in [result.row["video_id"] for result in rest]
+
+    with Stop() as stop, meanwhile(items, "b", send):
+        processes = items.processes(stop)
+        results = list(items.map(processes, "abcdefghij", seconds=0.1))
+    assert time.monotonic() - since[0] < within_s
+    assert "b" not in [result.row["video_id"] for result in results]
     assert processes.workers == []

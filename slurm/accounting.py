@@ -54,11 +54,12 @@ def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
 
 
 def _expand(indices: str) -> list[int]:
-    """`[0-3,7%2]` → [0, 1, 2, 3, 7]; `5` → [5]; nothing → [0], a job outside an array."""
+    """`[0-3,7%2]` → [0, 1, 2, 3, 7]; `[0-6:3]` → [0, 3, 6]; `5` → [5]; nothing → [0], a job outside an array."""
     found: list[int] = []
     for part in re.sub(r"%\d+", "", indices.strip("[]")).split(",") if indices else ["0"]:
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        found += range(int(first), int(last or first) + 1, int(step or 1))
     return found
 
 

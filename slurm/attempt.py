@@ -75,6 +75,10 @@ class Attempt:
         """Appends one line to the attempt's own file; a full disk costs the line, not the attempt."""
         line = json.dumps({"event": kind, "t": round(time.time(), 3), **fields}) + "\n"
         with self._lock:
+            if kind == "beat" and self._over.is_set():
+                return
+            if kind == "end":
+                self._over.set()
             try:
                 self.events_path.parent.mkdir(parents=True, exist_ok=True)
                 with self.events_path.open("a") as file:
@@ -88,6 +92,8 @@ class Attempt:
         for path in main_files(self.partial, self.prefix):
             try:
                 table = pl.read_parquet(path, columns=[ITEM, "error"])
+                for side in self.schemas.keys() - {ROWS}:
+                    pl.read_parquet(_file(path, side), columns=[ITEM])
             except (pl.exceptions.PolarsError, OSError) as error:  # torn by a power cut: its items are done again
                 log.warning("%s is not readable and left out: %s", path, error)
                 continue
@@ -248,12 +254,24 @@ def history(step: Step, chunk: int) -> list[Past]:
     return sorted(ours, key=lambda p: (p.started, p.name))
 
 
+def _events(path: Path) -> list[dict[str, Any]]:
+    """The first two and the last three events of an attempt, in order; torn lines are left out."""
+    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is torn
+    events = []
+    for line in lines[:2] + lines[max(2, len(lines) - 3) :]:
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events
+
+
 def _past(path: Path) -> Past | None:
-    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is a torn line
-    if not lines:
+    events = _events(path)
+    if not events or events[0]["event"] != "start":  # a full disk took its first line: nothing is known of it
         return None
-    start, last = json.loads(lines[0]), json.loads(lines[-1])
-    second = json.loads(lines[min(1, len(lines) - 1)])
+    start, second = events[0], events[min(1, len(events) - 1)]
+    last = next((event for event in events[:-4:-1] if event["event"] == "end"), events[-1])
     ended = last["event"] == "end"
     return Past(
         name=path.stem,

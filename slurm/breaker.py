@@ -4,8 +4,8 @@ submissions/<id>/failures/<signature>/<chunk>    one file a failed chunk, with i
 """
 
 import hashlib
-import os
 import re
+from itertools import islice
 from pathlib import Path
 
 from slurm.files import chunk_name, names
@@ -36,12 +36,9 @@ def tripped(step: Step, submission: str) -> str | None:
     for kind in names(_folder(step, submission)):
         failed = names(_folder(step, submission) / kind)
         if len(failed) >= step.plan.settings["breaker"]:
-            done = count_done(step) - step.submission(submission)["done_before"]
-            if len(failed) > done:
+            about = step.submission(submission)
+            records = (step.done(chunk) for task in about["tasks"] for chunk in task)
+            as_many = islice((done for done in records if done and done.ended >= about["created"]), len(failed))
+            if len(list(as_many)) < len(failed):
                 return (_folder(step, submission) / kind / failed[0]).read_text()
     return None
-
-
-def count_done(step: Step) -> int:
-    """The number of done records, of whatever fingerprint, without reading them."""
-    return sum(len(os.listdir(step.root / "done" / folder)) for folder in names(step.root / "done"))

@@ -140,7 +140,7 @@ class Step:
         return Step(self.run, self.plan.inputs[0]) if self.plan.kind == "map" else None
 
     def submission(self, name: str) -> dict[str, Any]:
-        """What was frozen when tasks were submitted: `tasks` (array index → chunks), `cluster`, `done_before`."""
+        """What was frozen when tasks were submitted: `tasks` (array index → chunks), `cluster`, …."""
         submission: dict[str, Any] = read_json(self.root / "submissions" / name / "submission.json")
         return submission
 

@@ -31,27 +31,27 @@ class Decision(NamedTuple):
 def decide(past: list[Past], cluster: Cluster, max_attempts: int) -> Decision:
     """What becomes of a chunk with these attempts behind it, none of which finished it."""
     mem_gb, minutes = cluster.mem_gb, float(cluster.minutes)
+    why = ""
     for attempt in past:
         if attempt.cause == "out_of_memory":
-            mem_gb *= MORE_MEMORY
+            if mem_gb >= cluster.max_mem_gb:
+                why = f"out of memory with cluster.max_mem_gb={cluster.max_mem_gb:g}"
+            mem_gb = min(mem_gb * MORE_MEMORY, cluster.max_mem_gb)
         if attempt.cause == "timeout" and attempt.rows == 0:
-            minutes *= MORE_TIME
-    why = ""
+            if minutes >= cluster.max_minutes:
+                why = f"no row finished within cluster.max_minutes={cluster.max_minutes}"
+            minutes = min(minutes * MORE_TIME, cluster.max_minutes)
     counted = [p for p in past if p.cause not in FREE]
     faults = [p for p in counted if p.cause in OWN_FAULT]
-    if mem_gb > cluster.max_mem_gb * MORE_MEMORY:
-        why = f"out of memory with cluster.max_mem_gb={cluster.max_mem_gb:g}"
-    elif minutes > cluster.max_minutes * MORE_TIME:
-        why = f"no row finished within cluster.max_minutes={cluster.max_minutes}"
-    elif len(faults) > 1 and signature(faults[-1].detail) == signature(faults[-2].detail):
+    if not why and len(faults) > 1 and signature(faults[-1].detail) == signature(faults[-2].detail):
         why = f"failed twice alike: {faults[-1].detail}"
-    elif len(counted) >= max_attempts:
+    if not why and len(counted) >= max_attempts:
         why = f"tried {len(counted)} times (retry.max_attempts={max_attempts}); last: {counted[-1].cause or 'lost'}"
     again = not why
     if again and past:
         last = past[-1]
         why = f"{last.cause or 'lost'}{f': {last.detail}' if last.detail else ''}"
-    return Decision(again, why, min(mem_gb, cluster.max_mem_gb), int(min(minutes, cluster.max_minutes)))
+    return Decision(again, why, mem_gb, int(minutes))
 
 
 def bad_nodes(pasts: Iterable[list[Past]]) -> list[str]:

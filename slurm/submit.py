@@ -21,7 +21,6 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 
 from slurm import accounting
 from slurm.attempt import history
-from slurm.breaker import count_done
 from slurm.cluster import Cluster, environment, executor, max_array_size
 from slurm.errors import ClusterError
 from slurm.files import names, read_json, write_json
@@ -133,7 +132,6 @@ def freeze(step: Step, tasks: list[list[int]], cluster: Cluster, *, seen: int, s
         "cluster": asdict(cluster),
         "window": size,
         "why": why,
-        "done_before": count_done(step),
         "created": time.time(),
         "host": os.uname().nodename,
         "pid": os.getpid(),

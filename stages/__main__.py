@@ -4,6 +4,7 @@ python -m stages pipeline=clips run=NAME input.path=DIR [cluster=slurm] [steps.f
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,8 +15,7 @@ from stages.core.stage import command
 
 def wanted(cfg: DictConfig) -> list[Wanted]:
     """The recipe's steps in order; each is behind the one before unless it says `after`."""
-    recipe = OmegaConf.to_container(cfg.steps, resolve=True)
-    assert isinstance(recipe, dict)
+    recipe = cast(dict[str, dict[str, Any] | None], OmegaConf.to_container(cfg.steps, resolve=True))
     order: list[Wanted] = []
     for name, given in recipe.items():
         changes = {"after": order[-1].name if order else None, **(given or {})}
@@ -24,7 +24,7 @@ def wanted(cfg: DictConfig) -> list[Wanted]:
             raise InputError(f"steps.{name}: there is no stage {stage!r}; stages: {', '.join(stages())}")
         if changes["after"] == "all":
             changes["after"] = [step.name for step in order]
-        order.append(configured(str(stage), str(name), changes))
+        order.append(configured(str(stage), name, changes))
     if not order:
         raise InputError("the pipeline has no steps")
     return order

@@ -76,6 +76,13 @@ class Processes:
 
         Raises ChunkError if the function raises anything but ItemError.
         """
+        try:
+            yield from self._map(function, args, rows)
+        finally:  # what is still under way belongs to rows that nobody waits for any more
+            for worker in [worker for worker in self.workers if self.stop.asked or worker.row is not None]:
+                self._drop(worker)
+
+    def _map(self, function: Function, args: tuple[object, ...], rows: Sequence[Row]) -> Iterator[Result]:
         todo = [(row, 0) for row in reversed(rows)]
         left = len(todo)
         while left and not self.stop.now:
@@ -94,8 +101,6 @@ class Processes:
                     yield result
                 elif result is not None:
                     todo.append(result)
-        if self.stop.asked:
-            self.close()  # what is under way was not finished in time
 
     def _look(self, worker: Worker) -> "Result | tuple[Row, int] | None":
         """A worker's answer, if there is one; its row again, if it died and there are tries left."""

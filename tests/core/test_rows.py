@@ -11,45 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.probe import Config, work_on
+from support.items import Items
 from support.runs import ROOT, until
 
 from slurm.errors import ChunkError
 from slurm.signals import Stop
-from stages.core.rows import Processes, Result
-from stages.core.schema import Row
-
-
-class Items:
-    """Made-up items and the probe's function over them in `workers` processes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.made: list[Processes] = []
-
-    def order(self, item: str, fault: str, *, once: bool = False) -> None:
-        (self.folder / f"{item}.{fault}").write_text("once" if once else "")
-
-    def processes(
-        self, stop: Stop | None = None, workers: int = 2, timeout_s: float = 60, mem_gb: float | None = None
-    ) -> Processes:
-        self.made.append(Processes(workers, timeout_s, mem_gb, stop or Stop()))
-        return self.made[-1]
-
-    def map(self, processes: Processes, keys: str, seconds: float = 0.0) -> Iterator[Result]:
-        rows: list[Row] = [{"video_id": key} for key in keys]
-        return processes.map(work_on, (Config(str(self.folder), seconds),), rows)
-
-    def errors(self, processes: Processes, keys: str, seconds: float = 0.0) -> dict[str, str | None]:
-        """The error of each item, of all of which there is exactly one result."""
-        results = list(self.map(processes, keys, seconds))
-        assert sorted(str(result.row["video_id"]) for result in results) == sorted(keys)
-        return {str(result.row["video_id"]): result.error for result in results}
-
-    def pids(self, item: str) -> list[int]:
-        """The worker of each time that the item was begun."""
-        path = self.folder / "calls" / item
-        return [int(line.split()[0]) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.fixture

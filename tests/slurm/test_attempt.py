@@ -71,15 +71,12 @@ def test_the_next_attempt_goes_on_after_the_flushed_rows(step: Step) -> None:
     assert not second.partial.exists()
 
 
-def test_rows_that_were_not_flushed_are_not_there(step: Step) -> None:
-    attempt(step, "1_0_0").add(good("a"), flush_s=60)
-    assert attempt(step, "1_0_1").load(retry_failed=False) == set()
-
-
 def test_rows_are_flushed_when_the_last_flush_is_long_ago(step: Step) -> None:
     first = attempt(step, "1_0_0")
-    first.add(good("a"), flush_s=-1)
-    assert attempt(step, "1_0_1").load(retry_failed=False) == {"a"}
+    first.add(good("a"), flush_s=60)
+    assert attempt(step, "1_0_1").load(retry_failed=False) == set()
+    first.add(good("b"), flush_s=-1)
+    assert attempt(step, "1_0_2").load(retry_failed=False) == {"a", "b"}
 
 
 def test_items_that_two_attempts_finished_at_once_are_taken_once_with_their_side_rows(step: Step) -> None:

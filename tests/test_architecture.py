@@ -1,0 +1,136 @@
+"""Three floors, arrows only down: stages → core → slurm; and the few rules that keep the house simple."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.stage import Common, load
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "transformers", "decord", "cv2", "av", "scenedetect", "altair"}
+CODE = sorted(path for room in ("slurm", "stages", "scripts") for path in (ROOT / room).rglob("*.py"))
+SLURM = sorted((ROOT / "slurm").rglob("*.py"))
+CORE = sorted((ROOT / "stages" / "core").rglob("*.py"))
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if not path.stem.startswith("__"))
+CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
+
+
+def imported(path: Path, *, top: bool = False) -> set[str]:
+    """The modules and names that a file imports, dotted; with `top` only those imported as it is loaded."""
+    found: set[str] = set()
+    for node in loaded(ast.parse(path.read_text())) if top else ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def loaded(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run when a module is loaded: not the bodies of functions."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from loaded(child)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def stages_in(modules: set[str]) -> set[str]:
+    return {stage for stage in STAGES for module in modules if f"{module}.".startswith(f"stages.{stage}.")}
+
+
+def test_slurm_knows_no_stage() -> None:
+    assert {name(p): m for p in SLURM for m in imported(p) if f"{m}.".startswith("stages.")} == {}
+
+
+def test_core_knows_no_stage() -> None:
+    assert {name(p): found for p in CORE if (found := stages_in(imported(p)))} == {}
+
+
+def test_no_stage_knows_another() -> None:
+    paths = {stage: ROOT / "stages" / f"{stage}.py" for stage in STAGES}
+    assert {s: found for s, path in paths.items() if (found := stages_in(imported(path)) - {s})} == {}
+
+
+def test_heavy_libraries_are_not_loaded_where_runs_are_planned() -> None:
+    light = [*SLURM, *(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core").glob("*.py")]
+    roots = {name(p): {m.partition(".")[0] for m in imported(p, top=True)} & HEAVY for p in light}
+    assert {path: found for path, found in roots.items() if found} == {}
+
+
+def test_rooms_are_not_loaded_where_runs_are_planned() -> None:
+    rooms = [p.name for p in (ROOT / "stages" / "core").iterdir() if (p / "__init__.py").exists()]
+    for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core").glob("*.py")]:
+        loaded_rooms = {m for m in imported(path, top=True) for r in rooms if f"{m}.".startswith(f"stages.core.{r}.")}
+        heavy = {m for m in loaded_rooms if (file := ROOT / f"{m.replace('.', '/')}.py").exists() and drags(file)}
+        assert heavy == set(), name(path)
+
+
+def drags(path: Path) -> bool:
+    """Whether loading a file loads a heavy library."""
+    return any(module.partition(".")[0] in HEAVY for module in imported(path, top=True))
+
+
+def test_only_the_runner_knows_hydra() -> None:
+    knowing = {p.name for p in CODE if any(f"{m}.".startswith("hydra.") for m in imported(p))}
+    assert knowing <= {"stage.py", "pipeline.py", "sweep.py"}
+    assert all(p.parent == ROOT / "stages" / "core" for p in CODE if p.name in knowing and p.name != "stage.py")
+
+
+def test_there_is_one_broad_except() -> None:
+    broad = [
+        name(path)
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler) and ({"Exception", "BaseException"} & caught(node) or node.type is None)
+    ]
+    assert broad == ["slurm/errors.py"]
+
+
+def caught(handler: ast.ExceptHandler) -> set[str]:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {kind.id for kind in kinds if isinstance(kind, ast.Name)}
+
+
+def test_no_file_is_long() -> None:
+    files = [
+        *CODE,
+        *(ROOT / "tests").rglob("*.py"),
+        *CONFIGS,
+        *(p for p in (ROOT / "scripts").iterdir() if p.is_file()),
+    ]
+    assert {name(p): n for p in files if (n := len(p.read_text().splitlines())) > 300} == {}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name)
+def test_a_config_begins_with_the_command_that_uses_it(path: Path) -> None:
+    first = [line for line in path.read_text().splitlines()[:2] if line.startswith("#")]
+    assert any("python -m " in line for line in first)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_named_like_its_file_and_its_config_has_exactly_its_keys(stage: str) -> None:
+    made = load(stage)
+    assert made.name == stage
+    keys = yaml.safe_load((ROOT / "conf" / f"{stage}.yaml").read_text()).keys() - {"defaults"}
+    assert keys - Common.__dataclass_fields__.keys() == made.config.__dataclass_fields__.keys()
+    assert not made.config.__dataclass_fields__.keys() & Common.__dataclass_fields__.keys()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_documents_its_command(stage: str) -> None:
+    docstring = ast.get_docstring(ast.parse((ROOT / "stages" / f"{stage}.py").read_text())) or ""
+    assert f"python -m stages.{stage} " in docstring
+
+
+def test_every_stage_is_in_the_readme() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    assert sorted(set(rows) & set(STAGES)) == STAGES

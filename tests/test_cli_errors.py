@@ -1,0 +1,126 @@
+"""What bad input gets: exit status 2, one message that names the key or the command, nothing half-made."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.runs import ROOT, ProbeRun, command
+
+
+def refused(done: "subprocess.CompletedProcess[str]", *named: str) -> None:
+    assert "Traceback" not in done.stderr, done.stderr[-1500:]
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("error: ") == 1
+    assert all(name in done.stderr for name in named), done.stderr
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ProbeRun:
+    made = ProbeRun(tmp_path_factory.mktemp("r"), 2, "cluster.executor=debug", "chunks.size=1", "items.workers=1")
+    assert made.submit() == 0
+    return made
+
+
+def test_a_missing_input_names_its_key_and_place(tmp_path: Path) -> None:
+    place = tmp_path / "runs"
+    for words in (["stages.ingest"], ["stages", "pipeline=clips"]):
+        done = command(*words, "run=r", f"runs={place}", f"input.path={tmp_path}/gone")
+        refused(done, f"input.path={tmp_path}/gone: no such file or folder")
+        assert not place.exists()
+
+
+@pytest.mark.parametrize("runs", ["/proc/nope", "{videos}/a.mp4"])
+def test_a_place_where_nothing_can_be_written_names_runs(videos: Path, runs: str) -> None:
+    where = runs.format(videos=videos)
+    refused(command("stages.ingest", "run=r", f"runs={where}", f"input.path={videos}"), where, "runs=")
+
+
+def test_a_file_in_the_place_of_a_step_is_named(tmp_path: Path, videos: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "ingest").write_text("")
+    refused(command("stages.ingest", "run=r", f"runs={tmp_path}", f"input.path={videos}"), f"{tmp_path}/r/ingest")
+
+
+def test_a_run_with_another_config_shows_the_difference(tmp_path: Path, videos: Path) -> None:
+    words = ["stages.ingest", "run=r", f"runs={tmp_path}", "cluster.executor=debug"]
+    assert command(*words, f"input.path={videos}").returncode == 0
+    before = sorted(tmp_path.rglob("*"))
+    (tmp_path / "more").mkdir()
+    done = command(*words, f"input.path={tmp_path / 'more'}")
+    refused(done, "r/ingest", f"config.input.path: '{videos}' → '{tmp_path / 'more'}'", "run=", "overwrite=true")
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "more"])
+
+
+def test_a_cluster_without_slurm_says_so(tmp_path: Path, videos: Path) -> None:
+    env = {"PATH": str(Path(sys.executable).parent)}
+    place = tmp_path / "runs"
+    words = ("run=r", f"runs={place}", f"input.path={videos}", "cluster=slurm")
+    refused(command("stages.ingest", *words, env=env), "no Slurm on this machine", "cluster=local")
+    refused(command("stages", "pipeline=clips", *words, env=env), "no Slurm on this machine", "cluster=local")
+    assert not place.exists()
+
+
+def test_a_step_that_is_behind_itself_is_refused(tmp_path: Path) -> None:
+    words = ["-m", "stages.filter", "run=r", f"runs={tmp_path / 'runs'}", "after=filter"]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    refused(done, "after")
+
+
+def test_a_step_may_be_put_behind_one_that_the_run_lacks(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("path,duration_s\na.mp4,3\n")
+    rules = ("~rules.frozen", "~rules.luma", "rules.motion.column=duration_s")
+    words = ["-m", "stages.filter", "run=r", f"runs={tmp_path}", "after=ingest", "cluster.executor=debug", *rules]
+    env = {**os.environ, "VIDEOS": str(tmp_path / "a.csv")}
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=20)  # noqa: PLW1510
+    assert done.returncode == 0, done.stderr
+    assert "filter: 1/1 chunks done" in done.stdout
+
+
+def test_a_rule_over_a_column_that_no_step_gives_names_it(tmp_path: Path, videos: Path) -> None:
+    words = ("run=r", f"runs={tmp_path / 'runs'}", f"input.path={videos}")
+    done = command("stages", "pipeline=clips", *words, "steps.filter.rules.motion.column=beauty")
+    refused(done, "filter", "'beauty'")
+    assert not (tmp_path / "runs").exists()
+
+
+WRONG: dict[str, tuple[list[str], list[str]]] = {
+    "command": (["stat", "run=r"], ["unknown command 'stat'", "status, resume, watch, explain, logs, cancel"]),
+    "argument": (["status", "run=r", "chunk=1"], ["unknown argument 'chunk=1'", "run=, runs=, step=, watch="]),
+    "word": (["status", "r"], ["unknown argument 'r'"]),
+    "no run": (["status"], ["run=NAME"]),
+    "run": (["status", "run=q"], ["no run 'q'", "there are: r"]),
+    "step": (["status", "run=r", "step=prob"], ["no step 'prob'", "ingest, probe"]),
+    "step to resume": (["resume", "run=r", "step=prob"], ["no step 'prob'", "ingest, probe"]),
+    "no chunk": (["explain", "run=r", "step=probe"], ["step=NAME chunk=N"]),
+    "chunk": (["explain", "run=r", "step=probe", "chunk=7"], ["chunks 0 to 1, not 7"]),
+    "chunk of logs": (["logs", "run=r", "step=probe", "chunk=7"], ["chunks 0 to 1, not 7"]),
+    "chunk that is no number": (["explain", "run=r", "step=probe", "chunk=first"], ["chunk=first"]),
+    "seconds that are no number": (["status", "run=r", "watch=often"], ["watch=often"]),
+    "lines that are no number": (["logs", "run=r", "step=probe", "chunk=0", "lines=all"], ["lines=all"]),
+    "cluster key": (["resume", "run=r", "cluster.memory=3"], ["cluster.memory", "cluster.mem_gb"]),
+    "cluster value": (["resume", "run=r", "cluster.minutes=long"], ["cluster.minutes"]),
+    "torn yaml": (["resume", "run=r", "cluster.setup=[a"], ["cluster.setup"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_word_to_slurm_is_told_with_the_right_ones(run: ProbeRun, case: str) -> None:
+    words, named = WRONG[case]
+    before = sorted(run.run.rglob("*"))
+    refused(command("slurm", *words, f"runs={run.runs}"), *named)
+    assert sorted(run.run.rglob("*")) == before
+
+
+def test_a_runs_directory_that_is_not_there_has_no_runs(tmp_path: Path) -> None:
+    refused(command("slurm", "status", "run=r", f"runs={tmp_path}/none"), "no run 'r'", "there are: none")

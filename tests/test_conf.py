@@ -1,0 +1,111 @@
+"""The configs: each composes, and what is wrong with a key is told by its name, before anything is on disk."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from support.runs import command
+
+from slurm.cluster import Cluster
+from slurm.errors import InputError
+from slurm.manifest import Step
+from stages.core.stage import CONF, Common, load, read
+
+FILES = sorted(path.stem for path in Path(CONF).glob("*.yaml"))
+STAGES = [name for name in FILES if name not in ("base", "pipeline")]
+CLUSTERS = sorted(path.stem for path in Path(CONF).glob("cluster/*.yaml"))
+
+
+def composed(name: str, *overrides: str) -> DictConfig:
+    OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return compose(name, ["run=r", *overrides])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_config_composes_and_fits_its_stage(stage: str) -> None:
+    common, config = read(load(stage), composed(stage))
+    assert isinstance(common, Common)
+    assert isinstance(config, load(stage).config)
+    assert common.step == stage
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_every_cluster_composes_and_fits(cluster: str) -> None:
+    common, _ = read(load("filter"), composed("filter", f"cluster={cluster}"))
+    assert isinstance(common.cluster, Cluster)
+    assert common.cluster.cpus >= 1
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in Path(CONF).glob("pipeline/*.yaml")))
+def test_every_recipe_names_stages_and_keys_that_are_there(recipe: str, tmp_path: Path) -> None:
+    done = command(
+        "stages", f"pipeline={recipe}", "run=r", f"runs={tmp_path}", f"input.path={tmp_path}", "dry_run=true"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ingest (new): 1 chunks" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["run="], "run=''"),
+        (["run=a/b"], "run='a/b'"),
+        (["min_s=two"], "min_s: .*got 'two'"),
+        (["+minimum=2"], "minimum: "),
+        (["chunks.size=many"], "chunks.size: .*got 'many'"),
+        (["cluster.executor=cloud"], "cluster.executor: .*got 'cloud'"),
+        (["min_s=???"], "min_s: no value; say min_s="),
+    ],
+)
+def test_a_wrong_key_is_named_with_what_it_got(overrides: list[str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        read(load("split"), composed("split", *overrides))
+
+
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "unknown key": (["stages.split", "run=r", "minimum_s=2"], "minimum_s"),
+    "unknown nested key": (["stages.filter", "run=r", "rules.motion.mni=2"], "mni"),
+    "unknown common key": (["stages.split", "run=r", "chunks.sise=2"], "sise"),
+    "added unknown key": (["stages.split", "run=r", "+minimum_s=2"], "minimum_s"),
+    "wrong type": (["stages.split", "run=r", "min_s=two"], "min_s"),
+    "wrong choice": (["stages.filter", "run=r", "rules.motion.reduce=median"], "rules.motion.reduce"),
+    "missing value": (["stages.split"], "run"),
+    "unknown cluster": (["stages.split", "run=r", "cluster=moon"], "moon"),
+    "not an override": (["stages.split", "run=r", "min_s"], "min_s"),
+    "unknown pipeline": (["stages", "run=r", "pipeline=films"], "films"),
+    "unknown step": (["stages", "run=r", "steps.fliter.rules.motion.min=0.3"], "steps.fliter"),
+    "unknown key of a step": (["stages", "run=r", "steps.filter.rules.motion.mni=1"], r"steps.filter"),
+    "wrong type in a step": (["stages", "run=r", "steps.split.min_s=two"], "min_s"),
+    "step behind none": (["stages", "run=r", "steps.cut.after=nothing"], "nothing"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_commands_refuse_a_wrong_key_in_one_message_and_leave_nothing(case: str, tmp_path: Path) -> None:
+    words, named = REFUSED[case]
+    done = command(*words, f"runs={tmp_path / 'runs'}")
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_of_a_step_reaches_its_config(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"")
+    words = ["run=r", f"runs={tmp_path}", f"input.path={tmp_path / 'videos'}", "chunks.ahead=3"]
+    done = command("stages", "pipeline=clips", *words, "steps.filter.rules.motion.min=0.3", "cluster.executor=debug")
+    assert done.returncode == 0, done.stderr
+    plan = Step(tmp_path / "r", "filter").plan
+    rules: dict[str, Any] = plan.config["rules"]
+    assert rules["motion"] == {"column": None, "reduce": "mean", "min": 0.3, "max": None}
+    assert rules["luma"]["min"] == 0.03
+    assert plan.identity["config.rules.motion.min"] == 0.3
+    errors = Step(tmp_path / "r", "analyze").all_done()[0].errors
+    assert errors == {"empty": 1}

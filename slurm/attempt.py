@@ -102,6 +102,7 @@ class Attempt:
                 self._adopt(path, table[ITEM])
             else:
                 self.files.append(path)
+                self.failed += table.filter(pl.col("error").is_not_null())[ITEM].n_unique()
             finished.update(table[ITEM])
         self.flush()
         return finished
@@ -231,6 +232,11 @@ class Past(NamedTuple):
     fingerprint: str
     node: str
     items: int = 0  # of the chunk; 0 before they were read
+
+    @property
+    def headline(self) -> str:
+        """What ended it, in one line."""
+        return ": ".join(filter(None, [self.cause or "lost", self.detail.partition("\n")[0]]))
 
     @property
     def seconds(self) -> float:

@@ -44,13 +44,12 @@ def decide(past: list[Past], cluster: Cluster, max_attempts: int) -> Decision:
     counted = [p for p in past if p.cause not in FREE]
     faults = [p for p in counted if p.cause in OWN_FAULT]
     if not why and len(faults) > 1 and signature(faults[-1].detail) == signature(faults[-2].detail):
-        why = f"failed twice alike: {faults[-1].detail}"
+        why = f"failed twice alike: {faults[-1].headline}"
     if not why and len(counted) >= max_attempts:
-        why = f"tried {len(counted)} times (retry.max_attempts={max_attempts}); last: {counted[-1].cause or 'lost'}"
+        why = f"tried {len(counted)} times (retry.max_attempts={max_attempts}); last: {counted[-1].headline}"
     again = not why
     if again and past:
-        last = past[-1]
-        why = f"{last.cause or 'lost'}{f': {last.detail}' if last.detail else ''}"
+        why = past[-1].headline
     return Decision(again, why, mem_gb, int(minutes))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from slurm.attempt import history
@@ -85,10 +86,8 @@ def _troubles(found: Survey) -> list[str]:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
     for cause, number in Counter(found.failed.values()).most_common():
         chunk = min(c for c, why in found.failed.items() if why == cause)
-        detail = found.past[chunk][-1].detail.splitlines()
-        lines.append(
-            f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail[0] if detail else ''}"
-        )
+        detail = escape(found.past[chunk][-1].detail.partition("\n")[0])
+        lines.append(f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail}")
     errors: Counter[str] = Counter()
     for done in found.done.values():
         errors.update(done.errors)
@@ -96,7 +95,7 @@ def _troubles(found: Survey) -> list[str]:
     aside = _set_aside(found)
     if aside:
         lines.append(
-            f"[red]{name}: {len(aside):,} chunks are set aside[/]: {aside[0]}; python -m slurm resume … force=true"
+            f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {escape(aside[0])}"
         )
     return lines
 
@@ -133,7 +132,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             started = time.strftime("%m-%d %H:%M:%S", time.localtime(attempt.started))
             end = attempt.cause or ("running" if chunk in found.active and attempt == past[-1] else "no end recorded")
             took = f"{attempt.seconds:.1f} s"
-            table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, attempt.detail)
+            table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, escape(attempt.detail))
         lines += [table, f"log: {past[-1].log}"]
     if chunk in found.active:
         lines.append(f"in the queue: {found.active[chunk]}")
@@ -141,7 +140,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
         decision = decide(past, load_cluster(step), plan.settings["max_attempts"])
         then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
         lines.append(
-            f"next: python -m slurm resume run={run.name} {then}{f' ({decision.why})' if decision.why else ''}"
+            f"next: python -m slurm resume run={run.name} {then}{f' ({escape(decision.why)})' if decision.why else ''}"
         )
     return Group(*lines)
 

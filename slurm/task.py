@@ -132,7 +132,8 @@ def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, fir
         gate(step, chunk, spec.submission)
         items = work.items(chunk)
         keys = items[step.plan.item_key]
-        finished = attempt.load(retry_failed=bool(past) and past[-1].cause == "too_many_errors")
+        causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
+        finished = attempt.load(retry_failed=causes[-1:] == ["too_many_errors"])
         todo = items.filter(~pl.col(step.plan.item_key).is_in(list(finished)))
         attempt.event("items", items=len(items), before=len(finished))
         log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), len(items) - len(todo))

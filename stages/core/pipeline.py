@@ -16,7 +16,7 @@ from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
 from slurm.resume import resume, save_cluster
-from stages.core.stage import Common, Stage, load, make_plan, read
+from stages.core.stage import Common, Stage, common_key, load, make_plan, read
 from stages.core.sweep import point_name
 
 
@@ -38,9 +38,7 @@ class Wanted(NamedTuple):
 
 def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted:
     """A step from conf/<stage>.yaml, the common keys of this command line, and `changes`."""
-    common = [
-        word for word in HydraConfig.get().overrides.task if _key(word) in {*Common.__dataclass_fields__} - {"step"}
-    ]
+    common = [word for word in HydraConfig.get().overrides.task if common_key(word) not in (None, "step")]
     base = compose(stage_name, overrides=[*common, f"step={step}"])
     try:
         cfg = OmegaConf.merge(base, changes)
@@ -51,16 +49,12 @@ def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted
     return Wanted(stage, *read(stage, cfg))
 
 
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
-
-
 def with_missing(wanted: Wanted) -> list[Wanted]:
     """The step behind all steps that it needs and its run does not have; a variant of it in a Hydra multirun."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         base = Step(wanted.run, wanted.name)
         after = base.plan.inputs if base.exists else wanted.common.after
-        name = point_name(wanted.name, HydraConfig.get().job.override_dirname)
+        name = point_name(wanted.name, HydraConfig.get().overrides.task)
         common = replace(wanted.common, step=name, after=after)
         wanted = wanted._replace(common=common)
     elif Step(wanted.run, wanted.name).exists and wanted.common.after != "all":

@@ -94,6 +94,12 @@ class Common:
     cluster: Cluster
 
 
+def common_key(override: str) -> str | None:
+    """The key that every stage has and that a command line's word sets: `chunks` of `chunks.size=2`; None if it is not."""
+    key = override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
+    return key if key in Common.__dataclass_fields__ else None
+
+
 def load(name: str) -> Stage:
     """The stage of this name, or of a module anywhere on PYTHONPATH; its heavy rooms are not imported."""
     stage: Stage = importlib.import_module(name if "." in name else f"stages.{name}").STAGE

@@ -4,6 +4,7 @@
 <runs>/<run>/sweeps/<step>/points.parquet   point, rows_in, rows_kept, hours_kept; and points.svg
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from slurm.manifest import Step
+from slurm.status import show
+from stages.core.stage import common_key
 
 
 class Sweep(Callback):
@@ -28,7 +30,7 @@ class Sweep(Callback):
         if OmegaConf.is_missing(config, "run"):
             return
         run = (Path(config.runs) / config.run).absolute()
-        name = point_name(config.step, config.hydra.job.override_dirname)
+        name = point_name(config.step, config.hydra.overrides.task)
         step = Step(run, name)
         if name != config.step and step.exists:
             self.points.append((name.partition("@")[2], step))
@@ -38,9 +40,10 @@ class Sweep(Callback):
             finish(self.points, Path(config.hydra.sweep.dir))
 
 
-def point_name(step: str, overrides: str) -> str:
-    """The step of a point: `filter@rules.motion.min=0.1`; the step itself where nothing is swept."""
-    return f"{step}@{overrides.replace('/', '_')}" if overrides else step
+def point_name(step: str, overrides: Sequence[str]) -> str:
+    """The step of a point, by what decides its result: `filter@rules.motion.min=0.1`; the step itself if nothing does."""
+    own = sorted(word.lstrip("+~") for word in overrides if common_key(word) is None)
+    return f"{step}@{','.join(own).replace('/', '_')}" if own else step
 
 
 def finish(points: list[tuple[str, Step]], folder: Path) -> None:
@@ -56,7 +59,7 @@ def finish(points: list[tuple[str, Step]], folder: Path) -> None:
         share = f"{kept / rows:.1%}" if rows else "–"
         numbers = (f"{rows:,}", f"{kept:,}", share, "–" if hours is None else f"{hours:,.4f}")
         shown.add_row(point, *(numbers if done else ("not done", "", "", "")))
-    Console(soft_wrap=True).print(shown)
+    show(shown)
 
 
 POINTS = {

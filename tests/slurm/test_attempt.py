@@ -189,8 +189,7 @@ def test_retrying_failed_items_drops_their_rows_only(step: Step) -> None:
 
 def test_failed_items_are_kept_where_they_are_not_to_be_retried(step: Step) -> None:
     add(attempt(step, "1_0_0"), good("a"), failed("b"))
-    second = attempt(step, "1_0_1")
-    assert second.load(retry_failed=False) == {"a", "b"}
+    assert (second := attempt(step, "1_0_1")).load(retry_failed=False) == {"a", "b"}
     assert commit(second, "ab").rows_failed == 1
 
 

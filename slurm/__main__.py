@@ -1,5 +1,6 @@
 """python -m slurm status|resume|watch|explain|logs|cancel run=NAME [step=NAME] [chunk=N] …"""
 
+import gc
 import os
 import subprocess
 import sys
@@ -167,6 +168,7 @@ def cancel(run: Path, words: Words) -> int:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(1_000_000)  # a survey makes many small objects and no cycles; looking for these took a sixth of it
     try:
         sys.exit(main(sys.argv[1:]))
     except ReelmillError as error:

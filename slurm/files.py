@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 PER_BUCKET = 1000
+SMALL_BYTES = 1 << 16  # a read's buffer is made anew each time; one of 1 MiB costs five times as much
 
 
 def bucket(chunk: int) -> str:
@@ -67,9 +68,23 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
         table.write_parquet(temporary, compression="zstd", compression_level=3)
 
 
-def names(folder: Path) -> list[str]:
+def names(folder: Path | str) -> list[str]:
     """The sorted names in a folder, temporary files left out; none if it is not there."""
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except FileNotFoundError:
         return []
+
+
+def contents(folder: Path) -> Iterator[bytes]:
+    """The files of a folder in the order of their names, each at most SMALL_BYTES long."""
+    here = os.open(folder, os.O_RDONLY)
+    try:
+        for name in names(folder):
+            file = os.open(name, os.O_RDONLY, dir_fd=here)
+            try:
+                yield os.read(file, SMALL_BYTES)
+            finally:
+                os.close(file)
+    finally:
+        os.close(here)

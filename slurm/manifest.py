@@ -13,7 +13,6 @@ logs/                         one log a task
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -24,7 +23,7 @@ import polars as pl
 
 from slurm import chunks
 from slurm.errors import InputError
-from slurm.files import bucket, chunk_name, names, read_json, write_json, write_once
+from slurm.files import bucket, chunk_name, contents, names, read_json, write_json, write_once
 
 ROWS = "rows"  # the main table of a step
 
@@ -172,18 +171,10 @@ class Step:
         """Every done record whose part exists, of whatever fingerprint, by chunk. 100,000 take about a second."""
         for folder in names(self.root / "done"):
             there = set(names(self.root / "parts" / folder))
-            files = os.open(self.root / "done" / folder, os.O_RDONLY)
-            try:
-                for name in names(self.root / "done" / folder):
-                    file = os.open(name, os.O_RDONLY, dir_fd=files)
-                    try:
-                        done = Done(**json.loads(os.read(file, 1 << 20)))
-                    finally:
-                        os.close(file)
-                    if done.part.rpartition("/")[2] in there:
-                        yield done
-            finally:
-                os.close(files)
+            texts = b",".join(contents(self.root / "done" / folder))
+            for record in json.loads(b"[" + texts + b"]"):  # a thousand at once is faster than one by one
+                if record["part"].rpartition("/")[2] in there:
+                    yield Done(**record)
 
     def all_done(self) -> list[Done]:
         return [d for d in self.records() if d.fingerprint == self.plan.fingerprint and d.chunk < self.plan.n]

@@ -89,8 +89,9 @@ def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force
         return report
     todo = [chunk for chunk in now.unfinished() if chunk not in now.active]
     for name, source in inputs.items():
-        ready = [chunk for chunk in todo if chunk in source.promised] if plan.aligned else todo
-        if not plan.aligned and len(source.promised) < source.survey.step.plan.n:
+        promised = source.promised
+        ready = [chunk for chunk in todo if chunk in promised] if plan.aligned else todo
+        if not plan.aligned and len(promised) < source.survey.step.plan.n:
             ready = []
         if len(ready) < len(todo):
             todo, report.waits_for = ready, name

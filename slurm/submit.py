@@ -34,7 +34,7 @@ TRANSIENT = (
     "Connection refused",
     "Connection reset",
     "Zero Bytes were transmitted",
-    "temporarily unable",
+    "temporarily una",  # "… unable to accept job", "Resource temporarily unavailable" (MaxJobCount)
     "Transport endpoint",
     "timed out",
     "try again",

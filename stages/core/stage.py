@@ -95,7 +95,7 @@ class Common:
 
 
 def common_key(override: str) -> str | None:
-    """The key that every stage has and that a command line's word sets: `chunks` of `chunks.size=2`; None if it is not."""
+    """The common key that a word of the command line sets: `chunks` of `chunks.size=2`; None if it is another."""
     key = override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
     return key if key in Common.__dataclass_fields__ else None
 

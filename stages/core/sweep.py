@@ -41,7 +41,7 @@ class Sweep(Callback):
 
 
 def point_name(step: str, overrides: Sequence[str]) -> str:
-    """The step of a point, by what decides its result: `filter@rules.motion.min=0.1`; the step itself if nothing does."""
+    """The step of a point, by what decides its result: `filter@rules.motion.min=0.1`; the step itself if nothing."""
     own = sorted(word.lstrip("+~") for word in overrides if common_key(word) is None)
     return f"{step}@{','.join(own).replace('/', '_')}" if own else step
 

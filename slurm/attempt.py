@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from pydantic_core import from_json
 
 from slurm.errors import ReelmillError
 from slurm.files import bucket, chunk_name, names, write_table
@@ -268,7 +269,7 @@ def _events(path: str) -> list[dict[str, Any]]:
         lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
     lines = lines[:2] + lines[max(2, len(lines) - 3) :]
     with suppress(ValueError):
-        return list(json.loads(b"[" + b",".join(lines) + b"]"))  # at once is faster than line by line
+        return list(from_json(b"[" + b",".join(lines) + b"]"))  # at once is faster than line by line
     events = []
     for line in lines:
         with suppress(ValueError):

@@ -71,20 +71,23 @@ def test_a_cluster_without_slurm_says_so(tmp_path: Path, videos: Path) -> None:
     assert not place.exists()
 
 
+def quick(*words: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """The same as `command`, ended after a few seconds."""
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=8,
+        check=False,
+    )  # fmt: skip
+
+
 def test_a_step_that_is_behind_itself_is_refused(tmp_path: Path) -> None:
-    words = ["-m", "stages.filter", "run=r", f"runs={tmp_path / 'runs'}", "after=filter"]
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=8, check=False)
-    refused(done, "after")
+    refused(quick("stages.filter", "run=r", f"runs={tmp_path / 'runs'}", "after=filter"), "after")
 
 
 def test_a_step_may_be_put_behind_one_that_the_run_lacks(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("path,duration_s\na.mp4,3\n")
     rules = ("~rules.frozen", "~rules.luma", "rules.motion.column=duration_s")
-    words = ["-m", "stages.filter", "run=r", f"runs={tmp_path}", "after=ingest", "cluster.executor=debug", *rules]
-    env = {**os.environ, "VIDEOS": str(tmp_path / "a.csv")}
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=8, check=False
-    )
+    words = ("stages.filter", "run=r", f"runs={tmp_path}", "after=ingest", "cluster.executor=debug", *rules)
+    done = quick(*words, VIDEOS=str(tmp_path / "a.csv"))
     assert done.returncode == 0, done.stderr
     assert "filter: 1/1 chunks done" in done.stdout
 

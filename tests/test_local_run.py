@@ -161,7 +161,7 @@ def test_ctrl_c_keeps_what_was_finished_and_resume_goes_on_behind_it(tmp_path: P
         "import sys\n"
         "from pathlib import Path\n"
         "from support.runs import ProbeRun\n"
-        "run = ProbeRun(Path(sys.argv[1]), 40, 'cluster.executor=local', 'chunks.n=1', seconds=0.1)\n"
+        "run = ProbeRun(Path(sys.argv[1]), 24, 'cluster.executor=local', 'chunks.n=1', seconds=0.1)\n"
         "sys.exit(run.submit())\n"
     )
     path = f"{ROOT}:{ROOT / 'tests'}"
@@ -169,18 +169,18 @@ def test_ctrl_c_keeps_what_was_finished_and_resume_goes_on_behind_it(tmp_path: P
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
         start_new_session=True, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    run = ProbeRun(tmp_path, 40, "cluster.executor=local", "chunks.n=1", seconds=0.0)
-    until(lambda: run.begun() > 8, 30, every=0.05)
+    run = ProbeRun(tmp_path, 24, "cluster.executor=local", "chunks.n=1", seconds=0.0)
+    until(lambda: run.begun() > 6, 30, every=0.05)
     os.killpg(task.pid, signal.SIGINT)
     assert task.wait(20) != 0
     until(lambda: not run.survey().active, 10)
     begun = run.begun()
-    assert begun < 40
+    assert begun < 24
     assert run.survey().state(0) == "pending"  # stopped is no failure
     assert history(run.step, 0)[-1].rows >= begun - 2
     run.resume()
     assert run.table().equals(run.expected())
-    assert sum(calls(run)) - 40 <= 2  # those that were under way
+    assert sum(calls(run)) - 24 <= 2  # those that were under way
 
 
 def test_an_input_without_rows_gives_a_table_without_rows(tmp_path: Path) -> None:

@@ -56,15 +56,11 @@ def test_the_table_of_points_holds_what_each_keeps(folder: Path) -> None:
     assert (folder / "r" / "sweeps" / "filter" / "points.svg").read_text().startswith("<svg")
 
 
-def test_the_same_sweep_again_begins_nothing(folder: Path) -> None:
+def test_the_same_sweep_again_begins_nothing_and_its_table_is_whole_without_a_terminal(folder: Path) -> None:
     before, table = begun(folder), points(folder)
-    sweep(folder)
+    told = sweep(folder)
     assert begun(folder) == before
     assert points(folder).equals(table)
-
-
-def test_the_table_can_be_read_where_there_is_no_terminal(folder: Path) -> None:
-    told = sweep(folder)
     assert all(number in told for number in ("100.0%", "75.0%", "25.0%", "1.0044", "1.0042", "1.0000"))
 
 

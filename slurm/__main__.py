@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
-from slurm.attempt import history
 from slurm.cluster import environment
 from slurm.errors import InputError, ReelmillError
+from slurm.history import history
 from slurm.manifest import Step, steps
 from slurm.resume import Resumed, load_cluster, resume
 from slurm.status import explain, overview, show
@@ -57,20 +58,36 @@ def main(arguments: list[str]) -> int:
     return command(run, words)
 
 
+TYPES = {
+    "run": str,
+    "runs": str,
+    "step": str,
+    "chunk": int,
+    "lines": int,
+    "watch": float,
+    "every": float,
+    "force": bool,
+}
+
+
 def parse(arguments: list[str], known: list[str]) -> Words:
-    """key=value words as a dict, values as YAML; `cluster.KEY=V` is gathered under "cluster"."""
+    """key=value words as a dict, values of their key's type; `cluster.KEY=V` is gathered under "cluster"."""
     words: Words = {}
     for argument in arguments:
-        key, equals, value = argument.partition("=")
+        key, equals, text = argument.partition("=")
         head, _, rest = key.partition(".")
         if not equals or head not in {"run", "runs", *known} or bool(rest) != (head == "cluster"):
             raise InputError(
                 f"unknown argument {argument!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
             )
-        if rest:
-            words.setdefault(head, {})[rest] = yaml.safe_load(value)
-        else:
-            words[key] = value if key in ("run", "runs", "step") else yaml.safe_load(value)
+        try:
+            value = text if TYPES.get(key) is str else yaml.safe_load(text)
+            if rest:
+                words.setdefault(head, {})[rest] = value
+            else:
+                words[key] = TypeAdapter(TYPES[key]).validate_python(value)
+        except (yaml.YAMLError, ValidationError):
+            raise InputError(f"{argument!r}: {key} takes no such value") from None
     if "run" not in words:
         raise InputError("say which run: run=NAME")
     return words
@@ -87,12 +104,12 @@ def status(run: Path, words: Words) -> int:
         return 0
     with Live(overview(run, only), console=Console(), auto_refresh=False) as live:
         while True:
-            time.sleep(float(words["watch"]))
+            time.sleep(words["watch"])
             live.update(overview(run, only), refresh=True)
 
 
 def resume_command(run: Path, words: Words) -> int:
-    results = resume(run, _only(run, words), words.get("cluster"), bool(words.get("force")))
+    results = resume(run, _only(run, words), words.get("cluster"), words.get("force", False))
     tell(results)
     return 0 if all(not r.set_aside and not r.waits_for for r in results.values()) else 1
 
@@ -127,28 +144,31 @@ def watch(run: Path, words: Words) -> int:
             return 0
         if not any(r.submitted or r.survey.active or not r.survey.queue_known for r in results.values()):
             return 1
-        time.sleep(float(words.get("every", 60)))
+        time.sleep(words.get("every", 60))
 
 
-def _chunk(words: Words) -> int:
+def _chunk(run: Path, words: Words) -> tuple[Step, int]:
     if "step" not in words or "chunk" not in words:
         raise InputError("say which chunk: step=NAME chunk=N")
-    return int(words["chunk"])
+    step, chunk = Step(run, words["step"]), words["chunk"]
+    if not 0 <= chunk < step.plan.n:
+        raise InputError(f"{step} has the chunks 0 to {step.plan.n - 1}, not {chunk}")
+    return step, chunk
 
 
 def explain_command(run: Path, words: Words) -> int:
-    chunk, step = _chunk(words), Step(run, words["step"])
-    if not 0 <= chunk < step.plan.n:
-        raise InputError(f"{step} has the chunks 0 to {step.plan.n - 1}, not {chunk}")
+    step, chunk = _chunk(run, words)
     show(explain(run, step.name, chunk))
     return 0
 
 
 def logs(run: Path, words: Words) -> int:
-    chunk, step = _chunk(words), Step(run, words["step"])
+    step, chunk = _chunk(run, words)
     past = survey(step).past.get(chunk) or history(step, chunk)
-    if not past or not past[-1].log:
+    if not past:
         raise InputError(f"{step} chunk {chunk} has no log: it was not tried yet")
+    if not past[-1].log:
+        raise InputError(f"{step} chunk {chunk} has no log: it ran in the process that submitted it")
     print(f"==> {past[-1].log}", flush=True)
     return subprocess.run(["tail", "-n", str(words.get("lines", 40)), past[-1].log], check=False).returncode
 

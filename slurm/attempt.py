@@ -9,20 +9,18 @@ on a lost node): each writes its own files, and an item that both finished is ta
 
 import json
 import logging
-import os
 import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from pydantic_core import from_json
 
 from slurm.errors import ReelmillError
 from slurm.files import bucket, chunk_name, names, write_table
+from slurm.history import attempts_folder, history
 from slurm.manifest import ROWS, Done, Step
 
 log = logging.getLogger(__name__)
@@ -91,6 +89,7 @@ class Attempt:
     def load(self, retry_failed: bool) -> set[str]:
         """The keys of items that earlier attempts finished; with `retry_failed` those that failed are left out."""
         finished: set[str] = set()
+        adopted: list[Path] = []
         for path in main_files(self.partial, self.prefix):
             try:
                 table = pl.read_parquet(path, columns=[ITEM, "error"])
@@ -99,22 +98,28 @@ class Attempt:
             except (pl.exceptions.PolarsError, OSError) as error:  # torn by a power cut: its items are done again
                 log.warning("%s is not readable and left out: %s", path, error)
                 continue
-            if retry_failed and table["error"].is_not_null().any():
-                table = table.filter(pl.col("error").is_null())
-                self._adopt(path, table[ITEM])
+            failed = table.filter(pl.col("error").is_not_null())[ITEM].n_unique()
+            if retry_failed and failed:
+                adopted.append(path)
+                table = self._take_good(path)
             else:
                 self.files.append(path)
-                self.failed += table.filter(pl.col("error").is_not_null())[ITEM].n_unique()
+                self.failed += failed
             finished.update(table[ITEM])
         self.flush()
+        for path in adopted:
+            path.unlink(missing_ok=True)
         return finished
 
-    def _adopt(self, path: Path, good: pl.Series) -> None:
-        """Takes over the good rows of another attempt's file, which then goes."""
-        for key in good.unique(maintain_order=True):
-            tables = {table: _read(path, table).filter(pl.col(ITEM) == key).drop(ITEM) for table in self.schemas}
-            self.buffer.append(Output([key], tables))
-        path.unlink(missing_ok=True)
+    def _take_good(self, path: Path) -> pl.DataFrame:
+        """The good rows of another attempt's main file, which are ours from now on, with those of its side files."""
+        rows = _read(path, ROWS)
+        good = rows.filter(pl.col("error").is_null())
+        tables = {table: _read(path, table).join(good, on=ITEM, how="semi") for table in self.schemas}
+        for key in good[ITEM].unique(maintain_order=True):
+            parts = {table: part.filter(pl.col(ITEM) == key).drop(ITEM) for table, part in tables.items()}
+            self.buffer.append(Output([key], parts))
+        return good
 
     def add(self, output: Output, flush_s: float) -> None:
         """Takes finished items; writes them out when the last flush is more than `flush_s` ago."""
@@ -217,98 +222,6 @@ def _read(main: Path, table: str) -> pl.DataFrame:
     return pl.read_parquet(_file(main, table), hive_partitioning=False)
 
 
-class Past(NamedTuple):
-    """What the events of an attempt tell; `cause` is None while it runs, and for ever if it was killed."""
-
-    name: str
-    job: str  # Slurm's id of the array task, e.g. "123_4"; "local" outside Slurm
-    restart: int
-    host: str
-    pid: int
-    started: float
-    last: float  # time of the last event
-    rows: int
-    cause: str | None
-    detail: str
-    log: str
-    fingerprint: str
-    node: str
-    items: int = 0  # of the chunk; 0 before they were read
-
-    @property
-    def headline(self) -> str:
-        """What ended it, in one line."""
-        return ": ".join(filter(None, [self.cause or "lost", self.detail.partition("\n")[0]]))
-
-    @property
-    def seconds(self) -> float:
-        return self.last - self.started
-
-    @property
-    def wasted_s(self) -> float:
-        """The time of an attempt that ended and kept no row."""
-        return 0.0 if self.rows or self.cause in ("done", None) else self.seconds
-
-
-def attempts_folder(step: Step, chunk: int) -> Path:
-    return step.root / "attempts" / bucket(chunk) / chunk_name(chunk)
-
-
-def history(step: Step, chunk: int) -> list[Past]:
-    """The attempts at a chunk of the step as it is now (same fingerprint), oldest first."""
-    # text, since where thousands failed making paths costs more than reading them
-    folder = f"{step.root}/attempts/{bucket(chunk)}/{chunk_name(chunk)}"
-    past = [_past(folder, name) for name in names(folder)]
-    ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
-    return sorted(ours, key=lambda p: (p.started, p.name))
-
-
-def _events(path: str) -> list[dict[str, Any]]:
-    """The first two and the last three events of an attempt, in order; torn lines are left out."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-        lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
-    lines = lines[:2] + lines[max(2, len(lines) - 3) :]
-    with suppress(ValueError):
-        return list(from_json(b"[" + b",".join(lines) + b"]"))  # at once is faster than line by line
-    events = []
-    for line in lines:
-        with suppress(ValueError):
-            events.append(json.loads(line))
-    return events
-
-
-def _past(folder: str, name: str) -> Past | None:
-    events = _events(f"{folder}/{name}")
-    if not events or events[0]["event"] != "start":  # a full disk took its first line: nothing is known of it
-        return None
-    start, second = events[0], events[min(1, len(events) - 1)]
-    last = next((event for event in events[:-4:-1] if event["event"] == "end"), events[-1])
-    ended = last["event"] == "end"
-    return Past(
-        name=name.removesuffix(".jsonl"),
-        job=start["job"],
-        restart=start["restart"],
-        host=start["host"],
-        pid=start["pid"],
-        started=start["t"],
-        last=last["t"],
-        rows=last.get("rows", 0),
-        items=second.get("items", 0),
-        cause=last["cause"] if ended else None,
-        detail=last.get("detail", ""),
-        log=start["log"],
-        fingerprint=start["fingerprint"],
-        node=start["node"],
-    )
-
-
 def main_files(folder: Path, prefix: str) -> list[Path]:
     """Partial files of the main table: `<fingerprint>.<attempt>.<n>.parquet`, with no table name before the suffix."""
     return [folder / name for name in names(folder) if name.startswith(prefix) and name.count(".") == 3]
-
-
-def alive(past: Past) -> bool | None:
-    """Whether the process of an attempt on this machine lives; None for another machine's, which only beats tell."""
-    if past.host != os.uname().nodename:
-        return None
-    return Path(f"/proc/{past.pid}").exists()

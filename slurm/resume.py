@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from slurm.cluster import Cluster
 from slurm.errors import InputError
@@ -58,7 +58,13 @@ def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
         raise InputError(
             f"unknown key cluster.{unknown[0]}; valid: {', '.join('cluster.' + key for key in sorted(stored))}"
         )
-    return TypeAdapter(Cluster).validate_python({**stored, **(changes or {})})
+    try:
+        return TypeAdapter(Cluster).validate_python({**stored, **(changes or {})})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise InputError(
+            f"cluster.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, got {wrong['input']!r}"
+        ) from None
 
 
 def resume(

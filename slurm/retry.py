@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from slurm.attempt import Past
 from slurm.breaker import signature
 from slurm.cluster import Cluster
+from slurm.history import Past
 
 FREE = {"node_fail", "preempted", "cancelled", "gated", "stopped", "done"}
 OWN_FAULT = {"exception", "too_many_errors"}

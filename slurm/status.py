@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from slurm.attempt import history
 from slurm.files import read_json
+from slurm.history import history
 from slurm.manifest import Step, differences, steps
 from slurm.resume import load_cluster
 from slurm.retry import decide

@@ -20,10 +20,10 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from slurm import accounting
-from slurm.attempt import history
 from slurm.cluster import Cluster, environment, executor, max_array_size
 from slurm.errors import ClusterError
 from slurm.files import names, read_json, write_json
+from slurm.history import history
 from slurm.manifest import Step
 from slurm.progress import Report, progress
 from slurm.task import Spec, run_task

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurm import accounting
-from slurm.attempt import Past, alive, history
 from slurm.cluster import environment
 from slurm.files import names
+from slurm.history import Past, alive, history
 from slurm.manifest import Done, Step
 from slurm.submit import Window, closed, job_name, load_windows, submissions
 

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, Protocol, cast
 import polars as pl
 import submitit
 
-from slurm.attempt import Attempt, Output, history
+from slurm.attempt import Attempt, Output
 from slurm.breaker import report_failure, tripped
 from slurm.errors import ChunkError, ReelmillError, reported
+from slurm.history import history
 from slurm.manifest import Step
 from slurm.progress import progress
 from slurm.signals import Stop, job_end, own_job, requeue

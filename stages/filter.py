@@ -42,14 +42,13 @@ def columns(config: Config) -> list[str]:
 def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
     """The number that a rule looks at; for all and any the share of elements within the limits; null of nothing."""
     if rule.reduce in ("all", "any"):
-        inside = pl.lit(True)
-        elements = pl.element() if is_list else pl.col(column)
-        for limit in (
-            elements >= rule.min if rule.min is not None else None,
-            elements <= rule.max if rule.max is not None else None,
-        ):
-            inside = inside if limit is None else inside & limit
-        return pl.col(column).list.eval(inside).list.mean() if is_list else inside.cast(pl.Float64)
+        number = (pl.element() if is_list else pl.col(column)).cast(pl.Float64).fill_nan(None)
+        inside = number.is_not_null()
+        inside = inside if rule.min is None else inside & (number >= rule.min).fill_null(False)
+        inside = inside if rule.max is None else inside & (number <= rule.max).fill_null(False)
+        if is_list:
+            return pl.col(column).list.eval(inside).list.mean()
+        return pl.when(number.is_not_null()).then(inside.cast(pl.Float64))
     if is_list:
         reduced = {"mean": pl.col(column).list.mean, "min": pl.col(column).list.min, "max": pl.col(column).list.max}
         number = reduced[rule.reduce]() if rule.reduce in reduced else pl.col(column).list.first()

@@ -49,7 +49,7 @@ def folder_rows(folder: Path) -> list[Row]:
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in below.parts)
-        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden:
+        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not path.is_dir():
             found.append(file_row(path, video_id(below.as_posix()), folder.name))
     return found
 
@@ -62,7 +62,10 @@ def file_row(path: Path, name: str, source: str) -> Row:
 
 def table_rows(file: Path, config: Input) -> list[Row]:
     """A row for every line of a CSV or Parquet file; relative paths are below the file's own folder."""
-    table = pl.read_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.read_parquet(file)
+    try:
+        table = pl.read_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.read_parquet(file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"input.path={file} cannot be read as {file.suffix}: {error}") from error
     places = [config.column] if config.column else [c for c in ("path", "url") if c in table.columns][:1]
     names = [config.id] if config.id else [c for c in ("video_id",) if c in table.columns]
     missing = [c for c in (*places, *names) if c not in table.columns] or ([] if places else ["path"])
@@ -72,16 +75,26 @@ def table_rows(file: Path, config: Input) -> list[Row]:
             f"Say input.column=… (paths or URLs) and input.id=… (ids)"
         )
     found = []
-    for row in table.iter_rows(named=True):
-        place = str(row[places[0]] or "")
+    for number, row in enumerate(table.iter_rows(named=True), start=1):
+        for column in (*places, *names):
+            if row[column] in (None, ""):
+                raise InputError(f"{file}: row {number} has no {column}")
+        place = str(row[places[0]])
         name = str(row[names[0]]) if names else video_id(place)
         if "://" in place:
             made: Row = {"video_id": name, "source": file.name, "url": place}
         else:
             made = file_row(file.parent / place, name, file.name)
-        given = {c: row[c] for c in ("title", "duration_s") if row.get(c) is not None}
-        found.append({**made, **given})
+        given = {"title": row["title"]} if row.get("title") is not None else {}
+        found.append({**made, **given, "duration_s": seconds(row.get("duration_s"), f"{file}: row {number}")})
     return found
+
+
+def seconds(value: object, where: str) -> float | None:
+    try:
+        return None if value in (None, "") else float(str(value))
+    except ValueError:
+        raise InputError(f"{where}: duration_s={value!r} is not a number of seconds") from None
 
 
 def catalogue(config: Input) -> pl.DataFrame:

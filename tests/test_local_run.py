@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from support.runs import ROOT, ProbeRun, until
 
-from slurm.attempt import history
 from slurm.errors import InputError
+from slurm.history import history
 from slurm.manifest import Step
 
 DEBUG = "cluster.executor=debug"

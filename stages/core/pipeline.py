@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 from hydra import compose
@@ -16,7 +17,7 @@ from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
 from slurm.resume import resume, save_cluster
-from stages.core.stage import Common, Stage, common_key, load, make_plan, read
+from stages.core.stage import Common, Stage, common_key, explained, load, make_plan, read
 from stages.core.sweep import point_name
 
 
@@ -38,12 +39,12 @@ class Wanted(NamedTuple):
 
 def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted:
     """A step from conf/<stage>.yaml, the common keys of this command line, and `changes`."""
-    common = [word for word in HydraConfig.get().overrides.task if common_key(word) not in (None, "step")]
+    common = [word for word in HydraConfig.get().overrides.task if common_key(word) not in (None, "step", "after")]
     base = compose(stage_name, overrides=[*common, f"step={step}"])
     try:
         cfg = OmegaConf.merge(base, changes)
     except OmegaConfBaseException as error:
-        raise InputError(f"steps.{step}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"steps.{step}: {explained(error)}") from error
     stage = load(stage_name)
     assert isinstance(cfg, DictConfig)
     return Wanted(stage, *read(stage, cfg))
@@ -61,6 +62,8 @@ def with_missing(wanted: Wanted) -> list[Wanted]:
         wanted = wanted._replace(common=replace(wanted.common, after=Step(wanted.run, wanted.name).plan.inputs))
     order = [wanted]
     while missing := [name for name in inputs_of(order[0]) if not Step(wanted.run, name).exists]:
+        if missing[0] in (later.name for later in order):
+            raise InputError(f"step {missing[0]!r} cannot be after itself: say after= another step")
         order.insert(0, configured(missing[0], missing[0], {}))
     return order
 
@@ -75,6 +78,8 @@ def inputs_of(wanted: Wanted) -> list[str]:
 def submit_steps(order: list[Wanted]) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed."""
     run = order[0].run
+    for wanted in order:
+        check_writable(run / wanted.name)
     plans = plan_all(order)
     for wanted in order:
         if not Step(run, wanted.name).exists:
@@ -89,6 +94,25 @@ def submit_steps(order: list[Wanted]) -> int:
         return status
     # here each step is over before the next is planned, so that the size of its input is known
     return max(start([wanted], plan_all([wanted])) for wanted in order)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises an InputError if the folder cannot be made or written into; leaves nothing behind."""
+    made: list[Path] = []
+    try:
+        for path in reversed([folder, *folder.parents]):
+            if not path.is_dir():
+                path.mkdir()
+                made.append(path)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}): choose another place with runs=DIR"
+        ) from error
+    finally:
+        for path in reversed(made):
+            path.rmdir()
 
 
 def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:

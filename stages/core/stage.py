@@ -146,7 +146,9 @@ def told() -> Iterator[Callable[[], int]]:
 
 def explained(error: BaseException) -> str:
     """What a person reads: our own words as they stand; of Hydra's, which key is unknown and which are valid."""
-    cause = error.__cause__
+    if isinstance(error, ReelmillError):
+        return str(error)
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
         valid = [str(key) for key in cause.parent_node if key != "hydra"]
         near = difflib.get_close_matches(str(cause.key), valid, 1)

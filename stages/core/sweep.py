@@ -4,6 +4,7 @@
 <runs>/<run>/sweeps/<step>/points.parquet   point, rows_in, rows_kept, hours_kept; and points.svg
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from rich.table import Table
 from slurm.manifest import Step
 from slurm.status import show
 from stages.core.stage import common_key
+
+LONGEST_NAME = 200  # of a directory, in bytes; file systems end at 255
 
 
 class Sweep(Callback):
@@ -43,7 +46,10 @@ class Sweep(Callback):
 def point_name(step: str, overrides: Sequence[str]) -> str:
     """The step of a point, by what decides its result: `filter@rules.motion.min=0.1`; the step itself if nothing."""
     own = sorted(word.lstrip("+~") for word in overrides if common_key(word) is None)
-    return f"{step}@{','.join(own).replace('/', '_')}" if own else step
+    name = f"{step}@{','.join(own).replace('/', '_')}" if own else step
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME // 2]}…{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
 
 def finish(points: list[tuple[str, Step]], folder: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from support.steps import made_step
 
-from slurm.attempt import Attempt, attempts_folder, history
+from slurm.attempt import Attempt
+from slurm.history import attempts_folder, history
 from slurm.manifest import Step
 
 START: dict[str, Any] = {"job": "7_0", "restart": 0, "host": "far", "pid": 1, "node": "far", "log": "log"}

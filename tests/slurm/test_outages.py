@@ -167,7 +167,7 @@ def test_a_bad_video_is_a_row_with_its_error_and_the_rest_is_analyzed(tmp_path: 
     videos = tmp_path / "videos"
     command("scripts.sample_corpus", "--out", str(videos), "--seconds", "4")
     (videos / "text.mp4").write_text("not a video")
-    (videos / "folder.mp4").mkdir()
+    os.mkfifo(videos / "pipe.mp4")
     (videos / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
     made = [f"runs={tmp_path}/runs", "run=r", f"input.path={videos}", "cluster=devcluster", "cluster.mem_gb=3"]
     told = command("stages", "pipeline=clips", *made, "chunks.n=3")
@@ -178,7 +178,7 @@ def test_a_bad_video_is_a_row_with_its_error_and_the_rest_is_analyzed(tmp_path: 
     assert rows is not None
     table = rows.select("video_id", "error").collect()
     errors = {name.rpartition("-")[0]: code for name, code in table.filter(pl.col("error").is_not_null()).iter_rows()}
-    assert errors == {"empty": "empty", "text": "corrupt", "folder": "unreadable", "gone": "missing"}
+    assert errors == {"empty": "empty", "text": "corrupt", "pipe": "unreadable", "gone": "missing"}
     done = survey(Step(run, "analyze")).done.values()
     assert sum(d.rows_in for d in done) == len(table)
     assert sum(d.rows_failed for d in done) == len(errors)

@@ -3,7 +3,7 @@
 import pytest
 from support.steps import cluster
 
-from slurm.attempt import Past
+from slurm.history import Past
 from slurm.retry import Decision, bad_nodes, decide
 
 HERE = cluster(mem_gb=8, max_mem_gb=20, minutes=60, max_minutes=200)

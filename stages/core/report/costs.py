@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from slurm.attempt import attempts_folder, history
 from slurm.files import names
+from slurm.history import attempts_folder, history
 from slurm.manifest import Done, Step
 
 NO_FAILURE = {"done", "stopped", "gated"}  # ends of an attempt that are nobody's fault

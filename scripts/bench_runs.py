@@ -72,7 +72,7 @@ def catalogue(folder: Path, items: int = ITEMS) -> Seconds:
     """A done `ingest` of that many made-up videos between 1 kB and 1 GB."""
     source = wanted(ingest.STAGE, "ingest", f"runs={folder}", "input.path=/data/videos.parquet")
     step = planned(source)
-    freeze(step, [[0]], source.common.cluster, seen=0, size=1, why="{}")
+    freeze(step, [[0]], source.common.cluster, seen=0, size=1, why={})
     size = (pl.int_range(items, eager=True).hash(1) % 1_000_000 + 1).cast(pl.Int64) * 1000
     name = pl.int_range(items, eager=True).cast(pl.String).str.zfill(7)
     filled = {"bytes": size, "video_id": "video-" + name, "path": "/data/videos/" + name + ".mp4"}
@@ -93,7 +93,7 @@ def plan(folder: Path) -> Seconds:
     times["plan"] = perf_counter()
     cut = step.borders().borders
     times["borders"] = perf_counter()
-    freeze(step, [[c] for c in range(step.plan.n)], asked.common.cluster, seen=0, size=TASKS, why="{}")
+    freeze(step, [[c] for c in range(step.plan.n)], asked.common.cluster, seen=0, size=TASKS, why={})
     times["freeze"] = perf_counter()
     assert (len(cut), cut[-1]) == (CHUNKS + 1, ITEMS)
     return {after: times[after] - times[before] for before, after in pairwise(times)}
@@ -104,7 +104,7 @@ def step_of_many(folder: Path) -> Seconds:
     catalogue(folder, ITEMS)
     asked = noop(folder, f"chunks.n={STATUS_CHUNKS}", "chunks.cost=bytes")
     step = planned(asked)
-    freeze(step, [[c] for c in range(STATUS_CHUNKS)], asked.common.cluster, seen=0, size=TASKS, why="{}")
+    freeze(step, [[c] for c in range(STATUS_CHUNKS)], asked.common.cluster, seen=0, size=TASKS, why={})
     rows = pl.DataFrame({"video_id": ["video-0"], "same": ["x"], "error": [None], "error_detail": [None]})
     for chunk in range(STATUS_CHUNKS):
         kind = chunk % 20
@@ -166,7 +166,7 @@ def submission(folder: Path) -> Seconds:
     found: Seconds = {}
     for number in range(ROUNDS):
         before = perf_counter()
-        jobs = [w.job for w in submit(step, tasks, cluster, after=lambda window: None, seen=number, why="{}")]
+        jobs = [w.job for w in submit(step, tasks, cluster, after=lambda window: None, seen=number, why={})]
         found[f"ours {number}"] = perf_counter() - before
         subprocess.run(["scancel", *jobs], check=True)
         before = perf_counter()

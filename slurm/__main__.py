@@ -33,6 +33,7 @@ python -m slurm cancel  run=NAME [step=NAME]                    take its tasks o
 Every command takes runs=DIR (default: runs)."""
 
 Words = dict[str, Any]
+IN_VAIN = 3  # resumes
 
 
 def main(arguments: list[str]) -> int:
@@ -136,7 +137,8 @@ def tell(results: dict[str, Resumed]) -> None:
 
 
 def watch(run: Path, words: Words) -> int:
-    """Resumes until everything is done (0), or until nothing more can be submitted (1)."""
+    """Resumes until everything is done (0), or until nothing more can be submitted or resumes get nothing done (1)."""
+    before, in_vain = -1, 0
     while True:
         results = resume(run, _only(run, words))
         tell(results)
@@ -144,6 +146,13 @@ def watch(run: Path, words: Words) -> int:
             return 0
         if not any(r.submitted or r.survey.active or not r.survey.queue_known for r in results.values()):
             return 1
+        done = sum(len(result.survey.done) for result in results.values())
+        submitted = any(result.submitted for result in results.values())
+        in_vain = 0 if done > before else in_vain + submitted
+        if in_vain >= IN_VAIN:
+            print(f"{IN_VAIN} resumes in a row got nothing done: see python -m slurm status run={run.name}")
+            return 1
+        before = done
         time.sleep(words.get("every", 60))
 
 

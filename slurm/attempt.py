@@ -45,7 +45,7 @@ class Attempt:
     """A running attempt; also a context manager that keeps the heartbeat."""
 
     def __init__(
-        self, step: Step, chunk: int, name: str, schemas: dict[str, dict[str, pl.DataType]], beat_s: float = 15.0
+        self, step: Step, chunk: int, name: str, schemas: Mapping[str, dict[str, pl.DataType]], beat_s: float = 15.0
     ) -> None:
         self.step, self.chunk, self.name = step, chunk, name
         self.beat_s = beat_s

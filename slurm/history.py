@@ -97,8 +97,6 @@ def _past(folder: str, name: str) -> Past | None:
     )
 
 
-def alive(past: Past) -> bool | None:
-    """Whether the process of an attempt on this machine lives; None for another machine's, which only beats tell."""
-    if past.host != os.uname().nodename:
-        return None
-    return Path(f"/proc/{past.pid}").exists()
+def alive(host: str, pid: int) -> bool | None:
+    """Whether a process on this machine lives; None for another machine's, which only heartbeats tell."""
+    return Path(f"/proc/{pid}").exists() if host == os.uname().nodename else None

@@ -1,6 +1,5 @@
 """Resume: submit what is unfinished and not queued, and only that. The first submission is a resume of nothing."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +15,6 @@ from slurm.manifest import Step, steps
 from slurm.retry import bad_nodes, decide
 from slurm.submit import RacedError, Window, submit
 from slurm.survey import Survey, survey
-
-REASONS_SHOWN = 3
 
 
 @dataclass
@@ -117,9 +114,8 @@ def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force
             per_task = max(per_task, -(-len(chunks) // cluster.parallel))
         tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
         where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
-        why = json.dumps(report.why)
         report.windows += submit(
-            step, tasks, where, after=_dependency(plan.aligned, inputs), seen=now.submissions + number, why=why
+            step, tasks, where, after=_dependency(plan.aligned, inputs), seen=now.submissions + number, why=report.why
         )
         report.submitted += chunks
     if cluster.executor != "slurm" and report.submitted:  # they were run: look what became of them

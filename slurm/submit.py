@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -61,7 +61,7 @@ def submit(
     *,
     after: Callable[[list[list[int]]], str | None],
     seen: int,
-    why: str,
+    why: Mapping[str, int],
 ) -> list[Window]:
     """The array jobs that will do `tasks` (array index → chunks); empty when they were run here to their end.
 
@@ -122,7 +122,9 @@ def job_name(step: Step, submission: str, window: int) -> str:
     return f"{step.run.name}.{step.name}.{submission}.{window}.{token}"
 
 
-def freeze(step: Step, tasks: list[list[int]], cluster: Cluster, *, seen: int, size: int, why: str) -> str:
+def freeze(
+    step: Step, tasks: list[list[int]], cluster: Cluster, *, seen: int, size: int, why: Mapping[str, int]
+) -> str:
     """The name of the new submission, on disk before anything is submitted; RacedError if another one came first."""
     name = f"{seen:04d}"
     folder = step.root / "submissions"
@@ -131,7 +133,7 @@ def freeze(step: Step, tasks: list[list[int]], cluster: Cluster, *, seen: int, s
         "tasks": tasks,
         "cluster": asdict(cluster),
         "window": size,
-        "why": why,
+        "why": dict(why),  # reason for another attempt → chunks
         "created": time.time(),
         "host": os.uname().nodename,
         "pid": os.getpid(),
@@ -198,6 +200,7 @@ def _run_here(step: Step, name: str, tasks: list[list[int]], cluster: Cluster, f
                 job.cancel()
         raise
     finally:
+        close(step, name)
         report(*_finished(step, tasks), over=True)
 
 
@@ -234,7 +237,7 @@ def load_windows(step: Step, name: str) -> list[Window]:
 
 
 def close(step: Step, name: str) -> None:
-    """Marks that nothing more comes of a submission: it was cancelled."""
+    """Marks that nothing more comes of a submission: it was cancelled, or was run here to its end."""
     (step.root / "submissions" / name / "closed").touch()
 
 

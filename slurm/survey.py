@@ -8,6 +8,7 @@ lost     its last attempt neither ended nor lives, and nobody can say why
 pending  not tried yet
 """
 
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -109,7 +110,7 @@ def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
     for chunk, past in found.past.items():  # outside Slurm, or with Slurm silent: heartbeats
         last = past[-1]
         if chunk not in found.active and last.cause is None and (last.job == "local" or queue is None):
-            lives = alive(last) if last.job == "local" else None
+            lives = alive(last.host, last.pid) if last.job == "local" else None
             if lives or (lives is None and time.time() - last.last < BEAT_FRESH_S):
                 found.active[chunk] = "RUNNING"
 
@@ -117,12 +118,15 @@ def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
 def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
     """The array jobs of a submission; one whose submitter died before it could write down its id is looked up."""
     submission = found.step.submission(name)
-    if submission["cluster"]["executor"] != "slurm":
-        return []
     tasks, size = submission["tasks"], submission["window"]
-    windows = load_windows(found.step, name)
+    here = submission["cluster"]["executor"] != "slurm"
+    windows = [] if here else load_windows(found.step, name)
     if closed(found.step, name):
         return windows
+    if here:  # another command runs it on this machine, as long as that lives
+        if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
+            found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if chunk not in found.done}
+        return []
     for number in range(len(windows), -(-len(tasks) // size)):
         first = number * size
         job = accounting.find(job_name(found.step, name, number), dict(env))

@@ -6,8 +6,10 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import polars as pl
 import submitit
@@ -66,21 +68,21 @@ def run_task(spec: Spec) -> None:
     cluster = submission["cluster"]
     failures: list[str] = []
     advanced = False
-    with Stop(grace_s=cluster["signal_delay_s"], end=job_end()) as stop:
-        module, _, name = step.plan.entry.partition(":")
-        work = cast(Callable[[Step, Stop, dict[str, Any]], Work], getattr(importlib.import_module(module), name))(
-            step, stop, cluster
-        )
-        try:
-            for number, chunk in enumerate(submission["tasks"][spec.task]):
-                if stop.asked:
-                    break
-                try:
-                    advanced |= run_chunk(step, chunk, work, stop, spec, first=number == 0)
-                except ChunkError as error:  # recorded already; the task's other chunks go on
-                    failures.append(f"chunk {chunk}: {error}")
-        finally:
-            work.close()
+    with Stop(grace_s=cluster["signal_delay_s"], end=job_end()) as stop, ExitStack() as ends:
+
+        @cache
+        def work() -> Work:
+            module, _, name = step.plan.entry.partition(":")
+            make: Callable[..., Work] = getattr(importlib.import_module(module), name)
+            return ends.enter_context(closing(make(step, stop, cluster)))
+
+        for number, chunk in enumerate(submission["tasks"][spec.task]):
+            if stop.asked:
+                break
+            try:
+                advanced |= run_chunk(step, chunk, work, stop, spec, first=number == 0)
+            except ChunkError as error:  # recorded already; the task's other chunks go on
+                failures.append(f"chunk {chunk}: {error}")
     if failures:
         raise ChunkError("; ".join(failures))
     if stop.asked:
@@ -99,11 +101,11 @@ def attempt_name(spec: Spec) -> str:
     return f"{job if '_' in job else f'{job}_0'}_{os.environ.get('SLURM_RESTART_COUNT', '0')}"
 
 
-def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, first: bool) -> bool:
+def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> bool:
     """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
     submission = step.submission(spec.submission)
     cluster, limits = submission["cluster"], step.plan.settings
-    attempt = Attempt(step, chunk, attempt_name(spec), work.schemas, BEAT_S[cluster["executor"]])
+    attempt = Attempt(step, chunk, attempt_name(spec), {}, BEAT_S[cluster["executor"]])
     past = history(step, chunk)
     attempt.event(
         "start",
@@ -131,6 +133,8 @@ def run_chunk(step: Step, chunk: int, work: Work, stop: Stop, spec: Spec, *, fir
             attempt.event("end", cause="done", detail="another attempt did it")
             return True
         gate(step, chunk, spec.submission)
+        work = made()  # here, since a stage that cannot even be imported is a failure of the chunk
+        attempt.schemas = work.schemas
         items = work.items(chunk)
         keys = items[step.plan.item_key]
         causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]

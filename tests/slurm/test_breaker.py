@@ -14,7 +14,7 @@ ROWS = pl.DataFrame({"video_id": ["a"], "value": ["v"], "error": [None], "error_
 
 
 def submitted(step: Step, seen: int = 0) -> str:
-    return freeze(step, [[chunk] for chunk in range(step.plan.n)], cluster(), seen=seen, size=100, why="")
+    return freeze(step, [[chunk] for chunk in range(step.plan.n)], cluster(), seen=seen, size=100, why={})
 
 
 @pytest.fixture

@@ -142,12 +142,14 @@ def test_scontrol_requeue_goes_on_after_the_last_flushed_row(tmp_path: Path) -> 
     assert repeated(run) <= 4
 
 
-def test_a_full_disk_during_a_run_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flush_s", [0.2, 1000])  # at a flush; at the commit
+def test_a_full_disk_loses_nothing(tmp_path: Path, flush_s: float) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
     try:
-        run = ProbeRun(tmp_path, 12, *FAST, f"runs={disk}/runs", "chunks.n=2", seconds=0.7)
+        words = (f"runs={disk}/runs", f"chunks.flush_s={flush_s}", "chunks.n=2")
+        run = ProbeRun(tmp_path, 12, *FAST, *words, seconds=0.7)
         run.runs = disk / "runs"
         run.submit()
         until(lambda: run.begun() >= 5)

@@ -150,6 +150,20 @@ def test_a_failed_input_chunk_holds_back_only_its_own_successor(tmp_path: Path) 
     until(lambda: survey(second).complete(), 60)
 
 
+def test_watch_resumes_until_all_is_done(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 8, *FAST, "chunks.n=2", seconds=0.2)
+    run.order(1, "raise", once=True)
+    run.submit()
+    assert slurm_command(["watch", "run=r", f"runs={run.runs}", "every=2"]) == 0
+    assert run.table().equals(run.expected())
+
+
+def test_watch_gives_up_where_tasks_never_start(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=1", "cluster.setup=[exit 3]")
+    run.submit()
+    assert slurm_command(["watch", "run=r", f"runs={run.runs}", "every=2"]) == 1
+
+
 def test_most_chunks_failing_alike_stops_the_rest(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 40, *FAST, "chunks.n=40", "cluster.parallel=4", "retry.breaker=4")
     for item in range(40):

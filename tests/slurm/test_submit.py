@@ -46,22 +46,22 @@ def test_no_tasks_need_no_window() -> None:
 
 
 def test_what_is_submitted_is_on_disk_before(step: Step) -> None:
-    name = freeze(step, TASKS, cluster(mem_gb=3), seen=0, size=2, why="because")
+    name = freeze(step, TASKS, cluster(mem_gb=3), seen=0, size=2, why={"timeout": 2})
     content = step.submission(name)
     assert submissions(step) == [name] == ["0000"]
-    assert (content["tasks"], content["window"], content["why"]) == (TASKS, 2, "because")
+    assert (content["tasks"], content["window"], content["why"]) == (TASKS, 2, {"timeout": 2})
     assert content["cluster"]["mem_gb"] == 3
     assert load_windows(step, name) == []
 
 
 def test_the_second_of_two_that_looked_at_the_same_time_is_refused(step: Step) -> None:
-    freeze(step, TASKS, cluster(), seen=0, size=100, why="first")
+    freeze(step, TASKS, cluster(), seen=0, size=100, why={"first": 1})
     with pytest.raises(RacedError):
-        freeze(step, [[9]], cluster(), seen=0, size=100, why="second")
+        freeze(step, [[9]], cluster(), seen=0, size=100, why={})
     assert submissions(step) == ["0000"]
-    assert step.submission("0000")["why"] == "first"
+    assert step.submission("0000")["why"] == {"first": 1}
     assert [path.name for path in (step.root / "submissions").iterdir()] == ["0000"]
-    assert freeze(step, [[9]], cluster(), seen=1, size=100, why="second") == "0001"
+    assert freeze(step, [[9]], cluster(), seen=1, size=100, why={}) == "0001"
 
 
 def test_of_many_processes_one_submits(step: Step) -> None:
@@ -73,7 +73,7 @@ def test_of_many_processes_one_submits(step: Step) -> None:
         "from support.steps import cluster\n"
         "for seen in range(20):\n"
         "    try:\n"
-        "        freeze(Step(Path(sys.argv[1]), 's'), [[0]], cluster(), seen=seen, size=9, why=sys.argv[2])\n"
+        "        freeze(Step(Path(sys.argv[1]), 's'), [[0]], cluster(), seen=seen, size=9, why={sys.argv[2]: 1})\n"
         "        print(seen)\n"
         "    except RacedError:\n"
         "        pass\n"
@@ -90,7 +90,7 @@ def test_a_draft_that_a_killed_submitter_left_is_no_submission(step: Step) -> No
     draft.mkdir(parents=True)
     (draft / "submission.json").write_text("{}")
     assert submissions(step) == []
-    assert freeze(step, TASKS, cluster(), seen=0, size=9, why="") == "0000"
+    assert freeze(step, TASKS, cluster(), seen=0, size=9, why={}) == "0000"
 
 
 def test_job_names_tell_run_step_and_window_and_differ_between_runs_directories(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_job_names_tell_run_step_and_window_and_differ_between_runs_directories(
 
 
 def test_a_closed_submission_says_so(step: Step) -> None:
-    name = freeze(step, TASKS, cluster(), seen=0, size=9, why="")
+    name = freeze(step, TASKS, cluster(), seen=0, size=9, why={})
     assert not closed(step, name)
     close(step, name)
     assert closed(step, name)

@@ -9,6 +9,7 @@ on a lost node): each writes its own files, and an item that both finished is ta
 
 import json
 import logging
+import os
 import shutil
 import threading
 import time
@@ -157,7 +158,7 @@ class Attempt:
                 rows += [{**row, ITEM: keys[0]} for row in part]
         return pl.concat([pl.DataFrame(rows, schema=schema), *frames])
 
-    def commit(self, items: pl.Series, about: dict[str, Any]) -> Done:
+    def commit(self, items: pl.Series, cluster: Mapping[str, Any]) -> Done:
         """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order."""
         self.flush()
         tables = self._merge(items)
@@ -193,7 +194,9 @@ class Attempt:
             wasted_s=round(sum(a.wasted_s for a in history(self.step, self.chunk) if a.name != self.name), 3),
             attempt=self.name,
             ended=round(time.time(), 3),
-            **about,
+            cpus=cluster["cpus"],
+            gpus=cluster["gpus"],
+            host=os.uname().nodename,
         )
         self.step.finish(done)
         shutil.rmtree(self.partial, ignore_errors=True)

@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -11,43 +12,37 @@ LINE_EVERY_S = 60.0
 
 log = logging.getLogger("reelmill")
 
-
-class Report(Protocol):
-    """Shows how many of `total` rows are finished, and how many of these failed; `over` at the end."""
-
-    def __call__(self, rows: int, failed: int, total: int, *, over: bool = False) -> None: ...
+Report = Callable[[int, int, int], None]  # rows finished, rows failed of these, rows in all (0: not known)
 
 
-def progress(label: str) -> Report:
-    return _bar(label) if sys.stdout.isatty() else _lines(label)
+@contextmanager
+def progress(label: str) -> Iterator[Report]:
+    """A function that shows how far the rows are."""
+    if not sys.stdout.isatty():
+        yield _lines(label)
+        return
+    columns = ("[bold]{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+        row = bar.add_task(label, total=None, failed="")
+
+        def show(rows: int, failed: int, total: int) -> None:
+            bar.update(row, completed=rows, total=total or None, failed=f"{failed} failed" if failed else "")
+
+        yield show
 
 
 def _lines(label: str) -> Report:
     start = last = time.monotonic()
     first: int | None = None
 
-    def show(rows: int, failed: int, total: int, *, over: bool = False) -> None:
+    def show(rows: int, failed: int, total: int) -> None:
         nonlocal last, first
         now = time.monotonic()
         first = rows if first is None else first
-        if now - last > LINE_EVERY_S and not over:
+        if now - last > LINE_EVERY_S:
             last = now
             rate = (rows - first) / (now - start)
             left = f"{(total - rows) / rate:.0f} s left" if rate else "no row finished yet"
             log.info("%s: %d/%d rows, %d failed, %.2f/s, %s", label, rows, total, failed, rate, left)
-
-    return show
-
-
-def _bar(label: str) -> Report:
-    columns = ("[bold]{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
-    bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
-    row = bar.add_task(label, total=None, failed="")
-    bar.start()
-
-    def show(rows: int, failed: int, total: int, *, over: bool = False) -> None:
-        bar.update(row, completed=rows, total=total or None, failed=f"{failed} failed" if failed else "")
-        if over:
-            bar.stop()
 
     return show

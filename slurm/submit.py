@@ -184,16 +184,19 @@ def _run_here(step: Step, name: str, tasks: list[list[int]], cluster: Cluster, f
     made = executor(cluster, folder)
     write_json(step.root / "submissions" / name / "jobs.json", [["local", 0, len(tasks)]])
     running: list[submitit.Job[None]] = []
-    report = progress(step.name)
     try:
-        for spec in specs:
-            running.append(made.submit(run_task, spec))
-            if cluster.executor == "debug":
-                running.pop().exception()  # runs it; the manifest tells how it ended
-            while len(running) >= cluster.parallel:
+        if cluster.executor == "debug":
+            for spec in specs:
+                made.submit(run_task, spec).exception()  # runs it; the manifest tells how it ended
+            return
+        with progress(step.name) as report:
+            for spec in specs:
+                running.append(made.submit(run_task, spec))
+                while len(running) >= cluster.parallel:
+                    running = _wait(step, tasks, running, report)
+            while running:
                 running = _wait(step, tasks, running, report)
-        while running:
-            running = _wait(step, tasks, running, report)
+            report(*_finished(step, tasks))
     except KeyboardInterrupt:
         for job in running:
             with suppress(ProcessLookupError):
@@ -201,7 +204,6 @@ def _run_here(step: Step, name: str, tasks: list[list[int]], cluster: Cluster, f
         raise
     finally:
         close(step, name)
-        report(*_finished(step, tasks), over=True)
 
 
 def _wait(

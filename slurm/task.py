@@ -103,23 +103,9 @@ def attempt_name(spec: Spec) -> str:
 
 def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> bool:
     """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
-    submission = step.submission(spec.submission)
-    cluster, limits = submission["cluster"], step.plan.settings
-    attempt = Attempt(step, chunk, attempt_name(spec), {}, BEAT_S[cluster["executor"]])
     past = history(step, chunk)
-    attempt.event(
-        "start",
-        job=own_job() or "local",
-        restart=int(os.environ.get("SLURM_RESTART_COUNT", "0")),
-        host=os.uname().nodename,
-        pid=os.getpid(),
-        node=os.environ.get("SLURMD_NODENAME", os.uname().nodename),
-        submission=spec.submission,
-        index=spec.task,
-        fingerprint=step.plan.fingerprint,
-        log=str(submitit.JobEnvironment().paths.stdout) if "SUBMITIT_FOLDER" in os.environ else "",
-        end=stop.end,
-    )
+    executor = step.submission(spec.submission)["cluster"]["executor"]
+    attempt = Attempt(step, chunk, attempt_name(spec), {}, BEAT_S[executor])
 
     def failed(error: Exception) -> None:
         words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"
@@ -129,42 +115,66 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             report_failure(step, spec.submission, chunk, detail)
 
     with reported(failed), attempt:
+        attempt.event("start", **_circumstances(step, spec, stop))
         if step.done(chunk):
             attempt.event("end", cause="done", detail="another attempt did it")
             return True
         gate(step, chunk, spec.submission)
         work = made()  # here, since a stage that cannot even be imported is a failure of the chunk
         attempt.schemas = work.schemas
-        items = work.items(chunk)
-        keys = items[step.plan.item_key]
         causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
-        finished = attempt.load(retry_failed=causes[-1:] == ["too_many_errors"])
-        todo = items.filter(~pl.col(step.plan.item_key).is_in(list(finished)))
-        attempt.event("items", items=len(items), before=len(finished))
-        log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), len(items) - len(todo))
-        report, before = progress(f"{step.name} {chunk}"), len(items) - len(todo)
+        items, todo = _do_items(attempt, work, retry_failed=causes[-1:] == ["too_many_errors"])
+        if stop.asked and attempt.rows < todo:
+            # out of time before the first row: it needs more time, not another turn
+            stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
+            attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
+            return attempt.rows > 0
+        done = attempt.commit(items, step.submission(spec.submission)["cluster"])
+        attempt.event("end", cause="done", rows=attempt.rows)
+        numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
+        log.info("%s chunk %d done: %s", step, chunk, numbers)
+        return True
+
+
+def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:
+    """What the start event tells of where and why an attempt runs."""
+    return {
+        "job": own_job() or "local",
+        "restart": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+        "node": os.environ.get("SLURMD_NODENAME", os.uname().nodename),
+        "submission": spec.submission,
+        "index": spec.task,
+        "fingerprint": step.plan.fingerprint,
+        "log": str(submitit.JobEnvironment().paths.stdout) if "SUBMITIT_FOLDER" in os.environ else "",
+        "end": stop.end,
+    }
+
+
+def _do_items(attempt: Attempt, work: Work, *, retry_failed: bool) -> tuple[pl.Series, int]:
+    """The keys of the chunk's items, and how many were left to do; what got done of them is flushed."""
+    step, chunk, limits = attempt.step, attempt.chunk, attempt.step.plan.settings
+    items = work.items(chunk)
+    keys = items[step.plan.item_key]
+    finished = attempt.load(retry_failed=retry_failed)
+    todo = items.filter(~keys.is_in(list(finished)))
+    before = len(items) - len(todo)
+    attempt.event("items", items=len(items), before=before)
+    log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), before)
+    with progress(f"{step.name} {chunk}") as report:
         for output in work.run(todo):
             attempt.add(output, limits["flush_s"])
             report(before + attempt.rows, attempt.failed, len(items))
             if attempt.failed >= limits["min_errors"] and attempt.failed > limits["max_error_share"] * len(items):
                 attempt.flush()
+                share = limits["max_error_share"]
                 raise TooManyErrorsError(
-                    f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share="
-                    f"{limits['max_error_share']}; last: {_last_error(output)}"
+                    f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share={share}; "
+                    f"last: {_last_error(output)}"
                 )
-        attempt.flush()
-        report(before + attempt.rows, attempt.failed, len(items), over=True)
-        if stop.asked and attempt.rows < len(todo):
-            # out of time before the first row: it needs more time, not another turn
-            stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
-            attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
-            return attempt.rows > 0
-        done = attempt.commit(keys, {"cpus": cluster["cpus"], "gpus": cluster["gpus"], "host": os.uname().nodename})
-        attempt.event("end", cause="done", rows=attempt.rows)
-        log.info(
-            "%s chunk %d done: %d in, %d failed, %.1f s", step, chunk, done.rows_in, done.rows_failed, done.seconds
-        )
-        return True
+    attempt.flush()
+    return keys, len(todo)
 
 
 def _last_error(output: Output) -> str:

@@ -1,0 +1,32 @@
+"""Two commands on one machine: each leaves alone what the other one runs."""
+
+from multiprocessing import get_context
+from pathlib import Path
+
+from support.runs import ProbeRun, until
+
+LOCAL = ("cluster.executor=local", "cluster.cpus=1", "chunks.flush_s=0.2")
+
+
+def test_a_second_local_command_leaves_the_chunks_of_the_first_alone(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 6, *LOCAL, "chunks.n=3", seconds=0.5)
+    first = get_context("spawn").Process(target=run.submit)
+    first.start()
+    until(lambda: run.begun() >= 1)
+    assert run.survey().counts()["active"] == 3
+    assert run.submit() == 0
+    first.join()
+    assert run.table().equals(run.expected())
+    assert all(len(run.calls(item)) == 1 for item in range(6))
+
+
+def test_what_a_killed_local_command_left_is_resumed(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 6, *LOCAL, "chunks.n=3", seconds=0.5)
+    first = get_context("spawn").Process(target=run.submit)
+    first.start()
+    until(lambda: run.begun() >= 1)
+    first.kill()
+    first.join()
+    until(lambda: not run.survey().active, 30)
+    run.resume()
+    assert run.table().equals(run.expected())

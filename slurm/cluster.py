@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -15,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import ClusterError, InputError
 
+PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submitit has it
 STRICT = ConfigDict(extra="forbid")
 
 
@@ -85,11 +87,14 @@ def executor(cluster: Cluster, folder: Path, **more: Any) -> submitit.core.core.
     return made
 
 
-def _python(container: Container) -> str | None:
-    if container.runtime != "apptainer":
-        return None
-    binds = [word for mount in container.mounts for word in ("--bind", mount)]
-    return shlex.join(["apptainer", "exec", *binds, str(container.image), "python"])
+def _python(container: Container) -> str:
+    """The command that runs Python in a task. Slurm may send the signal before the timeout at once, before Python can
+    handle it: until then it is ignored, and the deadline tells the task just as well."""
+    python = [sys.executable]
+    if container.runtime == "apptainer":
+        binds = [word for mount in container.mounts for word in ("--bind", mount)]
+        python = ["apptainer", "exec", *binds, str(container.image), "python"]
+    return shlex.join(["sh", "-c", f'trap "" {PREEMPT_SIGNAL}; exec "$@"', "sh", *python])
 
 
 def _srun(container: Container) -> list[str] | None:

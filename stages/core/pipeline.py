@@ -97,22 +97,13 @@ def submit_steps(order: list[Wanted]) -> int:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises an InputError if the folder cannot be made or written into; leaves nothing behind."""
-    made: list[Path] = []
+    """Raises an InputError if the folder cannot be made or written into; makes nothing."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
-        for path in reversed([folder, *folder.parents]):
-            if not path.is_dir():
-                path.mkdir()
-                made.append(path)
-        with TemporaryFile(dir=folder):
+        with TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror}): choose another place with runs=DIR"
-        ) from error
-    finally:
-        for path in reversed(made):
-            path.rmdir()
+        raise InputError(f"{folder} cannot be written ({error.strerror}): choose another place, runs=DIR") from error
 
 
 def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:

@@ -20,7 +20,7 @@ from slurm.cluster import environment
 from slurm.files import names
 from slurm.history import Past, alive, history
 from slurm.manifest import Done, Step
-from slurm.submit import Window, closed, job_name, load_windows, submissions
+from slurm.submit import Window, close, closed, job_name, load_windows, submissions
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
@@ -127,13 +127,17 @@ def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
         if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
             found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if chunk not in found.done}
         return []
-    for number in range(len(windows), -(-len(tasks) // size)):
+    written = len(windows)
+    for number in range(written, -(-len(tasks) // size)):
         first = number * size
         job = accounting.find(job_name(found.step, name, number), dict(env))
         if job:
             windows.append(Window(job, first, size, tasks[first : first + size]))
         elif time.time() - submission["created"] < SUBMITTING_S:
             found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
+        elif len(windows) == written:  # its submitter is gone, and nothing of the rest got through
+            close(found.step, name)
+            break
     return windows
 
 

@@ -113,8 +113,8 @@ def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
         step, plan = Step(run, wanted.name), plans[wanted.name]
         if step.exists and step.plan.fingerprint != plan.fingerprint and wanted.common.overwrite:
             step.supersede()
-        step.create(plan)
         save_cluster(step, wanted.common.cluster)
+        step.create(plan)  # from here on the step exists
     results = resume(run, only=[wanted.name for wanted in order])
     tell(results)
     for wanted in order:

@@ -93,14 +93,16 @@ def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None
 
 
 def find(job_name: str, env: dict[str, str]) -> str | None:
-    """The id of the live or ended job of this name: what a submission whose answer got lost has become."""
-    for command in (
-        ["squeue", "-h", "-a", "-o", "%A|%F", "-n", job_name],
-        ["sacct", "-X", "-n", "-P", "-S", "now-1days", "--name", job_name, "-o", "JobID"],
-    ):
-        for line in (_ask(command, env) or "").splitlines():
-            return line.split("|")[-1].split("_")[0]
-    return None
+    """The id of the live or ended job of this name: what a submission whose answer got lost has become.
+
+    "" if there is none as far as Slurm tells, but a part of it did not answer; None if there is none.
+    """
+    queue = _ask(["squeue", "-h", "-a", "-o", "%F", "-n", job_name], env)
+    past = _ask(["sacct", "-X", "-n", "-P", "-S", "now-1days", "--name", job_name, "-o", "JobID"], env)
+    jobs = [line.split("_")[0] for line in f"{queue or ''}\n{past or ''}".split()]
+    if jobs:
+        return jobs[0]
+    return None if queue is not None and past is not None else ""
 
 
 def _ask(command: list[str], env: dict[str, str]) -> str | None:

@@ -166,7 +166,7 @@ def _send(made: submitit.SlurmExecutor, specs: Sequence[Spec], name: str, env: d
     )
     def send() -> str:
         adopted = accounting.find(name, env) if send.statistics["attempt_number"] > 1 else None
-        if adopted is None:
+        if not adopted:
             return str(made.map_array(run_task, specs)[0].job_id).split("_")[0]
         for index, spec in enumerate(specs):  # what submitit would have left for the tasks
             job = f"{adopted}_{index}" if len(specs) > 1 else adopted

@@ -135,7 +135,7 @@ def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
             windows.append(Window(job, first, size, tasks[first : first + size]))
         elif time.time() - submission["created"] < SUBMITTING_S:
             found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
-        elif len(windows) == written:  # its submitter is gone, and nothing of the rest got through
+        elif job is None and len(windows) == written:  # its submitter is gone, and nothing of the rest got through
             close(found.step, name)
             break
     return windows

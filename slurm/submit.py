@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -128,7 +129,7 @@ def freeze(
     """The name of the new submission, on disk before anything is submitted; RacedError if another one came first."""
     name = f"{seen:04d}"
     folder = step.root / "submissions"
-    draft = folder / f".{name}.{os.uname().nodename}.{os.getpid()}"
+    draft = folder / f".{name}.{os.uname().nodename}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
     content: dict[str, Any] = {
         "tasks": tasks,
         "cluster": asdict(cluster),

@@ -84,6 +84,8 @@ def _troubles(found: Survey) -> list[str]:
     name = found.step.name
     if not found.queue_known:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
+    for earlier in _outdated(found.step):
+        lines.append(f"[yellow]{name}: made from an earlier {earlier}[/]; run it again with overwrite=true")
     for cause, number in Counter(found.failed.values()).most_common():
         chunk = min(c for c, why in found.failed.items() if why == cause)
         detail = escape(found.past[chunk][-1].detail.partition("\n")[0])
@@ -98,6 +100,12 @@ def _troubles(found: Survey) -> list[str]:
             f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {escape(aside[0])}"
         )
     return lines
+
+
+def _outdated(step: Step) -> list[str]:
+    """The inputs of a step that have another fingerprint now than when the step was planned."""
+    now = {name: Step(step.run, name).plan.fingerprint for name in step.plan.inputs}
+    return [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
 
 
 def _set_aside(found: Survey) -> list[str]:

@@ -73,6 +73,15 @@ def test_explain_says_which_field_made_a_chunk_stale(tmp_path: Path) -> None:
     assert "config.seconds: 0.0 → 0.01" in told
 
 
+def test_status_says_that_a_step_was_made_from_an_earlier_input(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, "cluster.executor=debug", "chunks.n=1", "items.workers=1")
+    assert run.submit_chain() == 0
+    assert "earlier" not in slurm(run, "status")
+    run.seconds = 0.01
+    assert run.submit("overwrite=true") == 0
+    assert "second: made from an earlier probe" in slurm(run, "status")
+
+
 @pytest.mark.parametrize("chunk", [0, 1])
 def test_logs_show_the_end_of_the_last_attempts_log(run: ProbeRun, chunk: int) -> None:
     told = slurm(run, "logs", "step=probe", f"chunk={chunk}", "lines=200")

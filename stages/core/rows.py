@@ -8,6 +8,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
@@ -51,7 +52,8 @@ class Worker:
 
     def give(self, row: Row, tries: int) -> None:
         self.row, self.tries, self.since = row, tries, time.monotonic()
-        self.pipe.send(row)
+        with suppress(ConnectionError):  # it died while it waited: its closed pipe says so at the next look
+            self.pipe.send(row)
 
     def end(self) -> None:
         self.process.kill()

@@ -40,6 +40,14 @@ def test_processes_are_used_again_for_the_next_chunk(items: Items) -> None:
     assert items.pids("a") == items.pids("d")
 
 
+def test_a_worker_killed_while_it_waits_for_work_costs_nothing(items: Items) -> None:
+    processes = items.processes(workers=1)
+    items.errors(processes, "a")
+    os.kill(items.pids("a")[0], signal.SIGKILL)
+    processes.workers[0].process.join()
+    assert items.errors(processes, "bc") == {"b": None, "c": None}
+
+
 def test_no_items_need_no_process(items: Items) -> None:
     processes = items.processes()
     assert items.errors(processes, "") == {}

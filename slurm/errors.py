@@ -19,6 +19,10 @@ class ClusterError(ReelmillError):
     """Slurm is not there, or refused what was asked of it."""
 
 
+class UnavailableError(ReelmillError):
+    """What a chunk needs from outside (a site, a server) is not to be had now: later it may be."""
+
+
 class ChunkError(ReelmillError):
     """A chunk failed; its attempt has recorded why."""
 
@@ -51,6 +55,7 @@ class ItemError(Exception):
 ITEM_CODES: dict[str, str] = {
     "item_crashed": "its worker process died twice (segmentation fault, out of memory, kill)",
     "item_timeout": "it took longer than items.timeout_s",
+    "bad_value": "a value in its line of the catalogue cannot be read",
     "missing": "the file is not there",
     "unreadable": "the file cannot be opened (permissions, input or output error)",
     "not_downloaded": "the row has a URL and no local file",
@@ -58,6 +63,22 @@ ITEM_CODES: dict[str, str] = {
     "corrupt": "not a readable media container, or too little of it can be decoded",
     "no_video": "there is no video stream (audio or cover picture only)",
     "no_frames": "the video stream gave no frame",
-    "too_large": "more pixels or seconds than the limits in the config",
+    "too_large": "more pixels, seconds or bytes than the limits in the config",
+    "too_long": "the site says that it lasts longer than the limits in the config",
     "encode_failed": "ffmpeg could not write the clip",
+    "removed": "the site does not have it any more, or never had",
+    "private": "its owner or the server lets nobody in",
+    "members_only": "for paying members only",
+    "age_restricted": "the site wants to know who asks: cookies of an account may help",
+    "geo_blocked": "not shown in the country that the request came from: a proxy elsewhere may help",
+    "live": "a stream that has not ended, or not begun",
+    "no_format": "the site has no format that the config asks for",
+    "bot_check": "the site takes us for a robot: fresh cookies, other proxies, fewer requests a second",
+    "rate_limited": "the site answered that we ask too often",
+    "network": "the connection failed, or the server did",
+    "disk": "the file could not be written",
+    "other": "the download failed in a way that has no name here",
 }
+
+# Of these a later try may get the better: `resume` tries them again. The others stay as they are unless asked for.
+TRANSIENT = {"live", "bot_check", "rate_limited", "network", "disk", "item_timeout", "item_crashed"}

@@ -10,20 +10,74 @@ Schema = dict[str, pl.DataType]
 Row = dict[str, object]
 
 TEXT = pl.String()
+TEXTS = pl.List(pl.String())
 INT = pl.Int64()
 REAL = pl.Float64()
 REALS = pl.List(pl.Float32())
 FLAG = pl.Boolean()
 
+# What is known of a video: by its catalogue first, by its site once it was downloaded. What is not known is null.
+ABOUT: Schema = {
+    "title": TEXT,
+    "description": TEXT,
+    "channel": TEXT,
+    "channel_id": TEXT,
+    "tags": TEXTS,
+    "language": TEXT,  # as given: en, en-US
+    "duration_s": REAL,
+    "views": INT,
+    "likes": INT,
+    "comments": INT,
+    "followers": INT,  # of the channel
+    "upload_date": pl.Date(),
+    "licence": TEXT,
+    "transcript": TEXT,  # plain text
+    "words": INT,  # of the transcript
+}
+
 CATALOGUE: Schema = {
     "video_id": TEXT,
-    "source": TEXT,
-    "path": TEXT,
-    "url": TEXT,
-    "title": TEXT,
-    "duration_s": REAL,
+    "source": TEXT,  # the list, dataset or folder that it is from
+    "path": TEXT,  # of a local file, absolute
+    "url": TEXT,  # see stages/core/fetch/kinds.py
+    **ABOUT,
     "bytes": INT,
 }
+
+SPANS: Schema = {  # parts of a video that its catalogue names; times in the whole video
+    "video_id": TEXT,
+    "span_id": TEXT,
+    "start_s": REAL,
+    "end_s": REAL,
+    "score": REAL,
+    "raw_caption": TEXT,
+    "refined_caption": TEXT,
+    "rewritten_caption": TEXT,
+    "orig_caption": TEXT,
+    "orig_start_s": REAL,  # of the clip that the span was joined from
+    "orig_end_s": REAL,
+    "scene_cuts_s": REALS,
+}
+
+LEFT_OUT: Schema = {"reason": TEXT, "rows": INT}  # what a source has and the catalogue has not
+
+FETCHED: Schema = {  # read from the file itself
+    "path": TEXT,  # a local file, or an address in an object store
+    "kind": TEXT,  # how it was fetched
+    "bytes": INT,
+    "sha256": TEXT,
+    "container": TEXT,
+    "codec": TEXT,
+    "audio_codec": TEXT,
+    "width_px": INT,
+    "height_px": INT,
+    "fps": REAL,
+    "offset_s": REAL,  # where the file begins in the whole video
+}
+
+SUBTITLES: Schema = {"video_id": TEXT, "language": TEXT, "kind": TEXT, "start_s": REAL, "end_s": REAL, "text": TEXT}
+
+INFO: Schema = {"video_id": TEXT, "extractor": TEXT, "format": TEXT, "info": pl.Binary()}  # info.json, zstd
 
 VIDEO: Schema = {
     "video_id": TEXT,

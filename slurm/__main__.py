@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from slurm.cluster import environment
-from slurm.errors import InputError, ReelmillError
+from slurm.errors import ITEM_CODES, InputError, ReelmillError
 from slurm.history import history
 from slurm.manifest import Step, steps
 from slurm.resume import Resumed, load_cluster, resume
@@ -26,6 +26,7 @@ from slurm.survey import survey
 USAGE = """\
 python -m slurm status  run=NAME [step=NAME] [watch=SECONDS]   chunks, rows, failures, rates, hours
 python -m slurm resume  run=NAME [step=NAME] [force=true] [cluster.KEY=VALUE]   submit what is unfinished and not queued
+                                 [retry=CODE,…]                 and rows that failed with these errors, too
 python -m slurm watch   run=NAME [every=60]                     resume in a loop until done
 python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
 python -m slurm logs    run=NAME step=NAME chunk=N [lines=40]   the log of its last attempt
@@ -39,7 +40,7 @@ IN_VAIN = 3  # resumes
 def main(arguments: list[str]) -> int:
     commands: dict[str, tuple[Callable[[Path, Words], int], str]] = {
         "status": (status, "step watch"),
-        "resume": (resume_command, "step force cluster"),
+        "resume": (resume_command, "step force cluster retry"),
         "watch": (watch, "every step"),
         "explain": (explain_command, "step chunk"),
         "logs": (logs, "step chunk lines"),
@@ -63,6 +64,7 @@ TYPES = {
     "run": str,
     "runs": str,
     "step": str,
+    "retry": str,
     "chunk": int,
     "lines": int,
     "watch": float,
@@ -110,7 +112,10 @@ def status(run: Path, words: Words) -> int:
 
 
 def resume_command(run: Path, words: Words) -> int:
-    results = resume(run, _only(run, words), words.get("cluster"), words.get("force", False))
+    retry = list(filter(None, words.get("retry", "").split(",")))
+    if unknown := [code for code in retry if code not in ITEM_CODES]:
+        raise InputError(f"retry={unknown[0]}: no such error; there are: {', '.join(ITEM_CODES)}")
+    results = resume(run, _only(run, words), words.get("cluster"), words.get("force", False), retry)
     tell(results)
     return 0 if all(not r.set_aside and not r.waits_for for r in results.values()) else 1
 
@@ -142,7 +147,8 @@ def watch(run: Path, words: Words) -> int:
     while True:
         results = resume(run, _only(run, words))
         tell(results)
-        if all(result.survey.complete() for result in results.values()):
+        redone = any(r.submitted or r.survey.redone for r in results.values())
+        if not redone and all(result.survey.complete() for result in results.values()):
             return 0
         if not any(r.submitted or r.survey.active or not r.survey.queue_known for r in results.values()):
             return 1

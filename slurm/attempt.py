@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ class Output(NamedTuple):
     """Items that are finished, and their rows in each table; every row bears its item's key."""
 
     keys: list[str]
-    tables: Mapping[str, Sequence[Row] | pl.DataFrame]
+    tables: Mapping[str, Sequence[Row] | pl.DataFrame | pl.LazyFrame]  # lazy ones of a reduce step only
     failed: int = 0
 
 
@@ -55,6 +55,7 @@ class Attempt:
         self.partial = step.root / "partial" / bucket(chunk) / chunk_name(chunk)
         self.prefix = f"{step.plan.fingerprint[:8]}."
         self.files: list[Path] = []  # of the main table: loaded ones, then our own
+        self.old: Done | None = None  # what the chunk was before, if its good rows are to stay
         self.buffer: list[Output] = []
         self.rows = self.failed = 0
         self.started = self.flushed = time.time()
@@ -89,6 +90,8 @@ class Attempt:
 
     def load(self, retry_failed: bool) -> set[str]:
         """The keys of items that earlier attempts finished; with `retry_failed` those that failed are left out."""
+        if self.step.plan.kind == "reduce":  # one item, whose tables go to the part in one piece
+            return set()
         finished: set[str] = set()
         adopted: list[Path] = []
         for path in main_files(self.partial, self.prefix):
@@ -112,6 +115,20 @@ class Attempt:
             path.unlink(missing_ok=True)
         return finished
 
+    def adopt(self, old: Done, again: Collection[str]) -> set[str]:
+        """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
+        self.old = old
+        rows = self._of_old(ROWS)
+        return set(rows[ITEM]) - set(rows.filter(pl.col("error").is_in(again))[ITEM])
+
+    def _of_old(self, table: str) -> pl.DataFrame:
+        """A table of the chunk's last part, each row with its item; without rows if it has no such table."""
+        schema = self.schemas[table]
+        if self.old is None or (table != ROWS and table not in self.old.tables):
+            return pl.DataFrame(schema={**schema, ITEM: pl.String()})
+        rows = pl.read_parquet(self.step.part_path(self.old.part, table), hive_partitioning=False)
+        return rows.select(*schema, pl.col(self.step.plan.item_key).alias(ITEM))
+
     def _take_good(self, path: Path) -> pl.DataFrame:
         """The good rows of another attempt's main file, which are ours from now on, with those of its side files."""
         rows = _read(path, ROWS)
@@ -131,7 +148,7 @@ class Attempt:
             self.flush()
 
     def flush(self) -> None:
-        if self.buffer:
+        if self.buffer and self.step.plan.kind == "map":
             main = self.partial / f"{self.prefix}{self.name}.{len(self.files):05d}.parquet"
             for table in sorted(
                 self.schemas, key=lambda name: name == ROWS
@@ -149,6 +166,7 @@ class Attempt:
         frames: list[pl.DataFrame] = []
         for keys, tables, _ in self.buffer:
             part = tables.get(table, [])
+            assert not isinstance(part, pl.LazyFrame)
             if isinstance(part, pl.DataFrame):
                 item = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
                 good = [pl.lit(None, pl.String).alias(c) for c in ("error", "error_detail") if c not in part.columns]
@@ -158,63 +176,91 @@ class Attempt:
                 rows += [{**row, ITEM: keys[0]} for row in part]
         return pl.concat([pl.DataFrame(rows, schema=schema), *frames])
 
-    def commit(self, items: pl.Series, cluster: Mapping[str, Any]) -> Done:
-        """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order."""
+    def commit(self, items: pl.Series, cluster: Mapping[str, Any], source: str = "") -> Done:
+        """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order.
+
+        `source` is the stamp of what it read (`Step.source`).
+        """
         self.flush()
-        tables = self._merge(items)
-        found = set(tables[ROWS][ITEM])
-        lost, foreign = set(items) - found, found - set(items)
-        if self.step.plan.kind == "map" and (lost or foreign):
-            raise LostRowsError(
-                f"{self.step} chunk {self.chunk}: {len(lost)} items without a row (e.g. {min(lost, default=None)}), "
-                f"{len(foreign)} rows of no item (e.g. {min(foreign, default=None)})"
-            )
-        failed_items = tables[ROWS].filter(pl.col("error").is_not_null())[ITEM].n_unique()
-        tables = {table: rows.drop(ITEM) for table, rows in tables.items()}
-        rows = tables[ROWS]
-        errors = rows.filter(pl.col("error").is_not_null())
-        kept = rows.filter(pl.col("error").is_null())
-        if "drop_reason" in kept.columns:
-            kept = kept.filter(pl.col("drop_reason").is_null())
+        tables = self._whole() if self.step.plan.kind == "reduce" else self._merged(items)
         part = f"{bucket(self.chunk)}/{chunk_name(self.chunk)}.{self.name}.parquet"
-        for table in tables.keys() - {ROWS}:
+        for table in sorted(tables, key=lambda name: name == ROWS):
             write_table(self.step.part_path(part, table), tables[table])
-        write_table(self.step.part_path(part), rows)
+        rows = pl.scan_parquet(self.step.part_path(part), hive_partitioning=False)
+        good, columns = pl.col("error").is_null(), rows.collect_schema().names()
+        kept = good & pl.col("drop_reason").is_null() if "drop_reason" in columns else good
+        bad = (
+            pl.col(self.step.plan.item_key).filter(~good).n_unique() if self.step.plan.kind == "map" else (~good).sum()
+        )
+        rows_out, rows_kept, rows_failed = (
+            rows.select(pl.len(), kept.sum().alias("kept"), bad.alias("bad")).collect().row(0)
+        )
+        errors = rows.filter(~good).group_by("error").len().sort("error").collect()
+        old = self.old
+        unchanged = old is not None and old.source == source
         done = Done(
             chunk=self.chunk,
             fingerprint=self.step.plan.fingerprint,
             part=part,
             tables=sorted(tables.keys() - {ROWS}),
             rows_in=len(items),
-            rows_out=len(rows),
-            rows_kept=len(kept),
-            rows_failed=failed_items,
-            errors={str(code): int(n) for code, n in errors.group_by("error").len().sort("error").iter_rows()},
-            seconds=round(time.time() - self.started, 3),
+            rows_out=rows_out,
+            rows_kept=rows_kept,
+            rows_failed=rows_failed,
+            errors={str(code): int(n) for code, n in errors.iter_rows()},
+            seconds=round(time.time() - self.started + (old.seconds if old else 0.0), 3),
             wasted_s=round(sum(a.wasted_s for a in history(self.step, self.chunk) if a.name != self.name), 3),
             attempt=self.name,
             ended=round(time.time(), 3),
             cpus=cluster["cpus"],
             gpus=cluster["gpus"],
             host=os.uname().nodename,
+            source=source,
+            same_as=old.edition if old and unchanged and old.rows_kept == rows_kept else "",
+            tries=old.tries + 1 if old and unchanged else 1,
         )
         self.step.finish(done)
         shutil.rmtree(self.partial, ignore_errors=True)
         return done
 
-    def _merge(self, items: pl.Series) -> dict[str, pl.DataFrame]:
-        """Each table over all partial files: every item once (from the first file that has it), in input order."""
+    def _whole(self) -> dict[str, pl.LazyFrame]:
+        """The tables of a reduce step, not computed yet, with all columns of their schemas."""
+        tables = self.buffer[-1].tables
+        whole: dict[str, pl.LazyFrame] = {}
+        for name, schema in self.schemas.items():
+            given = tables.get(name, [])
+            frame = given if isinstance(given, pl.DataFrame | pl.LazyFrame) else pl.DataFrame(given, schema)
+            table = frame.lazy()
+            there = table.collect_schema().names()
+            whole[name] = table.select(
+                (pl.col(column) if column in there else pl.lit(None)).cast(kind).alias(column)
+                for column, kind in schema.items()
+            )
+        return whole
+
+    def _merged(self, items: pl.Series) -> dict[str, pl.DataFrame]:
+        """Each table over all partial files: every item once (from the first file that has it), in input order.
+
+        Raises LostRowsError unless every item has a row, and every row an item.
+        """
         order = pl.DataFrame({ITEM: items}, schema={ITEM: pl.String()}).with_row_index("_order")
         merged: dict[str, pl.DataFrame] = {}
         for table in [ROWS, *sorted(self.schemas.keys() - {ROWS})]:
-            empty = pl.DataFrame(schema={**self.schemas[table], ITEM: pl.String(), "_file": pl.Int32()})
-            files = [_read(path, table).with_columns(_file=pl.lit(n, pl.Int32)) for n, path in enumerate(self.files)]
-            rows = pl.concat([empty, *files])
+            old = self._of_old(table).join(order, on=ITEM, how="semi")  # its input may have had other items
+            files = [*(_read(path, table) for path in self.files), old.select(*self.schemas[table], ITEM)]
+            rows = pl.concat([file.with_columns(_file=pl.lit(n, pl.Int32)) for n, file in enumerate(files)])
             if table == ROWS:
                 owner = rows.group_by(ITEM).agg(pl.col("_file").min())
             rows = rows.join(owner, on=[ITEM, "_file"], how="semi").join(order, on=ITEM, how="left")
             merged[table] = rows.sort("_order", maintain_order=True).drop("_file", "_order")
-        return merged
+        found = set(merged[ROWS][ITEM])
+        lost, foreign = set(items) - found, found - set(items)
+        if lost or foreign:
+            raise LostRowsError(
+                f"{self.step} chunk {self.chunk}: {len(lost)} items without a row (e.g. {min(lost, default=None)}), "
+                f"{len(foreign)} rows of no item (e.g. {min(foreign, default=None)})"
+            )
+        return {table: rows.drop(ITEM) for table, rows in merged.items()}
 
 
 def _file(main: Path, table: str) -> Path:

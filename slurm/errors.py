@@ -81,4 +81,4 @@ ITEM_CODES: dict[str, str] = {
 }
 
 # Of these a later try may get the better: `resume` tries them again. The others stay as they are unless asked for.
-TRANSIENT = {"live", "bot_check", "rate_limited", "network", "disk", "item_timeout", "item_crashed"}
+TRANSIENT = {"live", "bot_check", "rate_limited", "network", "disk"}

@@ -64,9 +64,10 @@ def write_once(path: Path, value: Any) -> Any:
     return value
 
 
-def write_table(path: Path, table: pl.DataFrame) -> None:
+def write_table(path: Path, table: pl.DataFrame | pl.LazyFrame) -> None:
+    """Writes a table; a lazy one as it is computed, so that it may be larger than memory."""
     with replacing(path) as temporary:
-        table.write_parquet(temporary, compression="zstd", compression_level=3)
+        table.lazy().sink_parquet(temporary, compression="zstd", compression_level=3)
 
 
 def names(folder: Path | str) -> list[str]:

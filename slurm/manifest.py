@@ -1,6 +1,7 @@
 """The manifest: what is true about a step, as files with one writer each under `<runs>/<run>/<step>/`.
 
 step.json                     written once: what the step is (`Plan`)
+ways.json                     what of its config and settings was changed since, and decides no result
 borders.json                  written once, by whichever task needs it first: the borders of the chunks
 submissions/<id>/             frozen before sbatch (see submit.py)
 attempts/<bucket>/<chunk>/    events of each attempt (see attempt.py)
@@ -13,8 +14,8 @@ logs/                         one log a task
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,12 @@ class Plan:
     fingerprint: str
     config: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    ways: list[str] = field(default_factory=list)  # keys of config and settings that may change while it stands
+
+    def with_ways(self, config: dict[str, Any], settings: dict[str, Any]) -> "Plan":
+        """The plan with those values from there that may change."""
+        ways = [{key: value for key, value in values.items() if key in self.ways} for values in (config, settings)]
+        return replace(self, config=self.config | ways[0], settings=self.settings | ways[1])
 
 
 def fingerprint(identity: dict[str, Any]) -> str:
@@ -82,11 +89,25 @@ class Done(NamedTuple):
     attempt: str
     host: str
     ended: float
+    source: str = ""  # what it read (`Step.source`)
+    same_as: str = ""  # the edition before it, if that has the same kept rows
+    tries: int = 1  # times that this input was done: rows that failed may be tried again
+
+    @property
+    def edition(self) -> str:
+        """Another one whenever the kept rows are others: what reads them is done again then."""
+        return self.same_as or self.part
 
 
 class Borders(NamedTuple):
     borders: list[int]  # n + 1 row numbers over the input's kept rows
     offsets: list[int]  # number of kept rows before each chunk of the input, and their total
+    stamp: str = ""  # of the input's chunks
+
+
+def stamp(chunks: Iterable[Done]) -> str:
+    """16 hex digits that differ whenever the kept rows of one of these chunks do."""
+    return hashlib.sha256("\n".join(done.edition for done in chunks).encode()).hexdigest()[:16]
 
 
 class Step:
@@ -108,11 +129,15 @@ class Step:
     @cached_property
     def plan(self) -> Plan:
         try:
-            return Plan(**read_json(self.root / "step.json"))
+            plan = Plan(**read_json(self.root / "step.json"))
         except FileNotFoundError:
             raise InputError(
                 f"run {self.run.name!r} has no step {self.name!r}; it has: {', '.join(steps(self.run)) or 'none'}"
             ) from None
+        path = self.root / "ways.json"
+        changed = read_json(path) if path.exists() else {}
+        same = changed.get("fingerprint") == plan.fingerprint
+        return plan.with_ways(changed["config"], changed["settings"]) if same else plan
 
     def create(self, plan: Plan) -> Plan:
         """The step's plan: this one, or the one that stands if it has the same fingerprint; else an InputError."""
@@ -128,6 +153,13 @@ class Step:
                 f"step {self} exists with another config:\n  {changed}\n"
                 f"Use another run= (or step=), or say overwrite=true to compute its chunks again."
             )
+
+    def change(self, plan: Plan) -> None:
+        """Takes over from a plan with the same fingerprint what decides no result; for tasks that start from now on."""
+        if plan != self.plan:
+            now = {"fingerprint": plan.fingerprint, "config": plan.config, "settings": plan.settings}
+            write_json(self.root / "ways.json", now)
+            del self.plan
 
     def supersede(self) -> None:
         """Makes room for a new plan; the old one stays beside it under its fingerprint, its chunks become stale."""
@@ -145,6 +177,23 @@ class Step:
         if name not in self._submissions:  # it never changes, and may name a hundred thousand chunks
             self._submissions[name] = read_json(self.root / "submissions" / name / "submission.json")
         return self._submissions[name]
+
+    def source(self, chunk: int) -> str:
+        """What a chunk reads now: the edition of its input chunk, or a stamp of all its inputs' chunks."""
+        if self.plan.kind == "reduce":
+            return stamp(done for name in self.plan.inputs for done in Step(self.run, name).all_done())
+        source = self.input()
+        if source is None or not self.plan.aligned:
+            return self.borders().stamp
+        done = source.done(chunk)
+        return done.edition if done else ""
+
+    def behind(self) -> bool:
+        """Whether the input that its chunks were laid out over has got other rows since."""
+        source = self.input()
+        if source is None or self.plan.aligned or not (self.root / "borders.json").exists():
+            return False
+        return self.borders().stamp not in ("", stamp(source.all_done()))
 
     # done records
 
@@ -223,7 +272,7 @@ class Step:
             cost = source.kept().select(pl.col(str(weight)).cast(pl.Float64)).collect().to_series()
         else:
             cost = pl.repeat(1.0, offsets[-1], eager=True)
-        cut = Borders(chunks.borders(cost, self.plan.n), offsets)
+        cut = Borders(chunks.borders(cost, self.plan.n), offsets, stamp(records))
         return Borders(**write_once(path, cut._asdict()))
 
 

@@ -1,7 +1,7 @@
 """Resume: submit what is unfinished and not queued, and only that. The first submission is a resume of nothing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.cluster import Cluster
-from slurm.errors import InputError
+from slurm.errors import TRANSIENT, InputError
 from slurm.files import read_json, write_json
 from slurm.manifest import Step, steps
 from slurm.retry import bad_nodes, decide
-from slurm.submit import RacedError, Window, submit
+from slurm.submit import Again, RacedError, Window, submit
 from slurm.survey import Survey, survey
 
 
@@ -65,11 +65,16 @@ def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
 
 
 def resume(
-    run: Path, only: Sequence[str] | None = None, changes: dict[str, Any] | None = None, force: bool = False
+    run: Path,
+    only: Sequence[str] | None = None,
+    changes: dict[str, Any] | None = None,
+    force: bool = False,
+    retry: Collection[str] = (),
 ) -> dict[str, Resumed]:
     """Submits what is missing of a run's steps (or those in `only`), in order; runs it here if the cluster is local.
 
-    Safe to repeat: chunks that are done, queued or running are left alone.
+    Of done chunks, rows are tried again that failed with a code in slurm.errors.TRANSIENT or in `retry`. Safe to
+    repeat: all else that is done, queued or running is left alone.
     """
     result: dict[str, Resumed] = {}
     for name in only if only is not None else steps(run):
@@ -77,20 +82,25 @@ def resume(
         cluster = load_cluster(step, changes)
         while name not in result:
             try:
-                result[name] = _resume_step(step, cluster, result, force)
+                result[name] = _resume_step(step, cluster, result, force, frozenset(retry))
             except RacedError:
                 continue
     return result
 
 
-def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force: bool) -> Resumed:
-    plan, now = step.plan, survey(step)
-    report = Resumed(now)
+def _resume_step(
+    step: Step, cluster: Cluster, before: dict[str, Resumed], force: bool, retry: frozenset[str]
+) -> Resumed:
+    plan = step.plan
     sources = plan.inputs if plan.kind == "reduce" else plan.inputs[:1]
     inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in sources}
+    known = {name: source.survey for name, source in inputs.items()}
+    now = survey(step, known)
+    report = Resumed(now)
     if not now.queue_known and cluster.executor == "slurm":
         return report
-    todo = [chunk for chunk in now.unfinished() if chunk not in now.active]
+    again = _again(now, inputs, force, retry)
+    todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
     for name, source in inputs.items():
         promised = source.promised
         ready = [chunk for chunk in todo if chunk in promised] if plan.aligned else todo
@@ -115,14 +125,33 @@ def _resume_step(step: Step, cluster: Cluster, before: dict[str, Resumed], force
         tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
         where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
         report.windows += submit(
-            step, tasks, where, after=_dependency(plan.aligned, inputs), seen=now.submissions + number, why=report.why
+            step,
+            tasks,
+            where,
+            after=_dependency(plan.aligned, inputs),
+            seen=now.submissions + number,
+            why=report.why,
+            again=again,
         )
         report.submitted += chunks
     if cluster.executor != "slurm" and report.submitted:  # they were run: look what became of them
-        report.survey, report.submitted = survey(step), []
+        report.survey, report.submitted = survey(step, known), []
         for chunk in report.survey.failed:
             report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, plan.settings["max_attempts"]).why
     return report
+
+
+def _again(now: Survey, inputs: dict[str, Resumed], force: bool, retry: frozenset[str]) -> Again:
+    """What is to be done again of done chunks: rows that may get the better of it, and what is read anew."""
+    plan, codes = now.step.plan, TRANSIENT | retry
+    changing = {chunk for source in inputs.values() for chunk in source.submitted}
+    parts = {chunk: record.part for chunk, record in now.stale.items() if record.fingerprint == plan.fingerprint}
+    for chunk, record in now.done.items():
+        asked = retry & record.errors.keys() or (force and codes & record.errors.keys())
+        tried_again = asked or (record.tries < plan.settings["max_attempts"] and codes & record.errors.keys())
+        if tried_again or (changing if plan.kind == "reduce" else plan.aligned and chunk in changing):
+            parts[chunk] = record.part
+    return Again(sorted(codes), parts)
 
 
 def _dependency(aligned: bool, inputs: dict[str, Resumed]) -> Callable[[list[list[int]]], str | None]:

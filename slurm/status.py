@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from slurm.errors import TRANSIENT
 from slurm.files import read_json
 from slurm.history import history
 from slurm.manifest import Step, differences, steps
@@ -22,7 +23,10 @@ RATE_OVER_S = 3600.0
 
 def overview(run: Path, only: list[str] | None = None) -> RenderableType:
     """The table of a run's steps, and what failed in them. A column in which nothing stands is left out."""
-    surveys = [survey(Step(run, name)) for name in only or steps(run)]
+    known: dict[str, Survey] = {}
+    for name in only or steps(run):
+        known[name] = survey(Step(run, name), known)
+    surveys = list(known.values())
     cells = [{"step": found.step.name, **_chunks(found), **_work(found)} for found in surveys]
     table = Table(title=f"run {run.name}", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for title in cells[0] if cells else []:
@@ -93,7 +97,9 @@ def _troubles(found: Survey) -> list[str]:
     errors: Counter[str] = Counter()
     for done in found.done.values():
         errors.update(done.errors)
-    lines += [f"{name}: {number:,} rows with error [bold]{code}[/]" for code, number in errors.most_common()]
+    for code, number in errors.most_common():
+        then = " (resume tries them again)" if code in TRANSIENT else ""
+        lines.append(f"{name}: {number:,} rows with error [bold]{code}[/]{then}")
     aside = _set_aside(found)
     if aside:
         lines.append(
@@ -103,9 +109,10 @@ def _troubles(found: Survey) -> list[str]:
 
 
 def _outdated(step: Step) -> list[str]:
-    """The inputs of a step that have another fingerprint now than when the step was planned."""
+    """The inputs of a step that are not as they were when it was planned, or its chunks laid out over them."""
     now = {name: Step(step.run, name).plan.fingerprint for name in step.plan.inputs}
-    return [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
+    other = [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
+    return other or (step.plan.inputs[:1] if step.behind() else [])
 
 
 def _set_aside(found: Survey) -> list[str]:
@@ -142,6 +149,8 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             took = f"{attempt.seconds:.1f} s"
             table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, escape(attempt.detail))
         lines += [table, f"log: {past[-1].log}"]
+    if record and record.fingerprint == plan.fingerprint and chunk in found.stale:
+        lines.append(f"stale: {', '.join(plan.inputs)} has other rows since it was read")
     if chunk in found.active:
         lines.append(f"in the queue: {found.active[chunk]}")
     elif chunk not in found.done:

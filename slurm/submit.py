@@ -51,6 +51,16 @@ class Window(NamedTuple):
     tasks: list[list[int]]
 
 
+class Again(NamedTuple):
+    """What is done again of chunks that are done: rows that failed with these codes, and rows that are new."""
+
+    codes: Sequence[str]
+    parts: Mapping[int, str]  # chunk → the part that the new one stands in for
+
+
+NOTHING_AGAIN = Again((), {})
+
+
 class RacedError(Exception):
     """Somebody else submitted for this step since we looked: look again."""
 
@@ -63,6 +73,7 @@ def submit(
     after: Callable[[list[list[int]]], str | None],
     seen: int,
     why: Mapping[str, int],
+    again: Again = NOTHING_AGAIN,
 ) -> list[Window]:
     """The array jobs that will do `tasks` (array index → chunks); empty when they were run here to their end.
 
@@ -70,7 +81,7 @@ def submit(
     """
     os.environ.update(cluster.env)
     size = max_array_size(cluster) if cluster.executor == "slurm" else len(tasks)
-    name = freeze(step, tasks, cluster, seen=seen, size=size, why=why)
+    name = freeze(step, tasks, cluster, seen=seen, size=size, why=why, again=again)
     folder = step.root / "logs" / name
     if cluster.executor != "slurm":
         _run_here(step, name, tasks, cluster, folder)
@@ -124,7 +135,14 @@ def job_name(step: Step, submission: str, window: int) -> str:
 
 
 def freeze(
-    step: Step, tasks: list[list[int]], cluster: Cluster, *, seen: int, size: int, why: Mapping[str, int]
+    step: Step,
+    tasks: list[list[int]],
+    cluster: Cluster,
+    *,
+    seen: int,
+    size: int,
+    why: Mapping[str, int],
+    again: Again = NOTHING_AGAIN,
 ) -> str:
     """The name of the new submission, on disk before anything is submitted; RacedError if another one came first."""
     name = f"{seen:04d}"
@@ -135,6 +153,8 @@ def freeze(
         "cluster": asdict(cluster),
         "window": size,
         "why": dict(why),  # reason for another attempt → chunks
+        "again": list(again.codes),
+        "replaces": {str(chunk): part for chunk, part in again.parts.items()},
         "created": time.time(),
         "host": os.uname().nodename,
         "pid": os.getpid(),

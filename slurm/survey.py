@@ -2,7 +2,7 @@
 
 done     a done record bears the step's fingerprint and its part exists (it outranks whatever Slurm says)
 active   its task is queued or running
-stale    a done record bears another fingerprint
+stale    a done record bears another fingerprint, or its input has got other rows since
 failed   its last attempt ended with a cause
 lost     its last attempt neither ended nor lives, and nobody can say why
 pending  not tried yet
@@ -19,7 +19,7 @@ from slurm import accounting
 from slurm.cluster import environment
 from slurm.files import names
 from slurm.history import Past, alive, history
-from slurm.manifest import Done, Step
+from slurm.manifest import Done, Step, stamp
 from slurm.submit import Window, close, closed, job_name, load_windows, submissions
 
 BEAT_FRESH_S = 120.0
@@ -51,6 +51,7 @@ class Survey:
     lost: set[int] = field(default_factory=set)
     past: dict[int, list[Past]] = field(default_factory=dict)  # attempts at chunks that are not done
     windows: list[Window] = field(default_factory=list)  # array jobs with a task in the queue
+    redone: set[int] = field(default_factory=set)  # done, and submitted again for rows that failed or are new
     queue_known: bool = True
 
     def state(self, chunk: int) -> str:
@@ -58,6 +59,10 @@ class Survey:
             if chunk in getattr(self, name):
                 return f"failed ({self.failed[chunk]})" if name == "failed" else name
         return "pending"
+
+    def open(self, chunk: int) -> bool:
+        """Whether a task that is queued for the chunk has something to do."""
+        return chunk not in self.done or chunk in self.redone
 
     def unfinished(self) -> list[int]:
         return [chunk for chunk in range(self.step.plan.n) if chunk not in self.done]
@@ -67,26 +72,61 @@ class Survey:
 
     def counts(self) -> Counter[str]:
         """The number of chunks in each state."""
-        counts = Counter({k: len(getattr(self, k)) for k in ("done", "active", "failed", "lost", "stale")})
-        counts["pending"] = self.step.plan.n - counts.total()
+        known = {k: set(getattr(self, k)) for k in ("done", "active", "failed", "lost", "stale")}
+        counts = Counter({state: len(chunks) for state, chunks in known.items()})
+        counts["pending"] = self.step.plan.n - len(set().union(*known.values()))
         return counts
 
 
-def survey(step: Step) -> Survey:
-    """The state of the step now: one pass over its done records, one call of squeue, at most one round of sacct."""
+def survey(step: Step, before: Mapping[str, Survey] | None = None) -> Survey:
+    """The state of the step now: one pass over its done records, one call of squeue, at most one round of sacct.
+
+    `before` holds surveys of its inputs, as far as they were made already.
+    """
     plan, there = step.plan, submissions(step)
     found = Survey(step, submissions=len(there))
     for record in step.records():
         if record.chunk < plan.n:
             (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
-    if len(found.done) < plan.n:
+    _outdated(found, before or {})
+    _redone(found, there)
+    if len(found.done) < plan.n or found.redone:
         env = environment(step.submission(there[-1])["cluster"]) if there else {}
-        tried = _tried(step) - found.done.keys()
+        tried = (_tried(step) - found.done.keys()) | found.redone
         found.past = {chunk: past for chunk in sorted(tried) if (past := history(step, chunk))}
         _queue(found, there, env)
         _ends(found, env)
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
     return found
+
+
+def _outdated(found: Survey, before: Mapping[str, Survey]) -> None:
+    """Calls done chunks stale whose input has other kept rows now than when they read it."""
+    step, plan = found.step, found.step.plan
+    if not plan.inputs or not any(done.source for done in found.done.values()):
+        return
+    if plan.kind == "map" and not plan.aligned:
+        now = dict.fromkeys(found.done, step.borders().stamp if (step.root / "borders.json").exists() else "none")
+    else:
+        inputs = {name: before.get(name) for name in (plan.inputs if plan.kind == "reduce" else plan.inputs[:1])}
+        done = {n: dict(s.done) if s else {d.chunk: d for d in Step(step.run, n).all_done()} for n, s in inputs.items()}
+        if plan.kind == "reduce":
+            whole = all(len(done[name]) == Step(step.run, name).plan.n for name in inputs)
+            now = {0: stamp(record for name in inputs for _, record in sorted(done[name].items()))} if whole else {}
+        else:
+            now = {chunk: record.edition for chunk, record in done[plan.inputs[0]].items()}
+    for chunk, record in list(found.done.items()):
+        if record.source and now.get(chunk, record.source) != record.source:
+            found.stale[chunk] = found.done.pop(chunk)
+
+
+def _redone(found: Survey, there: list[str]) -> None:
+    """Which done chunks a submission was to do again, and has not yet."""
+    for name in there:
+        for chunk, part in found.step.submission(name)["replaces"].items():
+            record = found.done.get(int(chunk))
+            if record and record.part == part:
+                found.redone.add(int(chunk))
 
 
 def _tried(step: Step) -> set[int]:
@@ -106,7 +146,7 @@ def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
         if window.job in states:
             found.windows.append(window)
         for index, state in states[window.job].items():
-            found.active |= {chunk: state for chunk in window.tasks[index] if chunk not in found.done}
+            found.active |= {chunk: state for chunk in window.tasks[index] if found.open(chunk)}
     for chunk, past in found.past.items():  # outside Slurm, or with Slurm silent: heartbeats
         last = past[-1]
         if chunk not in found.active and last.cause is None and (last.job == "local" or queue is None):
@@ -125,7 +165,7 @@ def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
         return windows
     if here:  # another command runs it on this machine, as long as that lives
         if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
-            found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if chunk not in found.done}
+            found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if found.open(chunk)}
         return []
     written = len(windows)
     for number in range(written, -(-len(tasks) // size)):

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,9 @@ import submitit
 
 from slurm.attempt import Attempt, Output
 from slurm.breaker import report_failure, tripped
-from slurm.errors import ChunkError, ReelmillError, reported
+from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
 from slurm.history import history
-from slurm.manifest import Step
+from slurm.manifest import Done, Step
 from slurm.progress import progress
 from slurm.signals import Stop, job_end, own_job, requeue
 
@@ -116,20 +116,26 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
 
     with reported(failed), attempt:
         attempt.event("start", **_circumstances(step, spec, stop))
-        if step.done(chunk):
+        submission, old = step.submission(spec.submission), step.done(chunk)
+        if old and submission["replaces"].get(str(chunk)) != old.part:
             attempt.event("end", cause="done", detail="another attempt did it")
             return True
         gate(step, chunk, spec.submission)
+        source = step.source(chunk)
+        if old and old.source == source and not old.errors.keys() & set(submission["again"]):
+            attempt.event("end", cause="done", detail="its input is still the same")
+            return True
         work = made()  # here, since a stage that cannot even be imported is a failure of the chunk
         attempt.schemas = work.schemas
         causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
-        items, todo = _do_items(attempt, work, retry_failed=causes[-1:] == ["too_many_errors"])
+        retry_failed = causes[-1:] == ["too_many_errors"]
+        items, todo = _do_items(attempt, work, old, again=submission["again"], retry_failed=retry_failed)
         if stop.asked and attempt.rows < todo:
             # out of time before the first row: it needs more time, not another turn
             stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
             attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
             return attempt.rows > 0
-        done = attempt.commit(items, step.submission(spec.submission)["cluster"])
+        done = attempt.commit(items, submission["cluster"], source)
         attempt.event("end", cause="done", rows=attempt.rows)
         numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
         log.info("%s chunk %d done: %s", step, chunk, numbers)
@@ -152,12 +158,17 @@ def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:
     }
 
 
-def _do_items(attempt: Attempt, work: Work, *, retry_failed: bool) -> tuple[pl.Series, int]:
-    """The keys of the chunk's items, and how many were left to do; what got done of them is flushed."""
+def _do_items(
+    attempt: Attempt, work: Work, old: Done | None, *, again: Collection[str], retry_failed: bool
+) -> tuple[pl.Series, int]:
+    """The keys of the chunk's items, and how many were left to do; what got done of them is flushed.
+
+    Of an `old` part all is left but what failed with a code in `again`, and what is new in the input.
+    """
     step, chunk, limits = attempt.step, attempt.chunk, attempt.step.plan.settings
     items = work.items(chunk)
     keys = items[step.plan.item_key]
-    finished = attempt.load(retry_failed=retry_failed)
+    finished = attempt.load(retry_failed=retry_failed) | (attempt.adopt(old, again) if old else set())
     todo = items.filter(~keys.is_in(list(finished)))
     before = len(items) - len(todo)
     attempt.event("items", items=len(items), before=before)
@@ -206,6 +217,8 @@ def cause_of(error: Exception) -> str:
         return "gated"
     if isinstance(error, TooManyErrorsError):
         return "too_many_errors"
+    if isinstance(error, UnavailableError):
+        return "unavailable"
     if isinstance(error, MemoryError):
         return "out_of_memory"
     if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):

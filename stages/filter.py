@@ -4,6 +4,7 @@ Reads the columns that the rules name; writes `drop_reason` for every row, and t
 each rule saw. `motion.min` says that rule motion's minimum dropped the row, `motion.null` that it had no value.
 
     python -m stages.filter -m run=NAME 'rules.motion.min=0.1,0.5,1.0'
+    python -m stages.filter run=NAME rules=speech step=speech after=download
 """
 
 from collections.abc import Iterator
@@ -21,12 +22,17 @@ from stages.core.work import Rows
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Rule:
-    """Limits, both inclusive; null is none. `reduce` makes a list one number, or asks all or any of its elements."""
+    """Limits, null is none. `reduce` makes a list one number, or asks all or any of its elements.
+
+    `min` and `max` let their own value pass, `above` does not. `per` is a column that the number is divided by.
+    """
 
     column: str | None
     reduce: Literal["mean", "min", "max", "first", "all", "any"]
     min: float | None
     max: float | None
+    above: float | None = None
+    per: str | None = None
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -36,7 +42,8 @@ class Config:
 
 def columns(config: Config) -> list[str]:
     """The columns that the rules look at."""
-    return list(dict.fromkeys(rule.column or name for name, rule in config.rules.items()))
+    named = ((rule.column or name, rule.per) for name, rule in config.rules.items())
+    return list(dict.fromkeys(column for pair in named for column in pair if column))
 
 
 def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
@@ -46,6 +53,7 @@ def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
         inside = number.is_not_null()
         inside = inside if rule.min is None else inside & (number >= rule.min).fill_null(False)
         inside = inside if rule.max is None else inside & (number <= rule.max).fill_null(False)
+        inside = inside if rule.above is None else inside & (number > rule.above).fill_null(False)
         if is_list:
             return pl.col(column).list.eval(inside).list.mean()
         return pl.when(number.is_not_null()).then(inside.cast(pl.Float64))
@@ -54,17 +62,23 @@ def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
         number = reduced[rule.reduce]() if rule.reduce in reduced else pl.col(column).list.first()
     else:
         number = pl.col(column)
-    return number.cast(pl.Float64).fill_nan(None)
+    number = number.cast(pl.Float64).fill_nan(None)
+    return number if rule.per is None else pl.when(pl.col(rule.per) > 0).then(number / pl.col(rule.per))
 
 
 def verdict(name: str, rule: Rule, number: pl.Expr) -> pl.Expr:
-    """Null if the number passes, else what it fails: `name.null`, `name.min`, `name.max`, `name.all` or `name.any`."""
-    failures = {"null": number.is_null()}
+    """Null if the number passes, else what it fails: `name.null`, `.min`, `.max`, `.above`, `.all` or `.any`.
+
+    A row without what its number is divided by fails `name.<that column>`.
+    """
+    failures = {rule.per: (pl.col(rule.per) > 0).fill_null(False).not_()} if rule.per else {}
+    failures["null"] = number.is_null()
     if rule.reduce in ("all", "any"):
         failures[rule.reduce] = number < 1.0 if rule.reduce == "all" else number <= 0.0
     else:
         failures |= {"min": number < rule.min} if rule.min is not None else {}
         failures |= {"max": number > rule.max} if rule.max is not None else {}
+        failures |= {"above": number <= rule.above} if rule.above is not None else {}
     return pl.coalesce(pl.when(fails).then(pl.lit(f"{name}.{what}")) for what, fails in failures.items())
 
 

@@ -123,7 +123,9 @@ def test_a_config_begins_with_the_command_that_uses_it(path: Path) -> None:
 def test_a_stage_is_named_like_its_file_and_its_config_has_exactly_its_keys(stage: str) -> None:
     made = load(stage)
     assert made.name == stage
-    keys = yaml.safe_load((ROOT / "conf" / f"{stage}.yaml").read_text()).keys() - {"defaults"}
+    config = yaml.safe_load((ROOT / "conf" / f"{stage}.yaml").read_text())
+    groups = {group for default in config.pop("defaults") if isinstance(default, dict) for group in default}
+    keys = config.keys() | groups
     common, own = {field.name for field in fields(Common)}, {field.name for field in fields(made.config)}
     assert keys - common == own
     assert not own & common

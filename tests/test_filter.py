@@ -28,6 +28,31 @@ def judged(values: list[Any], **rules: Rule) -> tuple[list[str | None], list[flo
     return rows["drop_reason"].to_list(), seen["value"].to_list()
 
 
+def test_a_number_may_be_divided_by_another_column() -> None:
+    table = pl.DataFrame(
+        {
+            "video_id": list("abcdef"),
+            "words": [60, 61, None, 500, 500, 0],
+            "duration_s": [120.0, 120.0, 120.0, None, 0.0, 10.0],
+        }
+    )
+    speech = Rule("words", "mean", None, None, above=0.5, per="duration_s")
+    assert columns(Config({"speech": speech})) == ["words", "duration_s"]
+    rows, seen = judge(table, {"speech": speech})
+    assert rows["drop_reason"].to_list() == [
+        "speech.above", None, "speech.null", "speech.duration_s", "speech.duration_s", "speech.above",
+    ]  # fmt: skip
+    assert seen["value"].to_list() == [0.5, 61 / 120, None, None, None, 0.0]
+
+
+def test_above_is_a_limit_that_does_not_pass_itself() -> None:
+    for reduce in ("mean", "min", "max", "first"):
+        reasons, _ = judged([1.0, 2.0, 2.1], x=Rule(None, reduce, None, None, above=2.0))  # type: ignore[arg-type]
+        assert reasons == ["x.above", "x.above", None]
+    reasons, _ = judged([[2.0, 2.5], [2.1, 2.5]], x=Rule(None, "all", None, None, above=2.0))
+    assert reasons == ["x.all", None]
+
+
 @pytest.mark.parametrize(
     ("reduce", "values"),
     [

@@ -111,10 +111,13 @@ def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
     run = order[0].run
     for wanted in order:
         step, plan = Step(run, wanted.name), plans[wanted.name]
-        if step.exists and step.plan.fingerprint != plan.fingerprint and wanted.common.overwrite:
+        same = step.exists and step.plan.fingerprint == plan.fingerprint
+        if step.exists and wanted.common.overwrite and (not same or step.behind()):
             step.supersede()
         save_cluster(step, wanted.common.cluster)
         step.create(plan)  # from here on the step exists
+        if same:
+            step.change(plan)
     results = resume(run, only=[wanted.name for wanted in order])
     tell(results)
     for wanted in order:
@@ -136,7 +139,9 @@ def plan_all(order: list[Wanted]) -> dict[str, Plan]:
         if step.exists and not wanted.common.overwrite:
             step.refuse_other(plan)
         same = step.exists and step.plan.fingerprint == plan.fingerprint
-        plans[wanted.name] = step.plan if same else plan  # its chunks are frozen, whatever the config says of them now
+        if same:  # its chunks are frozen, whatever the config says of them now
+            plan = step.plan.with_ways(plan.config, plan.settings)
+        plans[wanted.name] = plan
     return plans
 
 

@@ -1,6 +1,7 @@
 """A stage: what it is (`Stage`), how its command starts (`main`), and how its config becomes the plan of a step."""
 
 import difflib
+import hashlib
 import importlib
 import logging
 import os
@@ -48,6 +49,10 @@ class Stage:
     key: str | None = None  # the column that names a row it gives; None: the one that names its items
     tables: Mapping[str, Schema] = field(default_factory=dict)  # side tables
     check: Callable[[Any], None] = lambda config: None  # raises InputError for what can be told before submission
+    files: Callable[[Any], Sequence[str]] = (
+        lambda config: ()
+    )  # whose content decides the result, as a config names them
+    ways: Sequence[str] = ()  # keys of its config that decide no result, only how it is reached
     shows: str | None = None  # a file in the step's folder that a person wants to open
     version: int = 1  # raised when the same config gives another result
 
@@ -68,6 +73,7 @@ class Chunks:
 @checked(frozen=True, config=STRICT)
 class Items:
     timeout_s: float
+    at_once: int  # items that a worker process works on at the same time, in threads
     workers: int | None  # worker processes of a task; null: cluster.cpus
     mem_gb: float | None  # of a worker; null: a share of cluster.mem_gb
 
@@ -92,6 +98,10 @@ class Common:
     items: Items
     retry: Retry
     cluster: Cluster
+
+
+# settings of a step that may change while it stands
+WAYS = ("max_error_share", "min_errors", "flush_s", *Retry.__dataclass_fields__, *Items.__dataclass_fields__)
 
 
 def common_key(override: str) -> str | None:
@@ -195,13 +205,13 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     item_key = base.key if base else "item"
     keys = [*({stage.key} if stage.key else ()), *(k for k in ("clip_id", "video_id") if base and k in base.gives)]
     gives = {**dict.fromkeys(keys, "String"), **{k: str(v) for k, v in stage.gives.items()}}
-    if stage.kind == "map":
-        gives |= {"error": "String", "error_detail": "String"}
+    gives |= {"error": "String", "error_detail": "String"}
     values = TypeAdapter(stage.config).dump_python(config, mode="json")
     identity = {
         "stage": stage.name,
         "version": stage.version,
-        **{f"config.{key}": value for key, value in flat(values).items()},
+        **{f"config.{k}": v for k, v in flat({k: v for k, v in values.items() if k not in stage.ways}).items()},
+        **{f"file.{path}": content_hash(path) for path in stage.files(config)},
         **{f"upstream.{name}": plan.fingerprint for name, plan in upstream.items()},
     }
     return Plan(
@@ -228,7 +238,16 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
             **asdict(common.retry),
             **asdict(common.items),
         },
+        ways=[*stage.ways, *WAYS],
     )
+
+
+def content_hash(path: str) -> str:
+    """16 hex digits of a file that the config names; an InputError if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
 
 
 def giver(

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from slurm.attempt import Output
-from slurm.errors import ChunkError
+from slurm.errors import ChunkError, ItemError
 from slurm.manifest import ROWS, Step
 from slurm.signals import Stop
 from stages.core.rows import Function, Processes
@@ -28,15 +28,24 @@ class Rows:
         self.keys = work.keys
         self._work = work
 
-    def each(self, function: Function, *args: object) -> Iterator[Output]:
-        """`function(row, *args)` of each row, in worker processes; it gives {table: rows} or raises ItemError."""
-        key = self._work.item_key
-        for row, tables, error, detail in self._work.processes.map(function, args, self.table.to_dicts()):
-            own: Row = {name: row[name] for name in self.keys}
+    def each(self, function: Function, *args: object, table: pl.DataFrame | None = None) -> Iterator[Output]:
+        """`function(row, *args)` of each row, in worker processes; it gives {table: rows} or raises ItemError.
+
+        `table` holds some of the rows, perhaps with more columns; None: all of them.
+        """
+        key, rows = self._work.item_key, self.table if table is None else table
+        for row, tables, error, detail in self._work.processes.map(function, args, rows.to_dicts()):
             if error is not None:
-                yield Output([str(row[key])], {ROWS: [{**own, "error": error, "error_detail": detail}]}, failed=1)
+                yield self.failed(row, ItemError(error, detail or ""))
             else:
-                yield Output([str(row[key])], {t: [{**own, **r} for r in rows] for t, rows in tables.items()})
+                own: Row = {name: row[name] for name in self.keys}
+                yield Output([str(row[key])], {t: [{**own, **r} for r in part] for t, part in tables.items()})
+
+    def failed(self, row: Row, error: ItemError) -> Output:
+        """The row as one that failed."""
+        own: Row = {name: row[name] for name in self.keys}
+        key = str(row[self._work.item_key])
+        return Output([key], {ROWS: [{**own, "error": error.code, "error_detail": error.detail}]}, failed=1)
 
     def side(self, table: str) -> pl.DataFrame:
         """A side table of a step before, as far as it belongs to these items; in the order in which it was written."""
@@ -67,14 +76,14 @@ class Work:
         mem_gb = settings["mem_gb"]
         if mem_gb is None and cluster["executor"] == "slurm":
             mem_gb = cluster["mem_gb"] * MEMORY_SHARE / workers
-        self.processes = Processes(workers, settings["timeout_s"], mem_gb, stop)
+        self.processes = Processes(workers, settings["timeout_s"], mem_gb, stop, at_once=settings["at_once"])
 
     def close(self) -> None:
         self.processes.close()
 
     def _schemas(self) -> dict[str, Schema]:
         if self.stage.kind == "reduce":
-            return {ROWS: {**self.stage.gives, "error": TEXT}, **self.stage.tables}
+            return {ROWS: {**self.stage.gives, "error": TEXT, "error_detail": TEXT}, **self.stage.tables}
         keys: Schema = dict.fromkeys([*([self.stage.key] if self.stage.key else []), *self.keys], TEXT)
         side = {name: {**dict.fromkeys(self.keys, TEXT), **schema} for name, schema in self.stage.tables.items()}
         return {ROWS: {**keys, **self.stage.gives, "error": TEXT, "error_detail": TEXT}, **side}
@@ -99,11 +108,17 @@ class Work:
         wanted = [c for c, name in self.plan.settings["columns"].items() if name == source.name and c not in self.keys]
         if self.plan.aligned:
             return source.kept(only=[chunk]).select(*self.keys, *wanted).collect()
-        borders, offsets = self.step.borders()
+        borders, offsets, _ = self.step.borders()
         first, last = borders[chunk], borders[chunk + 1]
         low = bisect_right(offsets, first) - 1
         high = max(low + 1, bisect_right(offsets, max(first, last - 1)))
         parts = list(range(min(low, source.plan.n - 1), min(high, source.plan.n)))
+        now = [done.rows_kept if (done := source.done(part)) else None for part in parts]
+        if now != [offsets[part + 1] - offsets[part] for part in parts]:
+            raise ChunkError(
+                f"{source} has other rows now than when the chunks of {self.step} were laid out over it: "
+                f"run this step again with overwrite=true"
+            )
         rows = source.kept(only=parts).select(*self.keys, *wanted)
         return rows.slice(first - offsets[parts[0]], last - first).collect()
 
@@ -144,11 +159,17 @@ class Work:
             self._check(output.tables)
             yield output
 
-    def _check(self, tables: Mapping[str, Sequence[Row] | pl.DataFrame]) -> None:
+    def _check(self, tables: Mapping[str, Sequence[Row] | pl.DataFrame | pl.LazyFrame]) -> None:
         """Raises ChunkError if a table or a column is not in the stage's schemas."""
         for name, rows in tables.items():
             if name not in self.schemas:
                 raise ChunkError(f"stage {self.stage.name} gave a table {name!r} that its `tables` do not name")
-            columns = set(rows.columns) if isinstance(rows, pl.DataFrame) else {c for row in rows for c in row}
+            columns = names_of(rows)
             if unknown := columns - self.schemas[name].keys():
                 raise ChunkError(f"stage {self.stage.name} gave columns that its schema lacks: {sorted(unknown)}")
+
+
+def names_of(rows: Sequence[Row] | pl.DataFrame | pl.LazyFrame) -> set[str]:
+    if isinstance(rows, pl.DataFrame | pl.LazyFrame):
+        return set(rows.collect_schema().names())
+    return {name for row in rows for name in row}

@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "max_attempts": 6,
     "breaker": 5,
     "timeout_s": 60.0,
+    "at_once": 1,
     "workers": 1,
     "mem_gb": None,
 }

@@ -34,6 +34,11 @@ class Resumed:
         return self.survey.done.keys() | self.survey.active.keys() | set(self.submitted)
 
     @property
+    def settled(self) -> set[int]:
+        """Chunks that are done and stay as they are."""
+        return self.survey.done.keys() - self.survey.redone - set(self.submitted)
+
+    @property
     def jobs(self) -> list[str]:
         return sorted({window.job for window in self.arrays})
 
@@ -99,7 +104,7 @@ def _resume_step(
     report = Resumed(now)
     if not now.queue_known and cluster.executor == "slurm":
         return report
-    again = _again(now, inputs, force, retry)
+    again, reasons = _again(now, inputs, force, retry)
     todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
     for name, source in inputs.items():
         promised = source.promised
@@ -113,8 +118,9 @@ def _resume_step(
         decision = decide(now.past.get(chunk, []), cluster, plan.settings["max_attempts"])
         if decision.again or force:
             groups[decision.mem_gb, decision.minutes].append(chunk)
-            if decision.why:
-                report.why[decision.why] = report.why.get(decision.why, 0) + 1
+            why = reasons.get(chunk, decision.why)
+            if why:
+                report.why[why] = report.why.get(why, 0) + 1
         else:
             report.set_aside[chunk] = decision.why
     avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(now.past.values())])) or None
@@ -141,30 +147,35 @@ def _resume_step(
     return report
 
 
-def _again(now: Survey, inputs: dict[str, Resumed], force: bool, retry: frozenset[str]) -> Again:
-    """What is to be done again of done chunks: rows that may get the better of it, and what is read anew."""
+def _again(now: Survey, inputs: dict[str, Resumed], force: bool, retry: frozenset[str]) -> tuple[Again, dict[int, str]]:
+    """What is to be done again of done chunks, and why: rows that may get the better of it, and what is read anew."""
     plan, codes = now.step.plan, TRANSIENT | retry
     changing = {chunk for source in inputs.values() for chunk in source.submitted}
-    parts = {chunk: record.part for chunk, record in now.stale.items() if record.fingerprint == plan.fingerprint}
+    same = {chunk: record for chunk, record in now.stale.items() if record.fingerprint == plan.fingerprint}
+    why = dict.fromkeys(same, "its input got other rows")
     for chunk, record in now.done.items():
-        asked = retry & record.errors.keys() or (force and codes & record.errors.keys())
-        tried_again = asked or (record.tries < plan.settings["max_attempts"] and codes & record.errors.keys())
-        if tried_again or (changing if plan.kind == "reduce" else plan.aligned and chunk in changing):
-            parts[chunk] = record.part
-    return Again(sorted(codes), parts)
+        failed = codes & record.errors.keys()
+        if failed and (force or failed & retry or record.tries < plan.settings["max_attempts"]):
+            why[chunk] = "rows that failed in passing"
+        elif changing if plan.kind == "reduce" else plan.aligned and chunk in changing:
+            why[chunk] = "rows that its input may get"
+    records = now.done | same
+    return Again(sorted(codes), {chunk: records[chunk].part for chunk in why}), why
 
 
 def _dependency(aligned: bool, inputs: dict[str, Resumed]) -> Callable[[list[list[int]]], str | None]:
     """The sbatch dependency of a window: chunk by chunk where the input has a like array, else a barrier."""
 
+    settled = {name: source.settled for name, source in inputs.items()}
+
     def after(tasks: list[list[int]]) -> str | None:
         words = []
-        for source in inputs.values():
+        for name, source in inputs.items():
             twin = next((w for w in source.arrays if w.tasks == tasks and len(tasks) > 1), None) if aligned else None
-            open_chunks = {chunk for task in tasks for chunk in task} - source.survey.done.keys()
+            needed = {chunk for task in tasks for chunk in task} if aligned else set(range(source.survey.step.plan.n))
             if twin:
                 words.append(f"aftercorr:{twin.job}")
-            elif source.jobs and (open_chunks or not aligned) and not source.survey.complete():
+            elif source.jobs and needed - settled[name]:
                 words.append(f"afterany:{':'.join(source.jobs)}")
         return ",".join(words) or None
 

@@ -1,7 +1,8 @@
 """A stage for tests: a value an item, slowly, with faults on demand.
 
 Each item leaves a file in `folder`/calls every time it is worked on. A file `folder`/<item>.<fault> makes it misbehave:
-`raise`, `crash` (SIGSEGV), `hang`, `eat` (memory), `bad` (an ItemError); with content "once", the first time only.
+`raise`, `crash` (SIGSEGV), `hang`, `eat` (memory), `bad` or `net` (ItemErrors, the second of a kind that passes); with
+content "once", the first time only.
 """
 
 import hashlib
@@ -65,11 +66,15 @@ def bad(config: Config) -> None:
     raise ItemError("corrupt", "the test said so")
 
 
+def net(config: Config) -> None:
+    raise ItemError("network", "the test said so")
+
+
 def fail(config: Config) -> None:
     raise RuntimeError("the test said so")
 
 
-FAULTS = {"raise": fail, "crash": crash, "hang": hang, "eat": eat, "bad": bad}
+FAULTS = {"raise": fail, "crash": crash, "hang": hang, "eat": eat, "bad": bad, "net": net}
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:

@@ -61,15 +61,17 @@ class ProbeRun:
     def submit(self, *more: str) -> int:
         return submit_steps(self.wanted(*more))
 
-    def submit_chain(self) -> int:
-        """Submits a second probe behind the first one, chunk by chunk."""
+    def chain(self, *, align: bool = True, n: int | None = None, overwrite: bool = False) -> list[Wanted]:
+        """A second probe behind the first one, chunk by chunk unless told otherwise."""
         order = self.wanted()
-        common = replace(
-            order[1].common, step="second", after="probe", chunks=replace(order[1].common.chunks, n=None, align=True)
-        )
-        (self.folder / "second").mkdir()
+        chunks = replace(order[1].common.chunks, n=n, align=align)
+        common = replace(order[1].common, step="second", after="probe", chunks=chunks, overwrite=overwrite)
+        (self.folder / "second").mkdir(exist_ok=True)
         config = replace(order[1].config, folder=str(self.folder / "second"))
-        return submit_steps([*order, Wanted(probe.STAGE, common, config)])
+        return [*order, Wanted(probe.STAGE, common, config)]
+
+    def submit_chain(self, *, align: bool = True, n: int | None = None) -> int:
+        return submit_steps(self.chain(align=align, n=n))
 
     def resume(self, **more: object) -> dict[str, Resumed]:
         return resume(self.run, **more)  # type: ignore[arg-type]

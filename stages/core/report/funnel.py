@@ -46,6 +46,7 @@ class Flow:
     items_failed: int
     kept: Amount
     losses: list[Loss]
+    left_out: dict[str, int]  # rows of a source that the catalogue was not to have, by reason
 
     def lost(self, kind: str) -> int:
         return sum(loss.amount.rows for loss in self.losses if loss.kind == kind)
@@ -86,4 +87,10 @@ def flow(step: Step) -> Flow:
         items_failed=sum(d.rows_failed for d in records),
         kept=kept,
         losses=losses,
+        left_out=left_out(step),
     )
+
+
+def left_out(step: Step) -> dict[str, int]:
+    counted = step.scan("left_out") if "left_out" in step.plan.tables else None
+    return {} if counted is None else dict(counted.select("reason", "rows").collect().iter_rows())

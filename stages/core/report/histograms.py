@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite, nextafter
 from typing import Any
 
 import polars as pl
@@ -41,7 +41,8 @@ def limits(rule: Mapping[str, Any]) -> tuple[float | None, float | None]:
         return 1.0, None
     if rule["reduce"] == "any":
         return 5e-324, None  # more than nothing
-    return rule["min"], rule["max"]
+    above = None if rule.get("above") is None else nextafter(rule["above"], inf)
+    return max((low for low in (rule["min"], above) if low is not None), default=None), rule["max"]
 
 
 def histograms(step: Step, bins: int) -> list[Histogram]:

@@ -49,6 +49,14 @@ def test_row_that_failed_is_not_counted_as_dropped_too(make: Make) -> None:
     ]
 
 
+def test_what_a_source_left_out_is_counted_by_reason(make: Make) -> None:
+    counted = pl.DataFrame({"reason": ["language", "opt_out"], "rows": [900, 7]})
+    source = make("ingest", pl.DataFrame({"video_id": ["a"]}), kind="reduce", tables={"left_out": counted})
+    assert flow(source).left_out == {"language": 900, "opt_out": 7}
+    assert flow(source).rows_out == 1
+    assert flow(make("other", pl.DataFrame({"video_id": ["a"]}))).left_out == {}
+
+
 def test_failed_attempts_are_counted_by_cause(make: Make, clips: Table) -> None:
     step = make("split", clips([1.0]))
     about: dict[str, Any] = {"job": "local", "restart": 0, "host": "h", "pid": 1, "node": "n", "log": ""}

@@ -57,3 +57,10 @@ def test_far_value_does_not_squeeze_the_others(make: Make, verdicts: Table, scor
 
 def test_step_without_rules_has_none(make: Make, verdicts: Table) -> None:
     assert histograms(make("split", verdicts(None)), 10) == []
+
+
+def test_a_limit_that_does_not_pass_itself_counts_what_lies_on_it_as_below(
+    make: Make, scored: Scored, verdicts: Table
+) -> None:
+    (shown,) = histograms(make("filter", verdicts("score.above", None), **scored([0.5, 0.6], above=0.5)), 4)
+    assert (shown.below, shown.values) == (1, 2)

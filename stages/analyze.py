@@ -82,6 +82,7 @@ def analyze_video(row: Row, config: Config) -> dict[str, list[Row]]:
 
     Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, no_video, no_frames, too_large.
     """
+    from stages.core.scratch import local
     from stages.core.video.frames import shrink, small_size, upright_px
     from stages.core.video.freeze import FreezeDetector, share
     from stages.core.video.key_frames import KeyFrames
@@ -94,7 +95,8 @@ def analyze_video(row: Row, config: Config) -> dict[str, list[Row]]:
     settings = config.shots
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of {row.get('url') or 'a video without a URL'}")
-    with open_video(str(row["path"]), config.limits.max_px, config.limits.max_s) as video:
+    limits = config.limits
+    with local(str(row["path"])) as path, open_video(str(path), limits.max_px, limits.max_s) as video:
         declared = video.facts
         shots = ShotDetector(settings.detector, settings.threshold, settings.min_change, settings.min_s, declared.fps)
         freezes = FreezeDetector(config.freeze.noise, config.freeze.min_s)

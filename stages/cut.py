@@ -6,7 +6,6 @@ Reads `clip_id`, `video_id`, `path`, `start_s`, `end_s` and `fps`; writes one mp
 """
 
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -57,18 +56,20 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
 
     Raises ItemError: encode_failed, and what opening the video raises (missing, corrupt, …).
     """
+    from stages.core.scratch import local
     from stages.core.video.encode import Encoding, cut
     from stages.core.video.packets import open_video
 
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of video {row['video_id']}")
     encoding = Encoding(config.codec, config.crf, config.preset, config.audio_bitrate, config.threads)
-    with open_video(str(row["path"]), config.limits.max_px, config.limits.max_s) as video:
-        declared = video.facts
-    fps = float(cast(float, row["fps"]) or declared.fps)
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
-    clip = cut(str(row["path"]), start_s, end_s, fps, out, source=declared, encoding=encoding)
+    with local(str(row["path"])) as path:
+        with open_video(str(path), config.limits.max_px, config.limits.max_s) as video:
+            declared = video.facts
+        fps = float(cast(float, row["fps"]) or declared.fps)
+        clip = cut(str(path), start_s, end_s, fps, out, source=declared, encoding=encoding)
     fact: Row = {
         "clip_id": row["clip_id"],
         "video_id": row["video_id"],
@@ -84,13 +85,10 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
 
 
 def clip_path(folder: Path, video_id: str, clip_id: str) -> Path:
-    """Where a clip lies: clips of a video side by side, videos spread over 256 folders.
+    """Where a clip lies: those of a video side by side, under names that are plain whatever the ids are."""
+    from stages.core.store import file_name, place
 
-    Raises ValueError for a clip_id that is not a plain file name.
-    """
-    if clip_id in ("", ".", "..") or Path(clip_id).name != clip_id:
-        raise ValueError(f"clip_id {clip_id!r} cannot be a file name")
-    return folder / sha256(video_id.encode()).hexdigest()[:2] / f"{clip_id}.mp4"
+    return folder / place(video_id, f"{file_name(clip_id)}.mp4")
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:

@@ -73,9 +73,11 @@ def test_lost_and_missing_videos_have_their_codes(config: Config, tmp_path: Path
 
 
 @pytest.mark.parametrize("clip_id", ["", "..", "../c1", "a/b"])
-def test_clip_id_that_would_leave_the_folder_is_refused(clip_id: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="file name"):
-        clip_path(tmp_path, "v1", clip_id)
+def test_clip_id_that_would_leave_the_folder_gets_a_plain_name_in_it(clip_id: str, tmp_path: Path) -> None:
+    path = clip_path(tmp_path, "v1", clip_id)
+    assert path.resolve().is_relative_to(tmp_path)
+    assert len(path.relative_to(tmp_path).parts) == 2
+    assert clip_path(tmp_path, "v1", f"{clip_id}x") != path
 
 
 @pytest.mark.skipif(not NASA.exists(), reason="the real clip is not here")

@@ -47,6 +47,7 @@ CATALOGUE: Schema = {
 SPANS: Schema = {  # parts of a video that its catalogue names; times in the whole video
     "video_id": TEXT,
     "span_id": TEXT,
+    "source": TEXT,  # the dataset that it is from
     "start_s": REAL,
     "end_s": REAL,
     "score": REAL,
@@ -54,9 +55,9 @@ SPANS: Schema = {  # parts of a video that its catalogue names; times in the who
     "refined_caption": TEXT,
     "rewritten_caption": TEXT,
     "orig_caption": TEXT,
-    "orig_start_s": REAL,  # of the clip that the span was joined from
+    "orig_start_s": REAL,  # of the longer clip that the span was cut from
     "orig_end_s": REAL,
-    "scene_cuts_s": REALS,
+    "scene_cut": pl.List(pl.Int64()),  # first and last frame within that clip, as given; -1: its last
 }
 
 LEFT_OUT: Schema = {"reason": TEXT, "rows": INT}  # what a source has and the catalogue has not

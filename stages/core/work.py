@@ -14,6 +14,7 @@ from slurm.manifest import ROWS, Step
 from slurm.signals import Stop
 from stages.core.rows import Function, Processes
 from stages.core.schema import TEXT, Row, Schema
+from stages.core.scratch import Scratch
 from stages.core.stage import Stage, load
 
 MEMORY_SHARE = 0.9  # of the task's memory, for all its workers together
@@ -25,6 +26,7 @@ class Rows:
     def __init__(self, table: pl.DataFrame, work: "Work") -> None:
         self.table = table
         self.folder = work.folder  # for the files that the stage writes
+        self.name = f"{work.step.root}/{work.chunk}"  # of the chunk, among those of all steps
         self.keys = work.keys
         self._work = work
 
@@ -76,10 +78,12 @@ class Work:
         mem_gb = settings["mem_gb"]
         if mem_gb is None and cluster["executor"] == "slurm":
             mem_gb = cluster["mem_gb"] * MEMORY_SHARE / workers
+        self.scratch = Scratch()
         self.processes = Processes(workers, settings["timeout_s"], mem_gb, stop, at_once=settings["at_once"])
 
     def close(self) -> None:
         self.processes.close()
+        self.scratch.close()
 
     def _schemas(self) -> dict[str, Schema]:
         if self.stage.kind == "reduce":

@@ -19,3 +19,4 @@ class Fetched:
     subtitles: list[Row] = field(default_factory=list)
     info: Row | None = None
     offset_s: float = 0.0
+    sha256: str | None = None  # where it was computed on the way

@@ -1,0 +1,100 @@
+"""A small Hugging Face Hub for tests: one dataset, listed and served by ranges at HF_ENDPOINT."""
+
+import json
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+NAME = "org/name"
+
+
+class Hub:
+    """Serves `files` (path → content) as the dataset org/name at the revision main.
+
+    `refusal` is an error code of the Hub, which whoever reads a file gets; `requests` has (path, range) of every file
+    that was read.
+    """
+
+    def __init__(self, files: dict[str, bytes], refusal: str | None = None) -> None:
+        self.files, self.refusal = files, refusal
+        self.requests: list[tuple[str, str | None]] = []
+        handler = cast(Callable[..., BaseHTTPRequestHandler], partial(_Handler, self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def entry(self, path: str) -> dict[str, object]:
+        if path in self.files:
+            return {"type": "file", "path": path, "size": len(self.files[path]), "oid": "0"}
+        return {"type": "directory", "path": path, "size": 0, "oid": "0"}
+
+    def below(self, folder: str, recursive: bool) -> list[dict[str, object]]:
+        start = f"{folder}/" if folder else ""
+        found = {p if recursive else start + p[len(start) :].split("/")[0] for p in self.files if p.startswith(start)}
+        return [self.entry(path) for path in sorted(found)]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, hub: Hub, *args: object) -> None:
+        self.hub = hub
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        if path.startswith(f"/datasets/{NAME}/resolve/main/"):
+            return self.serve(path.removeprefix(f"/datasets/{NAME}/resolve/main/"))
+        if not path.startswith(f"/api/datasets/{NAME}"):
+            return self.refuse(404, "RepoNotFound")
+        what, _, rest = path.removeprefix(f"/api/datasets/{NAME}").lstrip("/").partition("/")
+        if what and rest.partition("/")[0] != "main":
+            return self.refuse(404, "RevisionNotFound")
+        if what == "tree":
+            recursive = "true" in parse_qs(urlsplit(self.path).query).get("recursive", ["false"])[0].lower()
+            return self.answer(self.hub.below(rest.partition("/")[2], recursive))
+        return self.answer({"id": NAME, "sha": "0" * 40})
+
+    def do_POST(self) -> None:
+        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
+        self.answer([self.hub.entry(p) for p in asked if self.hub.below(p, True) or p in self.hub.files])
+
+    def serve(self, path: str) -> None:
+        if self.hub.refusal:
+            return self.refuse(403, self.hub.refusal)
+        content, span = self.hub.files[path], self.headers.get("Range")
+        self.hub.requests.append((path, span))
+        if span:
+            first, last = (int(n) for n in span.removeprefix("bytes=").split("-"))
+            content = content[first : last + 1]
+        self.send_response(206 if span else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def answer(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def refuse(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()

@@ -59,6 +59,7 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
     """
     from stages.core.fetch import record
     from stages.core.fetch.probe import probe
+    from stages.core.remote import shown
     from stages.core.store import Store as Place
 
     place, video_id, address = Place(root), str(row["video_id"]), str(row["path"] or row["url"] or "")
@@ -66,13 +67,14 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
         raise ItemError("missing", "the catalogue has neither a path nor a URL")
     tables = record.load(place, video_id, address)
     if tables is None:
+        folder = place.work_folder(video_id)
         try:
-            fetched = fetch(row, address, place.work_folder(video_id), config, shared)
+            fetched = fetch(row, address, folder, config, shared)
             facts = {**fetched.about, **probe(fetched.file, config.limits, fetched.sha256)}
         except ItemError as error:
             if error.code not in TRANSIENT:  # what is there of it is of no use
                 place.remove_work(video_id)
-            raise
+            raise ItemError(error.code, error.detail.replace(f"{folder}/", f"{shown(address)} → ")) from error
         facts |= {"path": place.address(fetched.file, video_id), "kind": kind_of(address), "offset_s": fetched.offset_s}
         tables = {"rows": [facts], "subtitles": fetched.subtitles, "info": [fetched.info] if fetched.info else []}
         record.save(place, video_id, address, tables)

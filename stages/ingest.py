@@ -1,135 +1,143 @@
-"""The catalogue: one row a video, from a folder, or from a CSV or Parquet file of paths or URLs.
+"""The catalogue: one row a video, whatever it comes from.
 
-Reads `input.path`; writes CATALOGUE. A video of a folder is named by its path below that folder, so that the folder may
-move, and a.mp4 and a.mkv stay two videos.
+Reads `input.path` as the reader of `source=` does (stages/core/sources/); writes CATALOGUE, the spans that the source
+names, and how many rows of the source were left out and why. A line that cannot be read is a row that failed.
 
     python -m stages.ingest run=NAME input.path=DIR
+    python -m stages.ingest run=NAME source=youtube_commons input.path=hf://datasets/PleIAs/YouTube-Commons
 """
 
-import hashlib
-import re
+import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Literal
 
 import polars as pl
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from slurm.manifest import Step
-from stages.core.schema import CATALOGUE, Row
+from stages.core.schema import CATALOGUE, LEFT_OUT, SPANS, TEXT
+from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
+from stages.core.sources.found import Found
+from stages.core.sources.opt_out import OptOut, is_listed, listed
 from stages.core.stage import Stage, main
 
 STRICT = ConfigDict(extra="forbid")
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
-TABLE_SUFFIXES = {".csv", ".parquet"}
+READERS: dict[str, ModuleType] = {
+    "folder": folder,
+    "urls": urls,
+    "youtube_commons": youtube_commons,
+    "lvd2m": lvd2m,
+    "openvid": openvid,
+    "finevideo": finevideo,
+}
+
+log = logging.getLogger("reelmill")
 
 
 @dataclass(frozen=True, config=STRICT)
 class Input:
     path: str
-    column: str | None
-    id: str | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Auto:
+    """The videos of a folder where the path is one, else a list."""
+
+    name: Literal["auto"]
+
+
+Source = (
+    Auto | folder.Options | urls.Options | youtube_commons.Options | lvd2m.Options | openvid.Options | finevideo.Options
+)
 
 
 @dataclass(frozen=True, config=STRICT)
 class Config:
     input: Input
+    source: Annotated[Source, Field(discriminator="name")]
+    opt_out: OptOut
 
 
-def video_id(name: str) -> str:
-    """A file name for a video: readable start, and 10 hex digits of its full name's hash so that no two are alike."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:40]
-    return f"{readable or 'video'}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+def reader(config: Config) -> tuple[ModuleType, Source]:
+    """The module that reads the source, and its options."""
+    if not isinstance(config.source, Auto):
+        return READERS[config.source.name], config.source
+    if Path(config.input.path).is_dir():
+        return folder, folder.Options("folder")
+    return urls, urls.Options("urls", column=None, id=None, columns={})
 
 
-def folder_rows(folder: Path) -> list[Row]:
-    """A row for every video file below the folder, sorted by path; hidden files and folders are left out."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in below.parts)
-        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not path.is_dir():
-            found.append(file_row(path, video_id(below.as_posix()), folder.name))
-    return found
+def catalogue(config: Config) -> Found:
+    """All videos of the source but those in the opt-out list, by CATALOGUE; each has its own id.
 
-
-def file_row(path: Path, name: str, source: str) -> Row:
-    """A local file's row; a file that is not there has null bytes, and is told when it is opened."""
-    size = path.stat().st_size if path.is_file() else None
-    return {"video_id": name, "source": source, "path": str(path.absolute()), "title": path.stem, "bytes": size}
-
-
-def table_rows(file: Path, config: Input) -> list[Row]:
-    """A row for every line of a CSV or Parquet file; relative paths are below the file's own folder."""
+    Raises InputError if there is none. Of wide columns nothing is read yet.
+    """
+    path, (module, options) = config.input.path, reader(config)
+    entries = listed(config.opt_out.path) if config.opt_out.path else pl.Series(dtype=TEXT)
     try:
-        table = pl.read_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.read_parquet(file)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"input.path={file} cannot be read as {file.suffix}: {error}") from error
-    places = [config.column] if config.column else [c for c in ("path", "url") if c in table.columns][:1]
-    names = [config.id] if config.id else [c for c in ("video_id",) if c in table.columns]
-    missing = [c for c in (*places, *names) if c not in table.columns] or ([] if places else ["path"])
-    if missing:
-        raise InputError(
-            f"{file} has no column {missing[0]!r}; it has: {', '.join(table.columns)}. "
-            f"Say input.column=… (paths or URLs) and input.id=… (ids)"
-        )
-    found = []
-    for number, row in enumerate(table.iter_rows(named=True), start=1):
-        for column in (*places, *names):
-            if row[column] in (None, ""):
-                raise InputError(f"{file}: row {number} has no {column}")
-        place = str(row[places[0]])
-        name = str(row[names[0]]) if names else video_id(place)
-        if "://" in place:
-            made: Row = {"video_id": name, "source": file.name, "url": place}
-        else:
-            made = file_row(file.parent / place, name, file.name)
-        given = {"title": row["title"]} if row.get("title") is not None else {}
-        found.append({**made, **given, "duration_s": seconds(row.get("duration_s"), f"{file}: row {number}")})
-    return found
+        found: Found = module.read(path, options)
+        rows = complete(found.rows)
+        opted_out = is_listed(entries) if len(entries) else pl.lit(False)
+        narrow = rows.select("video_id", opted_out=opted_out).collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"input.path={path} cannot be read: {error}") from error
+    gone = narrow.filter("opted_out")["video_id"].unique()
+    stays = ~pl.col("video_id").is_in(gone.implode())
+    ids = narrow.filter(stays)["video_id"]
+    left_out = {**found.left_out, "opt_out": len(narrow) - len(ids)}
+    check_ids(path, ids, left_out)
+    spans = pl.LazyFrame(schema=SPANS) if found.spans is None else found.spans
+    return Found(rows.filter(stays), spans.filter(stays), {reason: n for reason, n in left_out.items() if n})
 
 
-def seconds(value: object, where: str) -> float | None:
-    try:
-        return None if value in (None, "") else float(str(value))
-    except ValueError:
-        raise InputError(f"{where}: duration_s={value!r} is not a number of seconds") from None
+def check_ids(path: str, ids: pl.Series, left_out: Mapping[str, int]) -> None:
+    told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+    if told:
+        log.info("left out: %s", told)
+    if ids.is_empty():
+        raise InputError(f"input.path={path}: no video in it{f' but those that were left out: {told}' if told else ''}")
+    if ids.is_duplicated().any():
+        twice = ids.filter(ids.is_duplicated())
+        raise InputError(f"{path}: {len(twice)} rows share a video id, e.g. {twice[0]!r}; say source.id=…")
 
 
-def catalogue(config: Input) -> pl.DataFrame:
-    """The table of all videos of the input, by CATALOGUE. Raises InputError if there is none."""
-    place = Path(config.path)
-    if not place.exists():
-        raise InputError(f"input.path={config.path}: no such file or folder (seen from {Path.cwd()})")
-    if place.is_dir():
-        rows = folder_rows(place)
-    elif place.suffix.lower() in TABLE_SUFFIXES:
-        rows = table_rows(place, config)
-    else:
-        raise InputError(f"input.path={config.path}: neither a folder nor one of {', '.join(sorted(TABLE_SUFFIXES))}")
-    if not rows:
-        raise InputError(f"input.path={config.path}: no video in it ({', '.join(sorted(VIDEO_SUFFIXES))}, any case)")
-    table = pl.DataFrame(rows, schema=CATALOGUE, strict=False)
-    twice = table.filter(pl.col("video_id").is_duplicated())
-    if len(twice):
-        raise InputError(
-            f"{config.path}: {len(twice)} rows share a video id, e.g. {twice['video_id'][0]!r}; say input.id=…"
-        )
-    return table
+def complete(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows with all columns of CATALOGUE, and those of errors."""
+    there = rows.collect_schema().names()
+    schema = {**CATALOGUE, "error": TEXT, "error_detail": TEXT}
+    return rows.select(pl.col(c) if c in there else pl.lit(None, kind).alias(c) for c, kind in schema.items())
 
 
-def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame]:
-    return {"rows": catalogue(config.input)}
+def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame | pl.LazyFrame]:
+    found = catalogue(config)
+    left_out = pl.DataFrame(list(found.left_out.items()), schema=LEFT_OUT, orient="row")
+    assert found.spans is not None
+    return {"rows": found.rows, "spans": found.spans, "left_out": left_out}
 
 
 def check(config: Config) -> None:
     """What can be told before anything is submitted."""
-    if not Path(config.input.path).exists():
-        raise InputError(f"input.path={config.input.path}: no such file or folder (seen from {Path.cwd()})")
+    module, options = reader(config)
+    module.check(config.input.path, options)
+    if config.opt_out.path:
+        listed(config.opt_out.path)
 
 
-STAGE = Stage(name="ingest", kind="reduce", config=Config, run=run, gives=CATALOGUE, key="video_id", check=check)
+STAGE = Stage(
+    name="ingest",
+    kind="reduce",
+    config=Config,
+    run=run,
+    gives=CATALOGUE,
+    key="video_id",
+    tables={"spans": SPANS, "left_out": LEFT_OUT},
+    check=check,
+    files=lambda config: [config.opt_out.path] if config.opt_out.path else [],
+)
 
 if __name__ == "__main__":
     main(STAGE)

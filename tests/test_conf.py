@@ -77,6 +77,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "unknown step": (["stages", "run=r", "steps.fliter.rules.motion.min=0.3"], "steps.fliter"),
     "unknown key of a step": (["stages", "run=r", "steps.filter.rules.motion.mni=1"], r"steps.filter"),
     "wrong type in a step": (["stages", "run=r", "steps.split.min_s=two"], "min_s"),
+    "unknown source": (["stages.ingest", "run=r", "source=moon"], "moon"),
+    "key of another source": (["stages.ingest", "run=r", "source=urls", "source.layout=ytb"], "source.layout"),
+    "unknown source of a recipe": (["stages", "run=r", "source=moon"], "moon"),
+    "unknown choice of a step": (["stages", "run=r", "steps.filter.rules=moon"], "moon"),
     "step behind none": (["stages", "run=r", "steps.cut.after=nothing"], "nothing"),
 }
 
@@ -101,8 +105,32 @@ def test_a_key_of_a_step_reaches_its_config(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     plan = Step(tmp_path / "r", "filter").plan
     rules: dict[str, Any] = plan.config["rules"]
-    assert rules["motion"] == {"column": None, "reduce": "mean", "min": 0.3, "max": None}
+    assert rules["motion"].items() >= {"column": None, "reduce": "mean", "min": 0.3, "max": None}.items()
     assert rules["luma"]["min"] == 0.03
     assert plan.identity["config.rules.motion.min"] == 0.3
     errors = Step(tmp_path / "r", "analyze").all_done()[0].errors
     assert errors == {"empty": 1}
+
+
+def test_a_recipe_chooses_a_source_and_a_step_its_set_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("link,length,words\na.mp4,1:30,90\n")
+    source = ["source=urls", f"input.path={tmp_path / 'l.csv'}", "source.column=link", "source.columns.duration_s=length"]
+    words = ["run=r", f"runs={tmp_path}", "cluster.executor=debug", "steps.filter.rules=speech"]
+    done = command("stages", "pipeline=clips", *source, *words)
+    assert done.returncode == 0, done.stderr
+    ingest, rules = Step(tmp_path / "r", "ingest"), Step(tmp_path / "r", "filter").plan.config["rules"]
+    assert {key: value for key, value in ingest.plan.config["source"].items() if key != "columns"} == {
+        "name": "urls", "column": "link", "id": None
+    }  # fmt: skip
+    rows = ingest.scan()
+    assert rows is not None
+    assert rows.select("duration_s", "words").collect().rows() == [(90.0, 90)]
+    assert list(rules) == ["speech"]
+
+
+def test_a_step_takes_the_keys_of_the_source_that_it_names_and_no_other_ones(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    words = ["run=r", f"runs={tmp_path}", "cluster.executor=debug", "source=youtube_commons"]
+    done = command("stages", "pipeline=clips", f"input.path={tmp_path}", *words, "steps.ingest.source={name: folder}")
+    assert done.returncode == 0, done.stderr
+    assert Step(tmp_path / "r", "ingest").plan.config["source"] == {"name": "folder"}

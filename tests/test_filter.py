@@ -47,7 +47,7 @@ def test_a_number_may_be_divided_by_another_column() -> None:
 
 def test_above_is_a_limit_that_does_not_pass_itself() -> None:
     for reduce in ("mean", "min", "max", "first"):
-        reasons, _ = judged([1.0, 2.0, 2.1], x=Rule(None, reduce, None, None, above=2.0))  # type: ignore[arg-type]
+        reasons, _ = judged([1.0, 2.0, 2.1], x=Rule(None, reduce, None, None, above=2.0))
         assert reasons == ["x.above", "x.above", None]
     reasons, _ = judged([[2.0, 2.5], [2.1, 2.5]], x=Rule(None, "all", None, None, above=2.0))
     assert reasons == ["x.all", None]

@@ -1,146 +1,184 @@
-"""The catalogue: every video of a folder or a table is a row, and ids stay what they are."""
+"""The catalogue: whatever it comes from, every video is one row, and who opted out is in none."""
 
-import re
-import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
+from support.hub import Hub
+from support.runs import command
 
 from slurm.errors import InputError
-from stages.core.schema import CATALOGUE
-from stages.ingest import Input, catalogue
+from slurm.manifest import Step
+from stages.core.schema import CATALOGUE, LEFT_OUT, SPANS
+from stages.core.sources import lvd2m, urls, youtube_commons
+from stages.core.sources.opt_out import OptOut
+from stages.ingest import Auto, Config, Input, Source, catalogue, run
 
-NAMES = ("a.mp4", "a.mkv", "B.MOV", "deep/er/c.WebM", "d.avi", "e.M4v", "ü ñ.mp4")
-
-
-def ingest(path: Path, column: str | None = None, ids: str | None = None) -> pl.DataFrame:
-    return catalogue(Input(str(path), column, ids))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "videos"
-    for n, name in enumerate(NAMES):
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_bytes(b"x" * n)
-    for name in ("notes.txt", "mp4", "poster.jpg", ".hidden.mp4", ".cache/x.mp4", "deep/._c.WebM"):
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).touch()
-    return made
+ENGLISH = youtube_commons.Options("youtube_commons", "en", "en", None, 50)
+ERRORS = {"error": pl.String(), "error_detail": pl.String()}
 
 
-def test_videos_are_found_below_the_folder_by_any_suffix_in_any_case(folder: Path) -> None:
-    table = ingest(folder)
-    assert dict(table.schema) == CATALOGUE
-    assert sorted(table["path"].to_list()) == sorted(str(folder / name) for name in NAMES)
-    assert table["path"].to_list() == sorted(table["path"].to_list())
-    sizes = dict(zip(table["path"], table["bytes"], strict=True))
-    assert [sizes[str(folder / name)] for name in NAMES] == list(range(len(NAMES)))
-    assert table["source"].unique().to_list() == ["videos"]
-    assert "ü ñ" in table["title"].to_list()
+def config(path: Path | str, source: Source | None = None, opt_out: Path | None = None) -> Config:
+    return Config(Input(str(path)), source or Auto("auto"), OptOut(str(opt_out) if opt_out else None))
 
 
-def test_files_that_differ_in_their_suffix_or_folder_are_two_videos(folder: Path) -> None:
-    (folder / "deep" / "a.mp4").touch()
-    table = ingest(folder)
-    assert table["video_id"].n_unique() == len(NAMES) + 1
-    ids = table.filter(pl.col("title") == "a")["video_id"].to_list()
-    assert len(ids) == 3
-    assert all(key.startswith("a-") for key in ids)
+def ingest(path: Path | str, source: Source | None = None, opt_out: Path | None = None) -> pl.DataFrame:
+    return catalogue(config(path, source, opt_out)).rows.collect()
 
 
-def test_ids_are_plain_file_names(folder: Path) -> None:
-    (folder / f"{'long ' * 40}.mp4").touch()
-    (folder / "###.mp4").touch()
-    assert all(re.fullmatch(r"[A-Za-z0-9-]{1,60}", key) for key in ingest(folder)["video_id"])
+def commons(folder: Path, files: int = 2, rows: int = 10) -> Path:
+    """A YouTube-Commons of which every second row passes; the first of a file has the id of the one before."""
+    folder.mkdir()
+    for number in range(files):
+        numbers = range(number * rows, (number + 1) * rows)
+        table = {
+            "video_id": [f"id{max(0, n - (n == number * rows) * 2):09d}" for n in numbers],
+            "channel_id": [f"UC{n:022d}" for n in numbers],
+            "text": [f"text {n}" for n in numbers],
+            "original_language": ["en"] * rows,
+            "transcription_language": ["fr" if n % 2 else "en" for n in numbers],
+            "word_count": [20 if n == 4 else 80 for n in numbers],
+        }
+        pl.DataFrame(table).write_parquet(folder / f"cctube_{number}.parquet")
+    return folder
 
 
-def test_moving_the_folder_keeps_the_ids(folder: Path, tmp_path: Path) -> None:
-    before = ingest(folder)["video_id"].to_list()
-    shutil.move(folder, tmp_path / "elsewhere")
-    assert ingest(tmp_path / "elsewhere")["video_id"].to_list() == before
+def test_a_folder_is_one_of_videos_and_a_file_a_list(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "l.csv").write_text("url\nhttps://e.org/b.mp4\n")
+    assert ingest(tmp_path)["path"].to_list() == [str(tmp_path / "a.mp4")]
+    assert ingest(tmp_path / "l.csv")["url"].to_list() == ["https://e.org/b.mp4"]
+    listed = urls.Options("urls", None, None, {})
+    assert ingest(tmp_path, listed)["url"].to_list() == ["https://e.org/b.mp4"]
 
 
-def test_a_folder_whose_name_looks_like_a_video_is_none(folder: Path) -> None:
-    (folder / "season1.mp4").mkdir()
-    (folder / "season1.mp4" / "one.mp4").touch()
-    table = ingest(folder)
-    assert len(table) == len(NAMES) + 1
-    assert str(folder / "season1.mp4") not in table["path"].to_list()
+@pytest.mark.parametrize("name", ["", "l.csv", "commons"])
+def test_every_source_gives_the_same_columns(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "l.csv").write_text("url\nhttps://e.org/b.mp4\n")
+    commons(tmp_path / "commons")
+    tables = run({}, config(tmp_path / name, ENGLISH if name == "commons" else None), tmp_path)
+    assert {name: dict(table.lazy().collect_schema()) for name, table in tables.items()} == {
+        "rows": {**CATALOGUE, **ERRORS},
+        "spans": SPANS,
+        "left_out": LEFT_OUT,
+    }
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "CSV"])
-def test_a_table_of_paths_and_urls(tmp_path: Path, suffix: str) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"1234")
-    places = ["a.mp4", str(tmp_path / "gone.mp4"), "https://example.org/v?id=1"]
-    table = pl.DataFrame({"path": places, "title": ["A", None, "C"], "duration_s": [1.5, None, 3.0]})
-    file = tmp_path / f"list.{suffix}"
-    table.write_parquet(file) if suffix == "parquet" else table.write_csv(file)
-    found = ingest(file)
-    assert found["path"].to_list() == [str(tmp_path / "a.mp4"), str(tmp_path / "gone.mp4"), None]
-    assert found["url"].to_list() == [None, None, places[2]]
-    assert found["bytes"].to_list() == [4, None, None]
-    assert found["title"].to_list() == ["A", "gone", "C"]
-    assert found["duration_s"].to_list() == [1.5, None, 3.0]
-    assert found["video_id"].n_unique() == 3
+def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
+    (tmp_path / "out.txt").write_text(f"https://youtu.be/id{6:09d}\nUC{12:022d}\nUC{1:022d}\nnobody\n")
+    tables = run({}, config(commons(tmp_path / "c"), ENGLISH, tmp_path / "out.txt"), tmp_path)
+    left_out = dict(tables["left_out"].lazy().collect().iter_rows())
+    assert left_out == {"language": 10, "too_few_words": 1, "duplicate": 1, "opt_out": 2}
+    ids = tables["rows"].lazy().collect()["video_id"].to_list()
+    assert ids == [f"id{n:09d}" for n in (0, 2, 8, 14, 16, 18)]
 
 
-def test_columns_and_ids_may_have_other_names(tmp_path: Path) -> None:
-    pl.DataFrame({"link": ["https://e.org/1", "https://e.org/2"], "key": [7, 8]}).write_csv(tmp_path / "l.csv")
-    found = ingest(tmp_path / "l.csv", column="link", ids="key")
-    assert found["video_id"].to_list() == ["7", "8"]
-    assert found["url"].to_list() == ["https://e.org/1", "https://e.org/2"]
+def test_who_opted_out_is_in_no_table(tmp_path: Path) -> None:
+    names = [f"{letter * 11}" for letter in "abc"]
+    list_ = {
+        "url": [f"https://youtu.be/{n}" for n in names],
+        "video_id": ["x", "y", "y2"],
+        "channel_id": ["1", "2", "2"],
+    }
+    pl.DataFrame(list_).write_csv(tmp_path / "l.csv")
+    (tmp_path / "out.txt").write_text("\n".join(["aaaaaaaaaaa", "2"]))
+    with pytest.raises(InputError, match=r"l\.csv: no video in it but those that were left out: 3 opt_out"):
+        ingest(tmp_path / "l.csv", opt_out=tmp_path / "out.txt")
+    (tmp_path / "out.txt").write_text("aaaaaaaaaaa")
+    assert ingest(tmp_path / "l.csv", opt_out=tmp_path / "out.txt")["video_id"].to_list() == ["y", "y2"]
 
 
-@pytest.mark.parametrize(
-    ("column", "ids", "missing"), [(None, None, "path"), ("film", None, "film"), ("link", "key", "key")]
-)
-def test_a_missing_column_is_named_with_those_that_are_there(
-    tmp_path: Path, column: str | None, ids: str | None, missing: str
-) -> None:
-    pl.DataFrame({"link": ["a.mp4"], "size": [1]}).write_csv(tmp_path / "l.csv")
-    with pytest.raises(InputError, match=rf"l\.csv has no column '{missing}'; it has: link, size\. Say input\.column="):
-        ingest(tmp_path / "l.csv", column, ids)
+def test_the_spans_of_who_opted_out_go_with_the_video(tmp_path: Path) -> None:
+    table = {
+        "key": ["a1", "a2", "b1"],
+        "video_id": ["aaaaaaaaaaa", "aaaaaaaaaaa", "bbbbbbbbbbb"],
+        "url": [f"https://www.youtube.com/watch?v={letter * 11}" for letter in "aab"],
+        "raw_caption": ["one", "two", "three"],
+        "span": ["['0:00:01', '0:00:30']", "['0:01:00', '0:01:30']", "['0:00:02', '0:00:40']"],
+    }
+    pl.DataFrame(table).write_csv(tmp_path / "ytb.csv")
+    (tmp_path / "out.txt").write_text("https://youtu.be/aaaaaaaaaaa\n")
+    found = catalogue(config(tmp_path / "ytb.csv", lvd2m.Options("lvd2m", None), tmp_path / "out.txt"))
+    assert found.rows.collect()["video_id"].to_list() == ["bbbbbbbbbbb"]
+    assert found.spans is not None
+    assert found.spans.select("video_id", "raw_caption").collect().rows() == [("bbbbbbbbbbb", "three")]
+
+
+def test_a_source_of_which_nothing_passes_says_why(tmp_path: Path) -> None:
+    strict = youtube_commons.Options("youtube_commons", "en", "en", None, 1000)
+    with pytest.raises(InputError, match="no video in it but those that were left out: 10 language, 10 too_few_words"):
+        ingest(commons(tmp_path / "c"), strict)
 
 
 def test_ids_that_stand_twice_are_refused_and_named(tmp_path: Path) -> None:
     pl.DataFrame({"path": ["a.mp4", "b.mp4", "a.mp4"]}).write_csv(tmp_path / "l.csv")
-    with pytest.raises(InputError, match=r"2 rows share a video id, e\.g\. 'a-.*say input\.id="):
+    with pytest.raises(InputError, match=r"2 rows share a video id, e\.g\. 'a-.*say source\.id="):
         ingest(tmp_path / "l.csv")
-
-
-def test_a_line_without_a_path_is_refused_and_named(tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text("path,title\na.mp4,A\n,B\n")
-    with pytest.raises(InputError, match="path"):
-        ingest(tmp_path / "l.csv")
-
-
-def test_a_line_without_an_id_is_refused_and_named(tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text("path,video_id\na.mp4,\nb.mp4,b\n")
-    with pytest.raises(InputError, match="video_id"):
-        ingest(tmp_path / "l.csv")
-
-
-def test_a_duration_that_is_no_number_is_refused_and_named(tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text("path,duration_s\na.mp4,1:30\n")
-    with pytest.raises(InputError, match="duration_s"):
-        ingest(tmp_path / "l.csv")
+    (tmp_path / "t.txt").write_text("abcdefghijk\nhttps://youtu.be/abcdefghijk?t=3\n")
+    with pytest.raises(InputError, match=r"2 rows share a video id, e\.g\. 'abcdefghijk'"):
+        ingest(tmp_path / "t.txt")
 
 
 def test_nothing_to_ingest_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").touch()
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "none.txt").write_text("# nothing yet\n")
+    (tmp_path / "none.csv").write_text("path,title\n")
     with pytest.raises(InputError, match=r"no video in it \(\.avi, .*any case\)"):
         ingest(tmp_path)
-    with pytest.raises(InputError, match=r"neither a folder nor one of \.csv, \.parquet"):
-        ingest(tmp_path / "a.txt")
+    with pytest.raises(InputError, match=r"neither a folder nor one of \.csv, "):
+        ingest(tmp_path / "a.jpg")
     with pytest.raises(InputError, match=r"gone: no such file or folder"):
         ingest(tmp_path / "gone")
+    for name in ("none.txt", "none.csv"):
+        with pytest.raises(InputError, match=rf"{name}: no video in it$"):
+            ingest(tmp_path / name)
 
 
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "torn.parquet").write_bytes(b"PAR1 torn")
     (tmp_path / "empty.csv").touch()
-    for name in ("torn.parquet", "empty.csv"):
+    (tmp_path / "ragged.csv").write_text("path,title\n" + "a.mp4,A\n" * 2000 + "b.mp4,B,C\n")
+    pl.DataFrame({"path": [f"{n}.mp4" for n in range(1000)]}).write_parquet(tmp_path / "spoilt.parquet")
+    whole = (tmp_path / "spoilt.parquet").read_bytes()
+    (tmp_path / "spoilt.parquet").write_bytes(whole[:100] + bytes(200) + whole[300:])
+    for name in ("torn.parquet", "empty.csv", "ragged.csv", "spoilt.parquet"):
         with pytest.raises(InputError, match=name):
             ingest(tmp_path / name)
+
+
+def test_a_whole_run_writes_the_catalogue_and_what_was_left_out(tmp_path: Path) -> None:
+    commons(tmp_path / "c")
+    (tmp_path / "out.csv").write_text(f"video_id\nid{6:09d}\n")
+    words = [
+        "run=r",
+        f"runs={tmp_path}",
+        "source=youtube_commons",
+        f"input.path={tmp_path / 'c'}",
+        "source.words_above=10",
+    ]
+    done = command("stages.ingest", *words, f"opt_out.path={tmp_path / 'out.csv'}", "cluster.executor=debug")
+    assert (done.returncode, done.stdout) == (0, "ingest: 1/1 chunks done\n"), done.stderr
+    step = Step(tmp_path / "r", "ingest")
+    rows, left_out = step.scan(), step.scan("left_out")
+    assert rows is not None
+    assert left_out is not None
+    assert rows.collect()["transcript"].to_list() == [f"text {n}" for n in (0, 2, 4, 8, 12, 14, 16, 18)]
+    assert dict(left_out.collect().iter_rows()) == {"language": 10, "duplicate": 1, "opt_out": 1}
+    assert f"id{6:09d}".encode() not in b"".join(file.read_bytes() for file in (tmp_path / "r").rglob("*.json*"))
+    (tmp_path / "out.csv").write_text(f"video_id\nid{8:09d}\n")
+    again = command("stages.ingest", *words, f"opt_out.path={tmp_path / 'out.csv'}", "cluster.executor=debug")
+    assert again.returncode == 2
+    assert "out.csv" in again.stderr
+    assert "overwrite=true" in again.stderr
+
+
+@pytest.mark.parametrize("reachable", [False, True])
+def test_a_run_from_the_hub_tells_what_it_could_not_have(tmp_path: Path, reachable: bool) -> None:
+    with Hub({"0.parquet": next(commons(tmp_path / "c", files=1).iterdir()).read_bytes()}) as hub:
+        words = ["run=r", f"runs={tmp_path}", "source=youtube_commons", "input.path=hf://datasets/org/name"]
+        env = {"HF_ENDPOINT": hub.url if reachable else "http://127.0.0.1:9"}
+        done = command("stages.ingest", *words, "cluster.executor=debug", env=env)
+    assert done.returncode == (0 if reachable else 1), done.stderr
+    told = "http://127.0.0.1:9 cannot be reached from here"
+    assert (told in done.stdout, "hf download org/name" in done.stdout) == (not reachable, not reachable)

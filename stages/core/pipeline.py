@@ -17,7 +17,7 @@ from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
 from slurm.resume import resume, save_cluster
-from stages.core.stage import Common, Stage, common_key, explained, load, make_plan, read
+from stages.core.stage import CONF, Common, Stage, common_key, explained, load, make_plan, read
 from stages.core.sweep import point_name
 
 
@@ -40,14 +40,26 @@ class Wanted(NamedTuple):
 def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted:
     """A step from conf/<stage>.yaml, the common keys of this command line, and `changes`."""
     common = [word for word in HydraConfig.get().overrides.task if common_key(word) not in (None, "step", "after")]
-    base = compose(stage_name, overrides=[*common, f"step={step}"])
+    chosen = choices(changes)
+    words = [f"{group}={name}" for group, name in chosen.items()]
+    base = compose(stage_name, overrides=[*common, *words, f"step={step}"])
     try:
-        cfg = OmegaConf.merge(base, changes)
+        cfg = OmegaConf.merge(base, {k: v for k, v in changes.items() if k not in chosen or isinstance(v, Mapping)})
     except OmegaConfBaseException as error:
         raise InputError(f"steps.{step}: {explained(error)}") from error
     stage = load(stage_name)
     assert isinstance(cfg, DictConfig)
     return Wanted(stage, *read(stage, cfg))
+
+
+def choices(changes: Mapping[str, Any]) -> dict[str, str]:
+    """The files of conf/<key>/ that a step's keys choose, by their name or by the `name` that is one of their keys.
+
+    A choice comes before the merge, so that no key of the file that would have been chosen else remains.
+    """
+    groups = {key: value for key, value in changes.items() if (Path(CONF) / key).is_dir()}
+    named = {key: value.get("name") if isinstance(value, Mapping) else value for key, value in groups.items()}
+    return {key: name for key, name in named.items() if isinstance(name, str)}
 
 
 def with_missing(wanted: Wanted) -> list[Wanted]:

@@ -12,10 +12,11 @@ from slurm.attempt import Output
 from slurm.errors import ChunkError, ItemError
 from slurm.manifest import ROWS, Step
 from slurm.signals import Stop
-from stages.core.rows import Function, Processes
+from stages.core.rows import Processes
 from stages.core.schema import TEXT, Row, Schema
 from stages.core.scratch import Scratch
 from stages.core.stage import Stage, load
+from stages.core.worker import Function
 
 MEMORY_SHARE = 0.9  # of the task's memory, for all its workers together
 

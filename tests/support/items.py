@@ -1,6 +1,6 @@
 """Made-up items in worker processes, for tests below the stage runner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from support.probe import Config, work_on
@@ -21,16 +21,21 @@ class Items:
         (self.folder / f"{item}.{fault}").write_text("once" if once else "")
 
     def processes(
-        self, stop: Stop | None = None, workers: int = 2, timeout_s: float = 60, mem_gb: float | None = None
+        self,
+        stop: Stop | None = None,
+        workers: int = 2,
+        timeout_s: float = 60,
+        mem_gb: float | None = None,
+        at_once: int = 1,
     ) -> Processes:
-        self.made.append(Processes(workers, timeout_s, mem_gb, stop or Stop()))
+        self.made.append(Processes(workers, timeout_s, mem_gb, stop or Stop(), at_once))
         return self.made[-1]
 
-    def map(self, processes: Processes, keys: str, seconds: float = 0.0) -> Iterator[Result]:
+    def map(self, processes: Processes, keys: Iterable[str], seconds: float = 0.0) -> Iterator[Result]:
         rows: list[Row] = [{"video_id": key} for key in keys]
         return processes.map(work_on, (Config(str(self.folder), seconds),), rows)
 
-    def errors(self, processes: Processes, keys: str, seconds: float = 0.0) -> dict[str, str | None]:
+    def errors(self, processes: Processes, keys: Iterable[str], seconds: float = 0.0) -> dict[str, str | None]:
         """The error of each item, of all of which there is exactly one result."""
         results = list(self.map(processes, keys, seconds))
         assert sorted(str(result.row["video_id"]) for result in results) == sorted(keys)
@@ -40,3 +45,8 @@ class Items:
         """The worker of each time that the item was begun."""
         path = self.folder / "calls" / item
         return [int(line.split()[0]) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def beside(self, item: str) -> list[set[str]]:
+        """The items that its worker had under way each time that the item was begun."""
+        path = self.folder / "beside" / item
+        return [set(line.split()) for line in path.read_text().splitlines()] if path.exists() else []

@@ -1,13 +1,15 @@
 """A stage for tests: a value an item, slowly, with faults on demand.
 
-Each item leaves a file in `folder`/calls every time it is worked on. A file `folder`/<item>.<fault> makes it misbehave:
-`raise`, `crash` (SIGSEGV), `hang`, `eat` (memory), `bad` or `net` (ItemErrors, the second of a kind that passes); with
+Each item leaves a line in `folder`/calls every time it is worked on, and one in `folder`/beside that tells what else
+its worker has under way. A file `folder`/<item>.<fault> makes it misbehave: `raise`, `refuse` (an UnavailableError),
+`crash` (SIGSEGV), `exit`, `hang`, `eat` (memory), `bad` or `net` (ItemErrors, the second of a kind that passes); with
 content "once", the first time only.
 """
 
 import hashlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.attempt import Output
-from slurm.errors import ItemError
+from slurm.errors import ItemError, UnavailableError
 from stages.core.schema import INT, TEXT, Row
 from stages.core.stage import Stage
 from stages.core.work import Rows
@@ -29,12 +31,28 @@ class Config:
     eat_gb: float = 64.0
 
 
+UNDER_WAY: dict[str, None] = {}
+
+
 def work_on(row: Row, config: Config) -> dict[str, list[Row]]:
     item, folder = str(row["video_id"]), Path(config.folder)
-    calls = folder / "calls" / item
-    calls.parent.mkdir(exist_ok=True)
-    with calls.open("a") as file:
-        file.write(f"{os.getpid()} {os.getppid()}\n")
+    note(folder / "calls" / item, f"{os.getpid()} {os.getppid()}")
+    note(folder / "beside" / item, " ".join(UNDER_WAY))
+    UNDER_WAY[item] = None
+    try:
+        return value_of(item, config)
+    finally:
+        del UNDER_WAY[item]
+
+
+def note(file: Path, line: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with file.open("a") as lines:
+        lines.write(f"{line}\n")
+
+
+def value_of(item: str, config: Config) -> dict[str, list[Row]]:
+    folder = Path(config.folder)
     time.sleep(config.seconds)
     for fault, act in FAULTS.items():
         order = folder / f"{item}.{fault}"
@@ -47,7 +65,7 @@ def work_on(row: Row, config: Config) -> dict[str, list[Row]]:
 
 
 def crash(config: Config) -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
+    signal.raise_signal(signal.SIGSEGV)  # in this thread: sent to the process it might come after the row's result
 
 
 def hang(config: Config) -> None:
@@ -74,7 +92,24 @@ def fail(config: Config) -> None:
     raise RuntimeError("the test said so")
 
 
-FAULTS = {"raise": fail, "crash": crash, "hang": hang, "eat": eat, "bad": bad, "net": net}
+def refuse(config: Config) -> None:
+    raise UnavailableError("the site of the test wants no more requests")
+
+
+def leave(config: Config) -> None:
+    sys.exit(3)
+
+
+FAULTS = {
+    "raise": fail,
+    "refuse": refuse,
+    "crash": crash,
+    "exit": leave,
+    "hang": hang,
+    "eat": eat,
+    "bad": bad,
+    "net": net,
+}
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:

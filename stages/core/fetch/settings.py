@@ -10,10 +10,15 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
+Codec = Literal["h264", "hevc", "vp9", "av1", "vp8"]
+
+
 @dataclass(frozen=True, config=STRICT)
 class Formats:
+    """`height_px` as sites name it, 1080 for 1080p: it is the width of a film that is held upright."""
+
     height_px: Annotated[int, Field(gt=0)]
-    codecs: list[str]  # first choice first: h264, hevc, vp9, av1
+    codecs: Annotated[list[Codec], Field(min_length=1)]  # first choice first
     container: Literal["mp4", "mkv"]
 
 

@@ -1,0 +1,59 @@
+"""Downloads on the real Slurm: killed in the middle, they go on where they were."""
+
+import struct
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.runs import command, until
+from support.slurm import ask
+from support.web import Web
+
+from slurm.manifest import Step
+from slurm.survey import survey
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
+
+FILES, SIZE_BYTES, PER_S = 12, 1_000_000, 700_000
+NASA = next(iter(sorted((Path(__file__).parents[3] / "shared" / "videos").glob("*.mp4"))), None)
+
+
+@pytest.mark.skipif(NASA is None, reason="the real clip is not here")
+def test_a_download_that_is_killed_fetches_nothing_twice_that_was_whole(tmp_path: Path) -> None:
+    assert NASA is not None
+    clip = NASA.read_bytes()
+    names = [f"v{number:02d}" for number in range(FILES)]
+    with Web(files={f"{name}.mp4": padded(clip, name) for name in names}) as web:
+        for name in names:
+            web.fault(f"{name}.mp4", "slow", PER_S)
+        rows = [{"video_id": name, "url": web.url(f"{name}.mp4")} for name in names]
+        pl.DataFrame(rows).write_parquet(tmp_path / "list.parquet")
+        words = ("run=r", f"runs={tmp_path}/runs", "cluster=devcluster", "chunks.n=1", "items.at_once=2")
+        done = command("stages.download", *words, env={"VIDEOS": str(tmp_path / "list.parquet")})
+        assert done.returncode == 0, done.stderr
+        step, media = Step(tmp_path / "runs" / "r", "download"), tmp_path / "runs" / "r" / "download" / "media"
+        until(lambda: len(list(media.glob("*/??/*.mp4"))) >= 3, 90, every=0.05)
+        (window,) = survey(step).windows
+        ask("scancel", "--signal=KILL", "--full", window.job)
+        until(lambda: not survey(step).active, 60)
+        whole = {path.stem for path in media.glob("*/??/*.mp4")}
+        begun = {request.path.removesuffix(".mp4") for request in web.requests} - whole
+        assert begun
+        assert not step.all_done()
+        before = len(web.requests)
+        assert command("slurm", "resume", "run=r", f"runs={tmp_path}/runs").returncode == 0
+        until(lambda: survey(step).complete(), 120)
+        table = step.kept().select("video_id", "path", "sha256", "bytes").collect()
+        assert table["video_id"].to_list() == names
+        for path, content in zip(table["path"], web.files.values(), strict=True):
+            assert Path(path).read_bytes() == content
+        later = {request.path.removesuffix(".mp4") for request in web.requests[before:]}
+        assert not later & whole
+        gone_on = [request for request in web.requests[before:] if request.path.removesuffix(".mp4") in begun]
+        assert all(request.range for request in gone_on), "what was begun is gone on with"
+
+
+def padded(clip: bytes, name: str) -> bytes:
+    """The clip with a box behind it that no player reads, so that every file is another one of the same size."""
+    padding = name.encode() * (SIZE_BYTES // len(name))
+    return clip + struct.pack(">I4s", len(padding) + 8, b"free") + padding

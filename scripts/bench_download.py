@@ -1,10 +1,11 @@
 """Measures downloads against `curl --parallel` with the same connections: 500 videos of 2 MB from a server here.
 
 First `Http.save` alone, in threads of one process, SHA-256 included; then the whole download step, in which every file
-is also probed, recorded and stored: from its first request to its end, its start being told apart. The server, curl
-and we share this machine's cores, so what is measured is the work a file costs, not a net.
+is also probed, recorded, stored and safe on the disk: from its first request to its end, its start being told apart.
+The server, curl and we share this machine's cores, so what is measured is the work a file costs, and not a net: that
+comes in the last lines, where the server sends 1 Gbit/s to all connections together.
 
-    python -m scripts.bench_download [save|step|all]
+    python -m scripts.bench_download [save|step|gigabit|all]
 """
 
 import multiprocessing
@@ -35,12 +36,16 @@ FILE_BYTES = 2_000_000
 CONNECTIONS = 8
 WORKERS = 2  # of the step; each has its part of the connections
 ROUNDS = 3
+BENCHMARKS = ["save", "step", "gigabit"]
 BAR = 1.3  # times curl's wall time
+GIGABIT = 125_000_000  # bytes a second
+SO_MAX_PACING_RATE = 47  # Linux: the kernel sends no faster; not among socket's names
 
 
 class Served(NamedTuple):
     address: str
     first_s: "Synchronized[float]"  # when the first request came since it was set to 0
+    pace: "Synchronized[int]"  # bytes a second of a connection; 0: as fast as it goes
 
 
 def film(path: Path) -> None:
@@ -68,8 +73,9 @@ def server(folder: Path) -> Iterator[Served]:
     """A web server for the files of a folder, as fast as it goes: two processes, the kernel sends."""
     context = multiprocessing.get_context("fork")
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    served = Served(f"http://127.0.0.1:{listener.getsockname()[1]}", context.Value("d", 0.0))
-    processes = [context.Process(target=serve, args=(listener, folder, served.first_s), daemon=True) for _ in range(2)]
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    served = Served(address, context.Value("d", 0.0), context.Value("q", 0))
+    processes = [context.Process(target=serve, args=(listener, folder, served), daemon=True) for _ in range(2)]
     for process in processes:
         process.start()
     yield served
@@ -77,21 +83,23 @@ def server(folder: Path) -> Iterator[Served]:
         process.kill()
 
 
-def serve(listener: socket.socket, folder: Path, first_s: "Synchronized[float]") -> None:
+def serve(listener: socket.socket, folder: Path, served: Served) -> None:
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=answer, args=(connection, folder, first_s), daemon=True).start()
+        threading.Thread(target=answer, args=(connection, folder, served), daemon=True).start()
 
 
-def answer(connection: socket.socket, folder: Path, first_s: "Synchronized[float]") -> None:
+def answer(connection: socket.socket, folder: Path, served: Served) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if served.pace.value:
+        connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, served.pace.value)
     asked = b""
     while True:
         while b"\r\n\r\n" not in asked:
             if not (more := connection.recv(1 << 16)):
                 return
             asked += more
-        first_s.value = first_s.value or time.time()
+        served.first_s.value = served.first_s.value or time.time()
         head, _, asked = asked.partition(b"\r\n\r\n")
         with (folder / head.split(b" ", 2)[1].decode().lstrip("/")).open("rb") as file:
             told = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nAccept-Ranges: bytes\r\nContent-Length: %d\r\n\r\n'
@@ -103,7 +111,17 @@ def curl(served: Served, folder: Path) -> float:
     """Wall seconds of curl; it writes the files and no more."""
     address, target = f"{served.address}/[000-{FILES - 1:03d}].mp4", f"{folder}/#1.mp4"
     start_s = time.perf_counter()
-    command = ["curl", "--no-progress-meter", "--fail", "--parallel", "--parallel-max", str(CONNECTIONS), "-o", target, address]
+    command = [
+        "curl",
+        "--no-progress-meter",
+        "--fail",
+        "--parallel",
+        "--parallel-max",
+        str(CONNECTIONS),
+        "-o",
+        target,
+        address,
+    ]
     subprocess.run(command, check=True)
     return time.perf_counter() - start_s
 
@@ -155,46 +173,60 @@ def whole(folder: Path) -> None:
     assert sizes == [FILE_BYTES] * FILES, f"{len(sizes)} files of {set(sizes)} bytes in {folder}"
 
 
+def measured(folder: Path, served: Served, names: list[str]) -> dict[str, list[float]]:
+    """Seconds of curl and of ours in turn, so that whatever else the machine does troubles both."""
+    times: dict[str, list[float]] = {name: [] for name in ("curl", "save", "start", "step")}
+    for _ in range(ROUNDS):
+        times["curl"].append(curl(served, fresh(folder)))
+        whole(folder)
+        if "save" in names:
+            times["save"].append(save(served, fresh(folder)))
+            whole(folder)
+        if "step" in names:
+            start_s, step_s = step(served, fresh(folder))
+            times["start"].append(start_s)
+            times["step"].append(step_s)
+            whole(folder)
+    return times
+
+
+def lines(times: dict[str, list[float]], titles: dict[str, str]) -> Iterator[Line]:
+    curl_s = median(times["curl"])
+    for name, title in titles.items():
+        if times[name]:
+            yield Line(title, median(times[name]), "s", "", ", ".join(f"{value:.2f}" for value in times[name]))
+            if name in ("save", "step"):
+                yield Line("… times curl's", median(times[name]) / curl_s, "", BAR)
+
+
 def rounds(folder: Path, names: list[str]) -> Iterator[Line]:
-    """Curl and ours in turn, so that whatever else the machine does troubles both."""
+    titles = {
+        "curl": f"curl --parallel --parallel-max {CONNECTIONS}",
+        "save": f"Http.save in {CONNECTIONS} threads, hashed",
+        "start": f"download step, {WORKERS} workers, until its first request",
+        "step": "… from there to its end",
+    }
     (folder / "films").mkdir()
     films(folder / "films")
-    times: dict[str, list[float]] = {name: [] for name in ("curl", "save", "start", "step")}
     with server(folder / "films") as served:
-        for _ in range(ROUNDS):
-            times["curl"].append(curl(served, fresh(folder / "out")))
-            whole(folder / "out")
-            if "save" in names:
-                times["save"].append(save(served, fresh(folder / "out")))
-                whole(folder / "out")
-            if "step" in names:
-                start_s, step_s = step(served, fresh(folder / "out"))
-                times["start"].append(start_s)
-                times["step"].append(step_s)
-                whole(folder / "out")
-    how = {name: ", ".join(f"{value:.2f}" for value in values) for name, values in times.items()}
-    curl_s = median(times["curl"])
-    yield Line(f"curl --parallel --parallel-max {CONNECTIONS}", curl_s, "s", "", how["curl"])
-    if "save" in names:
-        yield Line(f"Http.save in {CONNECTIONS} threads, hashed", median(times["save"]), "s", "", how["save"])
-        yield Line("… times curl's", median(times["save"]) / curl_s, "", BAR)
-    if "step" in names:
-        workers = f"{WORKERS} processes with {CONNECTIONS // WORKERS} connections each"
-        yield Line("download step, until its first request", median(times["start"]), "s", "", how["start"])
-        yield Line("… from there to its end", median(times["step"]), "s", "", f"{how['step']}: {workers}")
-        yield Line("… times curl's", median(times["step"]) / curl_s, "", BAR)
+        if {"save", "step"} & set(names):
+            yield from lines(measured(folder / "out", served, names), titles)
+        if "gigabit" in names:
+            served.pace.value = GIGABIT // CONNECTIONS
+            titles["curl"] += ", at 1 Gbit/s"
+            yield from lines(measured(folder / "out", served, ["step"]), titles)
 
 
 def main(words: list[str]) -> int:
-    if unknown := [word for word in words if word not in ("save", "step", "all")]:
-        print(f"unknown benchmark {unknown[0]!r}; there are: save, step, all", file=sys.stderr)
+    if unknown := [word for word in words if word not in (*BENCHMARKS, "all")]:
+        print(f"unknown benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}, all", file=sys.stderr)
         return 0
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     table = Table(title=f"{FILES} files of {FILE_BYTES / 1e6:g} MB, medians of {ROUNDS}; {load}", box=SIMPLE_HEAD)
     for title in ("what", "measured", "unit", "bar", "", "of it"):
         table.add_column(title, justify="right" if title in ("measured", "bar") else "left")
     with tempfile.TemporaryDirectory(prefix="reelmill-bench-download-") as folder:
-        for line in rounds(Path(folder), ["save", "step"] if not words or "all" in words else words):
+        for line in rounds(Path(folder), BENCHMARKS if not words or "all" in words else words):
             bar = f"< {line.bar:g}" if isinstance(line.bar, int | float) else line.bar
             table.add_row(line.what, shown(line.measured), line.unit, bar, line.verdict, line.how)
     Console(width=None if sys.stdout.isatty() else 160).print(table)

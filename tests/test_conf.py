@@ -114,8 +114,14 @@ def test_a_key_of_a_step_reaches_its_config(tmp_path: Path) -> None:
 
 def test_a_recipe_chooses_a_source_and_a_step_its_set_of_rules(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("link,length,words\na.mp4,1:30,90\n")
-    source = ["source=urls", f"input.path={tmp_path / 'l.csv'}", "source.column=link", "source.columns.duration_s=length"]
-    words = ["run=r", f"runs={tmp_path}", "cluster.executor=debug", "steps.filter.rules=speech"]
+    source = ["source=urls", "source.column=link", "source.columns.duration_s=length"]
+    words = [
+        "run=r",
+        f"input.path={tmp_path / 'l.csv'}",
+        f"runs={tmp_path}",
+        "cluster.executor=debug",
+        "steps.filter.rules=speech",
+    ]
     done = command("stages", "pipeline=clips", *source, *words)
     assert done.returncode == 0, done.stderr
     ingest, rules = Step(tmp_path / "r", "ingest"), Step(tmp_path / "r", "filter").plan.config["rules"]

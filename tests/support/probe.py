@@ -64,6 +64,12 @@ def value_of(item: str, config: Config) -> dict[str, list[Row]]:
     return {"rows": [{"value": value}], "letters": [{"place": i, "letter": value[i]} for i in range(3)]}
 
 
+def large(row: Row, chars: int) -> dict[str, list[Row]]:
+    """A row of so many characters."""
+    item = str(row["video_id"])
+    return {"rows": [{"value": item * (chars // len(item))}]}
+
+
 def crash(config: Config) -> None:
     signal.raise_signal(signal.SIGSEGV)  # in this thread: sent to the process it might come after the row's result
 

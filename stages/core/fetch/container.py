@@ -1,5 +1,6 @@
 """Downloaded streams put into one file, without encoding anything again."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def contain(streams: list[Path], name: Path, container: str) -> Path:
             elif kind == "video":
                 raise ItemError("no_video", "the site sent a file without a picture")
     file = name.with_suffix(suffix_for(codecs, container))
-    unfinished = file.with_name(f"unfinished-{file.name}")
+    unfinished = file.with_name(f"unfinished-{os.getpid()}-{file.name}")  # the ffmpeg of a killed worker lives on
     command = [ffmpeg_path(), "-nostdin", "-v", "error", "-y"]
     for stream_file in streams:
         for option, value in SAFE_INPUT.items():

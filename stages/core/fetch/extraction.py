@@ -69,7 +69,8 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
         if line.cookies:
             jar, now = list(cookie_jar(line.cookies)), time.time()  # a line that cannot be read, yt-dlp would print
             self.cookies_expired = all(cookie.is_expired(round(now)) for cookie in jar)
-            more["cookiefile"] = io.StringIO(line.cookies)  # which yt-dlp writes back when it closes: into this
+            # yt-dlp wants this line, and writes its cookies back when it closes: into this
+            more["cookiefile"] = io.StringIO(f"# Netscape HTTP Cookie File\n{line.cookies}")
         stall_s = wanted.limits.stall_s
         pauses = dict.fromkeys(("http", "fragment", "extractor"), lambda n: min(0.5 * 2**n, stall_s))
         return more | {

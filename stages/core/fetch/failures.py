@@ -57,7 +57,9 @@ WORDS = {
 }
 
 NOT_FOR_US = re.compile(  # yt-dlp's advice to those who run it by hand
-    r"[;.,]? *(please report this issue on|use --(cookies|list-formats)|you might want to use a vpn).*", re.I | re.S
+    r"[;.,]? *(please report this issue on|use --(cookies|list-formats)|you might want to use a vpn"
+    r"|\(caused by (<?HTTP|Transport|Proxy|SSL|Certificate|Incomplete)).*",  # the same words again
+    re.I | re.S,
 )
 HINTS = {
     "bot_check": "export access.cookies anew, use other access.proxies, or lower pace.requests_per_s",
@@ -91,7 +93,7 @@ def code_of(error: BaseException | str, words: str, media: bool) -> str:
     for met in chain(error):
         if isinstance(met, tuple(KINDS)):
             return next(code for kind, code in KINDS.items() if isinstance(met, kind))
-        if isinstance(met, OSError) and met.errno in NO_ROOM:
+        if isinstance(met, OSError) and (met.errno in NO_ROOM or met.filename is not None):
             return "disk"
     words = re.sub(r"https?://\S+", "", words)
     said = next((code for code, pattern in WORDS.items() if re.search(pattern, words, re.I)), "other")

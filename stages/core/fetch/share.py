@@ -14,7 +14,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-BEAT_S = 2.0
+BEAT_S = 3.0
 LOOKS_PER_S = 20.0  # of all workers together: the more there are, the more seldom each of them looks
 STALE_BEATS = 10  # an NFS client may show a file's time some seconds late
 SLICE_S = 0.5
@@ -28,7 +28,8 @@ class Share:
         self.folder, self.per_s, self.beat_s = folder, per_s, beat_s
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{os.uname().nodename}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-        self.workers = 1
+        self.path.touch()
+        self.workers, self._next_look_s = 1, 0.0
         self._look()
         now_s, gap_s = time.monotonic(), self.workers / per_s
         # the others have to see us first; and who starts together shall not ask together
@@ -54,20 +55,22 @@ class Share:
         return max(self.beat_s, self.workers / LOOKS_PER_S)
 
     def _live(self) -> None:
-        while not self._closed.wait(self._period_s):
+        while not self._closed.wait(self.beat_s):
             with suppress(OSError):  # a file server that fails now may do better at the next beat
-                self._look()
+                self.path.touch()  # made anew if others took it for dead
+                if time.monotonic() >= self._next_look_s:
+                    self._look()
 
     def _look(self) -> None:
-        """Shows itself and counts those that do; clears away who has not for long."""
-        self.path.touch()  # made anew if others took it for dead
+        """Counts the workers that are there, and clears away those that were not for long."""
         os.utime(self.folder)  # an NFS client may keep a folder's names for a minute; now it asks for them again
         now_s, here = self.path.stat().st_mtime, 0
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
-                    if now_s - entry.stat().st_mtime < STALE_BEATS * self._period_s:
+                    if now_s - entry.stat().st_mtime < STALE_BEATS * self.beat_s:
                         here += 1
                     else:
                         Path(entry).unlink()
         self.workers = max(1, here)
+        self._next_look_s = time.monotonic() + self._period_s * random.uniform(0.5, 1)  # not all at once

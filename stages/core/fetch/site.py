@@ -87,7 +87,7 @@ class Download(Extraction):
         rows: list[Row] = [{"language": language, "kind": kind, **segment._asdict()} for segment in told]
         self.fetched = Fetched(file, known, rows, info_row(info, subtitles_failed=failed), offset_s)
         for leftover in self.folder.iterdir():
-            if leftover != file:
+            if leftover != file and not leftover.name.startswith("."):  # NFS has names of its own
                 leftover.unlink()
 
     def media(self, info: Info) -> tuple[Path, float]:
@@ -95,7 +95,10 @@ class Download(Extraction):
         sources = [{**info, **one} for one in info.get("requested_formats") or [info]]
         for source in sources:
             source.pop("requested_formats", None)
-        if (span := self.wanted.span) is not None:
+        span = self.wanted.span
+        if span is None and info.get("section_end"):  # the address itself is one of a part
+            span = (float(info.get("section_start") or 0), float(info["section_end"]))
+        if span is not None:
             self.check_length(span[1] - span[0])
             with suppress(UnfitError):
                 return self.part(sources, span)

@@ -212,6 +212,7 @@ def number(line: Row, column: str, read: Callable[[str], float]) -> float | None
 
 def spans(table: pl.LazyFrame, clips: pl.DataFrame) -> pl.LazyFrame:
     """A file's clips by SPANS, in its order, each joined to its captions as it is written."""
-    captions = table.select(given(table.collect_schema().names(), CAPTIONS)).with_row_index("row", offset=1)
+    names = table.collect_schema().names()
+    captions = table.with_row_index("row", offset=1).select("row", *given(names, CAPTIONS))  # perhaps none
     named = clips.lazy().rename({"key": "span_id", "dataset_src": "source"})
     return captions.join(named, on="row", maintain_order="left").select(list(SPANS))

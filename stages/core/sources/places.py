@@ -90,12 +90,12 @@ def hub() -> str:
 
 
 def size(file: str) -> int:
-    """The bytes of one of `files`."""
+    """The bytes of one of `files`; 0 where a server does not tell."""
     if not is_remote(file):
         return Path(file).stat().st_size
     with readable(file):
         system, root = file_system(file)
-        return int(system.size(root))
+        return int(system.size(root) or 0)
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def why(error: Exception) -> str:
     from huggingface_hub import errors
 
     refusals = {  # the first is also of the third kind
-        errors.GatedRepoError: "its owner lets only those in who accepted its terms: do so on its page, and set HF_TOKEN",
+        errors.GatedRepoError: "its owner lets in who accepted its terms: do so on its page, and set HF_TOKEN",
         errors.RevisionNotFoundError: "the dataset has no such revision",
         errors.RepositoryNotFoundError: f"there is no such dataset on {hub()}, or it is private: then set HF_TOKEN",
     }

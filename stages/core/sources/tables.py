@@ -1,7 +1,7 @@
 """A file of a catalogue as a lazy table, whatever its kind: only those columns are read that are asked for."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import PurePosixPath
 
@@ -13,7 +13,7 @@ from stages.core.sources.places import is_remote, opened
 
 SUFFIXES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".txt"}
 BATCH_ROWS = 10_000  # of a remote Parquet file: some 30 MB where a row has a transcript
-LINE = "line"  # the column of a text file
+LINE = "(line)"  # the column of a text file
 
 
 def scan(file: str, number: str | None = None) -> pl.LazyFrame:
@@ -90,16 +90,33 @@ def in_order(parts: Sequence[pl.LazyFrame], at_once: int) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         def rows(part: pl.LazyFrame) -> pl.DataFrame:
             wanted = part if columns is None else part.select(columns)
-            wanted = wanted if n_rows is None else wanted.head(n_rows)
+            if n_rows is not None:
+                return wanted.head(n_rows).collect(engine="streaming")  # filtered when it is known which are the first
             return (wanted if predicate is None else wanted.filter(predicate)).collect(engine="streaming")
 
-        with ThreadPoolExecutor(at_once) as pool:
-            ahead: deque[Future[pl.DataFrame]] = deque()
-            for part in parts:
-                ahead.append(pool.submit(rows, part))
-                if len(ahead) > at_once:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        left = n_rows
+        for found in computed_ahead(rows, parts, at_once):
+            if left is None:
+                yield found
+                continue
+            first = found.head(left)
+            left -= len(first)
+            yield first if predicate is None else first.filter(predicate)
+            if left == 0:
+                return
 
     return register_io_source(batches, schema=parts[0].collect_schema(), is_pure=True)
+
+
+def computed_ahead(
+    function: Callable[[pl.LazyFrame], pl.DataFrame], parts: Sequence[pl.LazyFrame], at_once: int
+) -> Iterator[pl.DataFrame]:
+    """`function` of each part in order; of `at_once` parts at the same time, in threads."""
+    with ThreadPoolExecutor(at_once) as pool:
+        ahead: deque[Future[pl.DataFrame]] = deque()
+        for part in parts:
+            ahead.append(pool.submit(function, part))
+            if len(ahead) > at_once:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

@@ -80,7 +80,7 @@ def read(path: str, options: Options) -> Found:
     again = [twice.filter(file=number)[ROW] for number in range(len(files))]
     rows = [catalogue(file, options, twice) for file, twice in zip(files, again, strict=True)]
     largest = max(places.size(file) for file in files)
-    at_once = max(1, min(len(os.sched_getaffinity(0)), AT_ONCE_BYTES // largest))
+    at_once = max(1, min(len(os.sched_getaffinity(0)), AT_ONCE_BYTES // max(1, largest)))
     return Found(tables.in_order(rows, at_once), left_out={why: n for why, n in out.items() if n})
 
 

@@ -1,5 +1,6 @@
 """Streams put into one file."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def code(streams: list[Path], name: Path) -> str:
 
 
 def test_a_full_disk_is_no_fault_of_the_video(film: Path, tmp_path: Path) -> None:
-    (tmp_path / "unfinished-made.mp4").symlink_to("/dev/full")
+    (tmp_path / f"unfinished-{os.getpid()}-made.mp4").symlink_to("/dev/full")
     assert code([film / "h264_72.mp4", film / "aac.m4a"], tmp_path / "made") == "disk"
 
 

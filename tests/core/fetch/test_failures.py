@@ -167,6 +167,8 @@ def test_a_refusal_is_what_the_site_explains_it_with() -> None:
         (ContentTooShortError(5, 10), "network"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk"),
         (OSError(errno.EDQUOT, "over"), "disk"),
+        (PermissionError(errno.EACCES, "Permission denied", "/videos/a.part"), "disk"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "network"),
         (PostProcessingError("Error opening output files: No space left on device"), "disk"),
         (AttributeError("'NoneType' object has no attribute 'get'"), "other"),
     ],
@@ -197,6 +199,10 @@ def test_detail_says_what_a_user_of_ours_can_do() -> None:
     )
     blamed = failure("ERROR: [x] 1: Unable to extract title; please report this issue on  https://github.com/yt-dlp")
     assert blamed.detail == "Unable to extract title"
+    assert (
+        failure(wrapped(answer(404), "No page: HTTP Error 404: Not Found")).detail
+        == "No page: HTTP Error 404: Not Found"
+    )
     assert len(failure("x" * 10_000).detail) <= 500
 
 

@@ -83,7 +83,7 @@ def test_what_is_in_one_file_is_taken_where_it_is_all_there_is() -> None:
 
 def test_a_better_picture_with_sound_is_not_left_for_a_worse_one_without() -> None:
     assert ids([sound("s"), fmt("small", height=360), fmt("large", height=720, acodec="mp4a")]) == ["large"]
-    assert ids([sound("s"), fmt("large", height=720, acodec="mp4a"), fmt("apart", height=720)]) == ["apart", "s"]
+    assert ids([sound("s"), fmt("apart", height=720), fmt("one", height=720, acodec="mp4a")]) == ["apart", "s"]
 
 
 def test_of_equals_the_one_that_yt_dlp_puts_last_is_taken() -> None:

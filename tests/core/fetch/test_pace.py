@@ -43,6 +43,14 @@ def test_without_a_limit_nothing_is_shared_and_nothing_waits(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_turns_come_at_the_pace_that_is_set(tmp_path: Path) -> None:
+    way = Line(tmp_path, pace(20), NOBODY)
+    start = time.monotonic()
+    for n in range(11):
+        way.turn(f"host{n}.org")  # the limit is for all hosts together
+    assert time.monotonic() - start > 0.4
+
+
 def test_the_rest_before_a_video_is_within_its_bounds(tmp_path: Path) -> None:
     way = Line(tmp_path, pace(sleep_s=(0.1, 0.2)), NOBODY)
     start = time.monotonic()

@@ -140,3 +140,16 @@ def test_a_worker_that_comes_to_others_waits_until_they_have_seen_it(tmp_path: P
     share.wait()
     assert time.monotonic() - start_s >= BEAT_S - 0.01
     share.close()
+
+
+def test_in_a_large_run_nobody_is_taken_for_dead_because_of_a_late_beat(tmp_path: Path) -> None:
+    folder, now_s = tmp_path / "workers", time.time()
+    folder.mkdir()
+    for n in range(200):
+        late_s = BEAT_S * (STALE_BEATS / 2 if n < 150 else STALE_BEATS * 2)
+        (folder / f"node.{n}").touch()
+        os.utime(folder / f"node.{n}", (now_s, now_s - late_s))
+    share = Share(folder, 1000, BEAT_S)
+    assert share.workers == 151
+    assert len(os.listdir(folder)) == 151
+    share.close()

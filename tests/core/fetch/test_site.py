@@ -56,6 +56,13 @@ def test_format_and_container_are_those_of_the_config(
     assert list(fetched.file.parent.iterdir()) == [fetched.file]
 
 
+def test_an_address_of_no_known_site_may_be_a_video_itself(site: VideoSite, tmp_path: Path, film: Path) -> None:
+    site.files["stream"] = (film / "h264+aac_72.mp4").read_bytes()
+    fetched = fetch(site.url("stream"), tmp_path)
+    assert streams(fetched.file)["frames"] == SECONDS * FPS
+    assert (fetched.info or {})["extractor"] == "generic"
+
+
 def test_only_what_is_wanted_is_asked_for(site: VideoSite, tmp_path: Path) -> None:
     fetch(site.page("one", *ALL), tmp_path)
     assert sorted(request.path for request in site.requests) == ["aac.m4a", "h264_216.mp4", "watch/one"]
@@ -164,8 +171,8 @@ def test_subtitles_in_pieces_are_joined_or_left(site: VideoSite, tmp_path: Path)
 
 def test_a_video_that_is_whole_is_not_fetched_again(site: VideoSite, tmp_path: Path) -> None:
     url = site.page("one", "h264_72.mp4", "aac.m4a")
-    first = fetch(url, tmp_path)
-    assert fetch(url, tmp_path) == first
+    first, second = fetch(url, tmp_path), fetch(url, tmp_path)
+    assert (first.file, first.about) == (second.file, second.about)
     assert [request.path for request in site.requests] == ["watch/one", "h264_72.mp4", "aac.m4a", "watch/one"]
 
 

@@ -20,8 +20,7 @@ PASSWORD = "pa55word%21"
 
 
 def cookies(expires: int, *more: str) -> str:
-    lines = [f"127.0.0.1\tFALSE\t/\tFALSE\t{expires}\tsession\t{SECRET}", *more]
-    return "\n".join(["# Netscape HTTP Cookie File", *lines, ""])
+    return "\n".join([f"127.0.0.1\tFALSE\t/\tFALSE\t{expires}\tsession\t{SECRET}", *more, ""])
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_a_line_that_is_no_cookie_is_named_by_its_number(
     site: VideoSite, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bad = direct(tmp_path / "line", cookies=cookies(LATER, f"torn\t{SECRET}"))
-    with pytest.raises(InputError, match=r"line 3 of a file of access\.cookies") as caught:
+    with pytest.raises(InputError, match=r"line 2 of a file of access\.cookies") as caught:
         fetch(site.page("one", "h264_72.mp4"), tmp_path, bad)
     assert SECRET not in str(caught.value)
     assert "".join(capfd.readouterr()) == ""
@@ -132,13 +131,13 @@ def test_every_request_waits_for_its_turn(site: VideoSite, tmp_path: Path) -> No
 def test_streams_are_asked_for_by_yt_dlp_itself_even_encrypted_ones(site: VideoSite, tmp_path: Path, name: str) -> None:
     site.files["all.m3u8"] = f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=100000\n{name}\n".encode()
     fetch(site.page("one", "all.m3u8"), tmp_path)
-    assert not [request for request in site.requests if request.headers["user-agent"].startswith("Lavf")]
+    assert not [request for request in site.requests if "icy-metadata" in request.headers]  # ffmpeg asks for that
 
 
 def test_nothing_is_printed_whatever_goes_wrong(site: VideoSite, tmp_path: Path, heard: Heard) -> None:
-    for fault in (403, 500, "truncated"):
-        site.fault("h264_72.mp4", fault, times=9)
-        with pytest.raises(ItemError):
+    for fault in (403, 429, 404):
+        site.fault("h264_72.mp4", fault)
+        with pytest.raises((ItemError, RefusedError)):
             fetch(site.page("one", "h264_72.mp4"), tmp_path)
         site.mend("h264_72.mp4")
     assert "Re-extracting data" in heard.text()

@@ -134,7 +134,7 @@ def test_what_the_hub_does_not_have_is_told_with_the_local_way(path: str) -> Non
 
 def test_a_dataset_with_terms_that_nobody_accepted_is_told(hub: Hub) -> None:
     hub.refusal = "GatedRepo"
-    with pytest.raises(InputError, match=r"its owner lets only those in who accepted its terms: .* set HF_TOKEN"):
+    with pytest.raises(InputError, match=r"its owner lets in who accepted its terms: .* set HF_TOKEN"):
         scan("hf://datasets/org/name/data/1.parquet")
 
 

@@ -184,6 +184,12 @@ def test_a_line_without_a_path_or_an_id_fails_under_a_name_of_its_own(tmp_path: 
     assert found["video_id"].null_count() == 0
 
 
+def test_a_column_of_line_numbers_is_not_taken_for_addresses(tmp_path: Path) -> None:
+    pl.DataFrame({"line": [1], "film": ["a.mp4"]}).write_csv(tmp_path / "l.csv")
+    with pytest.raises(InputError, match="no column 'path'; it has: line, film"):
+        rows(tmp_path / "l.csv")
+
+
 @pytest.mark.parametrize(
     ("column", "ids", "missing"), [(None, None, "path"), ("film", None, "film"), ("link", "key", "key")]
 )

@@ -173,6 +173,8 @@ def test_many_files_keep_their_order(tmp_path: Path) -> None:
     wanted = [name(100 * number + n) for number in range(10) for n in range(20)]
     assert ids(found) == wanted
     assert found.rows.filter(pl.col("video_id") > name(500)).collect()["transcript"][0] == "words of 501"
+    assert found.rows.head(25).select("video_id").collect()["video_id"].to_list() == wanted[:25]
+    assert found.rows.slice(30, 5).select("transcript").collect()["transcript"].to_list()[0] == "words of 110"
     found.rows.sink_parquet(tmp_path / "out.parquet")
     assert pl.read_parquet(tmp_path / "out.parquet")["video_id"].to_list() == wanted
 

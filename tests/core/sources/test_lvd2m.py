@@ -259,3 +259,11 @@ def test_a_column_that_is_not_there_is_null(tmp_path: Path) -> None:
     rows, spans, _ = found(write(tmp_path / "l.csv", {k: v for k, v in ytb("v_0", GOOD).items() if k in keys}))
     assert rows["url"].to_list() == ["https://www.youtube.com/watch?v=v"]
     assert spans.select("score", *CAPTIONS, "source").rows() == [(None,) * 6]
+
+
+def test_a_list_without_captions_keeps_all_its_clips(tmp_path: Path) -> None:
+    lines = [ytb(f"-2yHu5qgTzM_{n}", f"['0:00:{n}0', '0:00:{n}9']") for n in (1, 2)]
+    bare = [{name: value for name, value in line.items() if name not in CAPTIONS} for line in lines]
+    rows, spans, _ = found(write(tmp_path / "ytb.csv", *bare))
+    assert (len(rows), spans["span_id"].to_list()) == (1, ["-2yHu5qgTzM_1", "-2yHu5qgTzM_2"])
+    assert spans["raw_caption"].null_count() == 2

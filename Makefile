@@ -46,6 +46,9 @@ cluster:  ## a real Slurm on this machine, for cluster=devcluster
 
 bench: install  ## the benchmarks
 	$(BIN)/python -m scripts.bench_slurm all
+	$(BIN)/python -m scripts.bench_catalogue
+	PYTHONPATH=tests $(BIN)/python -m scripts.bench_zip
+	$(BIN)/python -m scripts.bench_download
 
 status: install  ## how a run goes (RUN=name)
 	$(BIN)/python -m slurm status run=$(RUN)

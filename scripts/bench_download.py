@@ -1,9 +1,9 @@
 """Measures downloads against `curl --parallel` with the same connections: 500 videos of 2 MB from a server here.
 
-First `Http.save` alone, in threads of one process, SHA-256 included; then the whole download step, in which every file
-is also probed, recorded, stored and safe on the disk: from its first request to its end, its start being told apart.
-The server, curl and we share this machine's cores, so what is measured is the work a file costs, and not a net: that
-comes in the last lines, where the server sends 1 Gbit/s to all connections together.
+First `Http.save` alone, SHA-256 included, in as many processes and threads as the step has. Then the whole download
+step, in which every file is also probed, recorded, stored and safe on the disk: from its first request to its end, its
+start being told apart. The server, curl and we share this machine's cores, so what is measured is the work that a file
+costs, and not a net: that comes in the last lines, where the server sends 1 Gbit/s to all connections together.
 
     python -m scripts.bench_download [save|step|gigabit|all]
 """
@@ -18,9 +18,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -127,23 +128,30 @@ def curl(served: Served, folder: Path) -> float:
 
 
 def save(served: Served, folder: Path) -> float:
-    """Wall seconds of Http.save, imports left out."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(saving, served.address, folder).result()
+    """Wall seconds of Http.save in processes and threads like the step's, imports left out."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(1 + WORKERS)
+    shares = [[f"{number:03d}.mp4" for number in range(first, FILES, WORKERS)] for first in range(WORKERS)]
+    processes = [context.Process(target=saving, args=(ready, served.address, folder, share)) for share in shares]
+    for process in processes:
+        process.start()
+    ready.wait()
+    start_s = time.perf_counter()
+    for process in processes:
+        process.join()
+    return time.perf_counter() - start_s
 
 
-def saving(address: str, folder: Path) -> float:
+def saving(ready: Barrier, address: str, folder: Path, names: list[str]) -> None:
     from stages.core.fetch.http import Http
     from stages.core.fetch.pace import Line as Way
     from stages.core.fetch.settings import Access, Pace
 
-    start_s = time.perf_counter()
     way = Way(folder / "pace", Pace(None, (0.0, 0.0), (60.0, 60.0), 1), Access(None, None, None))
-    http = Http(way, 60.0, CONNECTIONS)
-    names = [f"{number:03d}.mp4" for number in range(FILES)]
-    with ThreadPoolExecutor(CONNECTIONS) as threads:
+    http = Http(way, 60.0, CONNECTIONS // WORKERS)
+    ready.wait()
+    with ThreadPoolExecutor(CONNECTIONS // WORKERS) as threads:
         list(threads.map(lambda name: http.save(f"{address}/{name}", folder / name, FILE_BYTES), names))
-    return time.perf_counter() - start_s
 
 
 def step(served: Served, folder: Path) -> tuple[float, float]:
@@ -202,8 +210,8 @@ def lines(times: dict[str, list[float]], titles: dict[str, str]) -> Iterator[Lin
 def rounds(folder: Path, names: list[str]) -> Iterator[Line]:
     titles = {
         "curl": f"curl --parallel --parallel-max {CONNECTIONS}",
-        "save": f"Http.save in {CONNECTIONS} threads, hashed",
-        "start": f"download step, {WORKERS} workers, until its first request",
+        "save": f"Http.save, {WORKERS} processes of {CONNECTIONS // WORKERS} threads, hashed",
+        "start": "download step with as many, until its first request",
         "step": "… from there to its end",
     }
     (folder / "films").mkdir()

@@ -83,8 +83,7 @@ def test_local_files_that_cannot_be_read_have_their_codes(tmp_path: Path) -> Non
 
 def test_a_file_of_the_hub_has_its_address_and_the_headers_that_open_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_hush")
-    monkeypatch.delenv("HF_ENDPOINT", raising=False)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://huggingface.co")  # as if imported without it
+    monkeypatch.setenv("HF_ENDPOINT", "https://huggingface.co")  # the Hub's own, whatever another test left
     found = {
         "hf://datasets/org/name/a b/0.mp4": "datasets/org/name/resolve/main/a%20b/0.mp4",
         "hf://datasets/org/name@v1.0/0.mp4": "datasets/org/name/resolve/v1.0/0.mp4",

@@ -14,9 +14,9 @@ from support.web import Web
 
 from slurm.errors import ItemError
 from stages.core.fetch.http import Http
-from stages.core.fetch.part import Part
+from stages.core.fetch.part import NOTED_BYTES, Part
 
-DATA = random.Random(4).randbytes(4_000_000)
+DATA = random.Random(4).randbytes(12_000_000)
 SIZE = len(DATA)
 HALF = f"bytes={SIZE // 2}-"
 MANY = 10**9
@@ -69,18 +69,18 @@ def test_the_next_call_asks_only_for_the_rest(web: Web, http: Http, tmp_path: Pa
 def test_after_a_kill_only_the_rest_is_asked_for(
     web: Web, http: Http, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    web.fault("a.mp4", "slow", 2_000_000, times=1)
+    web.fault("a.mp4", "slow", 20_000_000, times=1)
     line = tmp_path_factory.mktemp("line")
     part = tmp_path / "a.mp4.part"
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, web.url("a.mp4"), str(tmp_path / "a.mp4"), str(line)]
     ) as process:
-        while not part.exists() or part.stat().st_size < 500_000:
+        while not part.exists() or part.stat().st_size < NOTED_BYTES + 500_000:
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
     there = part.stat().st_size
-    assert 500_000 <= there < SIZE
+    assert NOTED_BYTES < there < SIZE
     web.requests.clear()
     assert finish(http, web, tmp_path) == [(f"bytes={there}-", 206, SIZE - there)]
 
@@ -130,14 +130,23 @@ def test_part_without_a_validator_is_dropped(web: Web, http: Http, tmp_path: Pat
     assert [status for _, status, _ in finish(http, web, tmp_path)] == [200, 200]
 
 
+def test_part_that_nobody_can_go_on_with_is_not_left_there(web: Web, http: Http, tmp_path: Path) -> None:
+    web.fault("a.mp4", "no_validators")
+    web.fault("a.mp4", "truncated")
+    with pytest.raises(ItemError):
+        http.save(web.url("a.mp4"), tmp_path / "a.mp4", MANY)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_validator_of_an_earlier_part_is_not_taken_for_that_of_a_later_one(
     web: Web, http: Http, tmp_path: Path
 ) -> None:
     begin(http, web, tmp_path)
-    earlier, web.files["a.mp4"] = DATA, DATA[::-1]
-    web.fault("a.mp4", "no_validators")
-    begin(http, web, tmp_path)
-    web.files["a.mp4"] = earlier
+    with Part(tmp_path / "a.mp4", web.url("a.mp4")) as part:
+        part.begin(SIZE, None)
+        part.append(DATA[::-1])
+        (tmp_path / "killed").hardlink_to(part.path)
+    (tmp_path / "killed").rename(tmp_path / "a.mp4.part")
     assert finish(http, web, tmp_path) == [(None, 200, SIZE)]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from slurm.errors import ChunkError, ItemError, ReelmillError, reported
@@ -103,13 +104,17 @@ def _serve(
                 limit = f"more memory than items.mem_gb={mem_gb:g}" if mem_gb else "memory"
                 say("memory", key, {}, "item_crashed", limit)
 
-    def work_apart(key: int, row: Row) -> None:
+    orders: SimpleQueue[tuple[int, Row]] = SimpleQueue()
+
+    def work_on() -> None:
         with ExitStack() as death:
             death.callback(os._exit, 1)  # a thread that died alone (sys.exit, no memory) would leave its row unanswered
             death.callback(traceback.print_exc)
-            work(key, row)
-            death.pop_all()
+            while True:
+                work(*orders.get())
 
+    for _ in range(at_once if at_once > 1 else 0):  # they live on: a thread a row costs some thousand page faults
+        threading.Thread(target=work_on, daemon=True).start()
     say("ready")
     while True:
         try:
@@ -119,4 +124,4 @@ def _serve(
         if at_once == 1:
             work(*order)
         else:
-            threading.Thread(target=work_apart, args=order, daemon=True).start()
+            orders.put(order)

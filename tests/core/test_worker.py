@@ -69,7 +69,7 @@ def test_rows_of_a_worker_that_died_are_tried_again_alone_and_after_the_others(i
     assert "c" in again
     assert sorted(finished) == sorted(keys)
     assert again <= set(finished[-4:])
-    assert all(items.beside(key)[1] == set() for key in again)
+    assert all(items.beside(key)[-1] == set() for key in again)
     assert len({items.pids(key)[1] for key in again}) == 1
 
 

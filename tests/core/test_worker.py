@@ -89,7 +89,7 @@ def test_a_row_that_ends_its_thread_is_a_crash(items: Items) -> None:
 def test_rows_beside_one_that_hangs_are_done_again_without_blame(items: Items) -> None:
     items.order("a", "hang")
     keys = "abcdefgh"
-    errors = items.errors(items.processes(workers=1, timeout_s=2.5, at_once=4), keys, seconds=1.6)
+    errors = items.errors(items.processes(workers=1, timeout_s=4, at_once=4), keys, seconds=2.4)
     assert errors == {**dict.fromkeys(keys[1:]), "a": "item_timeout"}
     assert len(items.pids("a")) == 1
     again = [key for key in keys if len(items.pids(key)) > 1]

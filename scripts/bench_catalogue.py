@@ -2,9 +2,9 @@
 
 Every number is that of whole processes, whose memory is that of the largest of them; both read files that are in the
 page cache, in turns. These are measurements and no tests: on a busy machine they are larger, and the exit status is 0.
-Without a Python that has pandas (see bench_pandas.py) that half is skipped.
+Without a Python that has pandas (see bench_pandas.py) that half is skipped; several are measured one after another.
 
-    python -m scripts.bench_catalogue [rows=1000000] [pandas=/tmp/pandas/bin/python]
+    python -m scripts.bench_catalogue [rows=1000000] [pandas=/tmp/pandas2/bin/python,/tmp/pandas3/bin/python]
 """
 
 import os
@@ -33,8 +33,14 @@ class Line(NamedTuple):
     how: str
 
 
+class Script(NamedTuple):
+    python: str  # one that has pandas
+    way: str  # as bench_pandas.py calls it
+
+
 class Ran(NamedTuple):
     wall_s: float
+    cpu_s: float  # of the process and its children
     peak_gib: float  # of the process or of its largest child
     output: str
 
@@ -51,38 +57,34 @@ def ran(*words: str) -> Ran:
         wall_s = time.perf_counter() - before
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
-        found = Ran(wall_s, usage.ru_maxrss / 2**20, out.read())
+        found = Ran(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20, out.read())
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, words, found.output)
     return found
 
 
-def measured(folder: Path, rows: int, share: float, pandas: str | None, ways: Sequence[str]) -> Iterator[Line]:
-    """`ways` are those of the pandas script, as bench_pandas.py calls them."""
+def measured(folder: Path, rows: int, share: float, scripts: Sequence[Script]) -> Iterator[Line]:
     corpus = folder / "corpus"
     made = ran(sys.executable, "-m", "scripts.bench_corpus", str(corpus), str(rows), str(share)).output.strip()
     ours: list[Ran] = []
-    theirs: dict[str, list[Ran]] = {way: [] for way in ways}
+    theirs: list[list[Ran]] = [[] for _ in scripts]
     for number in range(TIMES):
         run = (f"run=bench{number}", f"runs={folder / 'runs'}", f"input.path={corpus}")
         ours.append(ran(sys.executable, "-m", "stages.ingest", "source=youtube_commons", *run))
-        for way in ways if pandas else ():
-            theirs[way].append(ran(str(pandas), "scripts/bench_pandas.py", str(corpus), f"{folder}/out.parquet", way))
+        for (python, way), runs in zip(scripts, theirs, strict=True):
+            runs.append(ran(python, "scripts/bench_pandas.py", str(corpus), f"{folder}/out.parquet", way))
     wall_s = median(run.wall_s for run in ours)
-    yield Line(f"{rows:,} rows, {share:.0%} kept: ingest", f"{wall_s:.1f} s", "", f"{walls(ours)}; {made}")
+    yield Line(f"{rows:,} rows, {share:.0%} kept: ingest", f"{wall_s:.1f} s", "", f"{seconds(ours)}; {made}")
     yield Line("… its memory", f"{max(run.peak_gib for run in ours):.2f} GiB", "< 2", "")
-    for way, runs in theirs.items():
-        if not runs:
-            yield Line(f"… pandas, {way}", "skipped", "", "no pandas=PYTHON given: see scripts/bench_pandas.py")
-            continue
+    for (_, way), runs in zip(scripts, theirs, strict=True):
         pandas_s, peak_gib = median(run.wall_s for run in runs), max(run.peak_gib for run in runs)
-        how = f"{walls(runs)}; {peak_gib:.2f} GiB, {runs[0].output.strip()}"
+        how = f"{seconds(runs)}; {peak_gib:.2f} GiB, {runs[0].output.strip()}"
         yield Line(f"… pandas, {way}", f"{pandas_s:.1f} s", "", how)
         yield Line("… how often faster ingest is", f"{pandas_s / wall_s:.1f} ×", "> 8", "")
 
 
-def walls(runs: list[Ran]) -> str:
-    return ", ".join(f"{run.wall_s:.1f}" for run in runs)
+def seconds(runs: list[Ran]) -> str:
+    return f"{', '.join(f'{run.wall_s:.1f}' for run in runs)} (CPU {median(run.cpu_s for run in runs):.1f})"
 
 
 def main(words: list[str]) -> int:
@@ -90,18 +92,26 @@ def main(words: list[str]) -> int:
     if len(given) < len(words) or given.keys() - {"rows", "pandas"}:
         print(f"unknown words; there are: rows=, pandas= ({' '.join(words)})", file=sys.stderr)
         return 0
-    rows, pandas = int(given.get("rows", ROWS)), given.get("pandas")
-    if pandas and subprocess.run([pandas, "-c", "import pandas"], capture_output=True, check=False).returncode:
-        print(f"{pandas} has no pandas: {pandas} -m pip install pandas pyarrow", file=sys.stderr)
-        pandas = None
+    rows, pythons = int(given.get("rows", ROWS)), []
+    for python in filter(None, given.get("pandas", "").split(",")):
+        if subprocess.run([python, "-c", "import pandas"], capture_output=True, check=False).returncode:
+            print(f"{python} has no pandas: {python} -m pip install pandas pyarrow", file=sys.stderr)
+        else:
+            pythons.append(python)
     table = Table(title=f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", box=SIMPLE_HEAD)
     for title in ("what", "measured", "bar", "of it"):
         table.add_column(title, justify="left" if title in ("what", "of it") else "right")
-    both = ("file_by_file", "at_once")
-    for count, share, ways in ((rows, SHARE, both), (rows, 0.5, both[:1]), (2 * rows, SHARE, both[:1])):
+    both = ("at_once", "file_by_file")
+    for count, share, ways in (
+        (rows, SHARE, both),
+        (rows, 0.5, both[1:]),
+        (2 * rows, SHARE, both[1:]),
+        (2 * rows, 0.5, ()),
+    ):
+        scripts = [Script(python, way) for python in pythons for way in ways]
         with tempfile.TemporaryDirectory(prefix="reelmill-bench-catalogue-") as folder:
             try:
-                for line in measured(Path(folder), count, share, pandas, ways):
+                for line in measured(Path(folder), count, share, scripts):
                     table.add_row(*line)
             except subprocess.CalledProcessError as error:
                 table.add_row(f"{count:,} rows, {share:.0%} kept", "failed", "", str(error))

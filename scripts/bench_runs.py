@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +21,7 @@ from unittest.mock import patch
 import polars as pl
 import submitit
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from scripts import bench_noop
 from slurm.attempt import Attempt
@@ -29,9 +30,10 @@ from slurm.manifest import Done, Step
 from slurm.resume import resume, save_cluster
 from slurm.submit import freeze, submit
 from stages import ingest
+from stages.core.command import CONF, read
 from stages.core.pipeline import Wanted, plan_all, start
 from stages.core.schema import CATALOGUE
-from stages.core.stage import CONF, Stage, read
+from stages.core.stage import Common, Stage
 
 ITEMS, CHUNKS, STATUS_CHUNKS, OVERHEAD_ITEMS = 1_000_000, 10_000, 100_000, 10_000
 TASKS, ROUNDS = 1_000, 3  # few, since MaxJobCount (10,000 as shipped) counts cancelled tasks too, for five minutes
@@ -39,15 +41,20 @@ Seconds = dict[str, float]
 
 
 def wanted(stage: Stage, config: str, *words: str) -> Wanted:
-    """A step of a stage, by a config of conf/ and the words of a command line."""
+    """A step of a stage, by a config of conf/, of which keys that it does not know are left out, and a command line."""
     OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
     with initialize_config_dir(CONF, version_base="1.3"):
-        return Wanted(stage, *read(stage, compose(config, ["run=bench", *words])))
+        cfg = compose(config, ["run=bench", *words])
+    known = {field.name for kind in (Common, stage.config) for field in fields(kind)}
+    with open_dict(cfg):
+        for key in cfg.keys() - known:
+            del cfg[key]
+    return Wanted(stage, *read(stage, cfg))
 
 
 def noop(folder: Path, *words: str) -> Wanted:
     """The step `noop` behind `ingest`; it has only the keys that every stage has."""
-    own = (f"runs={folder}", "step=noop", "after=ingest", "chunks.align=false", "~min_s", "~max_s")
+    own = (f"runs={folder}", "step=noop", "after=ingest", "chunks.align=false")
     return wanted(bench_noop.STAGE, "split", *own, *words)
 
 

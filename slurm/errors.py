@@ -61,6 +61,7 @@ ITEM_CODES: dict[str, str] = {
     "not_downloaded": "the row has a URL and no local file",
     "empty": "the file has zero bytes",
     "corrupt": "not a readable media container, or too little of it can be decoded",
+    "encrypted": "its packets are encrypted, and nobody here has the key",
     "no_video": "there is no video stream (audio or cover picture only)",
     "no_frames": "the video stream gave no frame",
     "too_large": "more pixels, seconds or bytes than the limits in the config",

@@ -9,8 +9,8 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from slurm.errors import InputError
+from stages.core.command import command
 from stages.core.pipeline import Wanted, configured, submit_steps
-from stages.core.stage import command
 
 
 def wanted(cfg: DictConfig) -> list[Wanted]:

@@ -10,6 +10,7 @@ again that may pass.
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
@@ -58,8 +59,6 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
     slurm/errors.py), UnavailableError when a host wants more pauses than the config grants.
     """
     from stages.core.fetch import record
-    from stages.core.fetch.probe import probe
-    from stages.core.remote import shown
     from stages.core.store import Store as Place
 
     place, video_id, address = Place(root), str(row["video_id"]), str(row["path"] or row["url"] or "")
@@ -67,7 +66,25 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
         raise ItemError("missing", "the catalogue has neither a path nor a URL")
     tables = record.load(place, video_id, address)
     if tables is None:
-        folder = place.work_folder(video_id)
+        try:
+            tables = stored(row, address, place, config, shared)
+        except ItemError:  # perhaps because another try (of a node that was lost, of another run) was faster
+            tables = record.load(place, video_id, address)
+            if tables is None:
+                raise
+    known = {column: row[column] for column in ABOUT}
+    told = {column: value for column, value in tables["rows"][0].items() if value is not None}
+    return {**tables, "rows": [{**known, **told}]}
+
+
+def stored(row: Row, address: str, place: "Place", config: Config, shared: Path) -> dict[str, list[Row]]:
+    """The rows of a video that is fetched and put into the store."""
+    from stages.core.fetch import record
+    from stages.core.fetch.probe import probe
+    from stages.core.remote import shown
+
+    video_id = str(row["video_id"])
+    with place.work_folder(video_id) as folder:
         try:
             fetched = fetch(row, address, folder, config, shared)
             facts = {**fetched.about, **probe(fetched.file, config.limits, fetched.sha256)}
@@ -80,9 +97,7 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
         record.save(place, video_id, address, tables)
         place.put(fetched.file, video_id)  # the last act: now the record counts
         place.remove_work(video_id)
-    known = {column: row[column] for column in ABOUT}
-    told = {column: value for column, value in tables["rows"][0].items() if value is not None}
-    return {**tables, "rows": [{**known, **told}]}
+    return tables
 
 
 def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) -> Fetched:
@@ -144,8 +159,6 @@ def client(way: "Line", stall_s: float) -> "Http":
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
-    from stages.core.store import Store as Place
-
     # files of other wishes lie elsewhere, those of the same wishes are found by any run that shares the store
     wishes = json.dumps([asdict(config.formats), asdict(config.subtitles), asdict(config.spans)])
     root = f"{config.store.root or rows.folder}/{sha256(wishes.encode()).hexdigest()[:8]}"
@@ -154,16 +167,30 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     table = with_spans(rows, config.spans).with_columns(kind=kind, staged=pl.lit(None, TEXT))
     yield from rows.each(download_video, *given, table=table.filter(pl.col("kind").ne_missing("cell")))
     if len(cells := table.filter(kind="cell")):
-        place = Place(root)
+        yield from run_cells(rows, cells, *given)
+
+
+def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared: Path) -> Iterator[Output]:
+    """The videos that lie in cells: those of a Parquet file are staged by this process, then worked on as all are."""
+    from stages.core.fetch.pace import Line
+    from stages.core.store import Store as Place
+
+    place = Place(root)
+    with place.work_folder(rows.name) as folder, closing(Line(shared, config.pace, config.access)) as way:
         for group in by_file(cells):
-            staged = stage(group, place, place.work_folder(rows.name))
+            staged: dict[str, Path | ItemError] = {}
+            for key, found in stage(group, place, folder, way):
+                if rows.stopping:  # what is staged stays there for the next attempt
+                    return
+                staged[key] = found
             bad = {key: found for key, found in staged.items() if isinstance(found, ItemError)}
             yield from (rows.failed(row, bad[row["video_id"]]) for row in group.to_dicts() if row["video_id"] in bad)
             paths = {key: str(found) for key, found in staged.items() if key not in bad}
             staged_at = pl.col("video_id").replace_strict(paths, default=None, return_dtype=TEXT)
             good = group.filter(~pl.col("video_id").is_in(list(bad))).with_columns(staged=staged_at)
-            yield from rows.each(download_video, *given, table=good)
-        place.remove_work(rows.name)
+            yield from rows.each(download_video, config, root, shared, table=good)
+        if not rows.stopping:
+            place.remove_work(rows.name)
 
 
 def by_file(cells: pl.DataFrame) -> list[pl.DataFrame]:
@@ -174,14 +201,14 @@ def by_file(cells: pl.DataFrame) -> list[pl.DataFrame]:
     return cells.with_columns(file=file).partition_by("file", maintain_order=True, include_key=False)
 
 
-def stage(cells: pl.DataFrame, place: "Place", folder: Path) -> dict[str, "Path | ItemError"]:
+def stage(cells: pl.DataFrame, place: "Place", folder: Path, way: "Line") -> Iterator[tuple[str, "Path | ItemError"]]:
     """The files in `folder`, by video id, of those cells whose videos the store does not have; or what is wrong."""
     from stages.core.fetch import record
     from stages.core.fetch.cells import stage_cells
 
     addresses = dict(cells.select("video_id", pl.coalesce("path", "url")).iter_rows())
     missing = {key: address for key, address in addresses.items() if record.load(place, key, address) is None}
-    return dict(stage_cells(missing, folder))
+    return stage_cells(missing, folder, turn=lambda file: way.turn(host_of(file)))
 
 
 def with_spans(rows: Rows, spans: Spans) -> pl.DataFrame:

@@ -1,20 +1,24 @@
 """The download stage as a user runs it: every kind of address, honest failures, nothing fetched twice."""
 
+import os
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import polars as pl
 import pytest
-from support.runs import command
+from support.runs import ROOT, command, until
 from support.web import Web
 
 from slurm.manifest import Step
 from stages.core.video.encode import ffmpeg_path
 
+CELL_BYTES = 2_000_000
 QUICK = ("cluster.cpus=2", "items.at_once=4", "pace.requests_per_s=null")
 
 
@@ -47,6 +51,11 @@ class Run:
     def download(self, *words: str, run: str = "r") -> CompletedProcess[str]:
         where = (f"run={run}", f"runs={self.folder / 'runs'}", *QUICK, *words)
         return command("stages.download", *where, env={"VIDEOS": str(self.list)})
+
+    def begun(self, *words: str) -> "subprocess.Popen[bytes]":
+        where = ("run=r", f"runs={self.folder / 'runs'}", *QUICK, *words)
+        command = [sys.executable, "-m", "stages.download", *where]
+        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "VIDEOS": str(self.list)})
 
     def resume(self, *words: str) -> CompletedProcess[str]:
         return command("slurm", "resume", "run=r", f"runs={self.folder / 'runs'}", *words)
@@ -93,6 +102,54 @@ def test_each_kind_of_address_becomes_a_file_that_was_probed(tmp_path: Path, med
     assert Path(str(rows["local"]["path"])).is_symlink()
     assert (rows["local"]["title"], rows["http"]["title"]) == ("A", "B")
     assert not list(run.folder.glob("runs/r/download/media/*/.partial/*")), "nothing half-done is left"
+
+
+def cells(media: Path) -> bytes:
+    """A Parquet file whose column `mp4` has four videos of CELL_BYTES, a row group each."""
+    films = [(media / f"{name}.mp4").read_bytes() for name in "abcd"]
+    spare = [(CELL_BYTES - len(film)).to_bytes(4, "big") + b"free" for film in films]
+    whole = [(film + box).ljust(CELL_BYTES, b"x") for film, box in zip(films, spare, strict=True)]
+    file = BytesIO()
+    pl.DataFrame({"mp4": whole}).write_parquet(file, compression="uncompressed", row_group_size=1)
+    return file.getvalue()
+
+
+def in_cell(web: Web, name: str, row: int) -> dict[str, object]:
+    return {"video_id": f"{name}{row}", "path": f"parquet://mp4@{row}::{web.url(name)}"}
+
+
+def test_cells_are_fetched_at_the_runs_pace(tmp_path: Path, media: Path, web: Web) -> None:
+    web.files["cells.parquet"] = cells(media)
+    run = Run(tmp_path, [in_cell(web, "cells.parquet", n) for n in range(4)])
+    assert run.download("pace.requests_per_s=4").returncode == 0
+    assert {row["error"] for row in run.rows().values()} == {None}
+    asked_s = [request.at_s for request in web.asked("cells.parquet", "GET")]
+    assert len(asked_s) >= 4
+    assert asked_s[-1] - asked_s[0] > 0.8 * (len(asked_s) - 1) / 4
+
+
+def test_when_it_is_to_stop_no_more_cells_are_fetched_and_those_that_are_stay(
+    tmp_path: Path, media: Path, web: Web
+) -> None:
+    names = ("one.parquet", "two.parquet")
+    for name in names:
+        web.files[name] = cells(media)
+        web.fault(name, "slow", CELL_BYTES, only="GET")
+    run = Run(tmp_path, [in_cell(web, name, n) for name in names for n in range(4)])
+    with run.begun("cluster.executor=debug") as process:
+        until(lambda: any(run.folder.rglob("*.partial/*/*/*.mp4")), every=0.02)
+        process.terminate()
+        process.wait(20)
+    assert not web.asked("two.parquet")
+    staged = {path.stem for path in run.folder.rglob("*.partial/*/*/*.mp4")}
+    assert 0 < len(staged) < 4
+    for name in names:
+        web.mend(name)
+    web.requests.clear()
+    assert run.resume().returncode == 0
+    assert {row["error"] for row in run.rows().values()} == {None}
+    sent = sum(request.sent_bytes for request in web.asked("one.parquet"))
+    assert sent < len(web.files["one.parquet"])
 
 
 def test_what_cannot_be_had_says_why_and_only_what_passes_is_tried_again(tmp_path: Path, web: Web) -> None:

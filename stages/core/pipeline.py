@@ -17,7 +17,8 @@ from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
 from slurm.resume import resume, save_cluster
-from stages.core.stage import CONF, Common, Stage, common_key, explained, load, make_plan, read
+from stages.core.command import CONF, explained, read
+from stages.core.stage import Common, Stage, common_key, load, make_plan
 from stages.core.sweep import point_name
 
 

@@ -47,18 +47,28 @@ def above() -> Path:
 
 
 def own(place: Path) -> Path:
-    """A new name in `place` for this process, after what died processes left beside it is removed.
-
-    Only of this user, and of this host and this numbering of its processes: a container has its own.
-    """
-    stem = f"reelmill-{os.uname().nodename}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    """A new name in `place` for this process, after what died processes of this user left beside it is removed."""
     for found in place.iterdir():
-        begin, _, pid = found.name.rpartition("-")[0].rpartition("-")
-        if begin == stem and pid.isdecimal() and not Path("/proc", pid).exists():
+        if died(found.name):
             with suppress(FileNotFoundError):  # another task removes it too
                 if found.lstat().st_uid == os.getuid():
                     shutil.rmtree(found, ignore_errors=True)
-    return place / f"{stem}-{os.getpid()}-{uuid4().hex[:8]}"
+    return place / own_name()
+
+
+def own_name() -> str:
+    """A new name that tells this process: its host, the numbering of processes (a container has its own), its id."""
+    return f"{_stem()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+def died(name: str) -> bool:
+    """Whether it is the name of a process that is no more; False where it cannot be told from here."""
+    begin, _, pid = name.rpartition("-")[0].rpartition("-")
+    return begin == _stem() and pid.isdecimal() and not Path("/proc", pid).exists()
+
+
+def _stem() -> str:
+    return f"reelmill-{os.uname().nodename}-{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 _lock = Lock()

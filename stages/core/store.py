@@ -1,7 +1,7 @@
 """The store: where a run's media lie, a folder or an object store.
 
     <root>/<first two hex digits of sha256(video_id)>/<video_id>.mp4     and .json, a text beside it
-    <root>/.partial/<video_id>/                                          of a folder: what is being fetched
+    <root>/.partial/<video_id>/<try>/                                    of a folder: what is being fetched
 
 Nothing appears there under its name before it is whole.
 """
@@ -9,6 +9,8 @@ Nothing appears there under its name before it is whole.
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from slurm.errors import InputError
 from slurm.files import replacing
 from stages.core import objects, scratch
+from stages.core.fetch.begun import own_folder
 from stages.core.fetch.kinds import SUFFIXES
 from stages.core.remote import on_disk, package, shown
 
@@ -70,14 +73,14 @@ class Store:
         suffix = file.suffix.lower()
         return self._address(video_id, suffix if suffix in SUFFIXES else ".video")
 
-    def work_folder(self, video_id: str) -> Path:
-        """A folder for what is being fetched: in the store, so that another node may go on with it, or in scratch."""
-        folder = self._work_folder(video_id)
-        with on_disk(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+    @contextmanager
+    def work_folder(self, video_id: str) -> Iterator[Path]:
+        """A folder for one try at a video: in the store, so that another node may go on with it, or in scratch."""
+        with own_folder(self._work_folder(video_id)) as folder:
+            yield folder
 
     def remove_work(self, video_id: str) -> None:
+        """Removes what all tries to fetch it have left."""
         shutil.rmtree(self._work_folder(video_id), ignore_errors=True)
 
     def put(self, file: Path, video_id: str) -> str:

@@ -50,6 +50,11 @@ class Rows:
         key = str(row[self._work.item_key])
         return Output([key], {ROWS: [{**own, "error": error.code, "error_detail": error.detail}]}, failed=1)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the task was asked to stop: nothing new is to be begun."""
+        return self._work.processes.stop.asked
+
     def side(self, table: str) -> pl.DataFrame:
         """A side table of a step before, as far as it belongs to these items; in the order in which it was written."""
         return self._work.side(table, self.table)

@@ -18,14 +18,6 @@ from slurm.errors import ChunkError
 from slurm.signals import Stop
 
 
-@pytest.fixture
-def items(tmp_path: Path) -> Iterator[Items]:
-    made = Items(tmp_path)
-    yield made
-    for processes in made.made:
-        processes.close()
-
-
 def test_every_item_has_one_result_in_few_processes(items: Items) -> None:
     keys = "abcdefghijklmnopqrst"
     assert items.errors(items.processes(), keys) == dict.fromkeys(keys)

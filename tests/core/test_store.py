@@ -76,20 +76,20 @@ def test_other_ids_are_quoted_and_stay_apart(tmp_path: Path) -> None:
 
 def test_a_file_is_moved_into_its_videos_folder(tmp_path: Path) -> None:
     store = Store(f"{tmp_path}/store/")
-    work = store.work_folder("v")
-    assert work.stat().st_dev == tmp_path.stat().st_dev
-    assert work.is_relative_to(tmp_path / "store")
-    file = made(work / "whatever.MKV", 1000)
-    content = file.read_bytes()
     expected = tmp_path / "store" / sha256(b"v").hexdigest()[:2] / "v.mkv"
-    assert store.address(file, "v") == str(expected)
-    assert store.size(str(expected)) is None
-    assert store.put(file, "v") == str(expected)
+    with store.work_folder("v") as work:
+        assert work.stat().st_dev == tmp_path.stat().st_dev
+        assert work.is_relative_to(tmp_path / "store")
+        file = made(work / "whatever.MKV", 1000)
+        content = file.read_bytes()
+        assert store.address(file, "v") == str(expected)
+        assert store.size(str(expected)) is None
+        assert store.put(file, "v") == str(expected)
     assert expected.read_bytes() == content
     assert store.size(str(expected)) == 1000
     store.remove_work("v")
     assert files_below(tmp_path / "store") == [str(expected.relative_to(tmp_path / "store"))]
-    assert not work.exists()
+    assert not work.parent.exists()
 
 
 @pytest.mark.parametrize("name", ["film", "film.exe", "film.mp4?x=1"])
@@ -140,7 +140,7 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = Store(str(tmp_path / "file"))
-    assert code(store.work_folder, "v") == "disk"
+    assert code(store.work_folder("v").__enter__) == "disk"
     assert code(store.put, made(tmp_path / "v.mp4", 10), "v") == "disk"
     assert code(store.write_beside, "v", "text") == "disk"
     assert (tmp_path / "v.mp4").exists()
@@ -177,16 +177,17 @@ def test_an_object_arrives_whole_with_the_checksum_of_all_of_it(
     s3: S3, scratch: Scratch, tmp_path: Path, size: int
 ) -> None:
     store = Store(f"s3://{s3.bucket}/made")
-    file = made(store.work_folder("whole") / "whole.mp4", size)
-    assert file.is_relative_to(scratch.path)
-    key = f"made/{sha256(b'whole').hexdigest()[:2]}/whole.mp4"
-    address = store.put(file, "whole")
-    assert address == store.address(file, "whole") == f"s3://{s3.bucket}/{key}"
-    assert s3.get(key) == file.read_bytes()
-    assert store.size(address) == size
-    head, parts = s3.head(key), 3 if size > PART_BYTES else 1
-    assert head["ETag"].endswith('-3"') == (parts == 3)
-    assert head["ChecksumCRC32"] == base64.b64encode(zlib.crc32(file.read_bytes()).to_bytes(4)).decode()
+    with store.work_folder("whole") as work:
+        file = made(work / "whole.mp4", size)
+        assert file.is_relative_to(scratch.path)
+        key = f"made/{sha256(b'whole').hexdigest()[:2]}/whole.mp4"
+        address = store.put(file, "whole")
+        assert address == store.address(file, "whole") == f"s3://{s3.bucket}/{key}"
+        assert s3.get(key) == file.read_bytes()
+        assert store.size(address) == size
+        head, parts = s3.head(key), 3 if size > PART_BYTES else 1
+        assert head["ETag"].endswith('-3"') == (parts == 3)
+        assert head["ChecksumCRC32"] == base64.b64encode(zlib.crc32(file.read_bytes()).to_bytes(4)).decode()
     store.remove_work("whole")
     assert not file.exists()
     assert store.size(address + "x") is None

@@ -4,8 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.items import Items
@@ -14,14 +12,6 @@ from support.probe import large
 from slurm.errors import ChunkError, UnavailableError
 from slurm.signals import Stop
 from stages.core.schema import Row
-
-
-@pytest.fixture
-def items(tmp_path: Path) -> Iterator[Items]:
-    made = Items(tmp_path)
-    yield made
-    for processes in made.made:
-        processes.close()
 
 
 def test_rows_that_wait_wait_together(items: Items) -> None:

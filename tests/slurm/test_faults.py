@@ -38,7 +38,7 @@ def repeated(run: ProbeRun) -> int:
 def test_a_worker_killed_in_mid_chunk_costs_nothing(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 12, *FAST, "chunks.n=2", seconds=0.5)
     run.submit()
-    until(lambda: run.begun() >= 3)
+    until(lambda: run.begun() >= 3 and bool(run.calls(0)))
     worker, _ = run.calls(0)[0]
     os.kill(worker, signal.SIGKILL)
     finish(run)

@@ -7,7 +7,7 @@ the rows that are wanted of a row group are fetched together. Memory: some three
 import io
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,8 @@ CODES = Codes(absent="missing", barred="private")
 OF_HUB = {401: "private", 403: "private", 404: "missing", 410: "missing", 429: "rate_limited"}
 BUFFER_BYTES = 1 << 20  # read ahead to see where a page ends
 PIECE_BYTES = 1 << 25  # asked for at once: what a broken connection costs
+
+Turn = Callable[[str], None]  # returns when a server may be asked for a piece of this file
 
 
 class Cell(NamedTuple):
@@ -50,7 +52,13 @@ def file_of(address: str) -> str:
     return address.partition("::")[2] or address
 
 
-def stage_cells(addresses: Mapping[str, str], folder: Path) -> Iterator[tuple[str, Path | ItemError]]:
+def no_wait(file: str) -> None:
+    """A Turn that comes at once."""
+
+
+def stage_cells(
+    addresses: Mapping[str, str], folder: Path, turn: Turn = no_wait
+) -> Iterator[tuple[str, Path | ItemError]]:
     """A file in the folder for each video id, as soon as it is written; in its place what went wrong.
 
     A row group is read once and no further than its last wanted row; one without a wanted row, or whose files are all
@@ -73,7 +81,7 @@ def stage_cells(addresses: Mapping[str, str], folder: Path) -> Iterator[tuple[st
         left = {video_id: row for row, video_ids in rows.items() for video_id in video_ids}
         wrong = None
         try:
-            for row, content in cells(parquet, column, rows):
+            for row, content in cells(parquet, column, rows, turn):
                 for video_id in rows[row]:
                     found = saved(content, folder / f"{file_name(video_id)}.mp4", f"{parquet}: row {row}")
                     del left[video_id]
@@ -84,12 +92,12 @@ def stage_cells(addresses: Mapping[str, str], folder: Path) -> Iterator[tuple[st
             yield video_id, wrong or ItemError("missing", f"{parquet} has no row {row}")
 
 
-def cells(file: str, column: str, rows: Collection[int]) -> Iterator[tuple[int, Any]]:
+def cells(file: str, column: str, rows: Collection[int], turn: Turn) -> Iterator[tuple[int, Any]]:
     """The Arrow buffers of these rows of a column, in the file's order.
 
     In place of one: None where the cell is null, an ItemError where its row group is damaged.
     """
-    with opened(file) as source:
+    with opened(file, turn) as source:
         with read_as_parquet(file):
             parquet = pq.ParquetFile(
                 source, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
@@ -152,8 +160,8 @@ def saved(content: Any, file: Path, where: str) -> Path | ItemError:
 class Source(io.RawIOBase):
     """A file's bytes for Arrow, which lets errors of ours through as they are."""
 
-    def __init__(self, file: str, raw: Any) -> None:
-        self.file, self.raw = file, raw
+    def __init__(self, file: str, raw: Any, turn: Turn) -> None:
+        self.file, self.raw, self.turn = file, raw, turn
 
     def readable(self) -> bool:
         return True
@@ -176,20 +184,23 @@ class Source(io.RawIOBase):
 
     @again
     def _piece(self, size: int) -> bytes:
+        if "://" in self.file:
+            self.turn(self.file)
         with reachable(self.file):
             return bytes(self.raw.read(size))
 
 
 @contextmanager
-def opened(file: str) -> Iterator[Source]:
+def opened(file: str, turn: Turn) -> Iterator[Source]:
     with reachable(file):
         if "://" in file:
+            turn(file)
             system, path = file_system(file) if file.startswith(HUB) else connected(file)
             raw = system.open(path, "rb", cache_type="none")
         else:
             raw = io.FileIO(file)
     with raw:
-        yield Source(file, raw)
+        yield Source(file, raw, turn)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import uuid4
 
 from slurm.errors import ItemError
+from stages.core.fetch.begun import SYNC_BYTES
 from stages.core.fetch.kinds import SUFFIXES
 from stages.core.remote import Codes, again, connected, on_disk, shown, told
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = SYNC_BYTES
 TAGS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "last_modified")  # what changes with the file, by store
 WANTED = Codes(absent="removed", barred="private")
 
@@ -85,7 +86,7 @@ def fetch_files(address: str, folder: Path, max_bytes: int | None, codes: Codes 
         for other in set(folder.glob("*.part")) - {part}:
             other.unlink(missing_ok=True)
         part.touch()
-        begun, free = part.stat().st_size, shutil.disk_usage(folder).free
+        begun, free = part.stat().st_size // BLOCK_BYTES * BLOCK_BYTES, shutil.disk_usage(folder).free
         if size - begun > free:
             raise ItemError("disk", f"{folder}: {free >> 20} MiB are free, {size - begun >> 20} MiB more are needed")
         with part.open("r+b") as out:  # not to append: who fetches the same at once writes the same to the same place

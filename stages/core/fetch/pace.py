@@ -56,6 +56,11 @@ class Line:
         """The host answers again: should it want another pause, that is a short one."""
         self.pauses.end(self._site(host))
 
+    def close(self) -> None:
+        """Leaves the run's other processes its share of the requests."""
+        if self.share:
+            self.share.close()
+
     def _site(self, host: str) -> str:
         return getattr(self._video, "host", None) or host
 

@@ -1,9 +1,12 @@
 """A begun download, `<file>.part`, and a note beside it of what it is a part of; the file is there when it is whole."""
 
 import json
+import os
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import NamedTuple, Self
+
+from stages.core.fetch.begun import SYNC_BYTES
 
 NOTED_BYTES = 1 << 22  # less is fetched again sooner than a note of it is written: at a kill, not at a failure
 
@@ -81,6 +84,9 @@ class Part:
         self.bytes += len(block)
         if self.bytes >= NOTED_BYTES and self.validator:
             self._write_note()
+        if self.bytes % SYNC_BYTES < len(block):
+            self.out.flush()
+            os.fdatasync(self.out.fileno())
 
     def drop(self) -> None:
         self.note.unlink(missing_ok=True)

@@ -110,7 +110,8 @@ class Download(Extraction):
         for source in sources:
             time.sleep(max(0.0, (source.get("available_at") or 0) - time.time()))  # YouTube wants that
         remotes = [Remote(self, source, self.most_bytes) for source in sources]
-        return copy_span(remotes, span, self.folder / "part", self.wanted.formats.container)
+        file, offset_s = copy_span(remotes, span, self.folder / "unfinished", self.wanted.formats.container)
+        return file.replace(file.with_stem("span")), offset_s
 
     def whole(self, sources: list[Info]) -> Path:
         """All of it: each stream downloaded, then put together. A complete file of an earlier try is taken as it is."""

@@ -1,19 +1,21 @@
-"""The clips that are released, cut from their videos: re-encoded, exact to the frame, with sound.
+"""The clips that are released, cut from their videos: exact to the frame, with sound, encoded no more than is needed.
 
-Reads `clip_id`, `video_id`, `path`, `start_s`, `end_s` and `fps`; writes one mp4 a clip and a row about it (CUT).
+Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`; writes one mp4 a clip and a row about it (CUT), of which
+`mode` says how the clip was made: copied, joined (`encoded_frames` at its ends were encoded again) or encoded.
 
     python -m stages.cut run=NAME
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.attempt import Output
-from slurm.errors import ItemError
+from slurm.errors import InputError, ItemError
 from stages.core.schema import FLAG, INT, REAL, TEXT, Row, Schema
 from stages.core.stage import Stage, main
 from stages.core.work import Rows
@@ -28,7 +30,10 @@ CUT: Schema = {
     "frames": INT,
     "duration_s": REAL,
     "has_audio": FLAG,
+    "mode": TEXT,
+    "encoded_frames": INT,
 }
+MAX_FPS = 1000
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -41,14 +46,29 @@ class Limits:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    """Values are in conf/cut.yaml. `codec` is an H.264 encoder of ffmpeg's; `threads` is each codec's."""
+    """Values are in conf/cut.yaml. `fps` is a number or a fraction like "30000/1001"; None keeps the video's times."""
 
+    mode: Literal["smart", "encode"]
     codec: str
-    crf: int
-    preset: str
-    audio_bitrate: str
+    quality: float
+    preset: str | int
+    fps: float | str | None
+    audio_kbps: int
     threads: int
     limits: Limits
+
+
+def frame_rate(config: Config) -> Fraction | None:
+    """The constant rate that is asked for, frames a second. Raises InputError."""
+    if config.fps is None:
+        return None
+    try:
+        fps = Fraction(str(config.fps))
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"fps={config.fps} is neither a number nor a fraction like 30000/1001") from error
+    if not 0 < fps <= MAX_FPS:
+        raise InputError(f"fps={config.fps} is not above 0 and at most {MAX_FPS}")
+    return fps
 
 
 def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
@@ -57,19 +77,17 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     Raises ItemError: encode_failed, and what opening the video raises (missing, corrupt, …).
     """
     from stages.core.scratch import local
-    from stages.core.video.encode import Encoding, cut
-    from stages.core.video.packets import open_video
+    from stages.core.video.clip import Cutting, cut
+    from stages.core.video.encode import Encoding
 
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of video {row['video_id']}")
-    encoding = Encoding(config.codec, config.crf, config.preset, config.audio_bitrate, config.threads)
+    limits, encoding = config.limits, Encoding(config.codec, config.quality, str(config.preset), config.threads)
+    how = Cutting(config.mode, encoding, frame_rate(config), 1000 * config.audio_kbps, limits.max_px, limits.max_s)
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
     with local(str(row["path"])) as path:
-        with open_video(str(path), config.limits.max_px, config.limits.max_s) as video:
-            declared = video.facts
-        fps = float(cast(float, row["fps"]) or declared.fps)
-        clip = cut(str(path), start_s, end_s, fps, out, source=declared, encoding=encoding)
+        clip = cut(str(path), start_s, end_s, out, how)
     fact: Row = {
         "clip_id": row["clip_id"],
         "video_id": row["video_id"],
@@ -80,6 +98,8 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
         "frames": clip.frames,
         "duration_s": clip.duration_s,
         "has_audio": clip.has_audio,
+        "mode": clip.mode,
+        "encoded_frames": clip.encoded_frames,
     }
     return {"rows": [fact]}
 
@@ -89,6 +109,14 @@ def clip_path(folder: Path, video_id: str, clip_id: str) -> Path:
     from stages.core.store import file_name, place
 
     return folder / place(video_id, f"{file_name(clip_id)}.mp4")
+
+
+def check(config: Config) -> None:
+    """Raises InputError that names a key, for a config with which no clip can be cut."""
+    from stages.core.video import encode
+
+    encode.check(encode.Encoding(config.codec, config.quality, str(config.preset), config.threads))
+    frame_rate(config)
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -101,7 +129,9 @@ STAGE = Stage(
     config=Config,
     run=run,
     gives=CUT,
-    needs=("path", "start_s", "end_s", "fps"),
+    needs=("path", "start_s", "end_s"),
+    check=check,
+    version=2,
 )
 
 if __name__ == "__main__":

@@ -1,84 +1,169 @@
 """Clips: spans of shots, long enough and no longer than allowed, with the signals over them. Decodes nothing.
 
-Reads analyze's tables `shots` and `signals`; writes a row a clip (CLIP). A shot that is too short is a row too, with
-its drop_reason. Frames within a shot are taken to be evenly spaced where a long shot is cut into parts.
+Reads analyze's tables `shots`, `changes`, `times` and `signals`; writes a row a clip (CLIP). A shot that is too short
+is a row too, with its drop_reason.
 
     python -m stages.split run=NAME
+    python -m stages.split -m run=NAME 'borders.cut=0.3,0.5,0.7'
 """
 
-import math
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.attempt import Output
-from stages.core.schema import CLIP, Row
+from slurm.errors import InputError
+from stages.core.clips import SAME_S, Shots, clips_of, even_clock, stored_clock
+from stages.core.schema import CLIP, CLIP_SIGNALS, FLAG, INT, REAL, Schema
 from stages.core.stage import Stage, main
 from stages.core.work import Rows
 
-SIGNALS = ("motion", "luma", "sharpness", "frozen")
+STRICT = ConfigDict(extra="forbid")
+READS = ("shots", "changes", "times", "signals")  # analyze's tables
+SPAN: Schema = {"start_frame": INT, "end_frame": INT, "start_s": REAL, "end_s": REAL}
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=STRICT)
+class Borders:
+    """Scores from which on a change is a border of shots; None: where analyze took it for one."""
+
+    cut: float | None
+    gradual: float | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Merge:
+    """A border of a score below `below` is none if the hashes of analyze's shots beside it differ by at most `bits`."""
+
+    below: float | None
+    bits: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class Margin:
+    """Frames that are left out on each side of a cut, and of a gradual change, all of whose own are left out."""
+
+    cut: int
+    gradual: int
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
+    """Values are in conf/split.yaml."""
+
     min_s: float
     max_s: float
+    margin_frames: Margin
+    borders: Borders
+    merge: Merge
 
 
-def clips_of_shot(
-    video_id: str, shot: int, frames: tuple[int, int], times_s: tuple[float, float], config: Config
-) -> list[Row]:
-    """The shot's equal parts of at most max_s; frames and times are [start, end). One part if it is too short."""
-    length_s = times_s[1] - times_s[0]
-    parts = max(1, math.ceil(length_s / config.max_s - 1e-9))
-    borders = [frames[0] + round((frames[1] - frames[0]) * i / parts) for i in range(parts + 1)]
-    per_frame_s = length_s / (frames[1] - frames[0])
-    at = [times_s[0] + (frame - frames[0]) * per_frame_s for frame in borders]
-    return [
-        {
-            "clip_id": f"{video_id}_{first}_{last}",
-            "video_id": video_id,
-            "shot": shot,
-            "start_s": start_s,
-            "end_s": end_s,
-            "duration_s": end_s - start_s,
-            "drop_reason": "too_short" if end_s - start_s < config.min_s else None,
-        }
-        for (first, last), (start_s, end_s) in zip(pairwise(borders), pairwise(at), strict=True)
+def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, config: Config) -> pl.DataFrame:
+    """The shots between the changes that count: `video` and SPAN, in order; `shots` are analyze's.
+
+    Frames of a gradual change belong to no shot, and a cut among them parts nothing.
+    """
+    least = {"cut": config.borders.cut, "gradual": config.borders.gradual}
+    counts = [
+        (pl.col("kind") == kind) & (pl.col("taken") if score is None else pl.col("score") >= score)
+        for kind, score in least.items()
     ]
+    unlike = (pl.col("hash") ^ pl.col("hash").shift(1).over("video")).bitwise_count_ones()
+    merged = shots.filter(pl.col("start_score") < (config.merge.below or 0), unlike <= config.merge.bits)
+    borders = changes.filter(pl.any_horizontal(counts)).join(
+        merged, left_on=["video", "end_frame"], right_on=["video", "start_frame"], how="anti"
+    )
+    whole = shots.group_by("video", maintain_order=True).agg(
+        pl.col("start_frame", "start_s").first(), pl.col("end_frame", "end_s").last()
+    )
+    begin = whole.with_columns(end_frame="start_frame", end_s="start_s")
+    end = whole.with_columns(start_frame="end_frame", start_s="end_s")
+    return (
+        pl.concat([edges.select("video", *SPAN) for edges in (begin, borders, end)])
+        .sort("video", "start_frame", maintain_order=True)
+        .select(
+            "video",
+            start_frame=pl.col("end_frame").cum_max().over("video"),
+            end_frame=pl.col("start_frame").shift(-1).over("video"),
+            start_s=pl.col("end_s").cum_max().over("video"),
+            end_s=pl.col("start_s").shift(-1).over("video"),
+        )
+        .filter(pl.col("end_frame") > pl.col("start_frame"))
+    )
 
 
 def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """The clips with lists of the per-second signals whose second lies in the clip, or begins in it."""
-    first, last = pl.col("start_s").round(3).floor().cast(pl.Int64), pl.col("end_s").round(3).ceil().cast(pl.Int64)
-    seconds = clips.select("clip_id", "video_id", second=pl.int_ranges(first, pl.max_horizontal(last, first + 1)))
+    """The clips with lists of the values of their seconds, as far as there are any.
+
+    A clip has the seconds that lie in it by half at least, or the one around its middle.
+    """
+    start, end = pl.col("start_s").round(3), pl.col("end_s").round(3)
+    middle = ((start + end) / 2).floor()
+    first, last = pl.min_horizontal((start - 0.5).ceil(), middle), pl.max_horizontal((end - 0.5).floor(), middle)
+    seconds = pl.int_ranges(first.cast(INT), last.cast(INT) + 1)
     found = (
-        seconds.explode("second")
-        .join(signals.select("video_id", "second", *SIGNALS), on=["video_id", "second"], maintain_order="left")
-        .group_by("clip_id", maintain_order=True)
-        .agg(pl.col(name).drop_nulls().cast(pl.Float32) for name in SIGNALS)
+        clips.select("video", clip=pl.int_range(pl.len()), second=seconds)
+        .explode("second")
+        .join(signals.select("video", "second", *CLIP_SIGNALS), ["video", "second"], "left", maintain_order="left")
+        .group_by("clip", maintain_order=True)
+        .agg(pl.col(name).drop_nulls().cast(pl.Float32) for name in CLIP_SIGNALS)
     )
-    return clips.drop(SIGNALS).join(found, on="clip_id", how="left", maintain_order="left")
+    return clips.with_columns(found.drop("clip"))
+
+
+def make_clips(videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config: Config) -> pl.DataFrame:
+    """The clips as CLIP has them, in the order of `videos` (`video_id` and `fps`) and of time; `tables` are READS."""
+    numbered = videos.select("video_id", "fps").with_row_index("video")
+    shots, changes, times, signals = (
+        tables[name].join(numbered, on="video_id", maintain_order="left") for name in READS
+    )
+    stored = {video: row for row, video in enumerate(times["video"])}
+    number, margin = numbered.schema["video"], config.margin_frames
+    made = [pl.DataFrame(schema={"video": number, **SPAN, "short": FLAG})]
+    for (video,), own in shots_between(changes, shots, config).group_by("video", maintain_order=True):
+        arrays = Shots(*(own[column].to_numpy() for column in SPAN))
+        if (row := stored.get(video)) is None:
+            clock = even_clock(arrays, numbered["fps"][video])
+        else:
+            clock = stored_clock(arrays, times["first_us"][row], times["steps_us"][row].to_numpy())
+        clips = clips_of(arrays, clock, at_cut=margin.cut, at_gradual=margin.gradual, max_s=config.max_s)._asdict()
+        made.append(pl.DataFrame({"video": pl.repeat(video, len(clips["short"]), dtype=number, eager=True), **clips}))
+    duration_s = pl.col("end_s") - pl.col("start_s")
+    too_short = pl.col("short") | (duration_s < config.min_s - SAME_S)
+    return (
+        with_signals(pl.concat(made), signals)
+        .join(numbered, on="video", maintain_order="left")
+        .join_asof(shots.select("video", "shot", "start_frame"), on="start_frame", by="video", check_sortedness=False)
+        .with_columns(
+            clip_id=pl.format("{}_{}_{}", "video_id", "start_frame", "end_frame"),
+            duration_s=duration_s,
+            drop_reason=pl.when(too_short).then(pl.lit("too_short")),
+        )
+        .select(*CLIP)
+    )
+
+
+def check(config: Config) -> None:
+    """Raises InputError, which names the key, for what cannot be meant."""
+    if not (0 <= config.min_s <= config.max_s and config.max_s > 0):
+        raise InputError(f"min_s={config.min_s} max_s={config.max_s}: say 0 <= min_s <= max_s, and a max_s above 0")
+    margin, borders, merge = config.margin_frames, config.borders, config.merge
+    for key, frames in {"margin_frames.cut": margin.cut, "margin_frames.gradual": margin.gradual}.items():
+        if frames < 0:
+            raise InputError(f"{key}={frames} is below 0")
+    scores = {"borders.cut": borders.cut, "borders.gradual": borders.gradual, "merge.below": merge.below}
+    for key, score in scores.items():
+        if score is not None and not 0 <= score <= 1:
+            raise InputError(f"{key}={score} is no score: they are from 0 to 1")
+    if not 0 <= merge.bits <= 64:
+        raise InputError(f"merge.bits={merge.bits} is not from 0 to 64, the bits of a hash")
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
-    shots = rows.side("shots").join(rows.table.select("video_id", "fps"), on="video_id", maintain_order="left")
-    made = [
-        {**clip, "fps": shot["fps"]}
-        for shot in shots.iter_rows(named=True)
-        for clip in clips_of_shot(
-            shot["video_id"],
-            shot["shot"],
-            (shot["start_frame"], shot["end_frame"]),
-            (shot["start_s"], shot["end_s"]),
-            config,
-        )
-    ]
-    clips = with_signals(pl.DataFrame(made, schema=CLIP), rows.side("signals"))
-    yield from rows.whole({"rows": clips})
+    tables = {name: rows.side(name) for name in READS}
+    yield from rows.whole({"rows": make_clips(rows.table, tables, config)})
 
 
 STAGE = Stage(
@@ -88,8 +173,10 @@ STAGE = Stage(
     run=run,
     gives=CLIP,
     needs=("fps",),
-    reads=("shots", "signals"),
+    reads=READS,
     key="clip_id",
+    check=check,
+    version=2,
 )
 
 if __name__ == "__main__":

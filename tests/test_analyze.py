@@ -10,22 +10,29 @@ import yaml
 from pydantic import ValidationError
 
 from slurm.errors import ItemError
-from stages.analyze import Config, analyze_video
-from stages.core.schema import FREEZES, KEY_FRAMES, SHOTS, SIGNALS, VIDEO, Schema
+from stages.analyze import analyze_video
+from stages.core.schema import CHANGES, FREEZES, KEY_FRAMES, SHOTS, SIGNALS, TIMES, VIDEO, Schema
 from stages.core.video.encode import ffmpeg_path
+from stages.core.video.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
 TABLES: dict[str, Schema] = {
-    "rows": VIDEO, "shots": SHOTS, "signals": SIGNALS, "freezes": FREEZES, "key_frames": KEY_FRAMES
-}  # fmt: skip
+    "rows": VIDEO,
+    "shots": SHOTS,
+    "changes": CHANGES,
+    "times": TIMES,
+    "signals": SIGNALS,
+    "freezes": FREEZES,
+    "key_frames": KEY_FRAMES,
+}
 
 
 @pytest.fixture(scope="session")
 def settings() -> dict[str, Any]:
     """The stage's own keys of conf/analyze.yaml."""
     loaded = yaml.safe_load((ROOT / "conf" / "analyze.yaml").read_text())
-    return {key: loaded[key] for key in Config.__dataclass_fields__}
+    return {key: loaded[key] for key in Settings.__dataclass_fields__}
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +50,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tables(path: Path, settings: dict[str, Any]) -> dict[str, pl.DataFrame]:
     """The tables as frames; polars refuses a value that does not fit."""
-    made = analyze_video({"video_id": "v1", "path": str(path), "url": None}, Config(**settings))
+    made = analyze_video({"video_id": "v1", "path": str(path), "url": None}, Settings(**settings))
     assert list(made) == list(TABLES)
     for name, rows in made.items():
-        assert all(list(row) == list(TABLES[name]) for row in rows)
+        assert all(row.keys() == TABLES[name].keys() for row in rows)
     return {name: pl.DataFrame(rows, schema=TABLES[name], strict=True) for name, rows in made.items()}
 
 
@@ -79,7 +86,7 @@ def test_the_same_file_gives_the_same_rows(film: Path, settings: dict[str, Any])
 
 def test_video_without_a_file_is_not_downloaded(settings: dict[str, Any]) -> None:
     with pytest.raises(ItemError) as caught:
-        analyze_video({"video_id": "v1", "path": None, "url": "https://example.org/v"}, Config(**settings))
+        analyze_video({"video_id": "v1", "path": None, "url": "https://example.org/v"}, Settings(**settings))
     assert caught.value.code == "not_downloaded"
     assert "https://example.org/v" in caught.value.detail
 
@@ -96,12 +103,12 @@ def test_video_of_which_too_little_can_be_read_is_corrupt(film: Path, settings: 
 
 
 def test_config_names_a_key_that_is_wrong_missing_or_unknown(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match=r"shots\.detector"):
-        Config(**{**settings, "shots": {**settings["shots"], "detector": "magic"}})
+    with pytest.raises(ValidationError, match=r"decoder\.speed"):
+        Settings(**{**settings, "decoder": {**settings["decoder"], "speed": "magic"}})
     with pytest.raises(ValidationError, match="min_coverage"):
-        Config(**{key: value for key, value in settings.items() if key != "min_coverage"})
+        Settings(**{key: value for key, value in settings.items() if key != "min_coverage"})
     with pytest.raises(ValidationError, match=r"freeze\.nois"):
-        Config(**{**settings, "freeze": {**settings["freeze"], "nois": 1}})
+        Settings(**{**settings, "freeze": {**settings["freeze"], "nois": 1}})
 
 
 @pytest.mark.skipif(not NASA.exists(), reason="the real clip is not here")

@@ -11,7 +11,8 @@ from support.runs import command
 from slurm.cluster import Cluster
 from slurm.errors import InputError
 from slurm.manifest import Step
-from stages.core.stage import CONF, Common, load, read
+from stages.core.command import CONF, read
+from stages.core.stage import Common, load
 
 FILES = sorted(path.stem for path in Path(CONF).glob("*.yaml"))
 STAGES = [name for name in FILES if name not in ("base", "pipeline")]

@@ -8,21 +8,27 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
-from slurm.errors import ItemError
+from slurm.errors import InputError, ItemError
 from stages.core.schema import Row
 from stages.core.video.encode import ffmpeg_path
-from stages.cut import CUT, Config, clip_path, cut_clip
+from stages.cut import CUT, STAGE, Config, clip_path, cut_clip
 
 ROOT = Path(__file__).parent.parent
 NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
 
 
+def configured(**changes: object) -> Config:
+    """The stage's own keys of conf/cut.yaml, with changes."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "cut.yaml").read_text())
+    own = {key: loaded[key] for key in Config.__dataclass_fields__}
+    return TypeAdapter(Config).validate_python({**own, **changes})
+
+
 @pytest.fixture(scope="session")
 def config() -> Config:
-    """The stage's own keys of conf/cut.yaml."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "cut.yaml").read_text())
-    return Config(**{key: loaded[key] for key in Config.__dataclass_fields__})
+    return configured()
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +41,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clip(path: Path | None, **changes: object) -> Row:
-    row = {"clip_id": "c1", "video_id": "v1", "path": path and str(path), "start_s": 1.0, "end_s": 2.4, "fps": 25.0}
+    row = {"clip_id": "c1", "video_id": "v1", "path": path and str(path), "start_s": 1.0, "end_s": 2.4}
     return {**row, **changes}
 
 
@@ -61,8 +67,49 @@ def test_clip_can_be_played_before_it_is_loaded(film: Path, config: Config, tmp_
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_unknown_frame_rate_is_read_from_the_file(film: Path, config: Config, tmp_path: Path) -> None:
-    assert cut_clip(clip(film, fps=None), config, tmp_path)["rows"][0]["frames"] == 35
+def test_row_tells_how_the_clip_was_made(film: Path, tmp_path: Path) -> None:
+    def made(start_s: float, end_s: float, **changes: object) -> tuple[object, object]:
+        row = cut_clip(clip(film, start_s=start_s, end_s=end_s), configured(**changes), tmp_path)["rows"][0]
+        return row["mode"], row["encoded_frames"]
+
+    assert made(0, 4) == ("copied", 0)
+    assert made(0, 4, mode="encode") == ("encoded", 100)
+    assert made(0, 4, fps=12.5) == ("encoded", 50)
+    assert made(0, 4, fps="25/2") == ("encoded", 50)
+    assert made(0, 4, fps=25) == ("copied", 0)
+    assert made(1, 2.4) == ("encoded", 35)  # a single key frame, at 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"codec": "x264"}, "codec=x264: .*libx264"),
+        ({"codec": "libsvtav1"}, "preset=medium: libsvtav1"),
+        ({"preset": 8}, "preset=8: libx264"),
+        ({"quality": 80}, "quality=80"),
+        ({"fps": "fast"}, "fps=fast is neither"),
+        ({"fps": "30/0"}, "fps=30/0 is neither"),
+        ({"fps": 0}, "fps=0"),
+        ({"fps": -25}, "fps=-25"),
+    ],
+)
+def test_wrong_config_is_told_by_its_key_before_anything_is_submitted(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        STAGE.check(configured(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"codec": "libsvtav1", "preset": 8},
+        {"codec": "hevc_nvenc", "preset": "p5"},
+        {"fps": "30000/1001"},
+        {"fps": 24},
+    ],
+)
+def test_good_configs_pass(changes: dict[str, object]) -> None:
+    STAGE.check(configured(**changes))
 
 
 def test_lost_and_missing_videos_have_their_codes(config: Config, tmp_path: Path) -> None:
@@ -82,6 +129,6 @@ def test_clip_id_that_would_leave_the_folder_gets_a_plain_name_in_it(clip_id: st
 
 @pytest.mark.skipif(not NASA.exists(), reason="the real clip is not here")
 def test_real_clip_is_cut_from_its_largest_stream(config: Config, tmp_path: Path) -> None:
-    start_s, end_s, fps = 240 * 1001 / 30000, 300 * 1001 / 30000, 30000 / 1001
-    row = cut_clip(clip(NASA, start_s=start_s, end_s=end_s, fps=fps), config, tmp_path)["rows"][0]
+    start_s, end_s = 240 * 1001 / 30000, 300 * 1001 / 30000
+    row = cut_clip(clip(NASA, start_s=start_s, end_s=end_s), config, tmp_path)["rows"][0]
     assert (row["frames"], row["width_px"], row["has_audio"]) == (60, 480, True)

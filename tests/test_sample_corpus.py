@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from slurm.errors import ItemError
-from stages.analyze import Config, analyze_video
+from stages.analyze import analyze_video
+from stages.core.video.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,7 +45,7 @@ def test_lost_file_is_made_again_just_as_it_was(corpus: Path) -> None:
 
 def test_films_are_measured_as_they_were_made(corpus: Path) -> None:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "analyze.yaml").read_text())
-    config = Config(**{key: loaded[key] for key in Config.__dataclass_fields__})
+    config = Settings(**{key: loaded[key] for key in Settings.__dataclass_fields__})
     share_frozen = {"still.webm": 1.0, "half_frozen.mov": 0.5}
     files = json.loads((corpus / "sample.json").read_text())["files"]
     assert len(files) == 9

@@ -1,115 +1,219 @@
-"""Clips: parts of shots without a gap, with the signals of their seconds."""
+"""Clips: what counts as a border, what is merged and dropped, and the signals of a clip's seconds."""
 
 import random
-from dataclasses import asdict
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import polars as pl
 import pytest
-from support.steps import cluster, finish, made_step
 
-from slurm.signals import Stop
-from stages.core.schema import CLIP, SHOTS, SIGNALS
-from stages.core.work import Work
-from stages.split import Config, clips_of_shot, with_signals
+from stages.core.schema import CHANGES, CLIP, SHOTS, SIGNALS, TIMES
+from stages.split import Borders, Config, Margin, Merge, make_clips
 
-
-def clips(frames: tuple[int, int], times_s: tuple[float, float], min_s: float = 2, max_s: float = 10) -> list[Any]:
-    return clips_of_shot("v", 3, frames, times_s, Config(min_s, max_s))
+ANALYZED = {"cut": 0.5, "gradual": 0.5}
 
 
-def test_a_shot_within_the_limits_is_one_clip() -> None:
-    (clip,) = clips((50, 200), (2.0, 8.0))
-    assert clip == {
-        "clip_id": "v_50_200", "video_id": "v", "shot": 3, "start_s": 2.0, "end_s": 8.0, "duration_s": 6.0,
-        "drop_reason": None,
-    }  # fmt: skip
+class Change(NamedTuple):
+    kind: str
+    start: int
+    end: int
+    score: float
 
 
-@pytest.mark.parametrize(("end_s", "reason"), [(1.96, "too_short"), (2.0, None), (2.04, None)])
-def test_a_shot_that_is_too_short_is_a_row_with_its_reason(end_s: float, reason: str | None) -> None:
-    (clip,) = clips((0, round(end_s * 25)), (0.0, end_s))
-    assert clip["drop_reason"] == reason
+def config(
+    *,
+    min_s: float = 0,
+    max_s: float = 1e9,
+    margin: int = 0,
+    cut: float | None = None,
+    gradual: float | None = None,
+    below: float | None = None,
+    bits: int = 10,
+) -> Config:
+    return Config(min_s, max_s, Margin(margin, margin), Borders(cut, gradual), Merge(below, bits))
 
 
-@pytest.mark.parametrize(("end_s", "parts"), [(10.0, 1), (10.04, 2), (20.0, 2), (60.0, 6), (95.0, 10)])
-def test_a_take_that_is_too_long_is_cut_into_equal_parts(end_s: float, parts: int) -> None:
-    made = clips((0, round(end_s * 25)), (0.0, end_s))
-    lengths = [clip["duration_s"] for clip in made]
-    assert len(made) == parts
-    assert max(lengths) - min(lengths) <= 0.041
-    assert max(lengths) <= 10.04
+def between(changes: Sequence[Change], frames: int, least: dict[str, float]) -> list[tuple[int, int]]:
+    """Shots, worked out frame by frame: none has a frame of a gradual change that counts."""
+    counting = [c for c in changes if c.score >= least[c.kind]]
+    lost = {frame for c in counting if c.kind == "gradual" for frame in range(c.start, c.end)}
+    begins = {frame for c in counting if c.kind == "cut" for frame in (c.start,)}
+    found: list[list[int]] = []
+    for frame in range(frames):
+        if frame in lost:
+            continue
+        if frame == 0 or frame - 1 in lost or frame in begins:
+            found.append([frame, frame])
+        found[-1][1] = frame + 1
+    return [(start, end) for start, end in found]
 
 
-def test_parts_cover_the_shot_without_a_gap_under_ids_of_their_own() -> None:
-    chance = random.Random(1)
-    for _ in range(500):
-        first, n = chance.randrange(1000), chance.randrange(1, 5000)
-        start_s, fps = chance.uniform(0, 1e4), chance.choice([23.976, 25, 29.97, 60])
-        end_s = start_s + n / fps
-        made = clips((first, first + n), (start_s, end_s), max_s=chance.uniform(0.5, 30))
-        assert made[0]["start_s"] == start_s
-        assert made[-1]["end_s"] == pytest.approx(end_s)
-        assert all(a["end_s"] == b["start_s"] for a, b in pairwise(made))
-        assert all(clip["duration_s"] > 0 for clip in made)
-        spans = [tuple(map(int, clip["clip_id"].split("_")[1:])) for clip in made]
-        assert spans[0][0] == first and spans[-1][1] == first + n
-        assert all(a[1] == b[0] for a, b in pairwise(spans))
-        assert len({clip["clip_id"] for clip in made}) == len(made)
-
-
-def signals(video: str, seconds: int) -> pl.DataFrame:
-    """Signals whose motion is the number of their second."""
-    rows = [
-        {"video_id": video, "second": s, "luma": 0.5, "sharpness": None, "motion": float(s), "frozen": 0.0}
-        for s in range(seconds)
+def tables(
+    changes: Sequence[Change], frames: int, hashes: Sequence[int] = (), video: str = "v"
+) -> dict[str, pl.DataFrame]:
+    """What analyze gives for a video of 25 fps with these changes, without signals. Shots look unlike by default."""
+    spans = between(changes, frames, ANALYZED)
+    scores = {c.end: c.score for c in changes if c.score >= ANALYZED[c.kind]}
+    hashes = hashes or [(2**64 - 1) * (n % 2) for n in range(len(spans))]
+    shots = [
+        (video, n, start, end, start / 25, end / 25, scores.get(start), hashes[n])
+        for n, (start, end) in enumerate(spans)
     ]
-    return pl.DataFrame(rows, schema=SIGNALS)
+    rows = [
+        (video, c.kind, c.start, c.end, c.start / 25, c.end / 25, c.score, c.score >= ANALYZED[c.kind]) for c in changes
+    ]
+    return {
+        "shots": pl.DataFrame(shots, schema=SHOTS, orient="row"),
+        "changes": pl.DataFrame(rows, schema=CHANGES, orient="row"),
+        "times": pl.DataFrame(schema=TIMES),
+        "signals": pl.DataFrame(schema=SIGNALS),
+    }
 
 
-def motion(*spans: tuple[float, float]) -> list[list[float]]:
-    rows = [{"clip_id": f"v_{n}", "video_id": "v", "start_s": a, "end_s": b} for n, (a, b) in enumerate(spans)]
-    return with_signals(pl.DataFrame(rows, schema=CLIP), signals("v", 20))["motion"].to_list()
+def clips(made: dict[str, pl.DataFrame], config: Config) -> pl.DataFrame:
+    videos = made["shots"].select("video_id").unique(maintain_order=True).with_columns(fps=25.0)
+    return make_clips(videos, made, config)
 
 
-def test_a_clip_has_the_signals_of_the_seconds_that_it_touches() -> None:
-    assert motion((0.0, 3.0), (3.0, 4.5), (4.5, 6.2), (7.2, 7.6)) == [[0, 1, 2], [3, 4], [4, 5, 6], [7]]
+def spans(found: pl.DataFrame) -> list[tuple[int, int]]:
+    return found.select("start_frame", "end_frame").rows()
 
 
-def test_a_border_that_misses_a_second_by_a_rounding_error_is_on_it() -> None:
-    assert motion((2.9999999, 5.0000001), (3.0000001, 4.9999999)) == [[3, 4], [3, 4]]
+def any_changes(chance: random.Random, frames: int) -> list[Change]:
+    """Changes as analyze gives them: gradual ones do not overlap, and one that it took holds no cut."""
+    changes, at = [], 1
+    while (at := at + chance.randrange(1, 60)) < frames - 40:
+        if chance.random() < 0.5:
+            changes.append(Change("cut", at, at, chance.random()))
+        else:
+            change = Change("gradual", at, at + chance.randrange(1, 30), chance.random())
+            inside = [chance.randrange(change.start, change.end + 1) for _ in range(chance.randrange(3))]
+            inside = inside if change.score < ANALYZED["gradual"] else []
+            changes += [change, *(Change("cut", frame, frame, chance.random()) for frame in sorted(set(inside)))]
+            at = change.end
+    return changes
 
 
-def test_seconds_without_a_value_are_left_out() -> None:
-    rows = pl.DataFrame([{"clip_id": "v_0", "video_id": "v", "start_s": 18.0, "end_s": 25.0}], schema=CLIP)
-    made = with_signals(rows, signals("v", 20))
-    assert made["motion"].to_list() == [[18.0, 19.0]]
-    assert made["sharpness"].to_list() == [[]]
-    assert dict(made.schema) == CLIP | {name: made.schema[name] for name in ("motion", "luma", "sharpness", "frozen")}
+DISSOLVE = [Change("cut", 100, 100, 0.9), Change("gradual", 200, 230, 0.6), Change("cut", 300, 300, 0.3)]
 
 
-def test_the_chunk_of_a_step_is_split_by_video(tmp_path: Path) -> None:
-    empty = pl.lit(None, pl.String)
-    gives = {"video_id": "String", "fps": "Float64", "error": "String", "error_detail": "String"}
-    step = made_step(tmp_path, "analyze", n=1, gives=gives, tables=["shots", "signals"])
-    videos = pl.DataFrame({"video_id": ["b", "a"], "fps": [25.0, 50.0]}).with_columns(error=empty, error_detail=empty)
-    shots = [("b", 0, 0, 25, 0.0, 1.0), ("b", 1, 25, 425, 1.0, 17.0), ("a", 0, 0, 250, 0.0, 5.0)]
-    finish(
-        step, 0, videos, shots=pl.DataFrame(shots, schema=SHOTS, orient="row"),
-        signals=pl.concat([signals("b", 17), signals("a", 5)]),
+def test_clips_are_analyzes_shots_unless_asked_otherwise() -> None:
+    made = clips(tables(DISSOLVE, 400), config())
+    assert spans(made) == [(0, 100), (100, 200), (230, 400)]
+    assert made["clip_id"].to_list() == ["v_0_100", "v_100_200", "v_230_400"]
+    assert made.select("shot", "start_s", "end_s", "duration_s", "fps", "drop_reason").rows() == [
+        (0, 0.0, 4.0, 4.0, 25.0, None), (1, 4.0, 8.0, 4.0, 25.0, None), (2, 9.2, 16.0, pytest.approx(6.8), 25.0, None)
+    ]  # fmt: skip
+    assert made.schema == pl.Schema(CLIP)
+
+
+def test_other_thresholds_give_other_shots_without_decoding() -> None:
+    assert spans(clips(tables(DISSOLVE, 400), config(cut=0.2))) == [(0, 100), (100, 200), (230, 300), (300, 400)]
+    assert spans(clips(tables(DISSOLVE, 400), config(cut=0.95))) == [(0, 200), (230, 400)]
+    assert spans(clips(tables(DISSOLVE, 400), config(gradual=0.7))) == [(0, 100), (100, 400)]
+    assert spans(clips(tables(DISSOLVE, 400), config(cut=1, gradual=1))) == [(0, 400)]
+
+
+def test_a_cut_within_a_gradual_change_that_counts_parts_nothing() -> None:
+    within = [Change("gradual", 100, 130, 0.4), *(Change("cut", n, n, 0.8) for n in (100, 110, 130, 131))]
+    assert spans(clips(tables(within, 200), config())) == [(0, 100), (100, 110), (110, 130), (130, 131), (131, 200)]
+    assert spans(clips(tables(within, 200), config(gradual=0.4))) == [(0, 100), (130, 131), (131, 200)]
+
+
+def test_shots_are_those_that_the_changes_leave_whatever_the_thresholds() -> None:
+    chance = random.Random(5)
+    for _ in range(100):
+        frames = chance.randrange(50, 900)
+        changes = any_changes(chance, frames)
+        least = {kind: round(chance.random(), 2) for kind in ("cut", "gradual")}
+        made = tables(changes, frames)
+        assert spans(clips(made, config(cut=least["cut"], gradual=least["gradual"]))) == between(changes, frames, least)
+        same = clips(made, config(cut=0.5, gradual=0.5))
+        assert same.equals(clips(made, config()))
+        assert spans(same) == made["shots"].select("start_frame", "end_frame").rows()
+
+
+def test_weak_borders_between_shots_that_look_alike_are_merged() -> None:
+    changes = [Change("cut", 100, 100, 0.55), Change("cut", 200, 200, 0.55), Change("gradual", 300, 320, 0.9)]
+    alike = tables(changes, 400, hashes=[0, 0b1111, 0b11111111111, 0])  # 4, 7 and 11 bits differ
+    assert spans(clips(alike, config(below=None, bits=64))) == [(0, 100), (100, 200), (200, 300), (320, 400)]
+    assert spans(clips(alike, config(below=0, bits=64))) == [(0, 100), (100, 200), (200, 300), (320, 400)]
+    assert spans(clips(alike, config(below=0.6, bits=4))) == [(0, 200), (200, 300), (320, 400)]
+    assert spans(clips(alike, config(below=0.6, bits=7))) == [(0, 300), (320, 400)]
+    assert spans(clips(alike, config(below=1, bits=11))) == [(0, 400)]
+
+
+def test_a_border_that_analyze_did_not_have_is_not_merged() -> None:
+    made = tables([Change("cut", 100, 100, 0.3)], 200)
+    assert spans(clips(made, config(cut=0.2, below=0.6, bits=64))) == [(0, 100), (100, 200)]
+
+
+def test_no_clip_reaches_over_a_strong_border_or_one_between_unlike_shots() -> None:
+    chance = random.Random(6)
+    merged = 0
+    for _ in range(100):
+        frames, below, bits = chance.randrange(50, 900), chance.choice([0.6, 0.8]), chance.choice([4, 10, 64])
+        changes = any_changes(chance, frames)
+        shots = len(between(changes, frames, ANALYZED))
+        hashes = [chance.choice([0, 1, 0xFF, 2**64 - 1]) for _ in range(shots)]
+        made = tables(changes, frames, hashes)
+        found = spans(clips(made, config(below=below, bits=bits)))
+        parted = {end for _, end in found}
+        for before, after in pairwise(made["shots"].rows(named=True)):
+            unlike = (before["hash"] ^ after["hash"]).bit_count() > bits
+            assert (before["end_frame"] in parted) == (unlike or after["start_score"] >= below)
+        merged += len(found) < shots
+    assert merged > 30
+
+
+def test_a_clip_bears_the_number_of_the_shot_of_analyze_in_which_it_begins() -> None:
+    made = clips(tables(DISSOLVE, 400), config(cut=0.2, gradual=0.7, max_s=4))
+    assert spans(made) == [(0, 100), (100, 200), (200, 300), (300, 400)]
+    assert made["shot"].to_list() == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("frames", "reason"), [(49, "too_short"), (50, None), (51, None)])
+@pytest.mark.parametrize("start", [0, 83, 100_003])
+def test_a_shot_that_is_too_short_is_a_row_with_its_reason(start: int, frames: int, reason: str | None) -> None:
+    made = tables([Change("cut", start, start, 1.0)] if start else [], start + frames)
+    assert clips(made, config(min_s=2))["drop_reason"].to_list()[-1] == reason
+
+
+def test_what_margins_leave_is_measured_against_the_limits() -> None:
+    made = tables([Change("cut", 100, 100, 1.0), Change("cut", 154, 154, 1.0), Change("cut", 160, 160, 1.0)], 300)
+    found = clips(made, config(min_s=2, max_s=4, margin=3))
+    assert spans(found) == [(0, 97), (103, 151), (154, 160), (163, 232), (232, 300)]
+    assert found["drop_reason"].to_list() == [None, "too_short", "too_short", None, None]
+    assert clips(made, config(margin=3))["drop_reason"].to_list() == [None, None, "too_short", None]
+
+
+def test_every_shot_of_every_video_has_its_clips_in_order_under_ids_of_their_own() -> None:
+    chance = random.Random(7)
+    videos = ["b", "a", "a_0", "c"]
+    made = [tables(any_changes(chance, 2000), 2000, video=video) for video in videos]
+    whole = {name: pl.concat(table[name] for table in made) for name in made[0]}
+    found = clips(whole, config(min_s=1, max_s=2, margin=2))
+    assert found["clip_id"].n_unique() == len(found)
+    assert found["video_id"].unique(maintain_order=True).to_list() == videos
+    assert found.select("video_id", "shot").unique().sort(pl.all()).equals(
+        whole["shots"].select("video_id", "shot").sort(pl.all())
     )  # fmt: skip
-    split = made_step(
-        tmp_path, "split", stage="split", config={"min_s": 2.0, "max_s": 10.0}, inputs=["analyze"], aligned=True, n=1,
-        settings={"columns": {"fps": "analyze"}, "reads": {"shots": "analyze", "signals": "analyze"}},
-    )  # fmt: skip
-    work = Work(split, Stop(), asdict(cluster()))
-    (output,) = work.run(work.items(0))
-    made = output.tables["rows"]
-    assert isinstance(made, pl.DataFrame)
-    assert output.keys == ["b", "a"]
-    assert made["clip_id"].to_list() == ["b_0_25", "b_25_225", "b_225_425", "a_0_250"]
-    assert made["drop_reason"].to_list() == ["too_short", None, None, None]
-    assert made["fps"].to_list() == [25.0, 25.0, 25.0, 50.0]
-    assert made["motion"].to_list() == [[0], list(range(1, 9)), list(range(9, 17)), list(range(5))]
+    for video, alone in zip(videos, made, strict=True):
+        own = found.filter(pl.col("video_id") == video)
+        assert own.equals(clips(alone, config(min_s=1, max_s=2, margin=2)))
+        assert all(a[1] <= b[0] for a, b in pairwise(spans(own)))
+
+
+def test_times_of_uneven_frames_are_those_of_the_frames() -> None:
+    made = tables([Change("cut", 50, 50, 1.0)], 100)
+    steps = [40_000] * 45 + [90_000] + [40_000] * 53
+    made["times"] = pl.DataFrame([{"video_id": "v", "first_us": 0, "steps_us": steps}], schema=TIMES)
+    late = (pl.col("start_s", "end_s") * 25 > 45.5).cast(pl.Float64) * 0.05
+    made["shots"], made["changes"] = (
+        made[name].with_columns(pl.col("start_s", "end_s") + late) for name in ("shots", "changes")
+    )
+    found = clips(made, config(margin=10))
+    assert found.select("start_frame", "end_frame", "start_s", "end_s").rows() == [
+        (0, 40, 0.0, 1.6), (60, 100, pytest.approx(2.45), pytest.approx(4.05)),
+    ]  # fmt: skip

@@ -16,6 +16,9 @@ REAL = pl.Float64()
 REALS = pl.List(pl.Float32())
 FLAG = pl.Boolean()
 
+# The signals of which a clip has the values of its seconds.
+CLIP_SIGNALS = ("motion", "moving", "camera", "object", "luma", "contrast", "black", "sharpness", "colour", "frozen")
+
 # What is known of a video: by its catalogue first, by its site once it was downloaded. What is not known is null.
 ABOUT: Schema = {
     "title": TEXT,
@@ -91,11 +94,28 @@ VIDEO: Schema = {
     "frames": INT,
     "has_audio": FLAG,
     "shots": INT,
+    "gradual": INT,  # changes from shot to shot that are no cuts
     "freeze_share": REAL,
-    "motion": REAL,
+    "motion": REAL,  # means over time of what SIGNALS has
+    "motion_median": REAL,  # of the speeds of the pixels
+    "motion_p90": REAL,
+    "moving": REAL,
+    "camera": REAL,
+    "object": REAL,
     "luma": REAL,
+    "contrast": REAL,
+    "black": REAL,
+    "white": REAL,
+    "sharpness": REAL,
+    "colour": REAL,
+    "border_left": REAL,  # black bars, as shares of the width or height
+    "border_top": REAL,
+    "border_right": REAL,
+    "border_bottom": REAL,
+    "interlaced": REAL,  # share of the seconds whose picture is combed
     "decode_errors": INT,
     "coverage": REAL,
+    "hwaccel": TEXT,  # null: decoded by the CPU
 }
 
 SHOTS: Schema = {
@@ -105,15 +125,41 @@ SHOTS: Schema = {
     "end_frame": INT,
     "start_s": REAL,
     "end_s": REAL,
+    "start_score": REAL,  # of the change before it; null for the first
+    "hash": pl.UInt64(),  # perceptual, of its middle
+}
+
+CHANGES: Schema = {  # every place that might be a border of shots, also those below the threshold
+    "video_id": TEXT,
+    "kind": TEXT,  # cut or gradual
+    "start_frame": INT,  # first that is no longer the old shot
+    "end_frame": INT,  # first that is only the new shot; of a cut the same frame
+    "start_s": REAL,
+    "end_s": REAL,
+    "score": REAL,
+    "taken": FLAG,  # the shots were made with it
+}
+
+TIMES: Schema = {  # when each frame is shown, of videos whose frames are not evenly spaced
+    "video_id": TEXT,
+    "first_us": INT,
+    "steps_us": pl.List(pl.Int32()),  # from each frame to the next
 }
 
 SIGNALS: Schema = {
     "video_id": TEXT,
     "second": INT,
-    "luma": REAL,
+    "luma": REAL,  # 0 black, 1 white
+    "contrast": REAL,
+    "black": REAL,  # shares of the picture
+    "white": REAL,
     "sharpness": REAL,
-    "motion": REAL,
-    "frozen": REAL,
+    "colour": REAL,
+    "motion": REAL,  # frame widths a second: mean of all pixels
+    "moving": REAL,  # share of the picture that moves
+    "camera": REAL,  # widths a second: what moves the whole picture
+    "object": REAL,  # what moves beside that
+    "frozen": REAL,  # share of the second
     "cut_score": REAL,
 }
 
@@ -133,13 +179,12 @@ CLIP: Schema = {
     "clip_id": TEXT,
     "video_id": TEXT,
     "shot": INT,
+    "start_frame": INT,
+    "end_frame": INT,
     "start_s": REAL,
     "end_s": REAL,
     "duration_s": REAL,
     "fps": REAL,
-    "motion": REALS,
-    "luma": REALS,
-    "sharpness": REALS,
-    "frozen": REALS,
+    **dict.fromkeys(CLIP_SIGNALS, REALS),
     "drop_reason": TEXT,
 }

@@ -37,8 +37,8 @@ UNDER_WAY: dict[str, None] = {}
 def work_on(row: Row, config: Config) -> dict[str, list[Row]]:
     item, folder = str(row["video_id"]), Path(config.folder)
     note(folder / "calls" / item, f"{os.getpid()} {os.getppid()}")
-    note(folder / "beside" / item, " ".join(UNDER_WAY))
-    UNDER_WAY[item] = None
+    UNDER_WAY[item] = None  # before it looks: of rows begun at the same instant, the last sees the others
+    note(folder / "beside" / item, " ".join(other for other in list(UNDER_WAY) if other != item))
     try:
         return value_of(item, config)
     finally:

@@ -18,8 +18,8 @@ from slurm.manifest import Step
 from slurm.resume import Resumed, resume
 from slurm.survey import Survey, survey
 from stages import ingest
+from stages.core.command import CONF, read
 from stages.core.pipeline import Wanted, submit_steps
-from stages.core.stage import CONF, read
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,7 +115,7 @@ class ProbeRun:
 
 def probe_less(cfg: object) -> list[str]:
     """analyze's own keys, which the probe does not have."""
-    return ["width_px", "shots", "freeze", "motion", "key_frames", "limits", "min_coverage"]
+    return ["width_px", "decoder", "shots", "freeze", "motion", "key_frames", "limits", "min_coverage"]
 
 
 def until(what: Callable[[], object], seconds: float = 90.0, every: float = 0.3) -> None:

@@ -1,47 +1,54 @@
-"""Clips cut from a video by ffmpeg, exact to the frame at both ends, with their sound in sync."""
+"""Video encoders of FFmpeg's: which there are, and how each is told quality and speed."""
 
 import os
 import shutil
-import subprocess
-import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
-from math import floor
-from pathlib import Path
 
+import av
 import imageio_ffmpeg
+from av.video.codeccontext import VideoCodecContext
 
-from slurm.errors import ItemError
-from stages.core.video.facts import Facts
-from stages.core.video.opening import SAFE_INPUT, open_container
+from slurm.errors import InputError, ItemError
 
-TIME_BASE = 120_000  # ticks a second in which the frames of all usual rates, NTSC's too, are whole numbers
-# Broadcast formats have no index: a seek lands up to a key frame's distance too late, so it aims this much earlier.
-UNINDEXED, UNINDEXED_S = ("mpegts", "mpeg"), 15.0
 NOT_THE_ITEM = ("No space left on device", "Disk quota exceeded", "Read-only file system", "Cannot allocate memory")
+X26X = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+NVENC = tuple(f"p{n}" for n in range(1, 8))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """`rate`: its option for constant quality, 0 best to `worst`; `options`: of its own, for so many threads."""
+
+    rate: str
+    worst: int
+    presets: tuple[str, ...]
+    options: Callable[[int], Mapping[str, str]] = lambda threads: {}
+
+
+ENCODERS = {
+    "libx264": Encoder("crf", 51, X26X),
+    "libx265": Encoder("crf", 51, X26X, lambda threads: {"x265-params": f"log-level=error:pools={threads}"}),
+    "libsvtav1": Encoder("crf", 63, tuple(map(str, range(14))), lambda threads: {"svtav1-params": f"lp={threads}"}),
+    **dict.fromkeys(("h264_nvenc", "hevc_nvenc", "av1_nvenc"), Encoder("cq", 51, NVENC, lambda threads: {"rc": "vbr"})),
+}
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is written: x264's settings, AAC's bit rate (as ffmpeg reads it: "128k"), threads of each codec."""
+    """How frames are encoded: `quality` on the encoder's own scale, `threads` of decoder and encoder, each."""
 
     codec: str
-    crf: int
+    quality: float
     preset: str
-    audio_bitrate: str
     threads: int
 
-
-@dataclass(frozen=True)
-class Clip:
-    """A written clip; `frames` is counted from its packets, `duration_s` is the video stream's."""
-
-    bytes: int
-    width_px: int
-    height_px: int
-    frames: int
-    duration_s: float
-    has_audio: bool
+    def options(self) -> dict[str, str]:
+        """FFmpeg's options for the encoder."""
+        known = ENCODERS[self.codec]
+        return {"preset": self.preset, known.rate: f"{self.quality:g}", **known.options(self.threads)}
 
 
 @cache
@@ -50,89 +57,44 @@ def ffmpeg_path() -> str:
     return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def cut(path: str, start_s: float, end_s: float, fps: float, out: Path, *, source: Facts, encoding: Encoding) -> Clip:
-    """The clip of all frames whose time lies in [start_s, end_s), written to `out`, a file or none: never half a one.
+def check(encoding: Encoding) -> None:
+    """Raises InputError that names the key, for what can be told without a device."""
+    known = ENCODERS.get(encoding.codec)
+    if known is None:
+        raise InputError(f"codec={encoding.codec}: no encoder that is known here; there are {', '.join(ENCODERS)}")
+    if encoding.codec not in av.codecs_available:
+        raise InputError(f"codec={encoding.codec}: the FFmpeg of this PyAV ({av.__version__}) has no such encoder")
+    if encoding.preset not in known.presets:
+        raise InputError(f"preset={encoding.preset}: {encoding.codec} has {', '.join(known.presets)}")
+    if not 0 <= encoding.quality <= known.worst:
+        raise InputError(f"quality={encoding.quality:g}: {encoding.codec} takes 0 (best) to {known.worst} (worst)")
 
-    Times are seconds from the container's start; `source` is what `open_video` found. Raises ItemError
-    encode_failed with ffmpeg's last line, or when no frame lies in the span; RuntimeError when it was not the item's
-    fault (a signal, a full disk).
+
+def open_encoder(context: VideoCodecContext, encoding: Encoding, extra: Mapping[str, str] | None = None) -> None:
+    """Opens it. Raises InputError that names the key when nothing can be encoded like this here (no such device),
+    ItemError encode_failed when only this picture cannot.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{uuid.uuid4().hex}{out.suffix}")
-    arguments = _arguments(path, start_s, end_s, fps, source=source, encoding=encoding)
-    command = [ffmpeg_path(), *arguments, str(unfinished)]
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks a page for each clip
+    context.options = {**encoding.options(), **(extra or {})}
+    context.thread_count = encoding.threads
+    context.bit_rate = 0  # constant quality
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if ended.returncode != 0:
-            raise failure(ended.returncode, ended.stderr)
-        clip = probe(unfinished)
-        if clip.frames == 0:
-            raise ItemError("encode_failed", f"{path}: no frame in {start_s:.3f} to {end_s:.3f} s")
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(out)
-        return clip
-    finally:
-        unfinished.unlink(missing_ok=True)
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        if reason := _unusable(encoding):
+            raise InputError(f"codec={encoding.codec} does not work on this machine: {reason}") from error
+        size = f"{context.width}x{context.height} {context.pix_fmt}"
+        raise ItemError("encode_failed", f"{encoding.codec} refuses {size}: {error}") from error
 
 
-def _arguments(path: str, start_s: float, end_s: float, fps: float, *, source: Facts, encoding: Encoding) -> list[str]:
-    """ffmpeg's arguments but for the output's name.
-
-    ffmpeg seeks half a frame early, because a seek to the frame's own time can miss it by rounding; then the filters
-    take exactly what lies in the span, and move both streams by the same time, so that they stay in sync. The seek is
-    in whole milliseconds, which is exact in Matroska's time base as well.
-    """
-    before_s = 0.5 / fps + (UNINDEXED_S if source.container in UNINDEXED else 0)
-    seek_s = max(0, floor((start_s - before_s) * 1000)) / 1000
-    first, last = start_s - seek_s, end_s - seek_s
-    early = 0.0005  # rounded up to a tick, a time may lie this much before the border it means
-    # a first frame one tick before 0 would be dropped by the mp4's edit list, so what is within 1 ms of 0 is 0
-    at = f"PTS-{first:.6f}/TB"
-    pick = (
-        f"settb=1/{TIME_BASE},trim=start={first - early:.6f}:end={last - early:.6f},"
-        f"setpts=if(lt({at}\\,{TIME_BASE // 1000})\\,0\\,{at}),"
-        "crop=trunc(iw/2)*2:trunc(ih/2)*2"  # 4:2:0 has even sides
-    )
-    threads = ["-threads", str(encoding.threads)]
-    command = ["-nostdin", "-v", "error", "-y"]
-    for option, value in SAFE_INPUT.items():
-        command += [f"-{option}", value]
-    # the input's own end spares reading on to the end of the file when the sound is shorter than the span
-    command += [*threads, *(["-ss", f"{seek_s:.3f}"] if seek_s else [])]
-    command += ["-t", f"{last + 1:.3f}", "-i", f"file:{path}"]
-    command += ["-map", f"0:{source.index}", "-vf", pick, "-c:v", encoding.codec, "-crf", str(encoding.crf)]
-    command += ["-preset", encoding.preset, "-pix_fmt", "yuv420p", *threads]
-    command += ["-fps_mode", "passthrough", "-enc_time_base", f"1/{TIME_BASE}"]
-    if source.audio_index is not None:
-        # aresample fills with silence what the span has before the sound begins
-        sound = f"atrim=start={first:.6f}:end={last:.6f},asetpts=PTS-{first:.6f}/TB,aresample=async=1:first_pts=0"
-        command += ["-map", f"0:{source.audio_index}", "-af", sound, "-c:a", "aac", "-b:a", encoding.audio_bitrate]
-    return [*command, "-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart"]
-
-
-def failure(returncode: int, stderr: str) -> Exception:
-    """What ffmpeg's end means: RuntimeError for a signal or a full disk, else ItemError encode_failed."""
-    said = stderr.strip()
-    last_line = said.splitlines()[-1] if said else f"ffmpeg ended with status {returncode}"
-    # ffmpeg catches SIGTERM and SIGINT and ends with 255; at log level "error" it does not say so
-    stopped = returncode < 0 or (returncode == 255 and (not said or "received signal" in said))
-    if stopped or any(trouble in said for trouble in NOT_THE_ITEM):
-        return RuntimeError(f"ffmpeg was stopped or had no room (status {returncode}): {last_line}")
-    return ItemError("encode_failed", last_line)
-
-
-def probe(path: Path) -> Clip:
-    """Facts of a media file that ffmpeg wrote, without decoding it."""
-    with open_container(str(path)) as container:
-        if not container.streams.video:
-            raise ItemError("encode_failed", f"{path.name}: nothing was written")
-        picture = container.streams.video[0]
-        frames = sound = 0
-        for packet in container.demux():
-            if packet.size > 0 and not packet.is_discard:
-                frames += packet.stream.type == "video"
-                sound += packet.stream.type == "audio"
-        duration_s = float(picture.duration * picture.time_base) if picture.duration and picture.time_base else 0.0
-        context = picture.codec_context
-        return Clip(path.stat().st_size, context.width, context.height, frames, duration_s, sound > 0)
+def _unusable(encoding: Encoding) -> str | None:
+    """Why a picture that every encoder takes cannot be encoded; None if it can."""
+    context = av.CodecContext.create(encoding.codec, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt, context.framerate = 640, 480, "yuv420p", Fraction(25)
+    context.options, context.bit_rate = encoding.options(), 0
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        return str(error)
+    return None

@@ -1,17 +1,32 @@
-"""First, middle and last frame of every shot as JPEG, from a pass that learns of a cut only after it."""
+"""Pictures of every shot as JPEG, from a pass that learns of a shot's borders only later."""
 
-from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from av.video.frame import VideoFrame
 
-from stages.core.video.frames import Image, convert, quarter_turns, upright
+from stages.core.video.frames import Image, Planes, eight_bits, fitted, picture, upright
+from stages.core.video.shots import Shot
+
+EVERY_S = 0.25
+HASH_PX = 32
+
+# B, G, R of Y, Cb, Cr, all from 0 to 1 and Cb, Cr around 0: ITU-R BT.709 and BT.601
+BT709 = np.array(((1, 1.8556, 0), (1, -0.1873, -0.4681), (1, 0, 1.5748)))
+BT601 = np.array(((1, 1.772, 0), (1, -0.3441, -0.7141), (1, 0, 1.402)))
+
+
+class Picture(NamedTuple):
+    """A frame that is kept for a while."""
+
+    number: int
+    time_s: float
+    planes: Planes
 
 
 class KeyFrame(NamedTuple):
-    """One picture of a shot; `position` is first, middle or last."""
+    """One picture of a shot; `position` is first, middle, last, or even (one of n evenly spaced)."""
 
     shot: int
     position: str
@@ -21,94 +36,95 @@ class KeyFrame(NamedTuple):
     jpeg: bytes
 
 
-class _Picture(NamedTuple):
-    frame: int
-    time_s: float
-    bgr: Image
-
-
 class KeyFrames:
-    """Feed it every frame in order and the cuts as they are found; `found` grows by three a shot.
+    """Feed it every frame in order, with the cuts and the shots as they become known; `found` grows with the shots.
 
-    The memory is bounded whatever the length: `candidates` small pictures a shot for its middle (when there are too
-    many, every second goes and the interval doubles, so the middle is off by an eighth of the shot at most), and the
-    last `delay_frames` + 2 decoded frames, which are kept because a cut is found that late. `max_px` bounds the long
-    side; `quality` is JPEG's, 1 to 100.
+    What it keeps is bounded whatever the length: the frames at both sides of what may be a cut, and one every quarter
+    of a second. Of these every second one goes when many are older than `horizon_s`, the time after which a shot's end
+    is known, so a middle is off by an eighth of the shot at most. `max_px` bounds the long side; `quality` is JPEG's,
+    1 to 100; `even` pictures at equal distances come on top of first, middle and last.
     """
 
-    def __init__(
-        self, max_px: int, quality: int, delay_frames: int, candidates: int = 8, every_s: float = 0.25
-    ) -> None:
-        self._max_px = max_px
-        self._quality = quality
-        self._most = candidates
-        self._every_s = every_s
-        self._recent: deque[tuple[int, float, VideoFrame]] = deque(maxlen=delay_frames + 2)
-        self._first: _Picture | None = None
-        self._middles: list[_Picture] = []
-        self._interval_s = every_s
+    def __init__(self, max_px: int, quality: int, even: int, horizon_s: float) -> None:
+        self._max_px, self._quality, self._even = max_px, quality, even
+        self._horizon_s = horizon_s
+        self._most = max(8, 4 * even)
+        self._last: tuple[int, float, Planes] | None = None
+        self._borders: list[Picture] = []
+        self._spaced: list[Picture] = []
+        self._every_s = EVERY_S
         self.found: list[KeyFrame] = []
+        self.hashes: list[int] = []
 
-    def add(self, time_s: float, frame: VideoFrame, cuts: list[int]) -> None:
-        """`cuts` are the frame numbers of cuts found with this frame; they lie within the frames kept."""
-        number = self._recent[-1][0] + 1 if self._recent else 0
-        self._recent.append((number, time_s, frame))
-        if self._first is None:
-            self._first = self._picture(number)
-        self._consider(number)
-        for cut in cuts:
-            self._close(cut)
-            self._first = self._picture(cut)
-            for later in range(cut, number + 1):
-                self._consider(later)
+    def add(self, number: int, time_s: float, native: Planes, suspect: bool) -> None:
+        """`suspect` if a cut may lie before this frame. The frame is held until the next one comes."""
+        last, self._last = self._last, (number, time_s, native)
+        if suspect and last is not None:
+            self._borders += [self._made(*last), self._made(*self._last)]
+        if not self._spaced or time_s - self._spaced[-1].time_s >= EVERY_S - 1e-6:
+            self._spaced.append(self._made(*self._last))
+            self._thin(time_s - self._horizon_s)
 
-    def finish(self) -> list[KeyFrame]:
-        """All key frames, by shot and position, after the last frame has closed the last shot."""
-        if self._recent:
-            self._close(self._recent[-1][0] + 1)
-        return self.found
+    def finish(self) -> None:
+        """Keeps the last frame, the end of the last shot."""
+        if self._last is not None:
+            self._borders.append(self._made(*self._last))
 
-    def _consider(self, number: int) -> None:
-        """Keeps the frame as a candidate for the middle when it lies an interval after the last one."""
-        assert self._first is not None
-        last_s = self._middles[-1].time_s if self._middles else self._first.time_s
-        if self._kept(number)[1] - last_s < self._interval_s - 1e-6:
-            return
-        self._middles.append(self._picture(number))
-        if len(self._middles) > self._most:
-            self._middles = self._middles[1::2]
-            self._interval_s *= 2
+    def close(self, shots: Sequence[Shot]) -> None:
+        """Adds the pictures of the shots that it does not have yet; all before are told of again each time."""
+        for shot in shots[len(self.hashes) :]:
+            self._close(shot.start, shot.end)
 
-    def _close(self, end: int) -> None:
-        """Adds the three pictures of the shot that ends before frame `end`, and forgets the shot."""
-        assert self._first is not None
-        last = self._picture(end - 1)
-        inside = [self._first, *(m for m in self._middles if m.frame < end), last]
-        half_s = (self._first.time_s + last.time_s) / 2
-        middle = min(inside, key=lambda picture: abs(picture.time_s - half_s))
-        shot = self.found[-1].shot + 1 if self.found else 0
-        for position, picture in (("first", self._first), ("middle", middle), ("last", last)):
-            height_px, width_px = picture.bgr.shape[:2]
-            self.found.append(
-                KeyFrame(shot, position, picture.time_s, width_px, height_px, jpeg(picture.bgr, self._quality))
-            )
-        self._middles, self._interval_s = [], self._every_s
+    def _close(self, start: int, end: int) -> None:
+        """Adds the pictures of the shot of frames [start, end), and forgets what was before."""
+        inside = {p.number: p for p in (*self._borders, *self._spaced) if start <= p.number < end}
+        kept = [inside[number] for number in sorted(inside)] or [self._nearest(start)]
+        first, last, shot = kept[0], kept[-1], len(self.hashes)
+        positions = [("first", 0.0), ("middle", 0.5), ("last", 1.0)]
+        positions += [("even", (n + 0.5) / self._even) for n in range(self._even)]
+        for position, share in positions:
+            at_s = first.time_s + share * (last.time_s - first.time_s)
+            chosen = min(kept, key=lambda p: abs(p.time_s - at_s))
+            if position == "middle":
+                self.hashes.append(perceptual_hash(chosen.planes))
+            bgr = shown(chosen.planes, self._max_px)
+            height_px, width_px = bgr.shape[:2]
+            code = jpeg(bgr, self._quality)
+            self.found.append(KeyFrame(shot, position, chosen.time_s, width_px, height_px, code))
+        self._borders = [p for p in self._borders if p.number >= end]
+        self._spaced = [p for p in self._spaced if p.number >= end]
+        self._every_s = EVERY_S
 
-    def _kept(self, number: int) -> tuple[int, float, VideoFrame]:
-        return self._recent[number - self._recent[-1][0] - 1]
+    def _nearest(self, number: int) -> Picture:
+        """The kept picture nearest to a frame: a shot between two gradual changes may be too short to have its own."""
+        return min((*self._borders, *self._spaced), key=lambda p: abs(p.number - number))
 
-    def _picture(self, number: int) -> _Picture:
-        """The kept frame with this number, made small."""
-        _, time_s, frame = self._kept(number)
-        return _Picture(number, time_s, picture(frame, self._max_px))
+    def _made(self, number: int, time_s: float, native: Planes) -> Picture:
+        return Picture(number, time_s, picture(native, self._max_px))
+
+    def _thin(self, before_s: float) -> None:
+        """Keeps so few of the older pictures that there are at most twice as many as wanted, evenly spaced."""
+        old = [p for p in self._spaced if p.time_s < before_s]
+        recent = self._spaced[len(old) :]
+        if len(old) > 2 * self._most:
+            self._every_s *= 2
+        kept: list[Picture] = []
+        for one in old:
+            if not kept or one.time_s - kept[-1].time_s >= self._every_s - 1e-6:
+                kept.append(one)
+        self._spaced = [*kept, *recent]
 
 
-def picture(frame: VideoFrame, max_px: int) -> Image:
-    """The frame as shown, uint8 BGR [height, width, 3], its long side at most `max_px`, never enlarged."""
-    scale = min(1.0, max_px / max(frame.width, frame.height))
-    width_px, height_px = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    bgr = convert(frame, width_px, height_px, "bgr24").to_ndarray()
-    return upright(np.asarray(bgr, dtype=np.uint8), quarter_turns(frame))
+def shown(planes: Planes, max_px: int) -> Image:
+    """The picture as it is to be seen, uint8 BGR [height, width, 3], its long side at most `max_px`, never enlarged."""
+    scale = min(1.0, max_px / max(planes.y.shape))
+    width_px, height_px = (max(1, round(side * scale)) for side in planes.y.shape[::-1])
+    merged = cv2.merge([eight_bits(fitted(plane, width_px, height_px), planes.bits) for plane in planes[:3]])
+    luma, chroma, black = (1, 1, 0) if planes.full_range else (255 / 219, 255 / 224, 16)
+    matrix = (BT709 if planes.bt709 else BT601) * (luma, chroma, chroma)
+    offsets = -matrix @ (black, 128, 128)
+    bgr = cv2.transform(merged, np.column_stack([matrix, offsets]).astype(np.float32))
+    return upright(np.asarray(bgr, dtype=np.uint8), planes.turns)
 
 
 def jpeg(bgr: Image, quality: int) -> bytes:
@@ -117,3 +133,16 @@ def jpeg(bgr: Image, quality: int) -> bytes:
     if not done:
         raise RuntimeError("OpenCV could not write a JPEG")
     return data.tobytes()
+
+
+def perceptual_hash(planes: Planes) -> int:
+    """64 bits that stay nearly the same when the picture is scaled, coded again or made brighter (pHash).
+
+    The signs of its 8 x 8 lowest frequencies around their median, after a cosine transform of 32 x 32 samples (Zauner
+    2010, "Implementation and benchmarking of perceptual image hash functions"). Equal pictures differ by 0 bits, unlike
+    ones by about 32.
+    """
+    grey = upright(eight_bits(fitted(planes.y, HASH_PX, HASH_PX), planes.bits), planes.turns)
+    low = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
+    bits = low > np.median(low[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -1,9 +1,13 @@
 """A local media file opened so that it can do no harm: no network, no playlist, no other file."""
 
+import logging
+from functools import cache
 from pathlib import Path
 from stat import S_ISREG
 
 import av
+from av.codec import Codec
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from slurm.errors import ItemError
@@ -14,11 +18,13 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,live_flv,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,av1,"
     "asf,ogg,nut,mxf,rm,dv,wtv,nsv,vc1,gif,apng,yuv4mpegpipe,mp3,wav,w64,flac,aac,ac3,eac3,aiff,amr,ape,caf,au"
 )
+log = logging.getLogger("reelmill")
+
 SAFE_INPUT = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
-def open_container(path: str) -> InputContainer:
-    """The opened container; the caller closes it.
+def open_container(path: str, hwaccel: str | None = None) -> InputContainer:
+    """The opened container; the caller closes it. `hwaccel` is a device of ffmpeg's, left out where there is none.
 
     Raises ItemError: missing, unreadable (not a regular file, no permission, input or output error), empty, corrupt.
     """
@@ -32,9 +38,21 @@ def open_container(path: str) -> InputContainer:
         with file.open("rb") as stream:
             stream.read(1)
         # the scheme keeps a name like "concat:a|b" or "pipe:0" from being an address
-        return av.open(f"file:{path}", mode="r", options=SAFE_INPUT, metadata_errors="replace")
+        device = hardware(hwaccel) if hwaccel else None
+        return av.open(f"file:{path}", mode="r", options=SAFE_INPUT, metadata_errors="replace", hwaccel=device)
     except FileNotFoundError as error:
         raise ItemError("missing", path) from error
     except (av.FFmpegError, OSError, ValueError) as error:
         code = "unreadable" if isinstance(error, OSError) else "corrupt"  # PyAV's errors are built-in ones too
         raise ItemError(code, f"{path}: {error}") from error
+
+
+@cache
+def hardware(device: str) -> HWAccel | None:
+    """The device ("cuda", "qsv", …) for decoders that know it, else None, which is logged once a process."""
+    try:
+        HWAccel(device).create(Codec("h264", "r"))
+        return HWAccel(device, allow_software_fallback=True)
+    except (av.FFmpegError, OSError, ValueError, NotImplementedError) as error:
+        log.warning("hwaccel=%s is not to be had here (%s): decoding on the CPU", device, error)
+        return None

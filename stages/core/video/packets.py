@@ -4,25 +4,38 @@ One thread (a worker has one core), all other streams discarded, and a packet th
 fatal: a torn file gives what can be read of it.
 """
 
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
 import av
+import numpy as np
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from slurm.errors import ItemError
 from stages.core.video.facts import Facts, read_facts
 from stages.core.video.opening import open_container
 
 PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+NO_TIME = -(2**63)  # AV_NOPTS_VALUE
 MAX_READ_ERRORS = 20  # in a row, without a packet between: the demuxer is stuck
+
+Speed = Literal["exact", "fast", "draft"]
+# What the decoder leaves out. H.264 and HEVC know both, VP9 and AV1 neither.
+SKIPPED: dict[Speed, dict[str, str]] = {
+    "exact": {},
+    "fast": {"skip_loop_filter": "all"},
+    "draft": {"skip_loop_filter": "all", "skip_frame": "noref"},
+}
 
 
 @dataclass
@@ -38,13 +51,17 @@ class Video:
     stream: VideoStream
     max_px: int
     max_s: float
+    device: str | None = None
     packets: int = field(default=0, init=False)
     decode_errors: int = field(default=0, init=False)
+    _stored_at: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # times of packets and
+    _given_at: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # of frames, in time bases
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
         """Every frame that can be decoded, with its time in seconds from the container's start, strictly growing.
 
-        Raises ItemError: no_frames when there was none, too_large when a frame or the time exceeds the limits.
+        Raises ItemError: no_frames when there was none, too_large when a frame or the time exceeds the limits,
+        encrypted.
         """
         last: Fraction | None = None
         for frame in self._decoded():
@@ -58,11 +75,34 @@ class Video:
             if at is None or (last is not None and at <= last):
                 at = Fraction(0) if last is None else last + step
             last = at
+            self._given_at.append(NO_TIME if frame.pts is None else frame.pts)
             self._check_size(frame.width, frame.height)
             self._check_seconds(float(at))
             yield float(at), frame
         if last is None:
             raise ItemError("no_frames", f"{self.path}: {self.packets} packets, {self.decode_errors} decode errors")
+
+    def numbers(self) -> NDArray[np.int64]:
+        """The number of each frame given so far, among all that are stored: some are missing where frames are skipped.
+
+        A file whose packets do not all bear times of their own is taken to have given every frame.
+        """
+        stored, decoded = np.unique(np.asarray(self._stored_at)), np.asarray(self._given_at)
+        if len(stored) < len(self._stored_at) or NO_TIME in stored or not np.isin(decoded, stored).all():
+            return np.arange(len(decoded))
+        return np.searchsorted(stored, decoded)
+
+    def frame_count(self) -> int:
+        """How many frames the decoded ones span, those among them that were skipped included."""
+        return int(self.numbers()[-1]) + 1
+
+    def end_s(self, last_s: float) -> float:
+        """When the frame that was given last, at `last_s`, is over: a frame's time later."""
+        return last_s + float(1 / self.facts.fps)
+
+    def hwaccel(self) -> str | None:
+        """The device that decodes, None for the CPU."""
+        return self.device if self.stream.codec_context.is_hwaccel else None
 
     def coverage(self, end_s: float) -> float:
         """Share of the promised video that was decoded up to `end_s`, 0 to 1; 1 where nothing was promised."""
@@ -99,7 +139,11 @@ class Video:
             if packet is None:
                 break
             reads_failed = 0
-            self.packets += packet.size > 0
+            if packet.size > 0:
+                if packet.has_sidedata("encryption_info"):
+                    raise ItemError("encrypted", self.path)
+                self.packets += 1
+                self._stored_at.append(NO_TIME if packet.pts is None else packet.pts)
             yield from self._decode(packet)
         yield from self._decode(None)  # what the decoder still holds, where the demuxer did not come to its end
 
@@ -116,20 +160,23 @@ class Video:
 
 
 @contextmanager
-def open_video(path: str, max_px: int, max_s: float) -> Iterator[Video]:
+def open_video(
+    path: str, max_px: int, max_s: float, speed: Speed = "exact", hwaccel: str | None = None
+) -> Iterator[Video]:
     """The file with its largest video stream chosen; closed on leaving.
 
-    `max_px` is width times height. Raises ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
+    `max_px` is width times height; `hwaccel` is a device of ffmpeg's ("cuda"), left out where there is none. Raises
+    ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
     """
-    with open_container(path) as container:
+    with open_container(path, hwaccel) as container:
         stream = _largest(path, container)
         for other in container.streams:
             other.discard = Discard.default if other is stream else Discard.all
         stream.thread_type = ThreadType.NONE
         stream.thread_count = 1
         # a picture that grows inside the stream is refused by the decoder before it allocates; twice, for its padding
-        stream.codec_context.options = {"max_pixels": str(2 * max_px + 2**16)}
-        video = Video(path, read_facts(container, stream), container, stream, max_px, max_s)
+        stream.codec_context.options = {"max_pixels": str(2 * max_px + 2**16), **SKIPPED[speed]}
+        video = Video(path, read_facts(container, stream), container, stream, max_px, max_s, hwaccel)
         video.check_limits()
         yield video
 

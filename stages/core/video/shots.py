@@ -1,59 +1,102 @@
-"""Shots of a video: hard cuts found by PySceneDetect's detectors in the frames of the one pass."""
+"""Shots of a video: what lies between its cuts and its gradual changes."""
 
 from array import array
-from fractions import Fraction
-from itertools import pairwise
+from typing import NamedTuple
 
-from scenedetect.common import FrameTimecode
-from scenedetect.detector import FlashFilter
-from scenedetect.detectors import AdaptiveDetector, ContentDetector
+from stages.core.video.cuts import FLOOR, CutDetector
+from stages.core.video.frames import Small, halved
+from stages.core.video.gradual import GradualDetector
 
-from stages.core.video.frames import Image
+
+class Change(NamedTuple):
+    """A place that might be a border of shots: `start` is the first frame that is no longer only the old shot,
+
+    `end` the first that is only the new one (of a cut the same); `kind` is cut or gradual; `taken` if it is a border.
+    """
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    taken: bool
+
+
+class Shot(NamedTuple):
+    """Frames [start, end), and the score of the change before, None at the start of the video."""
+
+    start: int
+    end: int
+    score: float | None
 
 
 class ShotDetector:
-    """Feed it every frame in order; `cuts` are the numbers of the frames that begin a new shot.
+    """Feed it every frame in order; `changes` and `shots` grow, in order, as they become certain.
 
-    `threshold` is the detector's own: for "adaptive" how many times the mean change of its neighbours a change must be
-    (3), for "content" the change itself (27). `min_change` bounds a change that "adaptive" takes for a cut. A change is
-    the mean difference of hue, saturation and value, 0 to 255. Shots are at least `min_s` long, but for the last.
+    A change is a border of shots from a score of `cut` or `gradual` on. Every frame's chance of a cut is in `scores`.
     """
 
-    def __init__(self, detector: str, threshold: float, min_change: float, min_s: float, fps: Fraction) -> None:
-        self._fps = fps
-        min_frames = max(1, round(min_s * fps))
-        # "suppress" decides at once; "merge" would hold `min_frames` full pictures until it knows
-        self._detector: ContentDetector = (
-            AdaptiveDetector(adaptive_threshold=threshold, min_scene_len=min_frames, min_content_val=min_change)
-            if detector == "adaptive"
-            else ContentDetector(threshold, min_frames, filter_mode=FlashFilter.Mode.SUPPRESS)
-        )
-        self.cuts: list[int] = []
+    def __init__(self, cut: float, gradual: float, fps: float) -> None:
+        self._least = {"cut": cut, "gradual": gradual}
+        self._cuts = CutDetector(fps)
+        self._graduals = GradualDetector(fps)
+        self._delay = self._graduals.delay_frames + self._cuts.delay_frames
+        self.horizon_s = self._delay / fps + 1
+        self._frames = 0
+        self._hard: list[int] = []  # frames of cuts
+        self._open: list[Change] = []  # a gradual change may still be found around these
+        self._last: Change | None = None  # the border where the shot began that goes on
         self.scores = array("f")
+        self.changes: list[Change] = []
+        self.shots: list[Shot] = []
 
-    @property
-    def delay_frames(self) -> int:
-        """How many frames after a cut it is found, at most."""
-        return int(self._detector.event_buffer_length)
+    def add(self, small: Small) -> bool:
+        """Whether a cut may lie before this frame."""
+        luma = halved(small.luma, 1)
+        suspect = self._cuts.add(luma)
+        self._graduals.add(luma)
+        self._frames += 1
+        self._gather(ended=False)
+        self._settle(self._frames - self._delay)
+        return suspect
 
-    def add(self, bgr: Image) -> list[int]:
-        """The cuts found with this frame: they lie up to `delay_frames` back. `bgr` is uint8 [height, width, 3]."""
-        found = self._detector.process_frame(FrameTimecode(len(self.scores), self._fps), bgr)
-        # the score is only public through a StatsManager, which makes the detector compute edges as well
-        self.scores.append(self._detector._frame_score or 0.0)
-        new = [timecode.frame_num for timecode in found if timecode.frame_num > 0]
-        self.cuts += new
-        return new
+    def finish(self) -> None:
+        """Makes the last changes and shots certain, after the last frame."""
+        self._cuts.finish()
+        self._gather(ended=True)
+        self._settle(self._frames)
+        self._close(self._frames)
 
+    def _gather(self, ended: bool) -> None:
+        """Takes over what the detectors have found."""
+        for number in range(len(self.scores), len(self._cuts.scores)):
+            score = self._cuts.scores[number]
+            self.scores.append(score)
+            if score >= FLOOR:
+                self._open.append(Change("cut", number, number, score, score >= self._least["cut"]))
+            if score >= self._least["cut"]:
+                self._hard.append(number)
+        for window in self._graduals.found(self._hard, ended):
+            taken = window.score >= self._least["gradual"]
+            change = Change("gradual", window.start + 1, window.end, window.score, taken)
+            inside = [c for c in self._open if change.start <= c.start <= change.end]
+            if taken:
+                self._open = [c for c in self._open if c not in inside]
+            self._open.append(change)
 
-def spans(cuts: list[int], times_s: list[float], end_s: float) -> list[dict[str, object]]:
-    """The shots between the cuts: shot, start_frame, end_frame (exclusive), start_s, end_s; one when there is no cut.
+    def _settle(self, before: int) -> None:
+        """Makes the changes certain that end before a frame."""
+        if not self._open or min(change.end for change in self._open) >= before:
+            return
+        certain = sorted((c for c in self._open if c.end < before), key=lambda change: change.start)
+        self._open = [c for c in self._open if c.end >= before]
+        for change in certain:
+            apart = self._last is None or change.start >= self._last.end
+            self.changes.append(change._replace(taken=change.taken and apart))
+            if self.changes[-1].taken:
+                self._close(change.start)
+                self._last = change
 
-    `times_s` has the time of every frame; a shot ends where the next begins, the last one at `end_s`.
-    """
-    borders = [0, *cuts, len(times_s)]
-    at_s = [*times_s, end_s]
-    return [
-        {"shot": shot, "start_frame": start, "end_frame": end, "start_s": at_s[start], "end_s": at_s[end]}
-        for shot, (start, end) in enumerate(pairwise(borders))
-    ]
+    def _close(self, end: int) -> None:
+        start, score = (self._last.end, self._last.score) if self._last else (0, None)
+        if end > start:
+            self.shots.append(Shot(start, end, score))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stages.core.video.encode import ffmpeg_path
-from stages.core.video.frames import Small, shrink, small_size
-from stages.core.video.key_frames import picture
-from stages.core.video.look import brightness
+from stages.core.video.frames import Small, picture, shrink, small_size
+from stages.core.video.key_frames import shown
+from stages.core.video.look import colourfulness, look
 from stages.core.video.packets import open_video
 
 Make = Callable[..., Path]
@@ -22,7 +22,8 @@ HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2
 def first(path: Path) -> tuple[Small, np.ndarray]:
     with open_video(str(path), 10**8, 10**5) as video:
         _, frame = next(video.frames())
-        return shrink(frame, small_size(frame, 64)), picture(frame, 128)
+        small = shrink(frame, small_size(frame, 64))
+        return small, shown(picture(small.native, 128), 128)
 
 
 @pytest.mark.parametrize(
@@ -34,11 +35,36 @@ def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
     suffix = {"gif": "gif", "qtrle": "mov"}.get(codec, "mkv")
     path = make(f"halves_{pix_fmt}.{suffix}", HALVES, "-c:v", codec, "-pix_fmt", stored)
     near = 48 if pix_fmt == "pal8" else 18  # GIF's own palette is coarse
-    small, shown = first(path)
-    for bgr in (small.bgr, shown):
-        middle = bgr.shape[0] // 2
-        assert bgr[middle, bgr.shape[1] // 4].tolist() == pytest.approx([0, 128, 255], abs=near)
-        assert bgr[middle, bgr.shape[1] * 3 // 4].tolist() == pytest.approx([128, 0, 0], abs=near)
+    small, bgr = first(path)
+    middle = bgr.shape[0] // 2
+    assert bgr[middle, bgr.shape[1] // 4].tolist() == pytest.approx([0, 128, 255], abs=near)
+    assert bgr[middle, bgr.shape[1] * 3 // 4].tolist() == pytest.approx([128, 0, 0], abs=near)
+    assert int(small.luma[16, 16]) == pytest.approx(143, abs=near)  # orange and dark blue in limited range
+    assert int(small.luma[16, 48]) == pytest.approx(29, abs=near)
+    assert colourfulness(small.native) > 60
+
+
+@pytest.mark.parametrize("size", ["640x360", "1280x720", "1922x1080", "854x480", "426x240", "334x188"])
+def test_small_frames_of_all_sizes_show_the_same(make: Make, size: str) -> None:
+    path = make(
+        f"size{size}.mkv", f"testsrc2=s=1280x720:r=25:d=0.1,scale={size}:flags=area,format=yuv420p", "-c:v", "ffv1"
+    )
+    whole = make("size.mkv", "testsrc2=s=1280x720:r=25:d=0.1,scale=256:144:flags=area,format=yuv420p", "-c:v", "ffv1")
+    lumas = []
+    for file in (path, whole):
+        with open_video(str(file), 10**8, 10**5) as video:
+            _, frame = next(video.frames())
+            lumas.append(shrink(frame, (256, 144)).luma.astype(int))
+    assert np.abs(lumas[0] - lumas[1]).mean() < 4
+    assert abs(lumas[0].mean() - lumas[1].mean()) < 0.6
+
+
+def test_hardware_frames_with_paired_chroma_are_read(make: Make) -> None:
+    path = make("nv12.nut", HALVES, "-c:v", "rawvideo", "-pix_fmt", "nv12")
+    small, bgr = first(path)
+    assert small.native.u.shape == (32, 64)
+    assert bgr[32, 32].tolist() == pytest.approx([0, 128, 255], abs=18)
+    assert bgr[32, 96].tolist() == pytest.approx([128, 0, 0], abs=18)
 
 
 @pytest.mark.parametrize(("tint", "luma"), [("black", 0), ("white", 1), ("gray", 0.5)])
@@ -46,7 +72,7 @@ def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
 def test_brightness_runs_from_0_to_1_in_both_ranges(make: Make, tint: str, luma: float, codec: str) -> None:
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     path = make(f"{tint}_{codec}.mkv", f"color={tint}:s=64x64:d=0.2", "-c:v", codec, "-pix_fmt", pix_fmt)
-    assert brightness(first(path)[0].luma) == pytest.approx(luma, abs=0.02)
+    assert look(0.0, first(path)[0]).luma == pytest.approx(luma, abs=0.02)
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
@@ -61,7 +87,7 @@ def test_rotated_video_is_upright_as_ffmpeg_shows_it(make: Make, tmp_path: Path,
     )
     small, bgr = first(turned)
     assert np.abs(bgr.astype(int) - np.frombuffer(shown.stdout, np.uint8).reshape(bgr.shape)).mean() < 8
-    assert (small.width_px, small.height_px) == ((64, 32) if turn == 180 else (64, 128))
+    assert small.luma.shape == ((32, 64) if turn == 180 else (128, 64))
 
 
 def test_small_frames_keep_one_size_when_the_pictures_size_changes(make: Make, tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
 from slurm.errors import ItemError
 from stages.core.video.encode import ffmpeg_path
-from stages.core.video.packets import open_video
+from stages.core.video.frames import shrink
+from stages.core.video.opening import hardware
+from stages.core.video.packets import Speed, open_video
 
 Make = Callable[..., Path]
 BIG, LONG = 10**8, 10**5
@@ -142,3 +146,45 @@ def test_name_that_looks_like_an_address_is_only_a_name(three_shots: Path, monke
     assert code("concat:three_shots.mp4") == "missing"
     Path("concat:odd.mp4").write_bytes(three_shots.read_bytes())
     assert len(read("concat:odd.mp4")[0]) == 120
+
+
+def test_encrypted_video_has_its_code(make: Make) -> None:
+    key = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "76a6c65c5ea762046bd749a2e632ccbb"]
+    key += ["-encryption_kid", "a7e61c373e219033c21091fa607bf3b8"]
+    assert code(make("encrypted.mp4", "testsrc2=s=160x90:r=25:d=1", "-pix_fmt", "yuv420p", *key)) == "encrypted"
+
+
+def test_a_frame_of_65535_pixels_each_way_is_refused_before_it_is_made(make: Make, tmp_path: Path) -> None:
+    gif = bytearray(make("small.gif", "testsrc=s=64x48:r=5:d=0.4").read_bytes())
+    picture = gif.index(b"\x2c\x00\x00\x00\x00\x40\x00\x30\x00")
+    gif[6:10] = gif[picture + 5 : picture + 9] = b"\xff" * 4
+    bomb = tmp_path / "bomb.gif"
+    bomb.write_bytes(gif)
+    assert code(bomb) in {"too_large", "no_frames"}  # by the demuxer's size, or by the decoder
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_faster_decoding_gives_the_frames_that_are_left_their_own_numbers_and_times(make: Make, codec: str) -> None:
+    path = make(f"b_{codec}.mp4", "testsrc2=s=160x96:r=25:d=4", "-c:v", codec, "-bf", "2", "-pix_fmt", "yuv420p")
+    exact, _, _ = read(path)
+    for speed, least, most in (("exact", 100, 100), ("fast", 100, 100), ("draft", 30, 80)):
+        with open_video(str(path), BIG, LONG, cast(Speed, speed)) as video:
+            times = [time_s for time_s, _ in video.frames()]
+            assert least <= len(times) <= most
+            assert [exact[number] for number in video.numbers()] == times
+
+
+def test_without_the_device_the_cpu_decodes(three_shots: Path) -> None:
+    with open_video(str(three_shots), BIG, LONG, "exact", "qsv") as video:
+        assert sum(1 for _ in video.frames()) == 120
+        assert video.hwaccel() is None
+
+
+@pytest.mark.skipif(hardware("cuda") is None, reason="no CUDA device is here")
+def test_a_gpu_decodes_the_same_pictures(three_shots: Path) -> None:
+    lumas = []
+    for device in (None, "cuda"):
+        with open_video(str(three_shots), BIG, LONG, "exact", device) as video:
+            lumas.append([shrink(frame, (256, 144)).luma.astype(int) for _, frame in video.frames()])
+            assert video.hwaccel() == device
+    assert np.abs(np.array(lumas[0]) - np.array(lumas[1])).max() <= 2

@@ -1,51 +1,108 @@
 """Shots and their key frames."""
 
+import subprocess
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from scripts.sample_corpus import Film, Shot, picture
+from stages.core.video.encode import ffmpeg_path
 from stages.core.video.frames import shrink, small_size
 from stages.core.video.key_frames import KeyFrame, KeyFrames
 from stages.core.video.packets import open_video
-from stages.core.video.shots import ShotDetector, spans
+from stages.core.video.shots import ShotDetector
+
+Make = Callable[..., Path]
 
 
-def detect(path: Path, detector: str, threshold: float) -> tuple[ShotDetector, list[KeyFrame], list[float]]:
+def detect(path: Path, even: int = 0) -> tuple[ShotDetector, list[KeyFrame], KeyFrames]:
     with open_video(str(path), 10**8, 10**5) as video:
-        shots = ShotDetector(detector, threshold, 15, 0.6, video.facts.fps)
-        key_frames = KeyFrames(100, 85, shots.delay_frames)
-        times = []
-        for time_s, frame in video.frames():
-            times.append(time_s)
-            key_frames.add(time_s, frame, shots.add(shrink(frame, small_size(frame, 64)).bgr))
-        return shots, key_frames.finish(), times
+        shots = ShotDetector(0.5, 0.5, float(video.facts.fps))
+        key_frames = KeyFrames(100, 85, even, shots.horizon_s)
+        for number, (time_s, frame) in enumerate(video.frames()):
+            small = shrink(frame, small_size(frame, 256))
+            key_frames.add(number, time_s, small.native, shots.add(small))
+            key_frames.close(shots.shots)
+        shots.finish()
+        key_frames.finish()
+        key_frames.close(shots.shots)
+        return shots, key_frames.found, key_frames
 
 
-@pytest.mark.parametrize(("detector", "threshold"), [("adaptive", 3.0), ("content", 27.0)])
-def test_cuts_are_found_at_their_frames(three_shots: Path, detector: str, threshold: float) -> None:
-    shots, _, times = detect(three_shots, detector, threshold)
-    assert shots.cuts == [30, 75]
-    assert int(np.argmax(shots.scores)) in (30, 75)
+def spans(shots: ShotDetector) -> list[tuple[int, int]]:
+    return [(shot.start, shot.end) for shot in shots.shots]
+
+
+@pytest.fixture(scope="session")
+def scenes(make: Make) -> Callable[[str], Path]:
+    """scenes(transition): two walls at 25 fps, joined by ffmpeg's xfade from 2 s to 3 s; but for wipes, they move."""
+    film = Film("", (), 320, 180)
+
+    def joined(transition: str) -> Path:
+        speed = 0 if transition.startswith("wipe") else 0.05
+        walls = ";".join(f"{picture(film, Shot(1, speed, seed), 75)}[s{n}]" for n, seed in enumerate((3, 8)))
+        return make(
+            f"{transition}.mp4",
+            f"{walls};[s0][s1]xfade=transition={transition}:duration=1:offset=2",
+            "-pix_fmt",
+            "yuv420p",
+        )
+
+    return joined
+
+
+def test_cuts_are_found_at_their_frames(three_shots: Path) -> None:
+    shots, _, _ = detect(three_shots)
+    assert spans(shots) == [(0, 30), (30, 75), (75, 120)]
+    assert [change.kind for change in shots.changes if change.taken] == ["cut", "cut"]
     assert len(shots.scores) == 120
-    assert spans(shots.cuts, times, 4.8)[1] == {
-        "shot": 1, "start_frame": 30, "end_frame": 75, "start_s": pytest.approx(1.2), "end_s": pytest.approx(3.0),
-    }  # fmt: skip
+    assert set(np.argsort(shots.scores)[-2:]) == {30, 75}
+    assert [shot.score is None for shot in shots.shots] == [True, False, False]
 
 
-def test_one_take_is_one_shot(wall: Callable[[float], Path]) -> None:
-    shots, key_frames, times = detect(wall(0.15), "adaptive", 3)
-    assert shots.cuts == []
-    assert [s["end_frame"] for s in spans(shots.cuts, times, 2.0)] == [50]
-    assert [k.position for k in key_frames] == ["first", "middle", "last"]
+@pytest.mark.parametrize("transition", ["fade", "fadeblack", "fadewhite", "wipeleft"])
+def test_gradual_changes_part_shots_where_they_begin_and_end(scenes: Callable[[str], Path], transition: str) -> None:
+    shots, key_frames, _ = detect(scenes(transition))
+    (change,) = (change for change in shots.changes if change.taken)
+    assert change.kind == "gradual"
+    assert change.start == pytest.approx(51, abs=8)
+    assert change.end == pytest.approx(75, abs=8)
+    assert [start for start, _ in spans(shots)] == [0, change.end]
+    assert spans(shots)[0][1] == change.start
+    times = [key_frame.time_s for key_frame in key_frames]
+    assert max(times[:3]) <= (change.start - 1) / 25 + 1e-6
+    assert min(times[3:]) >= change.end / 25 - 1e-6
 
 
-@pytest.mark.parametrize(("detector", "threshold"), [("adaptive", 3.0), ("content", 27.0)])
-def test_key_frames_are_jpegs_of_their_own_shot(three_shots: Path, detector: str, threshold: float) -> None:
-    _, key_frames, _ = detect(three_shots, detector, threshold)
+def test_a_flash_a_step_of_light_and_a_caption_part_nothing(make: Make) -> None:
+    wall = picture(Film("", (), 320, 180), Shot(1, 0.02, 5), 100)
+    for name, what in {
+        "flash": "geq=lum='if(between(N,40,41),235,lum(X,Y))':cb=128:cr=128",
+        "light": "geq=lum='16+(lum(X,Y)-16)*if(gte(N,50),0.6,1)':cb=128:cr=128",
+        "caption": "drawbox=x=40:y=140:w=240:h=24:color=white:t=fill:enable='between(n,30,70)'",
+    }.items():
+        assert spans(detect(make(f"{name}.mp4", f"{wall},{what}", "-pix_fmt", "yuv420p"))[0]) == [(0, 100)], name
+
+
+def test_one_take_is_one_shot_however_fast_it_moves(wall: Callable[[float], Path]) -> None:
+    for speed in (0.15, 1.2):
+        shots, key_frames, _ = detect(wall(speed))
+        assert spans(shots) == [(0, 50)]
+        assert [k.position for k in key_frames] == ["first", "middle", "last"]
+        assert [k.time_s for k in key_frames] == pytest.approx([0, 0.98, 1.96], abs=0.15)
+
+
+def test_a_video_of_one_frame_is_one_shot(make: Make) -> None:
+    shots, key_frames, _ = detect(make("one.mp4", "testsrc2=s=160x90:r=25,trim=end_frame=1", "-pix_fmt", "yuv420p"))
+    assert spans(shots) == [(0, 1)]
+    assert {k.time_s for k in key_frames} == {0.0}
+
+
+def test_key_frames_are_jpegs_of_their_own_shot(three_shots: Path) -> None:
+    _, key_frames, _ = detect(three_shots)
     assert [(k.shot, k.position) for k in key_frames] == [
         (shot, position) for shot in range(3) for position in ("first", "middle", "last")
     ]
@@ -60,22 +117,47 @@ def test_key_frames_are_jpegs_of_their_own_shot(three_shots: Path, detector: str
         assert bgr[28, 50].tolist() == pytest.approx(tint, abs=6)
 
 
-def test_middles_of_a_long_shot_stay_few_and_near_the_middle(make: Callable[..., Path]) -> None:
-    path = make("long.mp4", "color=gray:s=32x32:r=2:d=200", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
+def test_evenly_spaced_key_frames_come_on_top(wall: Callable[[float], Path]) -> None:
+    _, key_frames, _ = detect(wall(0.15), even=4)
+    assert [k.time_s for k in key_frames if k.position == "even"] == pytest.approx([0.25, 0.74, 1.23, 1.72], abs=0.13)
+
+
+def test_pictures_of_a_long_shot_stay_few_and_near_their_places(make: Make) -> None:
+    path = make("long.mp4", "color=gray:s=32x32:r=2:d=400", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
     with open_video(str(path), 10**8, 10**5) as video:
-        key_frames = KeyFrames(100, 85, 2)
+        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(100, 85, 0, 8.0)
         kept = []
-        for time_s, frame in video.frames():
-            key_frames.add(time_s, frame, [])
-            kept.append(len(key_frames._middles) + len(key_frames._recent))
-        middle = key_frames.finish()[1]
-    assert max(kept) <= 8 + 4
-    assert middle.time_s == pytest.approx(100, abs=200 / 8)
+        for number, (time_s, frame) in enumerate(video.frames()):
+            small = shrink(frame, small_size(frame, 256))
+            key_frames.add(number, time_s, small.native, shots.add(small))
+            kept.append(len(key_frames._spaced) + len(key_frames._borders))
+        shots.finish()
+        key_frames.finish()
+        key_frames.close(shots.shots)
+    assert max(kept) <= 2 * 8 + 2 * 8 + 2
+    assert key_frames.found[1].time_s == pytest.approx(200, abs=400 / 8)
 
 
-def test_shots_are_no_shorter_than_asked() -> None:
-    shots = ShotDetector("content", 27, 15, 1.0, Fraction(10))
-    for number in range(60):
-        shots.add(np.full((32, 64, 3), 250 if number // 4 % 2 else 5, np.uint8))
-    assert shots.cuts
-    assert min(np.diff([0, *shots.cuts])) >= 10
+def test_hashes_of_a_picture_scaled_and_coded_anew_are_near_and_of_another_far(make: Make) -> None:
+    picture = "mandelbrot=s={}:r=25:start_scale={},trim=end_frame=2,format=yuv420p"
+    names = {"a": ("640x360", 3), "b": ("320x180", 3), "c": ("640x360", 0.01)}
+    made = {
+        name: make(f"hash_{name}.mp4", picture.format(*what), "-crf", "30" if name == "b" else "18")
+        for name, what in names.items()
+    }
+    hashes = {name: detect(path)[2].hashes[0] for name, path in made.items()}
+    assert (hashes["a"] ^ hashes["b"]).bit_count() <= 8
+    assert (hashes["a"] ^ hashes["c"]).bit_count() >= 16
+
+
+def test_pixels_of_key_frames_have_the_colours_of_their_matrix(make: Make, tmp_path: Path) -> None:
+    """The same YUV means other colours in BT.601 and BT.709; ffmpeg is told which, and shows what is right."""
+    for matrix in ("bt709", "smpte170m"):
+        path = tmp_path / f"{matrix}.mp4"
+        arguments = ["-f", "lavfi", "-i", "color=0xC05020:s=64x64:r=5:d=0.4", "-vf"]
+        scale = f"scale=out_color_matrix={'bt709' if matrix == 'bt709' else 'bt601'}:out_range=tv,format=yuv420p"
+        marks = ["-colorspace", matrix, "-color_range", "tv", "-qp", "0"]
+        subprocess.run([ffmpeg_path(), "-v", "error", *arguments, scale, *marks, str(path)], check=True)
+        bgr = cv2.imdecode(np.frombuffer(detect(path)[1][0].jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert bgr is not None
+        assert bgr[32, 32].tolist() == pytest.approx([0x20, 0x50, 0xC0], abs=6)

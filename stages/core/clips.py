@@ -1,0 +1,81 @@
+"""Frames and times of shots, and the clips that are made of a shot. One video at a time, all its shots at once."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.int64]
+Seconds = NDArray[np.float64]
+
+SAME_S = 0.0005  # times that differ by less are the same: containers round them to milliseconds
+
+
+class Shots(NamedTuple):
+    """The shots of a video in order: frames [start, end), and when these are shown."""
+
+    start_frame: Frames
+    end_frame: Frames
+    start_s: Seconds
+    end_s: Seconds
+
+
+class Clock(NamedTuple):
+    """Frames of a video, growing, and when they are shown; between them time passes evenly."""
+
+    frames: Frames
+    at_s: Seconds
+
+
+class Clips(NamedTuple):
+    """The clips of a video in order, as Shots has them; `short` where the margins of its shot leave nothing of it."""
+
+    start_frame: Frames
+    end_frame: Frames
+    start_s: Seconds
+    end_s: Seconds
+    short: NDArray[np.bool_]
+
+
+def even_clock(shots: Shots, fps: float) -> Clock:
+    """Of a video whose times are not stored: frames follow each other at `fps`, or evenly within each shot at least."""
+    frames, places = np.unique(np.column_stack([shots.start_frame, shots.end_frame]), return_index=True)
+    at_s = np.column_stack([shots.start_s, shots.end_s]).ravel()[places]
+    even_s = at_s[0] + (frames - frames[0]) / fps
+    return Clock(frames, even_s if np.abs(even_s - at_s).max() < SAME_S else at_s)
+
+
+def stored_clock(shots: Shots, first_us: int, steps_us: NDArray[np.int32]) -> Clock:
+    """Of a video that has its times in TIMES: every frame by its own."""
+    at_us = first_us + np.append(0, np.cumsum(steps_us, dtype=np.int64))
+    return Clock(np.arange(len(at_us) + 1), np.append(at_us / 1e6, shots.end_s[-1]))
+
+
+def clips_of(shots: Shots, clock: Clock, *, at_cut: int, at_gradual: int, max_s: float) -> Clips:
+    """The clips: what the margins leave of each shot, in equal parts of at most max_s, to a frame.
+
+    So many frames are left out on both sides of a cut or gradual change, none where the video begins or ends. A shot of
+    which nothing would be left is taken without margins.
+    """
+    apart = shots.start_frame[1:] > shots.end_frame[:-1]
+    margin = np.where(apart, at_gradual, at_cut)
+    start, end = shots.start_frame + np.append(0, margin), shots.end_frame - np.append(margin, 0)
+    short = end <= start
+    start, end = np.where(short, shots.start_frame, start), np.where(short, shots.end_frame, end)
+    start_s, end_s = np.interp(start, *clock), np.interp(end, *clock)
+    parts = np.clip(np.ceil((end_s - start_s - SAME_S) / max_s), 1, end - start).astype(np.int64)
+    shot = np.repeat(np.arange(len(parts)), parts)
+    part = np.arange(len(shot)) - np.repeat(np.cumsum(parts) - parts, parts)
+    begin_s = start_s[shot] + part * ((end_s - start_s) / parts)[shot]
+    first = np.rint(np.interp(begin_s, clock.at_s, clock.frames)).astype(np.int64)
+    # nearest to where several parts begin may be one frame that is shown for long, or the shot's end
+    kept = (first < end[shot]) & np.append(True, (np.diff(shot) > 0) | (np.diff(first) > 0))
+    shot, first = shot[kept], first[kept]
+    last = np.where(np.append(np.diff(shot) > 0, True), end[shot], np.append(first[1:], 0))
+    return Clips(
+        first,
+        last,
+        np.where(first == shots.start_frame[shot], shots.start_s[shot], np.interp(first, *clock)),
+        np.where(last == shots.end_frame[shot], shots.end_s[shot], np.interp(last, *clock)),
+        short[shot],
+    )

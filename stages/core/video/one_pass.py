@@ -1,0 +1,117 @@
+"""Everything that is measured on a video, from a single pass over its frames."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from slurm.errors import ItemError
+from stages.core.video.frames import shrink, small_size, upright_px
+from stages.core.video.freeze import FreezeDetector, share
+from stages.core.video.key_frames import KeyFrames
+from stages.core.video.look import LookMeter
+from stages.core.video.motion import MotionMeter, within_shots
+from stages.core.video.packets import open_video
+from stages.core.video.settings import Settings
+from stages.core.video.shots import ShotDetector
+from stages.core.video.signals import overall, per_second
+
+EVEN_S = 0.0004  # the times of Matroska are rounded to milliseconds, which is uneven
+Records = list[dict[str, object]]
+
+
+def measure(path: str, settings: Settings) -> dict[str, Records]:
+    """The video's records for every table of `analyze`, but for its id: rows, shots, changes, signals, …
+
+    Raises ItemError: missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large.
+    """
+    limits, decoder = settings.limits, settings.decoder
+    with open_video(path, limits.max_px, limits.max_s, decoder.speed, decoder.hwaccel) as video:
+        declared = video.facts
+        shots = ShotDetector(settings.shots.cut, settings.shots.gradual, float(declared.fps))
+        freezes = FreezeDetector(settings.freeze.noise, settings.freeze.min_s)
+        motion = MotionMeter(settings.motion.per_s, settings.motion.gap_s)
+        look = LookMeter()
+        pictures = settings.key_frames
+        key_frames = KeyFrames(pictures.max_px, pictures.quality, pictures.even, shots.horizon_s)
+        times_s: list[float] = []
+        size: tuple[int, int] | None = None
+        for time_s, frame in video.frames():
+            size = size or small_size(frame, settings.width_px)
+            small = shrink(frame, size)
+            times_s.append(time_s)
+            freezes.add(time_s, small)
+            motion.add(time_s, small.luma)
+            look.add(time_s, small)
+            key_frames.add(len(times_s) - 1, time_s, small.native, shots.add(small))
+            key_frames.close(shots.shots)
+        shots.finish()
+        key_frames.finish()
+        key_frames.close(shots.shots)
+
+        end_s = video.end_s(times_s[-1])
+        coverage = video.coverage(end_s)
+        if coverage < settings.min_coverage:
+            raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {declared.declared_s} s could be decoded")
+        frozen = freezes.finish(end_s)
+        moving = within_shots(motion.samples, [times_s[change.end] for change in shots.changes if change.taken])
+        width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
+        left, top, right, bottom = look.borders()
+        numbers = [*map(int, video.numbers()), video.frame_count()]
+        at_s = [*times_s, end_s]
+        facts: dict[str, object] = {
+            "codec": declared.codec,
+            "pix_fmt": declared.pix_fmt,
+            "width_px": width_px,
+            "height_px": height_px,
+            "fps": float(declared.fps),
+            "duration_s": end_s,
+            "frames": numbers[-1],
+            "has_audio": declared.audio_index is not None,
+            "shots": len(shots.shots),
+            "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
+            "freeze_share": share(frozen, times_s[0], end_s),
+            **overall(look.samples, moving),
+            "border_left": left,
+            "border_top": top,
+            "border_right": right,
+            "border_bottom": bottom,
+            "interlaced": look.interlaced(),
+            "decode_errors": video.decode_errors,
+            "coverage": coverage,
+            "hwaccel": video.hwaccel(),
+        }
+
+    def borders(start: int, end: int) -> dict[str, object]:
+        return {
+            "start_frame": numbers[start],
+            "end_frame": numbers[end],
+            "start_s": at_s[start],
+            "end_s": at_s[end],
+        }
+
+    return {
+        "rows": [facts],
+        "shots": [
+            {"shot": n, **borders(shot.start, shot.end), "start_score": shot.score, "hash": hash_}
+            for n, (shot, hash_) in enumerate(zip(shots.shots, key_frames.hashes, strict=True))
+        ],
+        "changes": [
+            {"kind": c.kind, **borders(c.start, c.end), "score": c.score, "taken": c.taken} for c in shots.changes
+        ],
+        "times": uneven(times_s, numbers, float(declared.fps)),
+        "signals": per_second(
+            end_s, looks=look.samples, motion=moving, frozen=frozen, times_s=times_s, cut_scores=shots.scores
+        ),
+        "freezes": [{"start_s": start, "end_s": end} for start, end in frozen],
+        "key_frames": [key_frame._asdict() for key_frame in key_frames.found],
+    }
+
+
+def uneven(times_s: Sequence[float], numbers: Sequence[int], fps: float) -> Records:
+    """A record as TIMES has it; none where frame n is shown n / fps after the first (or frames were skipped)."""
+    at_s = np.asarray(times_s)
+    even_s = at_s[0] + np.arange(len(at_s)) / fps
+    if numbers[-1] != len(at_s) or np.abs(at_s - even_s).max() <= EVEN_S:
+        return []
+    at_us = np.round(at_s * 1e6).astype(np.int64)
+    return [{"first_us": int(at_us[0]), "steps_us": np.diff(at_us).tolist()}]

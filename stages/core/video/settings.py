@@ -1,0 +1,71 @@
+"""How a video is measured: the settings of the one pass. Values are in conf/analyze.yaml."""
+
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Decoder:
+    """`speed` says what the decoder may leave out (see packets.py); `hwaccel` is a device, not used where missing."""
+
+    speed: Literal["exact", "fast", "draft"]
+    hwaccel: Literal["cuda", "qsv", "vaapi", "drm", "amf", "videotoolbox"] | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Shots:
+    """Scores, 0 to 1, from which on a change is a border of shots; see changes.py and gradual.py."""
+
+    cut: float
+    gradual: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Freeze:
+    """ffmpeg freezedetect's `noise` (share of the full range) and shortest duration."""
+
+    noise: float
+    min_s: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Motion:
+    """Measurements of flow a second, and the time between the two frames of each."""
+
+    per_s: float
+    gap_s: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Pictures:
+    """Longest side and JPEG quality (1 to 100) of key frames; `even` of them at equal distances beside the usual."""
+
+    max_px: int
+    quality: int
+    even: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class Limits:
+    """What is too large to be decoded at all: pixels of a frame (width times height), seconds."""
+
+    max_px: int
+    max_s: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class Settings:
+    """`width_px` is the width at which signals are measured, a multiple of 16."""
+
+    width_px: int
+    decoder: Decoder
+    shots: Shots
+    freeze: Freeze
+    motion: Motion
+    key_frames: Pictures
+    limits: Limits
+    min_coverage: float

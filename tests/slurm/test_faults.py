@@ -73,10 +73,11 @@ def test_a_preempted_task_comes_back_by_itself_and_goes_on(tmp_path: Path) -> No
 
 
 def test_a_task_at_its_time_limit_requeues_itself_and_goes_on(tmp_path: Path) -> None:
-    limits = ("cluster.minutes=1", "cluster.signal_delay_s=48", "cluster.cpus=1")
-    run = ProbeRun(tmp_path, 20, *FAST, *limits, "chunks.n=1", seconds=1.0)
+    # Slurm looks at time limits every 30 s, so the signal comes 15 to 45 s after the start
+    limits = ("cluster.minutes=2", "cluster.signal_delay_s=75", "cluster.cpus=1")
+    run = ProbeRun(tmp_path, 100, *FAST, *limits, "chunks.n=1", seconds=0.5)
     run.submit()
-    finish(run, 180)
+    finish(run, 240)
     same_as_undisturbed(run)
     assert repeated(run) == 0, "the items under way had time to finish"
     assert not run.survey().done[0].attempt.endswith("_0")

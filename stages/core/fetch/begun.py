@@ -51,7 +51,9 @@ def _go_on(work: Path, own: Path) -> None:
 
 
 def _progress(folder: Path) -> tuple[int, str]:
-    return sum(file.lstat().st_size for file in _files(folder)), folder.name
+    with suppress(FileNotFoundError):  # another one took it while we looked
+        return sum(file.lstat().st_size for file in _files(folder)), folder.name
+    return 0, folder.name
 
 
 def _files(folder: Path) -> list[Path]:

@@ -133,14 +133,14 @@ def test_what_is_copied_is_of_one_file_even_where_its_owner_begins_anew(tmp_path
 
 def test_of_all_who_want_it_one_gets_it(tmp_path: Path) -> None:
     begin(tmp_path / "v")
-    start, end = threading.Barrier(8), threading.Barrier(8)
+    start, end = threading.Barrier(8), threading.Barrier(8)  # nobody leaves before all have come
     found: list[dict[str, bytes]] = []
 
     def go_on() -> None:
         start.wait()
         with own_folder(tmp_path / "v") as folder:
             found.append(content(folder))
-            end.wait()
+            end.wait(30)
 
     threads = [threading.Thread(target=go_on) for _ in range(8)]
     for thread in threads:

@@ -72,21 +72,29 @@ def test_a_preempted_task_comes_back_by_itself_and_goes_on(tmp_path: Path) -> No
     assert repeated(run) <= 8
 
 
-def test_a_task_at_its_time_limit_requeues_itself_and_goes_on(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def out_of_time(tmp_path_factory: pytest.TempPathFactory, slurm: Path) -> tuple[ProbeRun, ProbeRun]:
+    """Two runs with too little time, submitted together: of many short items, and of one that is too long."""
     # Slurm looks at time limits every 30 s, so the signal comes 15 to 45 s after the start
-    limits = ("cluster.minutes=2", "cluster.signal_delay_s=75", "cluster.cpus=1")
-    run = ProbeRun(tmp_path, 100, *FAST, *limits, "chunks.n=1", seconds=0.5)
-    run.submit()
+    limits = ("cluster.minutes=2", "cluster.signal_delay_s=75", "cluster.cpus=1", "chunks.n=1")
+    many = ProbeRun(tmp_path_factory.mktemp("many"), 100, *FAST, *limits, seconds=0.5)
+    limits = ("cluster.minutes=1", "cluster.signal_delay_s=50", "cluster.cpus=1", "chunks.n=1")
+    one = ProbeRun(tmp_path_factory.mktemp("one"), 1, *FAST, *limits, seconds=62.0)
+    many.submit()
+    one.submit()
+    return many, one
+
+
+def test_a_task_at_its_time_limit_requeues_itself_and_goes_on(out_of_time: tuple[ProbeRun, ProbeRun]) -> None:
+    run, _ = out_of_time
     finish(run, 240)
     same_as_undisturbed(run)
     assert repeated(run) == 0, "the items under way had time to finish"
     assert not run.survey().done[0].attempt.endswith("_0")
 
 
-def test_a_task_that_finishes_no_row_in_its_time_is_given_more(tmp_path: Path) -> None:
-    limits = ("cluster.minutes=1", "cluster.signal_delay_s=50", "cluster.cpus=1")
-    run = ProbeRun(tmp_path, 1, *FAST, *limits, "chunks.n=1", seconds=62.0)
-    run.submit()
+def test_a_task_that_finishes_no_row_in_its_time_is_given_more(out_of_time: tuple[ProbeRun, ProbeRun]) -> None:
+    _, run = out_of_time
     assert resume_until_done(run, seconds=150) == [1]
     same_as_undisturbed(run)
     assert run.step.submission("0001")["cluster"]["minutes"] == 2

@@ -31,6 +31,8 @@ python -m slurm watch   run=NAME [every=60]                     resume in a loop
 python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
 python -m slurm logs    run=NAME step=NAME chunk=N [lines=40]   the log of its last attempt
 python -m slurm cancel  run=NAME [step=NAME]                    take its tasks out of the queue
+python -m slurm serve   run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi]   start model servers
+python -m slurm serve   run=NAME pool=NAME status|stop
 Every command takes runs=DIR (default: runs)."""
 
 Words = dict[str, Any]
@@ -49,8 +51,12 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
         return 0
+    if arguments[0] == "serve":
+        from slurm.pool.serve import serve  # here, since the other commands need none of it
+
+        return serve(arguments[1:])
     if arguments[0] not in commands:
-        raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join(commands)}")
+        raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join([*commands, 'serve'])}")
     command, known = commands[arguments[0]]
     words = parse(arguments[1:], known.split())
     run = (Path(words.pop("runs", "runs")) / str(words.pop("run"))).absolute()

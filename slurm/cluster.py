@@ -54,6 +54,11 @@ class Cluster:
     env: dict[str, str]  # for Slurm's own commands and the tasks
 
 
+def cpu_count() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def environment(cluster: Mapping[str, Any]) -> dict[str, str]:
     """The environment in which to call Slurm's commands for a cluster."""
     return {**os.environ, **cluster["env"]}

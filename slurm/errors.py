@@ -78,6 +78,9 @@ ITEM_CODES: dict[str, str] = {
     "rate_limited": "the site answered that we ask too often",
     "network": "the connection failed, or the server did",
     "disk": "the file could not be written",
+    "prompt_refused": "the model server takes no such prompt (too long, a picture that it cannot read)",
+    "no_answer": "the model failed over it several times",
+    "cut_short": "the model's answer was longer than allowed, so it is none",
     "other": "the download failed in a way that has no name here",
 }
 

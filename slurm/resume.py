@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from slurm.cluster import Cluster
 from slurm.errors import TRANSIENT, InputError
 from slurm.files import read_json, write_json
 from slurm.manifest import Step, steps
+from slurm.pool.launch import served
+from slurm.pool.registry import PoolFolder
 from slurm.retry import bad_nodes, decide
 from slurm.submit import Again, RacedError, Window, submit
 from slurm.survey import Survey, survey
@@ -125,26 +128,38 @@ def _resume_step(
             report.set_aside[chunk] = decision.why
     avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(now.past.values())])) or None
     per_task = plan.settings["per_task"]
-    for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
-        if cluster.executor != "slurm":  # nobody else waits for these processes: start no more than can run at once
-            per_task = max(per_task, -(-len(chunks) // cluster.parallel))
-        tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
-        where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
-        report.windows += submit(
-            step,
-            tasks,
-            where,
-            after=_dependency(plan.aligned, inputs),
-            seen=now.submissions + number,
-            why=report.why,
-            again=again,
-        )
-        report.submitted += chunks
+    with _servers(step, cluster, inputs) if groups else nullcontext():
+        for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
+            if cluster.executor != "slurm":  # nobody else waits for these processes: start no more than can run at once
+                per_task = max(per_task, -(-len(chunks) // cluster.parallel))
+            tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
+            where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
+            report.windows += submit(
+                step,
+                tasks,
+                where,
+                after=_dependency(plan.aligned, inputs),
+                seen=now.submissions + number,
+                why=report.why,
+                again=again,
+            )
+            report.submitted += chunks
     if cluster.executor != "slurm" and report.submitted:  # they were run: look what became of them
         report.survey, report.submitted = survey(step, known), []
         for chunk in report.survey.failed:
             report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, plan.settings["max_attempts"]).why
     return report
+
+
+def _servers(step: Step, cluster: Cluster, inputs: dict[str, Resumed]) -> AbstractContextManager[None]:
+    """The model servers that the step's tasks need: here for as long as these run; on a cluster they outlive us.
+
+    There a step that waits for its input starts none yet: its tasks will.
+    """
+    name = step.plan.settings.get("pool")
+    if name is None or (cluster.executor == "slurm" and not all(s.survey.complete() for s in inputs.values())):
+        return nullcontext()
+    return served(PoolFolder(step.run, name))
 
 
 def _again(now: Survey, inputs: dict[str, Resumed], force: bool, retry: frozenset[str]) -> tuple[Again, dict[int, str]]:

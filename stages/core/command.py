@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
+from slurm.cluster import cpu_count
 from slurm.errors import InputError, ReelmillError
 from stages.core.stage import Common, Stage
 
@@ -28,7 +29,7 @@ def command(config_name: str, do: Callable[[DictConfig], int]) -> None:
     sys.argv[1:] = [re.sub(FREE_KEYS, r"++\1", word) for word in sys.argv[1:]]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of Hydra's own report
-    OmegaConf.register_new_resolver("cpu_count", lambda: len(os.sched_getaffinity(0)), replace=True)
+    OmegaConf.register_new_resolver("cpu_count", cpu_count, replace=True)
     status = 0
 
     def run(cfg: DictConfig) -> None:

@@ -1,0 +1,220 @@
+"""A server process on this node: its command line, its ports, its log, and what it is asked from outside."""
+
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from slurm.errors import ReelmillError
+from slurm.pool.config import Engine, Pool, Settings
+
+LAST_LINES = 15
+LAST_BYTES = 1 << 14
+TERM_S = 30.0  # from SIGTERM to SIGKILL
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between the nodes
+
+
+class EngineError(ReelmillError):
+    """A server did not start, or died; the message ends with its own last words."""
+
+
+class Remote:
+    """A server that can be asked."""
+
+    def __init__(self, url: str, key: str, node: str) -> None:
+        self.url, self.key, self.node = url, key, node
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None, timeout_s: float = 10.0) -> Any:
+        """The JSON that it answers, None where it is none. Raises OSError, also for a status of 400 and more."""
+        try:
+            return json.loads(self.text(path, body, timeout_s))
+        except ValueError:
+            return None
+
+    def text(self, path: str, body: Mapping[str, Any] | None = None, timeout_s: float = 10.0) -> str:
+        """The same as text."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        try:
+            with OPENER.open(urllib.request.Request(self.url + path, data, headers), timeout=timeout_s) as answer:
+                return str(answer.read().decode(errors="replace"))
+        except urllib.error.HTTPError as error:
+            raise OSError(f"{path}: {error.code} {error.read()[:500].decode(errors='replace')}") from error
+        except http.client.HTTPException as error:
+            raise OSError(f"{path}: {error!r}") from error
+
+    def last_words(self) -> str:
+        return "(its log is not ours)"
+
+
+class Running(Remote):
+    """An engine that was started here."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str, key: str, log: Path) -> None:
+        super().__init__(url, key, socket.gethostname())
+        self.process, self.log = process, log
+
+    def check(self) -> None:
+        """Raises EngineError if it has died."""
+        status = self.process.poll()
+        if status is not None:
+            how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            hint = " (out of memory?)" if status in (-signal.SIGKILL, 137) else ""
+            raise EngineError(f"the engine {how}{hint}; its last words:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - LAST_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LAST_LINES:])
+
+
+@contextmanager
+def started(settings: Settings, key: str, log: Path) -> Iterator[Running]:
+    """An engine that was just started and answers nothing yet; on exit it is ended, with all its processes."""
+    pool, engine = settings.pool, settings.engine
+    with ExitStack() as ends, log.open("ab") as words:
+        with held_ports(pool, 3) as (port, master_port, metrics_port):
+            # a folder of its own in /tmp: a Unix socket's path may be no longer than 107 bytes
+            folder = Path(f"/tmp/reelmill-{os.getpid()}-{port}")
+            folder.mkdir(mode=0o700)
+            ends.callback(shutil.rmtree, folder, ignore_errors=True)
+            known = {
+                "python": sys.executable,
+                "host": pool.host,
+                "port": str(port),
+                "master_port": str(master_port),
+                "metrics_port": str(metrics_port),
+                "folder": str(folder),
+                "cache": pool.cache or _hub_cache(),
+            }
+            secret = {"key": key, "token": _hub_token()}
+        env = {name: value.format(**known, **secret) for name, value in engine.env.items()}
+        command = command_line(engine, known | secret)
+        words.write(f"$ {' '.join(command_line(engine, known | dict.fromkeys(secret, '…')))}\n".encode())
+        words.flush()
+        try:
+            process = subprocess.Popen(
+                command,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **{name: value for name, value in env.items() if value}},
+                start_new_session=True,
+                preexec_fn=_before_exec,  # noqa: PLW1509 — a supervisor has one thread
+            )
+        except OSError as error:
+            raise EngineError(f"engine={engine.name} cannot be started: {error}") from error
+        ends.callback(_end, process)
+        host = "127.0.0.1" if pool.host in ("127.0.0.1", "localhost") else socket.gethostname()
+        yield Running(process, f"http://{host}:{port}", key, log)
+
+
+def command_line(engine: Engine, known: Mapping[str, str]) -> list[str]:
+    """The words that start the engine, in its container if it has one."""
+    options: list[str] = []
+    for name, value in engine.options.items():
+        if value is not None and value is not False:
+            options += [f"--{name}"] if value is True else [f"--{name}", str(value).format(**known)]
+    words = [*(word.format(**known) for word in engine.command), *options]
+    box, image = engine.container, str(engine.container.image)
+    mounts = [mount.format(**known) for mount in (*box.mounts, "{folder}:{folder}")]
+    match box.runtime:
+        case None:
+            return words
+        case "pyxis":
+            where = [f"--container-image={image}", f"--container-mounts={','.join(mounts)}"]
+            return ["srun", "--overlap", *where, f"--container-env={','.join(engine.env)}", *words]
+        case "apptainer":
+            return ["apptainer", "exec", "--nv", *(f"--bind={mount}" for mount in mounts), image, *words]
+        case "docker":
+            given = [*(f"--volume={mount}" for mount in mounts), *(f"--env={name}" for name in engine.env)]
+            shared = ["--network=host", "--ipc=host", "--gpus=all"]
+            return ["docker", "run", "--rm", "--init", *shared, *given, "--entrypoint", words[0], image, *words[1:]]
+
+
+@contextmanager
+def held_ports(pool: Pool, count: int) -> Iterator[list[int]]:
+    """So many free ports, bound until the end: two servers of one node that start at once get different ones."""
+    first, last = pool.ports
+    order = list(range(first, last + 1))
+    Random(os.urandom(8)).shuffle(order)
+    with ExitStack() as held:
+        found: list[int] = []
+        for port in order:
+            if len(found) == count:
+                break
+            listening = socket.socket()
+            try:
+                listening.bind((pool.host, port))
+            except OSError:
+                listening.close()
+                continue
+            held.callback(listening.close)
+            found.append(port)
+        if len(found) < count:
+            raise EngineError(f"pool.ports={first}-{last}: fewer than {count} of these are free on this node")
+        yield found
+
+
+def until_healthy(running: Running, stop: Callable[[], bool], wait_s: float) -> bool:
+    """Whether it is up, and not asked to stop before. Raises EngineError if it dies, or takes longer than `wait_s`."""
+    end = time.monotonic() + wait_s
+    while not stop():
+        running.check()
+        try:
+            running.ask("/health")
+            return True
+        except OSError as error:
+            if time.monotonic() > end:
+                words = running.last_words()
+                raise EngineError(
+                    f"the engine was not up after pool.start_minutes={wait_s / 60:g}: {error}; its last words:\n{words}"
+                ) from error
+            time.sleep(0.2)
+    return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """SIGTERM, and SIGKILL to what is left of its session after TERM_S."""
+    try:
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(TERM_S)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _before_exec() -> None:
+    """It dies with us, and what Slurm tells the whole job before the time limit is ours to hear."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _hub_cache() -> str:
+    from huggingface_hub.constants import HF_HUB_CACHE  # here, since it takes 0.2 s
+
+    return str(HF_HUB_CACHE)
+
+
+def _hub_token() -> str:
+    from huggingface_hub import get_token
+
+    return get_token() or ""

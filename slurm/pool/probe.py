@@ -1,0 +1,100 @@
+"""Whether a server really answers: health is not enough, some are healthy before their model is loaded."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from slurm.pool.config import Settings
+from slurm.pool.engine import EngineError, Remote
+from slurm.pool.registry import Replica
+from slurm.pool.wire import GarbledError, Prompt, call, reply
+
+TIMEOUT_S = 300.0  # the first picture takes its time, and the grammar of some hundred choices takes seconds to compile
+# 64 x 64 pixels of grey
+PICTURE = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAKBueIx4ZKCMgoy0qqC+8P//8Nzc8P//////////////////////////////////////////////"
+    "////////////wAALCABAAEABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAAAAAAAA"
+    "AAAAAAAAAP/Z"
+)
+# number of requests under way, by TGI, vLLM and SGLang
+BUSY = (
+    "tgi_queue_size",
+    "tgi_batch_current_size",
+    "vllm:num_requests_running",
+    "vllm:num_requests_waiting",
+    "sglang:num_running_reqs",
+    "sglang:num_queue_reqs",
+)
+
+
+def probe(settings: Settings, running: Remote, requests: Sequence[dict[str, Any]], job: str) -> Replica:
+    """The server as the registry has it, once it has answered a prompt and these requests. Raises EngineError."""
+    pool, engine = settings.pool, settings.engine
+    try:
+        told = _told(running, engine.dialect)
+        model = told["model"]
+        if not settings.serves(model):
+            raise EngineError(f"it serves {model}, not pool.model={pool.model}")
+        prompt = Prompt([("user", "Say yes.")], max_tokens=2, images=[PICTURE] if pool.images else ())
+        asked = call(prompt, engine.dialect, "chat", model)
+        reply(prompt, engine.dialect, asked.path, running.ask(asked.path, asked.body, TIMEOUT_S))
+        for request in requests:
+            running.ask(request["path"], request["body"], TIMEOUT_S)
+    except (OSError, GarbledError) as error:
+        raise EngineError(
+            f"the engine is up but does not answer: {error}; its last words:\n{running.last_words()}"
+        ) from error
+    return Replica(
+        job=job,
+        url=running.url,
+        engine=engine.name,
+        dialect=engine.dialect,
+        model=model,
+        revision=told["revision"] or pool.revision,
+        max_concurrent_requests=told["concurrent"] or pool.max_concurrent_requests,
+        max_input_tokens=told["input_tokens"] or pool.max_input_tokens,
+        max_total_tokens=told["total_tokens"] or pool.max_total_tokens,
+        node=running.node,
+    )
+
+
+def _told(running: Remote, dialect: str) -> dict[str, Any]:
+    """What a server tells of itself: TGI in /info, the others in /v1/models; null where it does not."""
+    try:
+        if dialect == "tgi":
+            info = running.ask("/info")
+            return {
+                "model": info["model_id"],
+                "revision": info.get("model_sha"),
+                "concurrent": info["max_concurrent_requests"],
+                "input_tokens": info["max_input_tokens"],
+                "total_tokens": info["max_total_tokens"],
+            }
+        first = running.ask("/v1/models")["data"][0]
+    except (KeyError, IndexError, TypeError) as error:
+        raise GarbledError(f"no {error} in what it tells of itself") from error
+    return {
+        "model": first["id"],
+        "revision": None,
+        "concurrent": None,
+        "input_tokens": None,
+        "total_tokens": first.get("max_model_len"),
+    }
+
+
+def healthy(running: Remote) -> bool:
+    try:
+        running.ask("/health")
+    except OSError:
+        return False
+    return True
+
+
+def busy(running: Remote) -> bool:
+    """Whether requests are under way; True where the engine does not tell."""
+    try:
+        lines = running.text("/metrics").splitlines()
+    except OSError:
+        return False
+    counts = [float(line.split()[-1]) for line in lines if line.startswith(BUSY)]
+    return not counts or sum(counts) > 0

@@ -1,0 +1,136 @@
+"""python -m slurm serve run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi] …   starts a pool
+python -m slurm serve run=NAME pool=NAME status|stop
+
+On a cluster the command returns when the jobs are submitted; on this machine it serves until Ctrl-C.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from rich.table import Table
+
+from slurm import cluster as site
+from slurm.accounting import queued
+from slurm.cluster import Cluster, environment
+from slurm.errors import InputError
+from slurm.files import names
+from slurm.pool.config import Engine, Pool, Settings
+from slurm.pool.launch import alive, cancel_queued, ensure, hopeless, launches, served
+from slurm.pool.registry import PoolFolder
+from slurm.status import show
+
+CONF = Path(__file__).parents[2] / "conf"
+VERBS = ("status", "stop")
+
+
+def serve(words: Sequence[str]) -> int:
+    """The command; its exit status."""
+    verbs = [word for word in words if word in VERBS]
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    if "run" not in given or "pool" not in given:
+        raise InputError("say which pool of which run: run=NAME pool=NAME")
+    folder = PoolFolder((Path(given.get("runs", "runs")) / given["run"]).absolute(), given["pool"])
+    if verbs:
+        if not folder.exists:
+            there = ", ".join(names(folder.run / "pools")) or "none"
+            raise InputError(f"run {folder.run.name!r} has no pool {folder.name!r}; it has: {there}")
+        return status(folder) if verbs[0] == "status" else stop(folder)
+    return start(folder, compose([word for word in words if word not in VERBS]))
+
+
+def compose(words: Sequence[str]) -> Settings:
+    """The settings that conf/serve.yaml and the command line make."""
+    from hydra import compose as hydra_compose  # here, since the other commands need no Hydra
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    OmegaConf.register_new_resolver("cpu_count", site.cpu_count, replace=True)
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            plain: Any = OmegaConf.to_container(hydra_compose("serve", list(words)), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(f"{str(error).splitlines()[0]} (see conf/serve.yaml)") from error
+    kinds = {"pool": Pool, "engine": Engine, "cluster": Cluster}
+    try:
+        settings = Settings(**{key: TypeAdapter(kind).validate_python(plain[key]) for key, kind in kinds.items()})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"])
+        raise InputError(f"{error.title}.{where}: {wrong['msg']}, got {wrong['input']!r}") from None
+    wanted = plain["replicas"]
+    return settings if wanted is None else settings._replace(pool=replace(settings.pool, replicas=int(wanted)))
+
+
+def start(folder: PoolFolder, settings: Settings) -> int:
+    """Starts a pool, or makes one that runs another size; the same model only."""
+    refuse_other(folder, settings)
+    site.check(settings.site(), folder.root)
+    folder.configure(settings)
+    folder.go_on()
+    if settings.cluster.executor != "slurm" and not settings.engine.url:
+        print(f"pool {folder}: serves until Ctrl-C")
+        with served(folder):
+            while not hopeless(folder):
+                time.sleep(1.0)
+        raise InputError(f"pool {folder} does not start: {hopeless(folder)}")
+    jobs = ensure(folder)
+    print(f"pool {folder}: {f'submitted as job {_listed(jobs)}' if jobs else 'as wanted already'}")
+    print(f"python -m slurm serve run={folder.run.name} pool={folder.name} status tells how it goes")
+    return 0
+
+
+def refuse_other(folder: PoolFolder, settings: Settings) -> None:
+    """Raises InputError if servers of another model are up: clients would not know whom they ask."""
+    if not folder.exists:
+        return
+    old, new = folder.settings.pool, settings.pool
+    if (old.model, old.revision) != (new.model, new.revision) and (
+        folder.replicas() or alive(folder, launches(folder))
+    ):
+        raise InputError(
+            f"pool {folder} serves {old.model} ({old.revision or 'newest'}), not {new.model}: stop it first "
+            f"(python -m slurm serve run={folder.run.name} pool={folder.name} stop), or take another pool.name="
+        )
+
+
+def status(folder: PoolFolder) -> int:
+    """A table of the replicas, and how those ended that are no more."""
+    pool, now = folder.settings.pool, time.time()
+    table = Table(title=f"{folder}: {pool.model}, {pool.replicas} wanted{', stopped' if folder.stopped else ''}")
+    for column in ("job", "state", "node", "address", "model", "ends in", "beat"):
+        table.add_column(column)
+    there = {replica.job: replica for replica in folder.replicas()}
+    for replica in there.values():
+        ends = f"{(replica.expires - now) / 60:.0f} min" if replica.expires else "-"
+        beat = f"{now - replica.beat:.0f} s ago" if replica.beat else "-"
+        table.add_row(replica.job, replica.state, replica.node, replica.url, replica.model, ends, beat)
+    jobs = [launch.job for launch in launches(folder) if launch.job and launch.job not in there]
+    for task in queued(jobs, environment({"env": folder.settings.cluster.env})) or []:
+        starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"
+        table.add_row(task.job, starting, "", "", "", "", "")
+    for end in folder.ends()[-5:]:
+        table.add_row(end.job, end.cause, "", end.words.splitlines()[-1] if end.words else "", "", "", "")
+    show(table)
+    clients = [name for name, at in folder.clients().items() if now - at < pool.idle_minutes * 60]
+    print(f"{len(clients)} tasks use it; logs: {folder.root / 'logs'}")
+    if words := hopeless(folder):
+        print(f"no more replicas are started: {words}")
+    return 0 if any(replica.state != "draining" for replica in there.values()) else 1
+
+
+def stop(folder: PoolFolder) -> int:
+    """Has the replicas finish what they do, and starts no more."""
+    folder.stop()
+    jobs = cancel_queued(folder)
+    print(f"pool {folder}: {f'stops (job {_listed(jobs)})' if jobs else 'nothing runs'}")
+    return 0
+
+
+def _listed(jobs: Sequence[str]) -> str:
+    return ", ".join(jobs)

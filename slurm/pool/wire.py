@@ -1,0 +1,153 @@
+"""How a prompt is put to a server and its answer is read: TGI's own API, and OpenAI's as vLLM and SGLang speak it.
+
+Facts: TGI 3.3 (openapi.json), where a chat's response_format is {type, value} and a temperature of null means sampling;
+OpenAI's API reference, where a schema stands under json_schema.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+FINISHED = {"stop": "end", "eos_token": "end", "stop_sequence": "end", "length": "length"}
+CHOICE = "choice"  # the one property of what OpenAI's dialect answers where one of a list is asked for
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked of a model: messages as (role, text), the pictures (JPEG) belong to the last one.
+
+    `text`: the messages by the model's chat template, for servers that apply none. `choices`: the answer is one of
+    these; `schema`: it is JSON of this schema.
+    """
+
+    messages: Sequence[tuple[str, str]]
+    max_tokens: int
+    images: Sequence[bytes] = ()
+    text: str | None = None
+    choices: Sequence[str] | None = None
+    schema: Mapping[str, Any] | None = None
+    temperature: float = 0.0
+    seed: int | None = None
+
+    @property
+    def bound(self) -> bool:
+        """Whether an answer that is cut short is worth nothing."""
+        return self.choices is not None or self.schema is not None
+
+
+class Reply(NamedTuple):
+    """What a model answered. `finish`: end, or length where it was cut. `logprob`: of the whole answer."""
+
+    text: str
+    finish: str
+    tokens_in: int | None
+    tokens_out: int | None
+    logprob: float | None
+
+
+class Call(NamedTuple):
+    path: str
+    body: dict[str, Any]
+
+
+class GarbledError(Exception):
+    """A server answered something that its API does not have."""
+
+
+def call(prompt: Prompt, dialect: str, route: str, model: str) -> Call:
+    """The request, for POST. `dialect`: tgi or openai; `route`: generate or chat; `model`: as the server calls it."""
+    if route == "generate" and not prompt.images and prompt.text is not None:
+        return Call("/generate", {"inputs": prompt.text, "parameters": _parameters(prompt)})
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": _messages(prompt),
+        "max_tokens": prompt.max_tokens,
+        "temperature": prompt.temperature,  # 0 must be sent: null is sampled
+        "logprobs": True,
+        "stream": False,
+    }
+    if prompt.seed is not None:
+        body["seed"] = prompt.seed
+    form = _tgi_grammar(prompt) if dialect == "tgi" else _openai_grammar(prompt)
+    return Call("/v1/chat/completions", body | ({"response_format": form} if form else {}))
+
+
+def _parameters(prompt: Prompt) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"max_new_tokens": prompt.max_tokens, "details": True, "return_full_text": False}
+    if prompt.temperature > 0:
+        parameters |= {"do_sample": True, "temperature": prompt.temperature}
+    if prompt.seed is not None:
+        parameters["seed"] = prompt.seed
+    grammar = _tgi_grammar(prompt)
+    return parameters | ({"grammar": grammar} if grammar else {})
+
+
+def _messages(prompt: Prompt) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in prompt.messages]
+    if prompt.images:
+        urls = ["data:image/jpeg;base64," + base64.b64encode(image).decode() for image in prompt.images]
+        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        messages[-1]["content"] = [*pictures, {"type": "text", "text": messages[-1]["content"]}]
+    return messages
+
+
+def _tgi_grammar(prompt: Prompt) -> dict[str, Any] | None:
+    if prompt.choices is not None:
+        return {"type": "regex", "value": "(" + "|".join(map(re.escape, prompt.choices)) + ")"}
+    return {"type": "json", "value": dict(prompt.schema)} if prompt.schema is not None else None
+
+
+def _openai_grammar(prompt: Prompt) -> dict[str, Any] | None:
+    schema = prompt.schema
+    if prompt.choices is not None:
+        schema = {
+            "type": "object",
+            "properties": {CHOICE: {"type": "string", "enum": list(prompt.choices)}},
+            "required": [CHOICE],
+            "additionalProperties": False,
+        }
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}} if schema else None
+
+
+def reply(prompt: Prompt, dialect: str, path: str, answer: Any) -> Reply:
+    """What the answer to a `call` says. Raises GarbledError."""
+    try:
+        read = _generated(answer) if path == "/generate" else _chat(answer)
+        if dialect == "openai" and prompt.choices is not None and read.finish == "end":
+            read = read._replace(text=str(json.loads(read.text)[CHOICE]))
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise GarbledError(f"{type(error).__name__} {error} in {str(answer)[:200]!r}") from error
+    return read
+
+
+def _generated(answer: Any) -> Reply:
+    details = answer["details"]
+    logprobs = [token["logprob"] for token in details["tokens"]]
+    text = _text(answer["generated_text"])
+    return Reply(text, FINISHED[details["finish_reason"]], None, int(details["generated_tokens"]), _sum(logprobs))
+
+
+def _chat(answer: Any) -> Reply:
+    choice, usage = answer["choices"][0], answer.get("usage") or {}
+    content = (choice.get("logprobs") or {}).get("content") or []
+    return Reply(
+        _text(choice["message"]["content"]),
+        FINISHED[choice["finish_reason"]],
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        _sum([token["logprob"] for token in content]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _sum(logprobs: Sequence[float | None]) -> float | None:
+    known = [value for value in logprobs if value is not None]
+    return sum(known) if known else None

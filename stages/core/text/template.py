@@ -1,0 +1,29 @@
+"""Messages as the text that a model was trained on, and texts cut to a number of tokens."""
+
+import logging
+from collections.abc import Sequence
+
+from slurm.errors import InputError
+
+log = logging.getLogger("reelmill")
+
+
+class Template:
+    """The chat template and tokenizer of a model and revision. Raises InputError if they are not to be had."""
+
+    def __init__(self, model: str, revision: str | None) -> None:
+        from transformers import AutoTokenizer  # here, since it takes a second
+
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the tokenizer of pool.model={model} is not to be had ({str(error).splitlines()[0]}): fetch it once "
+                f"on a machine with the internet (hf download {model}), or say engine.route=chat"
+            ) from error
+        if not self.tokenizer.chat_template:
+            raise InputError(f"pool.model={model} has no chat template: take a model that follows instructions")
+
+    def __call__(self, messages: Sequence[tuple[str, str]]) -> str:
+        chat = [{"role": role, "content": text} for role, text in messages]
+        return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))

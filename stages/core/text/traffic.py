@@ -1,0 +1,52 @@
+"""What goes between a task and a pool: answers, tokens and seconds, for the log and the done record."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from slurm.pool.wire import Reply
+from stages.core.text.fleet import Fleet
+
+LINE_EVERY_S = 60.0
+
+log = logging.getLogger("reelmill")
+
+
+@dataclass
+class Traffic:
+    """Counts of one client."""
+
+    pool: str
+    answers: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    waited_s: float = 0.0  # of all answers together
+    begun_s: float = field(default_factory=time.monotonic)
+    answered_s: float = field(default_factory=time.monotonic)  # when the last one came
+    _told_s: float = field(default_factory=time.monotonic)
+
+    def count(self, reply: Reply | None, latency_s: float) -> None:
+        self.answered_s = time.monotonic()
+        self.answers += 1
+        self.waited_s += latency_s
+        if reply is not None:
+            self.tokens_in += reply.tokens_in or 0
+            self.tokens_out += reply.tokens_out or 0
+
+    def tell(self, fleet: Fleet) -> None:
+        """A line in the log, once a minute."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < LINE_EVERY_S:
+            return
+        self._told_s = now_s
+        took_s = now_s - self.begun_s
+        under_way = sum(server.under_way for server in fleet.servers.values())
+        log.info(
+            "pool %s: %.2f answers/s, %.0f tokens/s out, %d servers, %d requests under way, %.2f s each",
+            self.pool,
+            self.answers / took_s,
+            self.tokens_out / took_s,
+            len(fleet.servers),
+            under_way,
+            self.waited_s / max(1, self.answers),
+        )

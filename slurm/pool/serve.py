@@ -48,12 +48,15 @@ def compose(words: Sequence[str]) -> Settings:
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     OmegaConf.register_new_resolver("cpu_count", site.cpu_count, replace=True)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            plain: Any = OmegaConf.to_container(hydra_compose("serve", list(words)), resolve=True)
+            composed = hydra_compose("serve", list(words))
+            plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key}: no value; say {error.full_key}=…") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{str(error).splitlines()[0]} (see conf/serve.yaml)") from error
     kinds = {"pool": Pool, "engine": Engine, "cluster": Cluster}
@@ -62,7 +65,7 @@ def compose(words: Sequence[str]) -> Settings:
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])
-        raise InputError(f"{error.title}.{where}: {wrong['msg']}, got {wrong['input']!r}") from None
+        raise InputError(f"{error.title.lower()}.{where}: {wrong['msg']}, got {wrong['input']!r}") from None
     wanted = plain["replicas"]
     return settings if wanted is None else settings._replace(pool=replace(settings.pool, replicas=int(wanted)))
 

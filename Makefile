@@ -34,8 +34,8 @@ lint: install  ## ruff
 types: install  ## mypy
 	$(BIN)/mypy
 
-test: install  ## every test, those on a real Slurm included
-	$(BIN)/pytest
+test: install  ## every test, those on a real Slurm included, beside the others
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 format: install  ## ruff, mending
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,13 @@ os.environ["PYTHONPATH"] = str(ROOT / "tests")  # for the processes that tests s
 STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those who share the dev cluster run one after another, while others run beside them."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "slurm" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Path]:
     """The state directory of a running dev cluster. Skips where there is no Slurm; in CI that is a failure."""

@@ -22,8 +22,9 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from slurm import accounting
 from slurm.cluster import environment, executor
-from slurm.errors import ClusterError
+from slurm.errors import ClusterError, InputError
 from slurm.files import names, read_json, write_json
+from slurm.pool.config import Settings
 from slurm.pool.engine import Remote
 from slurm.pool.probe import probe
 from slurm.pool.registry import PoolFolder
@@ -38,6 +39,21 @@ class Launch(NamedTuple):
     name: str
     job: str  # "" while it is being submitted
     at: float
+
+
+def want(folder: PoolFolder, settings: Settings) -> None:
+    """Says what is wanted from now on. Raises InputError while servers of another model are up: nobody could tell
+    whom he asks.
+    """
+    if folder.exists:
+        old, new = folder.settings.pool, settings.pool
+        other = (old.model, old.revision) != (new.model, new.revision)
+        if other and (folder.replicas() or alive(folder, launches(folder))):
+            raise InputError(
+                f"pool {folder} serves {old.model} ({old.revision or 'newest'}), not {new.model}: stop it first "
+                f"(python -m slurm serve run={folder.run.name} pool={folder.name} stop), or take another pool.name="
+            )
+    folder.configure(settings)
 
 
 def ensure(folder: PoolFolder) -> list[str]:

@@ -19,7 +19,7 @@ from slurm.cluster import Cluster, environment
 from slurm.errors import InputError
 from slurm.files import names
 from slurm.pool.config import Engine, Pool, Settings
-from slurm.pool.launch import alive, cancel_queued, ensure, hopeless, launches, served
+from slurm.pool.launch import cancel_queued, ensure, hopeless, launches, served, want
 from slurm.pool.registry import PoolFolder
 from slurm.status import show
 
@@ -72,9 +72,8 @@ def compose(words: Sequence[str]) -> Settings:
 
 def start(folder: PoolFolder, settings: Settings) -> int:
     """Starts a pool, or makes one that runs another size; the same model only."""
-    refuse_other(folder, settings)
     site.check(settings.site(), folder.root)
-    folder.configure(settings)
+    want(folder, settings)
     folder.go_on()
     if settings.cluster.executor != "slurm" and not settings.engine.url:
         print(f"pool {folder}: serves until Ctrl-C")
@@ -86,20 +85,6 @@ def start(folder: PoolFolder, settings: Settings) -> int:
     print(f"pool {folder}: {f'submitted as job {_listed(jobs)}' if jobs else 'as wanted already'}")
     print(f"python -m slurm serve run={folder.run.name} pool={folder.name} status tells how it goes")
     return 0
-
-
-def refuse_other(folder: PoolFolder, settings: Settings) -> None:
-    """Raises InputError if servers of another model are up: clients would not know whom they ask."""
-    if not folder.exists:
-        return
-    old, new = folder.settings.pool, settings.pool
-    if (old.model, old.revision) != (new.model, new.revision) and (
-        folder.replicas() or alive(folder, launches(folder))
-    ):
-        raise InputError(
-            f"pool {folder} serves {old.model} ({old.revision or 'newest'}), not {new.model}: stop it first "
-            f"(python -m slurm serve run={folder.run.name} pool={folder.name} stop), or take another pool.name="
-        )
 
 
 def status(folder: PoolFolder) -> int:

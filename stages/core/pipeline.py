@@ -16,6 +16,9 @@ from slurm import cluster as site
 from slurm.__main__ import tell
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, steps
+from slurm.pool.config import Settings
+from slurm.pool.launch import want
+from slurm.pool.registry import PoolFolder
 from slurm.resume import resume, save_cluster
 from stages.core.command import CONF, explained, read
 from stages.core.stage import Common, Stage, common_key, load, make_plan
@@ -36,6 +39,10 @@ class Wanted(NamedTuple):
     @property
     def name(self) -> str:
         return self.common.step
+
+    def servers(self) -> Settings:
+        """The model servers that its stage asks."""
+        return Settings(self.config.pool, self.config.engine, self.common.cluster)
 
 
 def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted:
@@ -98,6 +105,8 @@ def submit_steps(order: list[Wanted]) -> int:
         if not Step(run, wanted.name).exists:
             wanted.stage.check(wanted.config)
         site.check(wanted.common.cluster, run / wanted.name)
+        if wanted.stage.pool:
+            site.check(wanted.servers().site(), run / wanted.name)
     if order[-1].common.dry_run:
         show_plan(order, plans)
         return 0
@@ -128,6 +137,10 @@ def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
         if step.exists and wanted.common.overwrite and (not same or step.behind()):
             step.supersede()
         save_cluster(step, wanted.common.cluster)
+        if wanted.stage.pool:
+            pool = PoolFolder(run, wanted.config.pool.name)
+            want(pool, wanted.servers())
+            pool.add_step(wanted.name)
         step.create(plan)  # from here on the step exists
         if same:
             step.change(plan)

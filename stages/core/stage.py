@@ -41,6 +41,7 @@ class Stage:
         lambda config: ()
     )  # whose content decides the result, as a config names them
     ways: Sequence[str] = ()  # keys of its config that decide no result, only how it is reached
+    pool: bool = False  # it asks model servers: its config has `pool` and `engine`, of which only the model decides
     shows: str | None = None  # a file in the step's folder that a person wants to open
     version: int = 1  # raised when the same config gives another result
 
@@ -127,10 +128,13 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     gives = {**dict.fromkeys(keys, "String"), **{k: str(v) for k, v in stage.gives.items()}}
     gives |= {"error": "String", "error_detail": "String"}
     values = TypeAdapter(stage.config).dump_python(config, mode="json")
+    ways = [*stage.ways, *(("pool", "engine") if stage.pool else ())]
+    model = {key: values["pool"][key] for key in ("model", "revision")} if stage.pool else {}
     identity = {
         "stage": stage.name,
         "version": stage.version,
-        **{f"config.{k}": v for k, v in flat({k: v for k, v in values.items() if k not in stage.ways}).items()},
+        **{f"config.{k}": v for k, v in flat({k: v for k, v in values.items() if k not in ways}).items()},
+        **{f"config.pool.{k}": v for k, v in model.items()},
         **{f"file.{path}": content_hash(path) for path in stage.files(config)},
         **{f"upstream.{name}": plan.fingerprint for name, plan in upstream.items()},
     }
@@ -157,8 +161,9 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
             },
             **asdict(common.retry),
             **asdict(common.items),
+            "pool": config.pool.name if stage.pool else None,
         },
-        ways=[*stage.ways, *WAYS],
+        ways=[*ways, *WAYS, "pool"],
     )
 
 

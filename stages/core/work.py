@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from slurm.attempt import Output
 from slurm.errors import ChunkError, ItemError
 from slurm.manifest import ROWS, Step
+from slurm.pool.registry import PoolFolder
 from slurm.signals import Stop
 from stages.core.rows import Processes
 from stages.core.schema import TEXT, Row, Schema
@@ -54,6 +55,16 @@ class Rows:
     def stopping(self) -> bool:
         """Whether the task was asked to stop: nothing new is to be begun."""
         return self._work.processes.stop.asked
+
+    @property
+    def leaving(self) -> bool:
+        """Whether what is under way is to be left, too."""
+        return self._work.processes.stop.now
+
+    @property
+    def pool(self) -> PoolFolder:
+        """The model servers that the stage asks."""
+        return PoolFolder(self._work.step.run, self._work.plan.settings["pool"])
 
     def side(self, table: str) -> pl.DataFrame:
         """A side table of a step before, as far as it belongs to these items; in the order in which it was written."""

@@ -28,7 +28,7 @@ TRIES = 3
 MOVES = 8  # from server to server, while others get their answers: then it is the item that kills them
 REFRESH_S = 2.0
 WAKE_S = 0.1
-ENSURE_S = 30.0
+ENSURE_S = 10.0
 
 log = logging.getLogger("reelmill")
 

@@ -1,0 +1,100 @@
+"""Categories as a tree: what a video can be called, and which of its names are told apart by the path to them."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slurm.errors import InputError
+
+ARROW = " > "
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A category; `path` is from the top of the tree to its own name."""
+
+    path: tuple[str, ...]
+    description: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+    @property
+    def parent(self) -> str:
+        """The path to what it belongs to."""
+        return ARROW.join(self.path[:-1])
+
+    @property
+    def words(self) -> str:
+        """All that is said of it."""
+        return f"{ARROW.join(self.path)}: {self.description}" if self.description else ARROW.join(self.path)
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The leaves of a tree, in its order."""
+
+    leaves: tuple[Leaf, ...]
+
+    @cached_property
+    def labels(self) -> dict[str, Leaf]:
+        """Each leaf by the name that a model is to choose: its own, or with those above it where others have it too."""
+        names = Counter(leaf.name for leaf in self.leaves)
+        return {leaf.name if names[leaf.name] == 1 else ARROW.join(leaf.path): leaf for leaf in self.leaves}
+
+    @cached_property
+    def parents(self) -> dict[str, "Taxonomy"]:
+        """The leaves below each inner node that has any."""
+        found: dict[str, list[Leaf]] = {}
+        for leaf in self.leaves:
+            found.setdefault(leaf.parent or leaf.name, []).append(leaf)
+        return {parent: Taxonomy(tuple(leaves)) for parent, leaves in found.items()}
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits that differ whenever a name, a description or the order does."""
+        words = json.dumps([[*leaf.path, leaf.description] for leaf in self.leaves])
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+def read_taxonomy(path: Path) -> Taxonomy:
+    """The taxonomy of a JSON or YAML file: names within names, a leaf with {} or null (as FineVideo's) or its
+    description. Raises InputError.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text())  # JSON is YAML, too
+    except OSError as error:
+        raise InputError(f"taxonomy={path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"taxonomy={path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
+    leaves = tuple(_leaves(tree, (), path))
+    if len(leaves) < 2:
+        raise InputError(f"taxonomy={path} has {len(leaves)} categories: it needs two at least")
+    twice = [leaf for leaf, times in Counter(leaf.path for leaf in leaves).items() if times > 1]
+    if twice:
+        raise InputError(f"taxonomy={path} has {ARROW.join(twice[0])!r} twice")
+    return Taxonomy(leaves)
+
+
+def _leaves(node: Any, path: tuple[str, ...], file: Path) -> Iterator[Leaf]:
+    match node:
+        case dict() if node:
+            for name, below in node.items():
+                if not str(name).strip() or ARROW in str(name):
+                    raise InputError(f"taxonomy={file}: {name!r} below {ARROW.join(path)!r} is no name")
+                yield from _leaves(below, (*path, str(name)), file)
+        case list() if node:
+            for name in node:
+                yield from _leaves(name if isinstance(name, dict) else {name: None}, path, file)
+        case str() | None | {} | [] if path:
+            yield Leaf(path, str(node or ""))
+        case _:
+            raise InputError(f"taxonomy={file}: {ARROW.join(path) or 'its top'} is {node!r}, neither names nor a text")

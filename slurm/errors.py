@@ -78,6 +78,8 @@ ITEM_CODES: dict[str, str] = {
     "rate_limited": "the site answered that we ask too often",
     "network": "the connection failed, or the server did",
     "disk": "the file could not be written",
+    "no_words": "nothing is known of it in words (title, description, transcript)",
+    "off_taxonomy": "the model's answer is none of the categories",
     "prompt_refused": "the model server takes no such prompt (too long, a picture that it cannot read)",
     "no_answer": "the model failed over it several times",
     "cut_short": "the model's answer was longer than allowed, so it is none",

@@ -4,6 +4,7 @@ python -m slurm serve run=NAME pool=NAME status|stop
 On a cluster the command returns when the jobs are submitted; on this machine it serves until Ctrl-C.
 """
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -53,7 +54,7 @@ def compose(words: Sequence[str]) -> Settings:
     OmegaConf.register_new_resolver("cpu_count", site.cpu_count, replace=True)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = hydra_compose("serve", list(words))
+            composed = hydra_compose("serve", [re.sub(site.FREE_KEYS, r"++\1", word) for word in words])
             plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key}: no value; say {error.full_key}=…") from error

@@ -16,12 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from slurm.cluster import cpu_count
+from slurm.cluster import FREE_KEYS, cpu_count
 from slurm.errors import InputError, ReelmillError
 from stages.core.stage import Common, Stage
 
 CONF = str(Path(__file__).parents[2] / "conf")
-FREE_KEYS = r"^(steps\.|cluster\.extra\b|cluster\.env\b)"  # Hydra knows no keys below these; what reads them checks
 
 
 def command(config_name: str, do: Callable[[DictConfig], int]) -> None:

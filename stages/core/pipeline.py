@@ -105,7 +105,7 @@ def submit_steps(order: list[Wanted]) -> int:
         if not Step(run, wanted.name).exists:
             wanted.stage.check(wanted.config)
         site.check(wanted.common.cluster, run / wanted.name)
-        if wanted.stage.pool:
+        if wanted.stage.pool(wanted.config):
             site.check(wanted.servers().site(), run / wanted.name)
     if order[-1].common.dry_run:
         show_plan(order, plans)
@@ -137,7 +137,7 @@ def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
         if step.exists and wanted.common.overwrite and (not same or step.behind()):
             step.supersede()
         save_cluster(step, wanted.common.cluster)
-        if wanted.stage.pool:
+        if wanted.stage.pool(wanted.config):
             pool = PoolFolder(run, wanted.config.pool.name)
             want(pool, wanted.servers())
             pool.add_step(wanted.name)

@@ -41,7 +41,8 @@ class Stage:
         lambda config: ()
     )  # whose content decides the result, as a config names them
     ways: Sequence[str] = ()  # keys of its config that decide no result, only how it is reached
-    pool: bool = False  # it asks model servers: its config has `pool` and `engine`, of which only the model decides
+    # whether a config asks model servers; it has `pool` and `engine` then, of which only the model decides a result
+    pool: Callable[[Any], bool] = lambda config: False
     shows: str | None = None  # a file in the step's folder that a person wants to open
     version: int = 1  # raised when the same config gives another result
 
@@ -128,8 +129,9 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     gives = {**dict.fromkeys(keys, "String"), **{k: str(v) for k, v in stage.gives.items()}}
     gives |= {"error": "String", "error_detail": "String"}
     values = TypeAdapter(stage.config).dump_python(config, mode="json")
-    ways = [*stage.ways, *(("pool", "engine") if stage.pool else ())]
-    model = {key: values["pool"][key] for key in ("model", "revision")} if stage.pool else {}
+    asks = stage.pool(config)
+    model = {key: values["pool"][key] for key in ("model", "revision")} if asks else {}
+    ways = [*stage.ways, *(key for key in ("pool", "engine") if key in values)]
     identity = {
         "stage": stage.name,
         "version": stage.version,
@@ -161,7 +163,7 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
             },
             **asdict(common.retry),
             **asdict(common.items),
-            "pool": config.pool.name if stage.pool else None,
+            "pool": config.pool.name if asks else None,
         },
         ways=[*ways, *WAYS, "pool"],
     )

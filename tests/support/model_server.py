@@ -5,6 +5,7 @@
 --delay-s S --rate R             each answer takes S; no more than R answers a second
 --max-concurrent-requests N      429 beyond
 --fault NAME                     overloaded, garbage, broken, silent, cut or sick answers, to every request
+--wordy                          no answer keeps to its grammar
 --strict                         requests that TGI would not take get 422 (support/tgi_api.py)
 The key is in API_KEY. GET /seen tells how many requests came, how many were refused as malformed, and the most at once.
 """
@@ -115,7 +116,7 @@ class Server:
             await asyncio.sleep(10**6 if self.options.fault == "silent" else self.options.delay_s)
         finally:
             self.seen["at_once"] -= 1
-        if grammar is None:
+        if grammar is None or self.options.wordy:
             return said.rsplit(maxsplit=1)[-1]
         if grammar["type"] == "regex":
             return re.sub(r"\\(.)", r"\1", grammar["value"][1:-1].split("|")[0])
@@ -138,6 +139,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--max-concurrent-requests", type=int, default=10**6)
     parser.add_argument("--fault")
     parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--wordy", action="store_true")
     parser.add_argument("--die-after-s", type=float)
     options, _ = parser.parse_known_args(words)  # it is started with the options of our own engine, too
     server, app = Server(options), web.Application(client_max_size=1 << 26)

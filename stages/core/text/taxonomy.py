@@ -51,6 +51,11 @@ class Taxonomy:
         return {leaf.name if names[leaf.name] == 1 else ARROW.join(leaf.path): leaf for leaf in self.leaves}
 
     @cached_property
+    def topics(self) -> "Taxonomy":
+        """What its leaves belong to, as a taxonomy of its own."""
+        return Taxonomy(tuple(Leaf(tuple(parent.split(ARROW))) for parent in self.parents))
+
+    @cached_property
     def parents(self) -> dict[str, "Taxonomy"]:
         """The leaves below each inner node that has any."""
         found: dict[str, list[Leaf]] = {}
@@ -72,15 +77,15 @@ def read_taxonomy(path: Path) -> Taxonomy:
     try:
         tree = yaml.safe_load(path.read_text())  # JSON is YAML, too
     except OSError as error:
-        raise InputError(f"taxonomy={path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
+        raise InputError(f"categories={path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
     except yaml.YAMLError as error:
-        raise InputError(f"taxonomy={path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
+        raise InputError(f"categories={path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     leaves = tuple(_leaves(tree, (), path))
     if len(leaves) < 2:
-        raise InputError(f"taxonomy={path} has {len(leaves)} categories: it needs two at least")
+        raise InputError(f"categories={path} has {len(leaves)} categories: it needs two at least")
     twice = [leaf for leaf, times in Counter(leaf.path for leaf in leaves).items() if times > 1]
     if twice:
-        raise InputError(f"taxonomy={path} has {ARROW.join(twice[0])!r} twice")
+        raise InputError(f"categories={path} has {ARROW.join(twice[0])!r} twice")
     return Taxonomy(leaves)
 
 
@@ -89,7 +94,7 @@ def _leaves(node: Any, path: tuple[str, ...], file: Path) -> Iterator[Leaf]:
         case dict() if node:
             for name, below in node.items():
                 if not str(name).strip() or ARROW in str(name):
-                    raise InputError(f"taxonomy={file}: {name!r} below {ARROW.join(path)!r} is no name")
+                    raise InputError(f"categories={file}: {name!r} below {ARROW.join(path)!r} is no name")
                 yield from _leaves(below, (*path, str(name)), file)
         case list() if node:
             for name in node:
@@ -97,4 +102,6 @@ def _leaves(node: Any, path: tuple[str, ...], file: Path) -> Iterator[Leaf]:
         case str() | None | {} | [] if path:
             yield Leaf(path, str(node or ""))
         case _:
-            raise InputError(f"taxonomy={file}: {ARROW.join(path) or 'its top'} is {node!r}, neither names nor a text")
+            raise InputError(
+                f"categories={file}: {ARROW.join(path) or 'its top'} is {node!r}, neither names nor a text"
+            )

@@ -16,23 +16,25 @@ ALIKE = 0.95  # correlation of two very small pictures
 FAST = 8.0  # what differs by so much is looked at whatever its neighbours do: a cut between two fast pans is no peak
 JUMP = 0.03  # widths: who jumps so far within one frame, and stands still before and after, was cut
 STILL = 8.0  # times the difference of all its neighbours, then
+AT_ONCE = 24  # frames that are scored together: one by one, between frames that are decoded, it takes twice as long
 OTHER = 0.15  # least share of the picture that a cut changes
 
 
 class CutDetector:
     """Feed it every frame in order; `scores` has the chance of a cut before each frame, 0 to 1.
 
-    A frame's score is known `delay_frames` later. Nearly all frames are told to be none by their difference from the
-    one before, which costs microseconds; only the others are looked at (see match.py): whether the frame shows another
-    scene than the one before, whether the scene comes back within a flash's time, and whether its neighbours follow
-    each other more smoothly, as they do not in a fast pan.
+    A frame's score is known at most `delay_frames` later. Nearly all frames are told to be none by their difference
+    from the one before, which costs microseconds; only the others are looked at (see match.py): whether the frame shows
+    another scene than the one before, whether the scene comes back within a flash's time, and whether its neighbours
+    follow each other more smoothly, as they do not in a fast pan.
     """
 
     def __init__(self, fps: float) -> None:
         self._flash = max(2, round(FLASH_S * fps))
-        self.delay_frames = self._flash + 1
-        self._lumas: deque[Image] = deque(maxlen=2 * self.delay_frames + 1)
-        self._changes: deque[float] = deque(maxlen=2 * self.delay_frames + 1)
+        self.delay_frames = self._flash + 1 + AT_ONCE
+        kept = 2 * (self._flash + 1) + AT_ONCE
+        self._lumas: deque[Image] = deque(maxlen=kept)
+        self._changes: deque[float] = deque(maxlen=kept)
         self._matches: dict[int, Match] = {}
         self._frames = 0
         self.scores: list[float] = []
@@ -44,8 +46,9 @@ class CutDetector:
         self._lumas.append(luma)
         self._changes.append(change)
         self._frames += 1
-        if self._frames > self.delay_frames:
-            self.scores.append(self._score(self._frames - 1 - self.delay_frames))
+        if self._frames - len(self.scores) > self.delay_frames:
+            for number in range(len(self.scores), len(self.scores) + AT_ONCE):
+                self.scores.append(self._score(number))
         return change >= LEAST and (change >= FAST or change >= ABOVE * median(before))
 
     def finish(self) -> None:
@@ -62,14 +65,15 @@ class CutDetector:
         before, after = changes[max(1, at - self._flash) : at], changes[at + 1 : at + 1 + self._flash]
         around = [*before, *after]
         peak = change >= max([*before[-2:], *after[:2]], default=0.0) and change >= ABOVE * median(around or [0.0])
-        if not peak and (change < FAST or self._alike(at)):
+        jump = change >= STILL * max(around, default=0.0)
+        if not jump and ((not peak and change < FAST) or self._alike(at)):
             return 0.0
         seen = self._match(number)
         if seen.other < OTHER:
             return 0.0
         calm = 1 - self._unrest(number)
         score = calm * self._lasting(at, seen.other) if calm * seen.other >= FLOOR else 0.0
-        if change >= STILL * max(around, default=0.0):
+        if jump:
             score = max(score, min(1.0, 0.5 * seen.shift / JUMP))
         return score
 

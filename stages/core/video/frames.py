@@ -1,5 +1,8 @@
 """A decoded frame made small: what every signal is measured on, so that the full picture is touched once."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import av
@@ -23,6 +26,7 @@ PLANAR = {
     **dict.fromkeys(("yuv420p10le", "yuv422p10le", "yuv444p10le"), 10),
     "p010le": 16,
 }
+LUMA_SHARE = {"444": 1 / 3, "422": 1 / 2}
 PAIRED = {"nv12", "p010le"}  # both chroma planes in one, sample by sample: what hardware decoders give
 BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
 # AVColorSpace: BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; the wide ones are nearest to BT.709
@@ -32,19 +36,26 @@ LOWEST_PX = 32  # OpenCV's DIS flow dies of a segmentation fault on 256 x 30 and
 TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
 
 
-class Planes(NamedTuple):
+@dataclass(frozen=True)
+class Planes:
     """A picture as it is stored: luma, and two planes of chroma that may be smaller; a sample has `bits`.
 
-    To be shown, it is turned by so many quarter `turns` counterclockwise; its colours are BT.709's or BT.601's.
+    To be shown, it is turned by so many quarter `turns` counterclockwise; its colours are BT.709's or BT.601's. The
+    chroma is only read when it is asked for: with most frames nobody does.
     """
 
     y: Plane
-    u: Plane
-    v: Plane
+    chroma: Callable[[], tuple[Plane, Plane]]
+    luma_share: float  # of all samples
     bits: int
     full_range: bool
     bt709: bool
     turns: int
+
+    @cached_property
+    def samples(self) -> tuple[Plane, Plane, Plane]:
+        """Luma and both planes of chroma."""
+        return self.y, *self.chroma()
 
 
 class Small(NamedTuple):
@@ -90,8 +101,8 @@ def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
 def picture(native: Planes, max_px: int) -> Planes:
     """The frame halved until its long side is less than twice `max_px`: a fraction of the memory, enough for a JPEG."""
     times = max(0, (max(native.y.shape) // max_px).bit_length() - 1)
-    y, u, v = (halved(plane, times) for plane in native[:3])
-    return Planes(y, u, v, *native[3:])
+    y, u, v = (halved(plane, times) for plane in native.samples)
+    return replace(native, y=y, chroma=lambda: (u, v))
 
 
 def planes(frame: VideoFrame) -> Planes:
@@ -109,12 +120,16 @@ def planes(frame: VideoFrame) -> Planes:
             frame = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
         except (av.FFmpegError, ValueError) as error:
             raise ItemError("corrupt", f"pixel format {frame.format.name} cannot be read: {error}") from error
-    bits = PLANAR[frame.format.name]
-    if frame.format.name in PAIRED:
+    bits, paired = PLANAR[frame.format.name], frame.format.name in PAIRED
+
+    def chroma() -> tuple[Plane, Plane]:
+        if not paired:
+            return _samples(frame, 1, bits, 1), _samples(frame, 2, bits, 1)
         both = _samples(frame, 1, bits, 2)
-        return Planes(_samples(frame, 0, bits, 1), both[:, ::2], both[:, 1::2], bits, full_range, bt709, turns)
-    y, u, v = (_samples(frame, index, bits, 1) for index in range(3))
-    return Planes(y, u, v, bits, full_range, bt709, turns)
+        return both[:, ::2], both[:, 1::2]
+
+    share = next((share for name, share in LUMA_SHARE.items() if name in frame.format.name), 2 / 3)
+    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, turns)
 
 
 def _samples(frame: VideoFrame, index: int, bits: int, each: int) -> Plane:

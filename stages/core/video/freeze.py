@@ -8,7 +8,8 @@ from stages.core.video.frames import Image, Planes, Small
 
 Span = tuple[float, float]
 
-SURE = 1.0  # of 255: more than rounding adds to the difference of two small frames
+BAND_PX = 64
+SURE = 0.25  # of 255: more than rounding adds on the average to the difference of two small frames
 
 
 class FreezeDetector:
@@ -41,10 +42,9 @@ class FreezeDetector:
 
     def _moved(self, first: Small, small: Small) -> bool:
         native = small.native
-        luma_share = native.y.size / (native.y.size + native.u.size + native.v.size)
-        if luma_share * (difference(first.luma, small.luma) - SURE) > self._noise * 256:
+        if native.luma_share * (difference(first.luma, small.luma) - SURE) > self._noise * 256:
             return True
-        return native_difference(first.native, native) > self._noise
+        return native_difference(first.native, native, self._noise) > self._noise
 
     def _close(self, time_s: float) -> None:
         if self._first is not None and time_s - self._first_s >= self._min_s:
@@ -56,12 +56,23 @@ def difference(first: Image, second: Image) -> float:
     return cv2.norm(first, second, cv2.NORM_L1) / first.size
 
 
-def native_difference(first: Planes, second: Planes) -> float:
-    """Mean absolute difference of all samples as a share of the range, 0 to 1; 1 where the size or format changed."""
-    pairs = list(zip(first[:3], second[:3], strict=True))
-    if first.bits != second.bits or any(a.shape != b.shape for a, b in pairs):
+def native_difference(first: Planes, second: Planes, enough: float = 1.0) -> float:
+    """Mean absolute difference of all samples as a share of the range, 0 to 1; 1 where the size or format changed.
+
+    Where it is more than `enough` it may be told too small, but as more than that: the first bands mostly tell.
+    """
+    if first.bits != second.bits or first.y.shape != second.y.shape:
         return 1.0
-    return sum(cv2.norm(a, b, cv2.NORM_L1) for a, b in pairs) / sum(a.size for a, _ in pairs) / (1 << first.bits)
+    found, whole = 0.0, first.y.size / first.luma_share * (1 << first.bits)
+    for top in range(0, len(first.y), BAND_PX):
+        found += cv2.norm(first.y[top : top + BAND_PX], second.y[top : top + BAND_PX], cv2.NORM_L1)
+        if found > enough * whole:
+            return found / whole
+    pairs = list(zip(first.samples[1:], second.samples[1:], strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return 1.0
+    found += sum(cv2.norm(a, b, cv2.NORM_L1) for a, b in pairs)
+    return found / ((first.y.size + sum(a.size for a, _ in pairs)) << first.bits)
 
 
 def share(spans: Sequence[Span], start_s: float, end_s: float) -> float:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.core.video.cuts import AT_ONCE
 from stages.core.video.fades import fades
 from stages.core.video.frames import Image, halved
 from stages.core.video.match import alike, match
@@ -61,28 +62,39 @@ class GradualDetector:
         self._search = max(1, round(SEARCH_S * fps))
         self._ahead = round(max(BACK_S) * fps)
         self.delay_frames = 2 * self._lengths[-1] + self._ahead + self._search
-        kept = 2 * self._lengths[-1] + self._ahead + 2 * self._search
+        kept = 2 * self._lengths[-1] + self._ahead + 2 * self._search + AT_ONCE
         self._lumas: deque[Image] = deque(maxlen=kept)
         self._thumbs: deque[NDArray[np.int16]] = deque(maxlen=kept)
         self._texture: list[float] = []
+        self._new: list[Image] = []  # not measured yet
         self._searched = 0
         self._waiting: list[Window] = []
         self._looked: dict[Window, bool] = {}
 
     def add(self, luma: Image) -> None:
         """`luma` is uint8 [height, width], about 128 pixels wide."""
-        half = halved(luma, 1)
-        self._lumas.append(luma)
-        self._thumbs.append(halved(half, 1).astype(np.int16).ravel())
-        sideways = cv2.norm(half[:, 1:], half[:, :-1], cv2.NORM_L2SQR)
-        self._texture.append((sideways + cv2.norm(half[1:], half[:-1], cv2.NORM_L2SQR)) / half.size)
+        self._new.append(luma)
+
+    def _measure(self) -> None:
+        """Thumbs and texture of the new frames, all at once: between frames that are decoded it takes twice as long."""
+        for luma in self._new:
+            half = halved(luma, 1)
+            self._lumas.append(luma)
+            self._thumbs.append(halved(half, 1).astype(np.int16).ravel())
+            sideways = cv2.norm(half[:, 1:], half[:, :-1], cv2.NORM_L2SQR)
+            self._texture.append((sideways + cv2.norm(half[1:], half[:-1], cv2.NORM_L2SQR)) / half.size)
+        self._new.clear()
 
     def found(self, cuts: Sequence[int], ended: bool = False) -> Iterator[Window]:
-        """The changes that have become certain; `cuts` are the hard cuts of all frames but the last few, sorted."""
-        frames = len(self._texture)
+        """The changes that have become certain; `cuts` are the hard cuts of all frames but the last few, sorted.
+
+        To be asked for every AT_ONCE frames.
+        """
+        frames = len(self._texture) + len(self._new)
         end = frames if ended else frames - self._ahead
         if end - self._searched < (1 if ended else self._search):
             return
+        self._measure()
         begin, self._searched = self._searched, end
         self._waiting += [w for w in self._candidates(begin, end, cuts) if w.score > 0]
         self._waiting.sort(key=lambda window: (-window.score, window.start))

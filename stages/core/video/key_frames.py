@@ -119,7 +119,7 @@ def shown(planes: Planes, max_px: int) -> Image:
     """The picture as it is to be seen, uint8 BGR [height, width, 3], its long side at most `max_px`, never enlarged."""
     scale = min(1.0, max_px / max(planes.y.shape))
     width_px, height_px = (max(1, round(side * scale)) for side in planes.y.shape[::-1])
-    merged = cv2.merge([eight_bits(fitted(plane, width_px, height_px), planes.bits) for plane in planes[:3]])
+    merged = cv2.merge([eight_bits(fitted(plane, width_px, height_px), planes.bits) for plane in planes.samples])
     luma, chroma, black = (1, 1, 0) if planes.full_range else (255 / 219, 255 / 224, 16)
     matrix = (BT709 if planes.bt709 else BT601) * (luma, chroma, chroma)
     offsets = -matrix @ (black, 128, 128)

@@ -101,8 +101,9 @@ def sharpness(luma: Image) -> float:
 
 def colourfulness(native: Planes) -> float:
     """Its opponent colours R - G and (R + G) / 2 - B do not depend on luma (BT.601's matrix, limited range)."""
-    times = max(0, (max(native.u.shape) // COLOUR_PX).bit_length() - 1)
-    planes = (eight_bits(halved(plane, times), native.bits) for plane in (native.u, native.v))
+    chroma = native.samples[1:]
+    times = max(0, (max(chroma[0].shape) // COLOUR_PX).bit_length() - 1)
+    planes = (eight_bits(halved(plane, times), native.bits) for plane in chroma)
     u, v = (255 / 224 * (plane.astype(np.float32) - 128) for plane in planes)
     red_green = 2.116 * v + 0.344 * u
     yellow_blue = 0.344 * v - 1.944 * u

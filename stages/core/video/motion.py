@@ -21,6 +21,7 @@ CHANGED = 6  # times the noise: what differs by more has changed, even where no 
 STILL = 0.03  # share of a block's variance by which it may differ and yet be the same
 KNOWN = 0.02  # of the blocks that must show something before the camera can be told
 MOVING = 0.01  # widths per second: five times what codec noise makes of a still picture
+AT_ONCE = 24  # pairs: after a frame was decoded the caches hold nothing of this, one alone takes twice as long
 ROUNDS = 3  # of the camera's fit; the third changes it by less than a hundredth
 
 
@@ -54,7 +55,8 @@ class MotionMeter:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._first: tuple[float, Image] | None = None
         self._next_s = float("-inf")
-        self.samples: list[Sample] = []
+        self._pairs: list[tuple[float, float, Image, Image]] = []
+        self._samples: list[Sample] = []
 
     def add(self, time_s: float, luma: Image) -> None:
         """`luma` is uint8 [height, width], of one size for the whole video; it is kept and must not be written to."""
@@ -66,13 +68,25 @@ class MotionMeter:
         start_s, first = self._first
         if time_s - start_s < self._gap_s - 1e-6:
             return
-        # an array here would be taken for a first guess; OpenCV's stub does not know that it may be left out
-        flow = self._flow.calc(first, luma, None)  # type: ignore[call-overload]
-        self.samples.append(sample(start_s, time_s, first, luma, np.asarray(flow, dtype=np.float32)))
+        self._pairs.append((start_s, time_s, first, luma))
+        if len(self._pairs) == AT_ONCE:
+            self._measure()
         # where frames are rarer than the gap, this one begins the next pair
         self._first = None
         if time_s >= self._next_s:
             self.add(time_s, luma)
+
+    def finish(self) -> list[Sample]:
+        """All samples, in order."""
+        self._measure()
+        return self._samples
+
+    def _measure(self) -> None:
+        for start_s, end_s, first, second in self._pairs:
+            # an array here would be taken for a first guess; OpenCV's stub does not know that it may be left out
+            flow = self._flow.calc(first, second, None)  # type: ignore[call-overload]
+            self._samples.append(sample(start_s, end_s, first, second, np.asarray(flow, dtype=np.float32)))
+        self._pairs.clear()
 
 
 def sample(start_s: float, end_s: float, first: Image, second: Image, flow: Flow) -> Sample:

@@ -53,7 +53,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         if coverage < settings.min_coverage:
             raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {declared.declared_s} s could be decoded")
         frozen = freezes.finish(end_s)
-        moving = within_shots(motion.samples, [times_s[change.end] for change in shots.changes if change.taken])
+        moving = within_shots(motion.finish(), [times_s[change.end] for change in shots.changes if change.taken])
         width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
         left, top, right, bottom = look.borders()
         numbers = [*map(int, video.numbers()), video.frame_count()]

@@ -8,7 +8,6 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Literal
 
 import av
@@ -63,22 +62,21 @@ class Video:
         Raises ItemError: no_frames when there was none, too_large when a frame or the time exceeds the limits,
         encrypted.
         """
-        last: Fraction | None = None
+        assert self.stream.time_base is not None
+        start_s, tick_s = self.facts.start_s, self.stream.time_base
+        unit = tick_s.denominator * start_s.denominator  # of a second, in which both are whole numbers
+        tick, start = int(tick_s * unit), int(start_s * unit)
+        step, last = max(1, round(unit / self.facts.fps)), None
         for frame in self._decoded():
-            step = 1 / self.facts.fps
-            at = (
-                None
-                if frame.pts is None or frame.time_base is None
-                else frame.pts * frame.time_base - self.facts.start_s
-            )
+            at = None if frame.pts is None else frame.pts * tick - start
             # a missing time, or one that jumps back (joined broadcasts), goes on from the last one
             if at is None or (last is not None and at <= last):
-                at = Fraction(0) if last is None else last + step
+                at = 0 if last is None else last + step
             last = at
             self._given_at.append(NO_TIME if frame.pts is None else frame.pts)
             self._check_size(frame.width, frame.height)
-            self._check_seconds(float(at))
-            yield float(at), frame
+            self._check_seconds(at / unit)
+            yield at / unit, frame
         if last is None:
             raise ItemError("no_frames", f"{self.path}: {self.packets} packets, {self.decode_errors} decode errors")
 

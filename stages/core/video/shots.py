@@ -55,8 +55,9 @@ class ShotDetector:
         suspect = self._cuts.add(luma)
         self._graduals.add(luma)
         self._frames += 1
-        self._gather(ended=False)
-        self._settle(self._frames - self._delay)
+        if len(self._cuts.scores) > len(self.scores):
+            self._gather(ended=False)
+            self._settle(self._frames - self._delay)
         return suspect
 
     def finish(self) -> None:

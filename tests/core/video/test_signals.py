@@ -29,7 +29,7 @@ def measure(path: Path, noise: float = 0.001, min_s: float = 1.0) -> tuple[list[
             freezes.add(time_s, small)
             motion.add(time_s, small.luma)
             look.add(time_s, small)
-        return freezes.finish(video.end_s(time_s)), motion.samples, look
+        return freezes.finish(video.end_s(time_s)), motion.finish(), look
 
 
 def freezedetect(path: Path, noise: float, min_s: float, end_s: float) -> list[Span]:
@@ -69,7 +69,7 @@ def test_freeze_is_found_within_two_frames(make: Make) -> None:
 def test_pictures_of_another_size_or_depth_are_not_the_same() -> None:
     def planes(width_px: int, bits: int) -> Planes:
         samples = np.zeros((4, width_px), np.uint8)
-        return Planes(samples, samples, samples, bits, False, False, 0)
+        return Planes(samples, lambda: (samples, samples), 1 / 3, bits, False, False, 0)
 
     assert native_difference(planes(4, 8), planes(4, 8)) == 0
     assert native_difference(planes(4, 8), planes(8, 8)) == 1
@@ -142,7 +142,7 @@ def test_motion_is_measured_where_frames_are_rarer_than_samples() -> None:
     motion = MotionMeter(per_s=4, gap_s=0.06)
     for second in range(4):
         motion.add(float(second), np.zeros((32, 64), np.uint8))
-    assert [(s.start_s, s.end_s) for s in motion.samples] == [(0, 1), (1, 2), (2, 3)]
+    assert [(s.start_s, s.end_s) for s in motion.finish()] == [(0, 1), (1, 2), (2, 3)]
 
 
 def still(start_s: float, end_s: float, speed: float = 1.0) -> Sample:

@@ -1,0 +1,127 @@
+"""Videos get one category each: by embeddings, by servers that answer, by both; what is none is an error."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.runs import command
+
+from slurm.manifest import Step
+from stages.core.embedded.untrained import save
+
+TAXONOMY = "Music: {Rock & roll: guitars, Jazz: with a swing}\nFood: {Recipes: cooking, Tastings: eating}\n"
+LABELS = ["Rock & roll", "Jazz", "Recipes", "Tastings"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with random weights: of language, and of sentences."""
+    folder = tmp_path_factory.mktemp("model")
+    save(folder)
+    return folder
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Iterator[list[str]]:
+    """Words for a run over twelve videos, of which one has none."""
+    table = pl.DataFrame(
+        {
+            "video_id": [f"v{n:02d}" for n in range(12)],
+            "url": [f"http://host/{n}.mp4" for n in range(12)],
+            "title": [f"Recipes, part {n}" for n in range(11)] + [None],
+            "transcript": [None] + ["cut the onions, heat the oil " * 2000] + [None] * 10,
+        }
+    )
+    table.write_parquet(tmp_path / "videos.parquet")
+    (tmp_path / "taxonomy.yaml").write_text(TAXONOMY)
+    yield [
+        f"runs={tmp_path}/runs",
+        "run=r",
+        f"categories={tmp_path}/taxonomy.yaml",
+        "after=ingest",
+    ]
+
+
+def categorize(tmp_path: Path, *words: str) -> pl.DataFrame:
+    """The rows of a run of the stage, which must succeed."""
+    catalogue = tmp_path / "videos.parquet"
+    ingest = command("stages.ingest", *words[:2], f"input.path={catalogue}", "source=urls")
+    assert ingest.returncode == 0, ingest.stderr
+    done = command("stages.categorize", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = Step(tmp_path / "runs" / "r", "categorize").scan()
+    assert rows is not None
+    return rows.collect()
+
+
+def test_by_embeddings_every_video_with_words_gets_a_category(tmp_path: Path, videos: list[str], model: Path) -> None:
+    found = categorize(tmp_path, *videos, f"embedding.model={model}", "top_k=2")
+    good = found.filter(pl.col("error").is_null())
+    assert len(good) == 11
+    assert set(good["category"]) <= set(LABELS)
+    assert good["nearest"].list.len().unique().to_list() == [2]
+    assert good["nearest"].list.first().equals(good["category"].alias("nearest"))
+    assert good["confidence"].is_between(0.25, 1).all()
+    assert good["category_by"].unique().to_list() == ["embedding"]
+    assert found.filter(pl.col("error") == "no_words")["video_id"].to_list() == ["v11"]
+
+
+@pytest.mark.slow
+def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
+    tmp_path: Path, videos: list[str], model: Path
+) -> None:
+    words = [*videos, "method=generate", f"pool.model={model}", "pool.host=127.0.0.1", "levels=2"]
+    found = categorize(tmp_path, *words)
+    good = found.filter(pl.col("error").is_null())
+    assert len(good) == 11
+    assert set(good["category"]) <= set(LABELS)
+    assert good["category_raw"].equals(good["category"].alias("category_raw"))
+    assert good["confidence"].is_between(0, 1).all()
+    assert good["category_model"].unique().to_list() == [str(model)]
+    assert good["prompt"].str.len_chars().unique().to_list() == [16]
+    assert (good["tokens_out"] > 0).all()
+    again = command("stages.categorize", *words)
+    assert "1/1 chunks done" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_cascade_asks_only_where_embeddings_are_unsure(tmp_path: Path, videos: list[str], model: Path) -> None:
+    by = [f"embedding.model={model}", f"pool.model={model}", "pool.host=127.0.0.1"]
+    sure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=0")
+    assert sure.filter(pl.col("error").is_null())["category_by"].unique().to_list() == ["embedding"]
+    unsure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=9", "overwrite=true")
+    good = unsure.filter(pl.col("error").is_null())
+    assert good["category_by"].unique().to_list() == ["generate"]
+    assert good["nearest"].list.len().unique().to_list() == [3]
+
+
+def standing_in(*options: str) -> list[str]:
+    """Words for servers without a model (support/model_server.py)."""
+    quoted = ",".join(f'"{word}"' for word in ("{python}", "-m", "support.model_server", *options))
+    return ["pool.model=test/model", "pool.host=127.0.0.1", f"engine.command=[{quoted}]"]
+
+
+@pytest.mark.slow
+def test_an_answer_that_is_no_category_is_an_error(tmp_path: Path, videos: list[str]) -> None:
+    words = [*videos, "method=generate", *standing_in("--wordy"), "chunks.max_error_share=1"]
+    found = categorize(tmp_path, *words)
+    assert found.group_by("error").len().sort("error").rows() == [("no_words", 1), ("off_taxonomy", 11)]
+
+
+@pytest.mark.slow
+def test_where_no_model_is_to_be_had_it_says_so_or_takes_one_that_knows_nothing(
+    tmp_path: Path, videos: list[str]
+) -> None:
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    ingest = command("stages.ingest", *videos[:2], f"input.path={tmp_path}/videos.parquet", "source=urls")
+    assert ingest.returncode == 0
+    refused = command("stages.categorize", *videos, env=offline)
+    assert refused.returncode == 1
+    assert "hf download sentence-transformers/all-MiniLM-L6-v2" in refused.stdout + refused.stderr
+    more = ["step=demo", "embedding.fallback=untrained"]
+    assert command("stages.categorize", *videos, *more, env=offline).returncode == 0
+    rows = Step(tmp_path / "runs" / "r", "demo").scan()
+    assert rows is not None
+    named = rows.filter(pl.col("error").is_null()).collect()["category_model"]
+    assert named.unique().to_list() == ["untrained-demo"]

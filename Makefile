@@ -49,6 +49,11 @@ bench: install  ## the benchmarks
 	$(BIN)/python -m scripts.bench_catalogue
 	PYTHONPATH=tests $(BIN)/python -m scripts.bench_zip
 	$(BIN)/python -m scripts.bench_download
+	$(BIN)/python -m scripts.bench_truth
+	$(BIN)/python -m scripts.bench_analyze
+	$(BIN)/python -m scripts.bench_cut
+	PYTHONPATH=tests $(BIN)/python -m scripts.bench_generate
+	$(BIN)/python -m scripts.bench_embedded
 
 status: install  ## how a run goes (RUN=name)
 	$(BIN)/python -m slurm status run=$(RUN)

@@ -65,6 +65,15 @@ def test_by_embeddings_every_video_with_words_gets_a_category(tmp_path: Path, vi
     assert good["confidence"].is_between(0.25, 1).all()
     assert good["category_by"].unique().to_list() == ["embedding"]
     assert found.filter(pl.col("error") == "no_words")["video_id"].to_list() == ["v11"]
+    first = good["category"][0]
+    other = next(label for label in LABELS if label != first)
+    (tmp_path / "labels.csv").write_text(f"id,category\nv00,{first}\nv01,{other}\nv11,{other}\nv77,{other}\n")
+    said = command("scripts.categorize_eval", *videos[:2], f"labels={tmp_path}/labels.csv")
+    assert said.returncode == 0, said.stderr
+    right = int(good["category"][1] == other)
+    assert f"{1 + right} of 4 right" in said.stdout
+    assert "(no_words)" in said.stdout
+    assert "(not in the step)" in said.stdout
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from stages.core.command import CONF, read
 from stages.core.stage import Common, load
 
 FILES = sorted(path.stem for path in Path(CONF).glob("*.yaml"))
-STAGES = [name for name in FILES if name not in ("base", "pipeline")]
+STAGES = [name for name in FILES if name not in ("base", "pipeline", "serve")]
 CLUSTERS = sorted(path.stem for path in Path(CONF).glob("cluster/*.yaml"))
 
 

@@ -106,6 +106,14 @@ def test_its_key_and_its_end_are_its_own(tmp_path: Path) -> None:
     assert os.environ.get("API_KEY") is None
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", sorted(path.stem for path in (TESTS.parent / "conf" / "pool").glob("*.yaml")))
+def test_every_pool_goes_with_every_engine(name: str, engine: str) -> None:
+    found = settings(f"pool={name}", f"engine={engine}", "engine.url=http://host:1")
+    assert (found.pool.name, found.engine.name) == (name, engine)
+    assert found.pool.images == (name == "vision")
+
+
 def test_times_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(ValidationError, match="lead_minutes"):
         settings("pool.minutes=10")

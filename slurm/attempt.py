@@ -176,10 +176,12 @@ class Attempt:
                 rows += [{**row, ITEM: keys[0]} for row in part]
         return pl.concat([pl.DataFrame(rows, schema=schema), *frames])
 
-    def commit(self, items: pl.Series, cluster: Mapping[str, Any], source: str = "") -> Done:
+    def commit(
+        self, items: pl.Series, cluster: Mapping[str, Any], source: str = "", notes: dict[str, float] | None = None
+    ) -> Done:
         """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order.
 
-        `source` is the stamp of what it read (`Step.source`).
+        `source` is the stamp of what it read (`Step.source`), `notes` is what its stage tells of its work.
         """
         self.flush()
         tables = self._whole() if self.step.plan.kind == "reduce" else self._merged(items)
@@ -218,6 +220,7 @@ class Attempt:
             source=source,
             same_as=old.edition if old and unchanged and old.rows_kept == rows_kept else "",
             tries=old.tries + 1 if old and unchanged else 1,
+            notes=notes or None,
         )
         self.step.finish(done)
         shutil.rmtree(self.partial, ignore_errors=True)

@@ -92,6 +92,7 @@ class Done(NamedTuple):
     source: str = ""  # what it read (`Step.source`)
     same_as: str = ""  # the edition before it, if that has the same kept rows
     tries: int = 1  # times that this input was done: rows that failed may be tried again
+    notes: dict[str, float] | None = None  # what the stage tells of its work: rates, tokens
 
     @property
     def edition(self) -> str:

@@ -136,6 +136,8 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             f"part parts/{record.part}: {record.rows_in} in, {record.rows_out} out, {record.rows_kept} kept, "
             f"{record.rows_failed} failed {record.errors or ''} in {record.seconds:.1f} s on {record.host}"
         )
+        if record.notes:
+            lines.append(", ".join(f"{name} {value:,g}" for name, value in record.notes.items()))
         if record.fingerprint != plan.fingerprint:
             old = step.root / f"step.{record.fingerprint}.json"
             changed = differences(read_json(old)["identity"], plan.identity) if old.exists() else ["(plan not kept)"]

@@ -40,6 +40,7 @@ class Work(Protocol):
     """A step's stage as a task needs it; the plan's `entry` names what makes one from (step, stop, cluster)."""
 
     schemas: dict[str, dict[str, pl.DataType]]
+    notes: dict[str, float]  # of the chunk whose items were asked for last, for its done record
 
     def items(self, chunk: int) -> pl.DataFrame:
         """The input rows of a chunk, in order, with the item key and all columns that the stage needs."""
@@ -135,7 +136,7 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
             attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
             return attempt.rows > 0
-        done = attempt.commit(items, submission["cluster"], source)
+        done = attempt.commit(items, submission["cluster"], source, work.notes)
         attempt.event("end", cause="done", rows=attempt.rows)
         numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
         log.info("%s chunk %d done: %s", step, chunk, numbers)

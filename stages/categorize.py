@@ -148,7 +148,7 @@ def ask(
             messages = [("system", system), ("user", prompts.asked(row))]
             yield Asked(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
 
-    yield from answers(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving)
+    yield from answers(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=rows.note)
 
 
 def label_of(answer: "Answer") -> str:

@@ -90,6 +90,11 @@ def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
     assert good["category_model"].unique().to_list() == [str(model)]
     assert good["prompt"].str.len_chars().unique().to_list() == [16]
     assert (good["tokens_out"] > 0).all()
+    done = Step(tmp_path / "runs" / "r", "categorize").done(0)
+    assert done is not None
+    assert done.notes is not None
+    assert done.notes["answers"] == 11
+    assert done.notes["tokens_out"] >= good["tokens_out"].sum() > 0
     again = command("stages.categorize", *words)
     assert "1/1 chunks done" in again.stdout
 

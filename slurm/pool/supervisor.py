@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from slurm.errors import reported
+from slurm.errors import ClusterError, reported
 from slurm.pool.engine import EngineError, Running, started, until_healthy
 from slurm.pool.probe import busy, healthy, probe
 from slurm.pool.registry import BEAT_S, End, PoolFolder, Replica
@@ -102,7 +102,7 @@ class Supervisor:
                 beat_s = now_s
             if now_s - looked_s >= min(LOOK_S, pool.idle_minutes * 15):
                 cause = self._unneeded()
-                self.ensure(self.folder)
+                self._start_missing()
                 looked_s = now_s
             cause = _cause(stop) if stop.asked else "stopped" if self.folder.stopped else cause
             time.sleep(TICK_S)
@@ -110,6 +110,12 @@ class Supervisor:
         log.info("takes nothing new: %s", cause)
         self._drain(running, stop)
         return cause
+
+    def _start_missing(self) -> None:
+        try:
+            self.ensure(self.folder)
+        except ClusterError as error:  # nothing can be submitted from here: others may
+            log.warning("%s", error)
 
     def _unneeded(self) -> str:
         """Why nobody needs it any more; "" while somebody does."""

@@ -56,6 +56,10 @@ class Rows:
         """Whether the task was asked to stop: nothing new is to be begun."""
         return self._work.processes.stop.asked
 
+    def note(self, **values: float) -> None:
+        """Puts down what the work on these rows was like: it goes into the chunk's done record."""
+        self._work.notes |= values
+
     @property
     def leaving(self) -> bool:
         """Whether what is under way is to be left, too."""
@@ -86,6 +90,7 @@ class Work:
         self.folder = step.root / "media"
         source = step.input()
         self.chunk = 0  # the one whose items were read last
+        self.notes: dict[str, float] = {}  # of that chunk
         self.keys = [str(k) for k in ("clip_id", "video_id") if source and k in source.plan.gives]
         self.schemas = self._schemas()
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
@@ -111,7 +116,7 @@ class Work:
 
     def items(self, chunk: int) -> pl.DataFrame:
         """The input rows of a chunk, in order: the keys, and every needed column from the step that gives it."""
-        self.chunk, source = chunk, self.step.input()
+        self.chunk, self.notes, source = chunk, {}, self.step.input()
         if source is None:
             return pl.DataFrame({self.item_key: ["all"]})
         table = self._base(source, chunk)

@@ -53,12 +53,17 @@ class Answer(NamedTuple):
 
 
 def answers(
-    asked: Iterable[Asked], folder: PoolFolder, *, stopping: Callable[[], bool], leaving: Callable[[], bool]
+    asked: Iterable[Asked],
+    folder: PoolFolder,
+    *,
+    stopping: Callable[[], bool],
+    leaving: Callable[[], bool],
+    note: Callable[..., object] = dict,
 ) -> Iterator[Answer]:
     """An answer to each, in the order in which they come; fewer when stopping, and none more when leaving.
 
-    Of `asked` no more are taken than can be under way. Raises UnavailableError when the pool gives no answer for
-    pool.wait_minutes, or cannot be started.
+    Of `asked` no more are taken than can be under way. `note` is told at last how many answers and tokens there were.
+    Raises UnavailableError when the pool gives no answer for pool.wait_minutes, or cannot be started.
     """
     with asyncio.Runner() as runner:
         client = Client(iter(asked), folder, stopping)
@@ -66,6 +71,7 @@ def answers(
         try:
             while not leaving() and (some := runner.run(client.some())) is not None:
                 yield from some
+            note(**client.traffic.summary())
         finally:
             runner.run(client.end())
 

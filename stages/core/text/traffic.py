@@ -33,6 +33,18 @@ class Traffic:
             self.tokens_in += reply.tokens_in or 0
             self.tokens_out += reply.tokens_out or 0
 
+    def summary(self) -> dict[str, float]:
+        """For the done record."""
+        took_s = time.monotonic() - self.begun_s
+        return {
+            "answers": self.answers,
+            "answers_per_s": round(self.answers / took_s, 3),
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+            "tokens_out_per_s": round(self.tokens_out / took_s, 1),
+            "latency_s": round(self.waited_s / max(1, self.answers), 3),
+        }
+
     def tell(self, fleet: Fleet) -> None:
         """A line in the log, once a minute."""
         now_s = time.monotonic()

@@ -107,7 +107,7 @@ class PoolFolder:
         path = self.root / "key"
         self.root.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            draft = path.with_name(f".key.{os.uname().nodename}.{os.getpid()}")
+            draft = path.with_name(f".key.{secrets.token_hex(8)}")
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
                 file.write(secrets.token_urlsafe(32))
             try:

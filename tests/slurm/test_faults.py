@@ -79,7 +79,7 @@ def out_of_time(tmp_path_factory: pytest.TempPathFactory, slurm: Path) -> tuple[
     limits = ("cluster.minutes=2", "cluster.signal_delay_s=75", "cluster.cpus=1", "chunks.n=1")
     many = ProbeRun(tmp_path_factory.mktemp("many"), 100, *FAST, *limits, seconds=0.5)
     limits = ("cluster.minutes=1", "cluster.signal_delay_s=50", "cluster.cpus=1", "chunks.n=1")
-    one = ProbeRun(tmp_path_factory.mktemp("one"), 1, *FAST, *limits, seconds=62.0)
+    one = ProbeRun(tmp_path_factory.mktemp("one"), 1, *FAST, *limits, seconds=54.0)
     many.submit()
     one.submit()
     return many, one

@@ -1,8 +1,8 @@
 """The servers of a pool as one task sees them: which of them a request goes to, and how much each one bears.
 
 Least outstanding first: it evens out servers of unequal speed, since a slow one keeps what it has got. A server that
-says 429 gets fewer at once, and more again as it answers (additive increase, multiplicative decrease, as TCP does it:
-Chiu and Jain 1989). One that fails is left alone for a while, then tried with a single request (a circuit breaker).
+says 429 gets no more at once than it holds, and slowly more again as it answers. One that fails is left alone for a
+while, then tried with a single request (a circuit breaker).
 """
 
 import asyncio
@@ -41,9 +41,11 @@ class Server:
         self.limit = min(self.most, self.limit + 1 / self.limit)
 
     def refused(self) -> None:
-        """It has too much to do."""
-        self.limit = max(1.0, min(self.limit, self.under_way) * 0.7)
-        self._rest()
+        """It has too much to do: what it holds of ours is what it can hold now, and more once that is answered."""
+        held = self.under_way - 1
+        self.limit = max(1.0, min(self.limit, float(held)))
+        if held < 1:
+            self._rest()
 
     def failed(self) -> None:
         self.failures += 1

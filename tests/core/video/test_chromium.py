@@ -107,6 +107,10 @@ def test_clip_plays_through_and_seeks_to_the_frame(
     assert played == sorted(played)  # a busy browser leaves frames out, but shows none twice, late or of another clip
     assert set(played) <= set(wanted)
     assert len(played) > 0.5 * len(wanted)
-    assert all(time_s * FPS == pytest.approx(number - first, abs=0.1) for time_s, number in page["played"])
+    late = [number - first - time_s * FPS for time_s, number in page["played"]]
+    assert all(-0.1 < frames < 3 for frames in late), (
+        "a busy browser draws a frame that is newer than the one it told of"
+    )
+    assert min(late) < 0.1
     assert page["sought"] == [wanted[n] for n in at]
     assert page["beep_s"] == pytest.approx(-first % FPS / FPS, abs=0.005)

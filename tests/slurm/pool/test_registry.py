@@ -1,5 +1,6 @@
 """A pool's files: who is there, who was, who uses it, and what it takes to be let in."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -36,7 +37,13 @@ def test_who_was_not_heard_of_for_a_while_is_gone(tmp_path: Path) -> None:
 
 def test_the_key_is_one_for_all_and_nobody_elses_to_read(tmp_path: Path) -> None:
     folder = pool(tmp_path)
-    assert folder.key() == PoolFolder(folder.run, "text").key()
+    found: list[str] = []
+    together = [threading.Thread(target=lambda: found.append(folder.key())) for _ in range(16)]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
+    assert found == [PoolFolder(folder.run, "text").key()] * 16
     assert len(folder.key()) > 30
     assert (folder.root / "key").stat().st_mode & 0o777 == 0o600
     assert folder.key() not in (folder.root / "pool.json").read_text()

@@ -76,7 +76,7 @@ def model_server(*words: str, key: str = "", port: int = 0) -> Iterator[Remote]:
 
 
 def up(remote: Remote) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             urllib.request.urlopen(f"{remote.url}/health", timeout=5).close()

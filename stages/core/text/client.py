@@ -26,7 +26,8 @@ from stages.core.text.template import Template
 from stages.core.text.traffic import Traffic
 
 TRIES = 3
-MOVES = 8  # from server to server, while others get their answers: then it is the item that kills them
+MOVES = 5  # from server to server, while others get their answers, or as they die over it: then it is the item's fault
+DIED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)  # in the middle of it
 REFRESH_S = 2.0
 WAKE_S = 0.1
 GATHER_S = 0.02  # answers are handed over together: one by one takes a quarter more of our CPU
@@ -138,7 +139,7 @@ class Client:
 
     async def _ask(self, key: str, prompt: Prompt) -> Answer:
         """The answer to one question, whoever gives it at last."""
-        tries = moves = 0
+        tries = moves = deaths = 0
         answered = self.traffic.answers
         while True:
             server = await self.fleet.take()
@@ -153,8 +154,9 @@ class Client:
             except (aiohttp.ClientError, TimeoutError, OSError, LostError) as lost:
                 server.failed()
                 moves += 1
-                if moves > MOVES and self.traffic.answers > answered:
-                    error = ItemError("no_answer", f"{MOVES} servers failed over it, the last with {lost!r}")
+                deaths += isinstance(lost, DIED) and not isinstance(lost, aiohttp.ClientConnectorError)
+                if deaths > MOVES or (moves > MOVES and self.traffic.answers > answered):
+                    error = ItemError("no_answer", f"{moves} times a server failed over it, the last with {lost!r}")
             except (GarbledError, FailedError) as failed:
                 if isinstance(failed, GarbledError):
                     server.failed()

@@ -11,6 +11,7 @@ import pytest
 from support.pools import MODEL, free_port, model_server, registered, settings
 
 from slurm.errors import UnavailableError
+from slurm.pool.engine import Remote
 from slurm.pool.registry import PoolFolder
 from slurm.pool.wire import Prompt
 from stages.core.text.client import Answer, Asked, answers
@@ -103,15 +104,14 @@ def test_an_answer_that_is_cut_short_is_none_where_its_form_is_bound(tmp_path: P
     assert free.reply.finish == "length"
 
 
-def test_an_item_that_kills_servers_is_found_out(tmp_path: Path) -> None:
-    folder = pool(tmp_path)
-    stop = threading.Event()
-    port = free_port()
+@pytest.mark.parametrize("others", [60, 0])
+def test_an_item_that_kills_servers_is_found_out(tmp_path: Path, others: int) -> None:
+    folder = pool(tmp_path, wait_minutes=5.0)
+    stop, port = threading.Event(), free_port()
 
     def restart() -> None:
         while not stop.is_set():
-            with ExitStack() as ends:
-                server = ends.enter_context(model_server(port=port, key=folder.key()))
+            with model_server(port=port, key=folder.key()) as server:
                 while not stop.wait(0.05):
                     try:
                         server.ask("/health")
@@ -121,15 +121,13 @@ def test_an_item_that_kills_servers_is_found_out(tmp_path: Path) -> None:
     thread = threading.Thread(target=restart)
     thread.start()
     try:
-        with model_server("--delay-s", "0.2", key=folder.key()) as good:
-            again = type(good)(f"http://127.0.0.1:{port}", good.key, "here")
-            registered(folder, again)
-            found = ask(folder, {**questions(60), "bomb": "kills-the-server"})
+        registered(folder, Remote(f"http://127.0.0.1:{port}", folder.key(), "here"))
+        found = ask(folder, {**questions(others), "bomb": "kills-the-server"})
     finally:
         stop.set()
         thread.join()
     assert found.pop("bomb").error is not None
-    assert all_right(found, 60)
+    assert all_right(found, others)
 
 
 def test_a_slow_server_keeps_no_fast_one_waiting(tmp_path: Path) -> None:

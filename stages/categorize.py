@@ -120,7 +120,7 @@ def generated(
                 del below[answer.key]
                 yield rows.failed(items[answer.key], error)
             else:
-                below[answer.key] = taxonomy.parents[label_of(answer)]
+                below[answer.key] = taxonomy.below(label_of(answer))
     for answer in ask(rows, {key: items[key] for key in below}, below, prompts):
         row = items[answer.key]
         if error := wrong(answer, below[answer.key]):

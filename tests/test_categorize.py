@@ -10,7 +10,10 @@ from support.runs import command
 from slurm.manifest import Step
 from stages.core.embedded.untrained import save
 
-TAXONOMY = "Music: {Rock & roll: guitars, Jazz: with a swing}\nFood: {Recipes: cooking, Tastings: eating}\n"
+TAXONOMY = """
+Listening: {Music: {Rock & roll: guitars, Jazz: with a swing}}
+Eating: {Food: {Recipes: cooking, Tastings: eating}}
+"""
 LABELS = ["Rock & roll", "Jazz", "Recipes", "Tastings"]
 
 

@@ -53,15 +53,19 @@ class Taxonomy:
     @cached_property
     def topics(self) -> "Taxonomy":
         """What its leaves belong to, as a taxonomy of its own."""
-        return Taxonomy(tuple(Leaf(tuple(parent.split(ARROW))) for parent in self.parents))
+        return Taxonomy(tuple(map(Leaf, self._below)))
+
+    def below(self, topic: str) -> "Taxonomy":
+        """The leaves of a topic, by its label among `topics`."""
+        return Taxonomy(tuple(self._below[self.topics.labels[topic].path]))
 
     @cached_property
-    def parents(self) -> dict[str, "Taxonomy"]:
-        """The leaves below each inner node that has any."""
-        found: dict[str, list[Leaf]] = {}
+    def _below(self) -> dict[tuple[str, ...], list[Leaf]]:
+        """The leaves by the path to what they belong to; a leaf at the top belongs to itself."""
+        found: dict[tuple[str, ...], list[Leaf]] = {}
         for leaf in self.leaves:
-            found.setdefault(leaf.parent or leaf.name, []).append(leaf)
-        return {parent: Taxonomy(tuple(leaves)) for parent, leaves in found.items()}
+            found.setdefault(leaf.path[:-1] or leaf.path, []).append(leaf)
+        return found
 
     @property
     def hash(self) -> str:

@@ -23,8 +23,8 @@ def test_our_own_has_nine_groups_of_five_topics_of_three_categories() -> None:
     found = read_taxonomy(Path("conf/taxonomy/videos.yaml"))
     assert len(found.leaves) == len(found.labels) == 135
     assert len({leaf.path[0] for leaf in found.leaves}) == 9
-    assert len(found.parents) == len(found.topics.leaves) == 45
-    assert all(len(below.leaves) == 3 for below in found.parents.values())
+    assert len(found.topics.labels) == 45
+    assert all(len(found.below(topic).leaves) == 3 for topic in found.topics.labels)
     assert all(leaf.description for leaf in found.leaves)
 
 
@@ -38,7 +38,8 @@ def test_finevideos_form_is_read_and_names_that_are_twice_are_told_apart_by_thei
         "Automotive > Motorsports > Software",
     ]
     assert found.labels["Car Reviews"].path == ("Automotive", "Car Reviews")
-    assert list(found.parents) == ["Science & Technology > Tech Reviews", "Automotive", "Automotive > Motorsports"]
+    assert list(found.topics.labels) == ["Tech Reviews", "Automotive", "Motorsports"]
+    assert [leaf.name for leaf in found.below("Motorsports").leaves] == ["Racing Highlights", "Software"]
 
 
 def test_lists_and_descriptions_are_leaves_too(tmp_path: Path) -> None:

@@ -97,6 +97,6 @@ class Settings(NamedTuple):
             gpus=pool.gpus,
             cpus=pool.cpus,
             mem_gb=pool.mem_gb,
-            minutes=pool.minutes,
+            minutes=pool.minutes if self.cluster.executor == "slurm" else self.cluster.minutes,  # no job, no limit
             signal_delay_s=pool.drain_s,
         )

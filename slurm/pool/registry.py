@@ -125,7 +125,8 @@ class PoolFolder:
         return float(read_json(path)["at"]) if path.exists() else 0.0
 
     def stop(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        """Has nothing more started. Raises InputError where there is no such pool."""
+        assert self.settings
         (self.root / "stopped").touch()
 
     @property

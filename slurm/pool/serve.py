@@ -18,7 +18,6 @@ from slurm import cluster as site
 from slurm.accounting import queued
 from slurm.cluster import Cluster, environment
 from slurm.errors import InputError
-from slurm.files import names
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, launches, served, want
 from slurm.pool.registry import PoolFolder
@@ -36,9 +35,6 @@ def serve(words: Sequence[str]) -> int:
         raise InputError("say which pool of which run: run=NAME pool=NAME")
     folder = PoolFolder((Path(given.get("runs", "runs")) / given["run"]).absolute(), given["pool"])
     if verbs:
-        if not folder.exists:
-            there = ", ".join(names(folder.run / "pools")) or "none"
-            raise InputError(f"run {folder.run.name!r} has no pool {folder.name!r}; it has: {there}")
         return status(folder) if verbs[0] == "status" else stop(folder)
     return start(folder, compose([word for word in words if word not in VERBS]))
 

@@ -9,7 +9,9 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from slurm.errors import InputError
 
 BETWEEN = "\n-----\n"  # the system's part and the user's
-CHARS_PER_TOKEN = 4  # of English, by most tokenizers; fewer of other languages: then it is cut shorter than need be
+CHARS_PER_TOKEN = (
+    4  # of English, by most tokenizers; other scripts have fewer, and may come to several times the budget
+)
 
 
 class Prompts:

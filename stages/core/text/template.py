@@ -1,11 +1,8 @@
-"""Messages as the text that a model was trained on, and texts cut to a number of tokens."""
+"""Messages as the text that a model was trained on."""
 
-import logging
 from collections.abc import Sequence
 
 from slurm.errors import InputError
-
-log = logging.getLogger("reelmill")
 
 
 class Template:

@@ -25,6 +25,12 @@ def replica(job: str, **more: object) -> Replica:
     return made._replace(**more)  # type: ignore[arg-type]
 
 
+def test_only_a_job_has_the_pools_time_limit(tmp_path: Path) -> None:
+    here = settings("cluster=local", "pool.minutes=60")
+    assert here.site().minutes == here.cluster.minutes > 60
+    assert settings("cluster=slurm", "pool.minutes=60").site().minutes == 60
+
+
 def test_who_was_not_heard_of_for_a_while_is_gone(tmp_path: Path) -> None:
     folder = pool(tmp_path)
     folder.put(replica("alive"))
@@ -99,6 +105,7 @@ def test_requests_to_be_warmed_up_are_kept_once(tmp_path: Path) -> None:
     [
         ([], "say which pool of which run"),
         (["run=r", "pool=text", "status"], "has no pool 'text'"),
+        (["run=r", "pool=text", "stop"], "has no pool 'text'"),
         (["run=r", "pool=none"], "pool/none"),
         (["run=r", "pool=text", "pool.replicas=many"], "pool.replicas"),
         (["run=r", "pool=text", "pool.minutes=1"], "lead_minutes"),

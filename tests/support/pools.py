@@ -61,18 +61,25 @@ def free_port() -> int:
 
 
 @contextmanager
-def model_server(*words: str, key: str = "", port: int = 0) -> Iterator[Remote]:
-    """A server (model_server.py) that is up."""
-    port = port or free_port()
+def model_process(port: int, *words: str, key: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """The process of a server (model_server.py), which may not be up yet."""
     command = [sys.executable, "-m", "support.model_server", "--port", str(port), *words]
     env = {**os.environ, "API_KEY": key, "PYTHONPATH": str(TESTS)}
     with subprocess.Popen(command, env=env) as process:
         try:
-            remote = Remote(f"http://127.0.0.1:{port}", key, "here")
-            up(remote)
-            yield remote
+            yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def model_server(*words: str, key: str = "") -> Iterator[Remote]:
+    """A server (model_server.py) that is up."""
+    port = free_port()
+    with model_process(port, *words, key=key):
+        remote = Remote(f"http://127.0.0.1:{port}", key, "here")
+        up(remote)
+        yield remote
 
 
 def up(remote: Remote) -> None:

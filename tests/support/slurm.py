@@ -74,4 +74,4 @@ def lose_node(state: Path, node: str) -> None:
             continue
         if words.startswith("slurmstepd") and any(f"[{job}." in words for job in jobs):
             os.kill(int(process.name), signal.SIGKILL)
-    ask("scontrol", "update", f"nodename={node}", "state=down", "reason=test")  # what slurmctld finds out in 30 s
+    ask("scontrol", "update", f"nodename={node}", "state=down", "reason=test")  # what slurmctld finds out in minutes

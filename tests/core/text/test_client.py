@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pools import MODEL, free_port, model_server, registered, settings
+from support.pools import MODEL, free_port, model_process, model_server, registered, settings
 
 from slurm.errors import UnavailableError
 from slurm.pool.engine import Remote
@@ -111,12 +111,9 @@ def test_an_item_that_kills_servers_is_found_out(tmp_path: Path, others: int) ->
 
     def restart() -> None:
         while not stop.is_set():
-            with model_server(port=port, key=folder.key()) as server:
-                while not stop.wait(0.05):
-                    try:
-                        server.ask("/health")
-                    except OSError:
-                        break
+            with model_process(port, key=folder.key()) as server:
+                while server.poll() is None and not stop.wait(0.05):
+                    pass
 
     thread = threading.Thread(target=restart)
     thread.start()

@@ -20,9 +20,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 sample: install
 	$(BIN)/python -m scripts.sample_corpus --out sample
 
-demo: install $(filter sample,$(VIDEOS))  ## pipeline=clips over a small sample corpus (or VIDEOS=dir), here; prints where the report is
-	$(BIN)/python -m stages pipeline=clips run=$(RUN) input.path=$(VIDEOS)
+demo: install $(filter sample,$(VIDEOS))  ## pipeline=demo over a small sample corpus (or VIDEOS=dir), here; prints where the report is
+	$(BIN)/python -m stages pipeline=demo run=$(RUN) input.path=$(VIDEOS)
 	$(BIN)/python -m slurm status run=$(RUN)
+	@! grep -q untrained-demo runs/$(RUN)/report/report.html || echo "The Hub was not reached: the categories are by untrained-demo, random weights, and mean nothing."
 	@echo "report: $(CURDIR)/runs/$(RUN)/report/report.html"
 
 check: lint types test  ## lint, types and tests: what CI runs

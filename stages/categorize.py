@@ -115,7 +115,7 @@ def generated(
     prompts = Prompts(Path(config.template))
     below = dict.fromkeys(items, taxonomy)
     if config.levels == 2:
-        for answer in ask(rows, items, dict.fromkeys(items, taxonomy.topics), prompts):
+        for answer in ask(rows, items, dict.fromkeys(items, taxonomy.topics), prompts, "topics_"):
             if error := wrong(answer, taxonomy.topics):
                 del below[answer.key]
                 yield rows.failed(items[answer.key], error)
@@ -131,9 +131,12 @@ def generated(
 
 
 def ask(
-    rows: Rows, items: Mapping[str, Row], below: "Mapping[str, Taxonomy]", prompts: "Prompts"
+    rows: Rows, items: Mapping[str, Row], below: "Mapping[str, Taxonomy]", prompts: "Prompts", notes: str = ""
 ) -> "Iterator[Answer]":
-    """An answer for each item: one of the labels of its taxonomy, as far as the server keeps to the grammar."""
+    """An answer for each item: one of the labels of its taxonomy, as far as the server keeps to the grammar.
+
+    `notes` is what the names of its figures in the done record begin with.
+    """
     from slurm.pool.wire import Prompt
     from stages.core.text.client import Asked, answers
 
@@ -148,7 +151,10 @@ def ask(
             messages = [("system", system), ("user", prompts.asked(row))]
             yield Asked(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
 
-    yield from answers(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=rows.note)
+    def note(**figures: float) -> None:
+        rows.note(**{notes + name: figure for name, figure in figures.items()})
+
+    yield from answers(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
 
 
 def label_of(answer: "Answer") -> str:

@@ -38,6 +38,7 @@ class Config:
 
 
 def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame]:
+    from stages.core.report.categories import categories, untrained
     from stages.core.report.costs import cost
     from stages.core.report.funnel import flow
     from stages.core.report.histograms import histograms
@@ -47,7 +48,17 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     ordered = [step for step in steps.values() if step.plan.stage != STAGE.name]
     flows, costs = [flow(step) for step in ordered], [cost(step) for step in ordered]
     shown = [histogram for step in ordered for histogram in histograms(step, config.bins)]
-    write(folder / "report.html", flows, costs, shown, thumbnails(ordered, config.thumbnails))
+    categorized = [found for step in ordered if (found := categories(step))]
+    unknowing = {step.name: unknown for step in ordered if (unknown := untrained(step))}
+    write(
+        folder / "report.html",
+        flows=flows,
+        costs=costs,
+        histograms=shown,
+        thumbnails=thumbnails(ordered, config.thumbnails),
+        categorized=categorized,
+        untrained=unknowing,
+    )
     rows = [
         {
             "step": made.step.name,

@@ -59,10 +59,12 @@ def want(folder: PoolFolder, settings: Settings) -> None:
 def ensure(folder: PoolFolder) -> list[str]:
     """The jobs that were submitted because replicas are fewer than wanted and somebody needs them; mostly none."""
     settings = folder.settings
+    if folder.stopped or folder.finished():
+        return []
     if settings.engine.url and not folder.replicas():
         server = Remote(settings.engine.url.rstrip("/"), folder.key(), "elsewhere")
         folder.put(probe(settings, server, folder.warm_requests(), "endpoint"))
-    if settings.cluster.executor != "slurm" or settings.engine.url or folder.stopped or folder.finished():
+    if settings.cluster.executor != "slurm" or settings.engine.url:
         return []
     if hopeless(folder) or not _my_turn(folder):
         return []

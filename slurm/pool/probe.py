@@ -7,7 +7,7 @@ from typing import Any
 from slurm.pool.config import Settings
 from slurm.pool.engine import EngineError, Remote
 from slurm.pool.registry import Replica
-from slurm.pool.wire import GarbledError, Prompt, call, reply
+from slurm.pool.wire import Call, GarbledError, Prompt, call, reply
 
 TIMEOUT_S = 300.0  # the first picture takes its time, and the grammar of some hundred choices takes seconds to compile
 # 64 x 64 pixels of grey
@@ -16,18 +16,12 @@ PICTURE = base64.b64decode(
     "////////////wAALCABAAEABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAAAAAAAA"
     "AAAAAAAAAP/Z"
 )
-# number of requests under way, by TGI, vLLM and SGLang
-BUSY = (
-    "tgi_queue_size",
-    "tgi_batch_current_size",
-    "vllm:num_requests_running",
-    "vllm:num_requests_waiting",
-    "sglang:num_running_reqs",
-    "sglang:num_queue_reqs",
-)
+# the numbers of requests that are under way and that wait, by TGI, vLLM and SGLang
+RUNNING = ("tgi_batch_current_size", "vllm:num_requests_running", "sglang:num_running_reqs")
+QUEUED = ("tgi_queue_size", "vllm:num_requests_waiting", "sglang:num_queue_reqs")
 
 
-def probe(settings: Settings, running: Remote, requests: Sequence[dict[str, Any]], job: str) -> Replica:
+def probe(settings: Settings, running: Remote, requests: Sequence[Call], job: str) -> Replica:
     """The server as the registry has it, once it has answered a prompt and these requests. Raises EngineError."""
     pool, engine = settings.pool, settings.engine
     try:
@@ -39,7 +33,8 @@ def probe(settings: Settings, running: Remote, requests: Sequence[dict[str, Any]
         asked = call(prompt, engine.dialect, "chat", model)
         reply(prompt, engine.dialect, asked.path, running.ask(asked.path, asked.body, TIMEOUT_S))
         for request in requests:
-            running.ask(request["path"], request["body"], TIMEOUT_S)
+            named = {"model": model} if "model" in request.body else {}
+            running.ask(request.path, request.body | named, TIMEOUT_S)
     except (OSError, GarbledError) as error:
         raise EngineError(
             f"the engine is up but does not answer: {error}; its last words:\n{running.last_words()}"
@@ -93,8 +88,22 @@ def healthy(running: Remote) -> bool:
 def busy(running: Remote) -> bool:
     """Whether requests are under way; True where the engine does not tell."""
     try:
-        lines = running.text("/metrics").splitlines()
+        count = _metric(running, RUNNING + QUEUED)
     except OSError:
         return False
-    counts = [float(line.split()[-1]) for line in lines if line.startswith(BUSY)]
-    return not counts or sum(counts) > 0
+    return count is None or count > 0
+
+
+def queued(running: Remote) -> int | None:
+    """How many requests wait in the engine; None where it does not tell."""
+    try:
+        count = _metric(running, QUEUED)
+    except OSError:
+        return None
+    return None if count is None else round(count)
+
+
+def _metric(running: Remote, names: tuple[str, ...]) -> float | None:
+    """The sum of these; None if there are none of them."""
+    counts = [float(line.split()[-1]) for line in running.text("/metrics").splitlines() if line.startswith(names)]
+    return sum(counts) if counts else None

@@ -7,14 +7,14 @@ launches/<n>/            the jobs that were submitted (see launch.py)
 replicas/<job>.json      a server that answers (`Replica`), renewed every BEAT_S
 ended/<job>.<n>.json     how a job's replica ended (`End`)
 clients/<name>.json      a task that has work for it, renewed every BEAT_S
-warm/<hash>.json         requests that a server answers before it is registered, so that their grammar is compiled
+warm/<hash>.json         a request of each form that answers are bound to: a server answers it before it is registered,
+                         so that its grammar is compiled
 begun.json               when it was last told to start: failures before that are forgotten
 stopped                  nothing more is started
 logs/                    those of the jobs, and of the engines: <job>.engine.log
 """
 
 import hashlib
-import json
 import os
 import secrets
 import time
@@ -30,6 +30,7 @@ from slurm.errors import InputError
 from slurm.files import names, read_json, write_json
 from slurm.manifest import Step
 from slurm.pool.config import Engine, Pool, Settings
+from slurm.pool.wire import Call
 
 BEAT_S = 10.0
 STALE_S = 60.0  # without a beat it counts as gone; clocks of a cluster agree within less
@@ -51,6 +52,7 @@ class Replica(NamedTuple):
     expires: float | None = None  # epoch seconds
     state: str = "ready"
     beat: float | None = None  # epoch seconds; None: nobody renews it, nor does it age
+    queued: int | None = None  # requests that it could not begin yet, at the last beat; None: it does not tell
 
 
 class End(NamedTuple):
@@ -154,15 +156,14 @@ class PoolFolder:
         """When each client was last heard of."""
         return {name: value["at"] for name, value in _contents(self.root / "clients")}
 
-    def warm(self, request: dict[str, Any]) -> None:
-        """Has servers that start from now on answer this (see wire.py) before they are registered."""
-        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
-        path = self.root / "warm" / f"{digest}.json"
+    def warm(self, form: str, request: Call) -> None:
+        """Has servers that start from now on answer one request of this form before they are registered."""
+        path = self.root / "warm" / f"{hashlib.sha256(form.encode()).hexdigest()[:16]}.json"
         if not path.exists():
-            write_json(path, request)
+            write_json(path, request._asdict())
 
-    def warm_requests(self) -> list[dict[str, Any]]:
-        return [request for _, request in _contents(self.root / "warm")]
+    def warm_requests(self) -> list[Call]:
+        return [Call(**request) for _, request in _contents(self.root / "warm")]
 
     # who serves it
 

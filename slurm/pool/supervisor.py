@@ -15,7 +15,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from slurm.errors import ClusterError, reported
 from slurm.pool.engine import EngineError, Running, started, until_healthy
-from slurm.pool.probe import busy, healthy, probe
+from slurm.pool.probe import busy, healthy, probe, queued
 from slurm.pool.registry import BEAT_S, End, PoolFolder, Replica
 from slurm.signals import Stop, job_end, own_job
 
@@ -97,7 +97,8 @@ class Supervisor:
                 if missed >= LOST_BEATS:
                     raise EngineError(f"the engine does not answer; its last words:\n{running.last_words()}")
                 leaving = stop.end is not None and time.time() > stop.end - pool.lead_minutes * 60
-                replica = replica._replace(state="leaving" if leaving else "ready", beat=time.time())
+                state = "leaving" if leaving else "ready"
+                replica = replica._replace(state=state, beat=time.time(), queued=queued(running))
                 self.folder.put(replica)
                 beat_s = now_s
             if now_s - looked_s >= min(LOOK_S, pool.idle_minutes * 15):

@@ -1,7 +1,7 @@
 """The page: page.html.j2 and page.css, filled in. Every text of the run is escaped; only our own charts are not."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from slurm.errors import ITEM_CODES
 from slurm.files import replacing
 from stages.core.report import charts, words
+from stages.core.report.categories import Categories
 from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
 from stages.core.report.histograms import Histogram
@@ -22,12 +23,15 @@ HERE = Path(__file__).parent
 
 def write(
     path: Path,
+    *,
     flows: Sequence[Flow],
     costs: Sequence[Cost],
     histograms: Sequence[Histogram],
     thumbnails: Sequence[Thumbnail],
+    categorized: Sequence[Categories],
+    untrained: Mapping[str, int],
 ) -> None:
-    """The page at `path`, whole or not at all."""
+    """The page at `path`, whole or not at all. `untrained`: step → rows that a model wrote that knows nothing."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -38,6 +42,8 @@ def write(
         totals=totals(flows, costs),
         ended=moment(max((cost.ended for cost in costs), default=0.0)),
         flows=flows,
+        untrained=untrained,
+        categorized=categorized,
         chart=charts.funnel(flows) if flows else "",
         failures=[(flow, loss) for flow in flows for loss in flow.losses if loss.kind == "failed"],
         filters=[

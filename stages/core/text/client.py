@@ -32,6 +32,7 @@ REFRESH_S = 2.0
 WAKE_S = 0.1
 GATHER_S = 0.02  # answers are handed over together: one by one takes a quarter more of our CPU
 ENSURE_S = 10.0
+MOST_FORMS = 64  # that servers are warmed up for
 
 log = logging.getLogger("reelmill")
 
@@ -86,6 +87,7 @@ class Client:
         self.fleet = Fleet(self.settings.pool.in_flight, self.settings.serves)
         self.name = f"{os.uname().nodename}.{os.getpid()}"
         self.done: list[Answer] = []
+        self.forms: set[int] = set()  # of answers, that servers are told of
         self.traffic = Traffic(folder.name)
 
     @cached_property
@@ -131,11 +133,23 @@ class Client:
         for key, prompt in self.asked:  # all workers share it: each takes the next one when it is free
             if self.settings.engine.route == "generate" and prompt.text is None and not prompt.images:
                 prompt = replace(prompt, text=self.template(prompt.messages))  # noqa: PLW2901
+            self._warm(prompt)
             answer = await self._ask(key, prompt)
             self.done.append(answer)  # only now is it known which list that is
             self.news.set()
             if self.stopping():
                 return
+
+    def _warm(self, prompt: Prompt) -> None:
+        """Has servers that start later compile the prompt's grammar before they are asked: that takes them seconds."""
+        if not prompt.bound or len(self.forms) >= MOST_FORMS:
+            return
+        form = hash((tuple(prompt.choices or ()), json.dumps(prompt.schema)))
+        if form not in self.forms:
+            self.forms.add(form)
+            engine, model = self.settings.engine, self.settings.pool.model
+            request = call(prompt, engine.dialect, engine.route, model)
+            self.folder.warm(json.dumps([prompt.choices, prompt.schema]), request)
 
     async def _ask(self, key: str, prompt: Prompt) -> Answer:
         """The answer to one question, whoever gives it at last."""

@@ -21,6 +21,7 @@ class Traffic:
     tokens_in: int = 0
     tokens_out: int = 0
     waited_s: float = 0.0  # of all answers together
+    most_queued: int = 0  # requests in the servers' queues, of whoever asked them
     begun_s: float = field(default_factory=time.monotonic)
     answered_s: float = field(default_factory=time.monotonic)  # when the last one came
     _told_s: float = field(default_factory=time.monotonic)
@@ -43,10 +44,13 @@ class Traffic:
             "tokens_out": self.tokens_out,
             "tokens_out_per_s": round(self.tokens_out / took_s, 1),
             "latency_s": round(self.waited_s / max(1, self.answers), 3),
+            "most_queued": self.most_queued,
         }
 
     def tell(self, fleet: Fleet) -> None:
         """A line in the log, once a minute."""
+        queued = sum(server.replica.queued or 0 for server in fleet.servers.values())
+        self.most_queued = max(self.most_queued, queued)
         now_s = time.monotonic()
         if now_s - self._told_s < LINE_EVERY_S:
             return
@@ -54,11 +58,12 @@ class Traffic:
         took_s = now_s - self.begun_s
         under_way = sum(server.under_way for server in fleet.servers.values())
         log.info(
-            "pool %s: %.2f answers/s, %.0f tokens/s out, %d servers, %d requests under way, %.2f s each",
+            "pool %s: %.2f answers/s, %.0f tokens/s out, %d servers, %d requests under way, %d queued, %.2f s each",
             self.pool,
             self.answers / took_s,
             self.tokens_out / took_s,
             len(fleet.servers),
             under_way,
+            queued,
             self.waited_s / max(1, self.answers),
         )

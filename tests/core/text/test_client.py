@@ -127,6 +127,20 @@ def test_an_item_that_kills_servers_is_found_out(tmp_path: Path, others: int) ->
     assert all_right(found, others)
 
 
+def test_servers_are_told_once_of_each_form_that_answers_are_bound_to(tmp_path: Path) -> None:
+    folder = pool(tmp_path)
+    with model_server(key=folder.key()) as server:
+        registered(folder, server)
+        ask(folder, questions(5))
+        assert folder.warm_requests() == []
+        for choices in (["rock", "jazz"], ["rock", "pop"], ["rock", "jazz"]):
+            ask(folder, questions(5), choices=choices)
+        told = folder.warm_requests()
+        assert len(told) == 2
+        for request in told:
+            assert server.ask(request.path, request.body) is not None
+
+
 def test_a_slow_server_keeps_no_fast_one_waiting(tmp_path: Path) -> None:
     folder = pool(tmp_path)
     with ExitStack() as ends:

@@ -11,6 +11,7 @@ from support.runs import command
 from slurm.errors import InputError
 from slurm.pool.launch import IN_VAIN, ensure, hopeless
 from slurm.pool.registry import STALE_S, End, PoolFolder, Replica
+from slurm.pool.wire import Call
 
 
 def pool(tmp_path: Path, *words: str) -> PoolFolder:
@@ -96,8 +97,9 @@ def test_clients_are_known_by_their_beats(tmp_path: Path) -> None:
 def test_requests_to_be_warmed_up_are_kept_once(tmp_path: Path) -> None:
     folder = pool(tmp_path)
     for _ in range(2):
-        folder.warm({"path": "/generate", "body": {"inputs": "a"}})
-    assert folder.warm_requests() == [{"path": "/generate", "body": {"inputs": "a"}}]
+        folder.warm("one of two words", Call("/generate", {"inputs": "a"}))
+    folder.warm("one of three words", Call("/generate", {"inputs": "b"}))
+    assert sorted(call.body["inputs"] for call in folder.warm_requests()) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""Prompts from templates, and texts cut to a budget."""
+
+from pathlib import Path
+
+import pytest
+
+from slurm.errors import InputError
+from stages.core.text.prompts import BYTES_PER_TOKEN, Prompts, cut_words
+
+
+def template(folder: Path, text: str) -> Path:
+    path = folder / "prompt.j2"
+    path.write_text(text)
+    return path
+
+
+def test_a_template_says_what_is_told_once_and_what_is_asked_of_each(tmp_path: Path) -> None:
+    made = Prompts(template(tmp_path, "Choose: {{ labels | join(', ') }}\n-----\nTitle: {{ title }}\n"))
+    assert made.told({"labels": ["a", "b"]}) == "Choose: a, b"
+    assert made.asked({"title": "T <1>"}) == "Title: T <1>"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("no line", "no line of five dashes"),
+        ("{% if %}\n-----\n", "prompt.j2: "),
+        ("a\n-----\n{{ missing }}", "'missing' is undefined; there are: title"),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_told(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        Prompts(template(tmp_path, text)).asked({"title": "T"})
+    with pytest.raises(InputError, match="cannot be read"):
+        Prompts(tmp_path / "none.j2")
+
+
+def test_a_text_is_cut_between_words_and_to_a_budget_of_bytes() -> None:
+    assert cut_words(" a\n b\tc ", 10) == "a b c"
+    assert cut_words(None, 10) == ""
+    assert cut_words("aaa bbb ccc", 2) == "aaa bbb"
+    assert cut_words("aaa bbbb ccc", 2) == "aaa bbbb"
+    assert cut_words("x" * 100, 2) == "x" * 8
+    assert cut_words("короткие слова", 4) == "короткие"
+    chinese = cut_words("视频" * 500, 100)
+    assert chinese == "视频" * (len(chinese) // 2) + "视" * (len(chinese) % 2)
+    assert 100 * BYTES_PER_TOKEN - 3 < len(chinese.encode()) <= 100 * BYTES_PER_TOKEN

@@ -1,5 +1,6 @@
 """The dev cluster for tests that need a real Slurm, and the test stage's place on the tasks' path."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ os.environ["PYTHONPATH"] = str(ROOT / "tests")  # for the processes that tests s
 STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those who share the dev cluster run one after another, while others run beside them."""
     for item in items:
@@ -26,10 +28,12 @@ def slurm() -> Iterator[Path]:
     missing = [name for name in ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd") if not _program(name)]
     if missing and os.environ.get("CI") != "true":
         pytest.skip(f"no Slurm here ({', '.join(missing)}): apt-get install slurm-wlm slurmdbd munge mariadb-server")
-    subprocess.run([ROOT / "scripts" / "devcluster", "up"], check=True)
-    os.environ["SLURM_CONF"] = str(STATE / "slurm.conf")
-    yield STATE
-    subprocess.run(["scancel", "-u", "root"], check=False, capture_output=True)
+    with STATE.with_suffix(".tests").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other tests preempt jobs, lose nodes and stop daemons
+        subprocess.run([ROOT / "scripts" / "devcluster", "up"], check=True)
+        os.environ["SLURM_CONF"] = str(STATE / "slurm.conf")
+        yield STATE
+        subprocess.run(["scancel", "-u", "root"], check=False, capture_output=True)
 
 
 def _program(name: str) -> str | None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -131,23 +132,19 @@ def test_what_is_copied_is_of_one_file_even_where_its_owner_begins_anew(tmp_path
                 assert tag % 256 == number
 
 
-def test_of_all_who_want_it_one_gets_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", range(60))  # who looks just as another takes it is rare
+def test_of_all_who_want_it_one_gets_it(tmp_path: Path, times: int) -> None:
     begin(tmp_path / "v")
     start, end = threading.Barrier(8), threading.Barrier(8)  # nobody leaves before all have come
-    found: list[dict[str, bytes]] = []
 
-    def go_on() -> None:
-        start.wait()
+    def go_on(_: int) -> dict[str, bytes]:
+        start.wait(30)
         with own_folder(tmp_path / "v") as folder:
-            found.append(content(folder))
             end.wait(30)
+            return content(folder)
 
-    threads = [threading.Thread(target=go_on) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(go_on, range(8)))
     assert sum(map(bool, found)) == 1
 
 

@@ -1,5 +1,6 @@
 """Gradual changes from shot to shot: dissolves, wipes and fades, with where they begin and end."""
 
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -65,7 +66,7 @@ class GradualDetector:
         kept = 2 * self._lengths[-1] + self._ahead + 2 * self._search + AT_ONCE
         self._lumas: deque[Image] = deque(maxlen=kept)
         self._thumbs: deque[NDArray[np.int16]] = deque(maxlen=kept)
-        self._texture: list[float] = []
+        self._texture = array("d")  # of all frames
         self._new: list[Image] = []  # not measured yet
         self._searched = 0
         self._waiting: list[Window] = []
@@ -112,17 +113,15 @@ class GradualDetector:
 
     def _candidates(self, begin: int, end: int, cuts: Sequence[int]) -> Iterator[Window]:
         """Windows whose last frame lies in [begin, end) and that hold no cut."""
-        texture = np.asarray(self._texture, dtype=np.float64)
+        texture = np.frombuffer(self._texture)
         for start, stop in fades(texture, begin, end, self._lengths[-1], cuts):
             yield Window(FADED, start, stop, faded=True)
-        hard = np.zeros(len(texture) + 1, dtype=np.int64)
-        hard[np.asarray(cuts, dtype=np.int64) + 1] = 1
-        hard = np.cumsum(hard)
+        hard = np.asarray(cuts, dtype=np.int64)
         thumbs = np.stack(self._thumbs)
         for length in self._lengths:
             step = max(1, length // PLACES)
             starts = np.arange(max(0, -(-(begin - length) // step)) * step, end - length, step)
-            starts = starts[hard[starts + length + 1] == hard[starts + 1]]
+            starts = starts[hard.searchsorted(starts, "right") == hard.searchsorted(starts + length, "right")]
             if len(starts):
                 yield from self._dissolves(texture, starts, length)
                 yield from self._wipes(thumbs, starts[:: PLACES // 4], length)
@@ -131,8 +130,8 @@ class GradualDetector:
         span = texture[starts[0] : starts[-1] + length + 1]
         if span.min() > DIP * span.max():
             return
-        at = starts[:, None] + ALPHA * length
-        seen = np.interp(at, np.arange(len(texture)), texture)
+        at = starts[:, None] - starts[0] + ALPHA * length
+        seen = np.interp(at, np.arange(len(span)), span)
         first, last = seen[:, :1], seen[:, -1:]
         straight = (1 - ALPHA) * first + ALPHA * last
         mixed = (1 - ALPHA) ** 2 * first + ALPHA**2 * last

@@ -15,6 +15,7 @@ EVERY_S = 0.5
 STRIP_PX = 128  # columns in the middle of the full picture that are searched for combing
 COMB = 10  # levels by which a line of one field stands out from those of the other
 COLOUR_PX = 64  # colour is measured at this width, or up to twice it
+AT_ONCE = 24  # moments: after a frame was decoded the caches hold nothing of this, one alone takes three times as long
 
 
 class Look(NamedTuple):
@@ -42,20 +43,35 @@ class LookMeter:
         self._rows: NDArray[np.float32] | None = None  # the brightest that each row and column has been on the average
         self._columns: NDArray[np.float32] | None = None
         self._lines: list[bool] = []
+        self._new: list[tuple[float, Image, tuple[Image, Image]]] = []  # time, luma, chroma: not measured yet
+        self._strips: list[NDArray[np.int16]] = []
         self.samples: list[Look] = []
 
     def add(self, time_s: float, small: Small) -> None:
         if time_s < self._next_s:
             return
         self._next_s = time_s + EVERY_S
-        self.samples.append(look(time_s, small))
-        rows = profile(small.luma, 1)
-        columns = profile(small.luma, 0)
-        self._rows = rows if self._rows is None else np.maximum(rows, self._rows)
-        self._columns = columns if self._columns is None else np.maximum(columns, self._columns)
+        self._new.append((time_s, small.luma, small_chroma(small.native)))
         if time_s >= self._next_lines_s:
             self._next_lines_s = time_s + 1
-            self._lines.append(combed(small.native))
+            self._strips.append(strip(small.native))
+        if len(self._new) == AT_ONCE:
+            self._measure()
+
+    def finish(self) -> list[Look]:
+        """All moments, in order; only after it borders and combing are known."""
+        self._measure()
+        return self.samples
+
+    def _measure(self) -> None:
+        for time_s, luma, chroma in self._new:
+            self.samples.append(look(time_s, luma, chroma))
+            rows, columns = profile(luma, 1), profile(luma, 0)
+            self._rows = rows if self._rows is None else np.maximum(rows, self._rows)
+            self._columns = columns if self._columns is None else np.maximum(columns, self._columns)
+        self._lines += map(combed, self._strips)
+        self._new.clear()
+        self._strips.clear()
 
     def borders(self) -> tuple[float, float, float, float]:
         """Black bars at left, top, right and bottom that stay all through, as shares of the width or height.
@@ -73,9 +89,9 @@ class LookMeter:
         return sum(self._lines) / max(1, len(self._lines))
 
 
-def look(time_s: float, small: Small) -> Look:
+def look(time_s: float, luma: Image, chroma: tuple[Image, Image]) -> Look:
     """What one frame looks like."""
-    counts = cv2.calcHist([small.luma], [0], None, [256], [0, 256]).ravel() / small.luma.size
+    counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel() / luma.size
     mean = float(counts @ LEVELS)
     deviation = max(0.0, float(counts @ np.square(LEVELS)) - mean**2) ** 0.5
     return Look(
@@ -84,8 +100,8 @@ def look(time_s: float, small: Small) -> Look:
         contrast=deviation / (WHITE - BLACK),
         black=float(counts[: DARK + 1].sum()),
         white=float(counts[LIGHT:].sum()),
-        sharpness=sharpness(small.luma),
-        colour=colourfulness(small.native),
+        sharpness=sharpness(luma),
+        colour=colourfulness(*chroma),
     )
 
 
@@ -99,25 +115,34 @@ def sharpness(luma: Image) -> float:
     return float(deviation[0, 0]) ** 2
 
 
-def colourfulness(native: Planes) -> float:
+def small_chroma(native: Planes) -> tuple[Image, Image]:
+    """Both planes of chroma, uint8, at COLOUR_PX to twice that; the frame is not kept."""
+    _, u, v = native.samples
+    times = max(0, (max(u.shape) // COLOUR_PX).bit_length() - 1)
+    u, v = (halved(plane, times) if times else plane.copy() for plane in (u, v))
+    return eight_bits(u, native.bits), eight_bits(v, native.bits)
+
+
+def colourfulness(blue: Image, red: Image) -> float:
     """Its opponent colours R - G and (R + G) / 2 - B do not depend on luma (BT.601's matrix, limited range)."""
-    chroma = native.samples[1:]
-    times = max(0, (max(chroma[0].shape) // COLOUR_PX).bit_length() - 1)
-    planes = (eight_bits(halved(plane, times), native.bits) for plane in chroma)
-    u, v = (255 / 224 * (plane.astype(np.float32) - 128) for plane in planes)
+    u, v = (255 / 224 * (plane.astype(np.float32) - 128) for plane in (blue, red))
     red_green = 2.116 * v + 0.344 * u
     yellow_blue = 0.344 * v - 1.944 * u
     spread = float(np.hypot(red_green.std(), yellow_blue.std()))
     return spread + 0.3 * float(np.hypot(red_green.mean(), yellow_blue.mean()))
 
 
-def combed(native: Planes) -> bool:
+def strip(native: Planes) -> NDArray[np.int16]:
+    """The middle of the full picture, of 8 bits, all lines of it."""
+    left = max(0, (native.y.shape[1] - STRIP_PX) // 2)
+    return (native.y[:, left : left + STRIP_PX] >> native.bits - 8).astype(np.int16)
+
+
+def combed(lines: NDArray[np.int16]) -> bool:
     """Whether lines of the full picture stand out from both neighbours much more than they do two lines away.
 
     Fine patterns do so at either distance, the two fields of an interlaced picture only at one line.
     """
-    left = max(0, (native.y.shape[1] - STRIP_PX) // 2)
-    lines = (native.y[:, left : left + STRIP_PX] >> native.bits - 8).astype(np.int16)
     near, far = _standing_out(lines, 1), _standing_out(lines, 2)
     return near > 4 * far + 0.005
 

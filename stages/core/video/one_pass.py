@@ -53,6 +53,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         if coverage < settings.min_coverage:
             raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {declared.declared_s} s could be decoded")
         frozen = freezes.finish(end_s)
+        looks = look.finish()
         moving = within_shots(motion.finish(), [times_s[change.end] for change in shots.changes if change.taken])
         width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
         left, top, right, bottom = look.borders()
@@ -70,7 +71,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
             "shots": len(shots.shots),
             "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
             "freeze_share": share(frozen, times_s[0], end_s),
-            **overall(look.samples, moving),
+            **overall(looks, moving),
             "border_left": left,
             "border_top": top,
             "border_right": right,
@@ -100,7 +101,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         ],
         "times": uneven(times_s, numbers, float(declared.fps)),
         "signals": per_second(
-            end_s, looks=look.samples, motion=moving, frozen=frozen, times_s=times_s, cut_scores=shots.scores
+            end_s, looks=looks, motion=moving, frozen=frozen, times_s=times_s, cut_scores=shots.scores
         ),
         "freezes": [{"start_s": start, "end_s": end} for start, end in frozen],
         "key_frames": [key_frame._asdict() for key_frame in key_frames.found],

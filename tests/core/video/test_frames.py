@@ -10,7 +10,7 @@ import pytest
 from stages.core.video.encode import ffmpeg_path
 from stages.core.video.frames import Small, picture, shrink, small_size
 from stages.core.video.key_frames import shown
-from stages.core.video.look import colourfulness, look
+from stages.core.video.look import colourfulness, look, small_chroma
 from stages.core.video.packets import open_video
 
 Make = Callable[..., Path]
@@ -41,7 +41,7 @@ def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
     assert bgr[middle, bgr.shape[1] * 3 // 4].tolist() == pytest.approx([128, 0, 0], abs=near)
     assert int(small.luma[16, 16]) == pytest.approx(143, abs=near)  # orange and dark blue in limited range
     assert int(small.luma[16, 48]) == pytest.approx(29, abs=near)
-    assert colourfulness(small.native) > 60
+    assert colourfulness(*small_chroma(small.native)) > 60
 
 
 @pytest.mark.parametrize("size", ["640x360", "1280x720", "1922x1080", "854x480", "426x240", "334x188"])
@@ -72,7 +72,8 @@ def test_hardware_frames_with_paired_chroma_are_read(make: Make) -> None:
 def test_brightness_runs_from_0_to_1_in_both_ranges(make: Make, tint: str, luma: float, codec: str) -> None:
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     path = make(f"{tint}_{codec}.mkv", f"color={tint}:s=64x64:d=0.2", "-c:v", codec, "-pix_fmt", pix_fmt)
-    assert look(0.0, first(path)[0]).luma == pytest.approx(luma, abs=0.02)
+    small = first(path)[0]
+    assert look(0.0, small.luma, small_chroma(small.native)).luma == pytest.approx(luma, abs=0.02)
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])

@@ -29,6 +29,7 @@ def measure(path: Path, noise: float = 0.001, min_s: float = 1.0) -> tuple[list[
             freezes.add(time_s, small)
             motion.add(time_s, small.luma)
             look.add(time_s, small)
+        look.finish()
         return freezes.finish(video.end_s(time_s)), motion.finish(), look
 
 

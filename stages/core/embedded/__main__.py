@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stages.core.embedded.hub import UnloadableError, UnreachableError, found, sees
+from stages.core.hub import UnloadableError, UnreachableError, commit, found, sees
 
 if TYPE_CHECKING:  # torch and transformers take seconds: a wrong name or a port that is taken is told before
     from stages.core.embedded.server import Server
@@ -88,7 +88,7 @@ def bound(given: argparse.Namespace) -> Iterator[None]:
 def model(given: argparse.Namespace, ends: ExitStack) -> tuple[Path, str]:
     """The folder of the model and its name; an untrained one's where that is asked for and the Hub is out of reach."""
     try:
-        folder = found(given.model_id, given.revision)
+        folder = found(given.model_id, given.revision, "--model-id ", instead="take --fallback untrained")
         if given.images and not sees(folder):
             raise UnloadableError(
                 f"--images: the model {given.model_id} sees none; give one that does, such as SmolVLM"
@@ -119,9 +119,10 @@ def served(given: argparse.Namespace, folder: Path, name: str) -> "Server":
         raise UnloadableError(f"--max-total-tokens {total}: this model goes no further than {loaded.longest}")
     prompts = Prompts(loaded, given.max_input_tokens or total - 1, total)
     batches = Batches(partial(generation.run, loaded), given.max_batch_size, given.max_batch_total_tokens)
-    sha = folder.name if folder.parent.name == "snapshots" else None
     key = os.environ.get("API_KEY") or None
-    return Server(Served(name, sha, given.max_concurrent_requests, given.payload_limit, key), prompts, batches)
+    return Server(
+        Served(name, commit(folder), given.max_concurrent_requests, given.payload_limit, key), prompts, batches
+    )
 
 
 async def until_signalled(server: "Server", listener: socket.socket) -> None:

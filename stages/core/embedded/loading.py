@@ -20,8 +20,8 @@ from transformers import (
     Idefics3Processor,
 )
 
-from stages.core.embedded.hub import UnloadableError, line
 from stages.core.embedded.vocabulary import Vocabulary
+from stages.core.hub import UnloadableError, line
 
 TINY = 20_000_000  # parameters; below, a second thread costs more than it gives: 24 ms a batch against 69
 LONGEST = 8192  # tokens, where a model says nothing of it; and more than that is only had when asked for

@@ -7,25 +7,26 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from slurm.errors import InputError
+from stages.core.hub import UnloadableError, commit, found, line
 
 MOST_TOKENS = 256
 BATCH = 32
 
 
 class Sentences:
-    """A sentence model: the mean of the last layer over the words, of length 1 (Reimers and Gurevych 2019)."""
+    """A sentence model: the mean of the last layer over the words, of length 1 (Reimers and Gurevych 2019).
+
+    Raises UnloadableError, where the Hub is out of reach UnreachableError.
+    """
 
     def __init__(self, model: str, revision: str | None) -> None:
+        folder = found(model, revision, "embedding.model=", instead="say embedding.fallback=untrained")
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-            self.model = AutoModel.from_pretrained(model, revision=revision).eval()
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            self.model = AutoModel.from_pretrained(folder).eval()
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"embedding.model={model} is not to be had ({str(error).splitlines()[0]}): fetch it once on a machine "
-                f"with the internet (hf download {model}), or name a folder"
-            ) from error
-        self.revision = getattr(self.model.config, "_commit_hash", None)
+            raise UnloadableError(f"embedding.model={model} cannot be loaded from {folder}: {line(error)}") from error
+        self.revision = commit(folder)
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One row a text, [texts, size], of length 1."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from slurm.errors import InputError
 from slurm.pool.config import UNTRAINED
+from stages.core.hub import UnreachableError
 from stages.core.schema import Row
 from stages.core.text.embedding import Sentences
 from stages.core.text.taxonomy import Taxonomy
@@ -36,7 +36,7 @@ def nearest(
 ) -> dict[str, Near]:
     """For each video the `top_k` nearest leaves, by a sentence model.
 
-    Raises InputError where that is not to be had; with `untrained`, one that knows nothing takes its place.
+    Raises UnloadableError; with `untrained`, where the Hub is out of reach, one that knows nothing takes its place.
     """
     sentences, name = _loaded(model, revision, untrained)
     labels = list(taxonomy.labels)
@@ -64,8 +64,8 @@ def words(row: Row) -> str:
 def _loaded(model: str, revision: str | None, untrained: bool) -> tuple[Sentences, str]:
     try:
         return Sentences(model, revision), model
-    except InputError as error:
-        if not untrained or Path(model).exists():
+    except UnreachableError as error:
+        if not untrained:
             raise
         log.warning("%s; %s categorizes instead, and knows nothing", error, UNTRAINED)
         from stages.core.embedded.untrained import save  # here, since it is for a demo only

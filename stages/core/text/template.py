@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from slurm.errors import InputError
+from stages.core.hub import WORDS, found, line
 
 
 class Template:
@@ -11,13 +12,11 @@ class Template:
     def __init__(self, model: str, revision: str | None) -> None:
         from transformers import AutoTokenizer  # here, since it takes a second
 
+        folder = found(model, revision, "pool.model=", files=WORDS, instead="say engine.route=chat")
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"the tokenizer of pool.model={model} is not to be had ({str(error).splitlines()[0]}): fetch it once "
-                f"on a machine with the internet (hf download {model}), or say engine.route=chat"
-            ) from error
+            raise InputError(f"the tokenizer of pool.model={model} cannot be loaded: {line(error)}") from error
         if not self.tokenizer.chat_template:
             raise InputError(f"pool.model={model} has no chat template: take a model that follows instructions")
 

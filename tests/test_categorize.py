@@ -96,7 +96,7 @@ def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
     done = Step(tmp_path / "runs" / "r", "categorize").done(0)
     assert done is not None
     assert done.notes is not None
-    assert done.notes["answers"] == 11
+    assert done.notes["answers"] == done.notes["topics_answers"] == 11
     assert done.notes["tokens_out"] >= good["tokens_out"].sum() > 0
     again = command("stages.categorize", *words)
     assert "1/1 chunks done" in again.stdout
@@ -142,3 +142,8 @@ def test_where_no_model_is_to_be_had_it_says_so_or_takes_one_that_knows_nothing(
     assert rows is not None
     named = rows.filter(pl.col("error").is_null()).collect()["category_model"]
     assert named.unique().to_list() == ["untrained-demo"]
+    wrong = command(
+        "stages.categorize", *videos, "step=wrong", more[1], f"embedding.model={tmp_path}/none", env=offline
+    )
+    assert wrong.returncode == 1
+    assert "there is no such folder" in wrong.stdout + wrong.stderr

@@ -141,6 +141,17 @@ def test_servers_are_told_once_of_each_form_that_answers_are_bound_to(tmp_path: 
             assert server.ask(request.path, request.body) is not None
 
 
+def test_the_done_record_is_told_what_was_answered_and_how_long_the_queues_were(tmp_path: Path) -> None:
+    folder, told = pool(tmp_path), dict[str, float]()
+    with model_server(key=folder.key()) as server, model_server(key=folder.key()) as other:
+        registered(folder, server, other)
+        for replica, queued in zip(folder.replicas(), (3, 4), strict=True):
+            folder.put(replica._replace(queued=queued))
+        asked = (Asked(key, Prompt([("user", text)], 8)) for key, text in questions(20).items())
+        assert len(list(answers(asked, folder, stopping=lambda: False, leaving=lambda: False, note=told.update))) == 20
+    assert (told["answers"], told["tokens_out"], told["most_queued"]) == (20, 20, 7)
+
+
 def test_a_slow_server_keeps_no_fast_one_waiting(tmp_path: Path) -> None:
     folder = pool(tmp_path)
     with ExitStack() as ends:

@@ -173,6 +173,12 @@ def test_pictures_look_as_they_were_made(make: Make, what: str, field: str, boun
     assert all(bounds[0] <= getattr(sample, field) <= bounds[1] for sample in look.samples)
 
 
+def test_looks_are_told_twice_a_second_in_order_however_many(make: Make) -> None:
+    _, _, look = measure(make("looks_long.mp4", "color=gray:s=64x64:r=4,trim=end=31", "-pix_fmt", "yuv420p"))
+    assert [sample.time_s for sample in look.samples] == pytest.approx([n / 2 for n in range(62)])
+    assert look.interlaced() == 0
+
+
 def test_a_blurred_picture_is_less_sharp(make: Make) -> None:
     wall = picture(Film("", (), 320, 180), Shot(1, 0, 5), 25)
     sharp, blurred = (

@@ -1,7 +1,5 @@
 """What a server has to do before it counts as one, and what it tells of its load."""
 
-from pathlib import Path
-
 import pytest
 from support.pools import MODEL, model_server, settings
 
@@ -55,7 +53,7 @@ def test_a_request_that_it_refuses_keeps_it_out() -> None:
         probe(settings(), server, [Call("/generate", {"inputs": 5})], "7")
 
 
-def test_its_load_is_what_its_metrics_say(tmp_path: Path) -> None:
+def test_its_load_is_what_its_metrics_say() -> None:
     with model_server() as server:
         assert healthy(server)
         assert not busy(server)

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.pools import settings
+from support.pools import model_server, settings
 from support.runs import command
 
 from slurm.errors import InputError
@@ -30,6 +30,17 @@ def test_only_a_job_has_the_pools_time_limit(tmp_path: Path) -> None:
     here = settings("cluster=local", "pool.minutes=60")
     assert here.site().minutes == here.cluster.minutes > 60
     assert settings("cluster=slurm", "pool.minutes=60").site().minutes == 60
+
+
+def test_a_server_of_somebody_elses_is_let_in_unless_the_pool_was_stopped(tmp_path: Path) -> None:
+    with model_server() as server:
+        folder = pool(tmp_path, "engine=endpoint", "engine.dialect=tgi", f"engine.url={server.url}")
+        folder.stop()
+        assert ensure(folder) == []
+        assert folder.replicas() == []
+        folder.go_on()
+        assert ensure(folder) == []
+        assert [replica.url for replica in folder.replicas()] == [server.url]
 
 
 def test_who_was_not_heard_of_for_a_while_is_gone(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@
 --fault NAME                     overloaded, garbage, broken, silent, cut or sick answers, to every request
 --wordy                          no answer keeps to its grammar
 --strict                         requests that TGI would not take get 422 (support/tgi_api.py)
-The key is in API_KEY. GET /seen tells how many requests came, how many were refused as malformed, and the most at once.
+The key is in API_KEY. GET /seen tells how many requests came, with how many pictures, how many were malformed, and
+the most at once.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from support.tgi_api import Chat, Generate
 class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.key = options, os.environ.get("API_KEY", "")
-        self.seen = {"requests": 0, "malformed": 0, "at_once": 0, "most_at_once": 0}
+        self.seen = {"requests": 0, "pictures": 0, "malformed": 0, "at_once": 0, "most_at_once": 0}
         self.next_s = 0.0  # when the next answer may be given, where there is a rate
 
     async def health(self, request: web.Request) -> web.Response:
@@ -86,6 +87,7 @@ class Server:
         self.check_key(request)
         text = await request.read()
         self.seen["requests"] += 1
+        self.seen["pictures"] += text.count(b"data:image/jpeg;base64,")
         if self.options.strict:
             try:
                 kind.model_validate_json(text)

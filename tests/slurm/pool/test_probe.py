@@ -30,7 +30,8 @@ def test_it_answers_a_prompt_and_one_request_of_each_form(words: tuple[str]) -> 
 def test_one_with_pictures_is_asked_about_a_picture() -> None:
     with model_server("--strict") as server:
         probe(settings("pool=vision", f"pool.model={MODEL}"), server, [], "7")
-        assert server.ask("/seen") == {"requests": 1, "malformed": 0, "at_once": 0, "most_at_once": 1}
+        seen = server.ask("/seen")
+    assert (seen["requests"], seen["pictures"], seen["malformed"]) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(

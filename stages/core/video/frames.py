@@ -33,6 +33,7 @@ BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
 NAMED, WIDE = {1, 4, 5, 6, 7, 9, 10}, {1, 7, 9, 10}
 HD_LINES = 720
 LOWEST_PX = 32  # OpenCV's DIS flow dies of a segmentation fault on 256 x 30 and lower
+MANY = 4  # lines of the picture to one of the small frame, from which on every second one is enough
 TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
 
 
@@ -92,7 +93,8 @@ def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
     """
     native = planes(frame)
     width_px, height_px = size if native.turns % 2 == 0 else size[::-1]
-    luma = upright(eight_bits(fitted(native.y, width_px, height_px), native.bits), native.turns)
+    lines = native.y[::2] if len(native.y) >= 4 * height_px else native.y
+    luma = upright(eight_bits(fitted(lines, width_px, height_px), native.bits), native.turns)
     if native.full_range:
         luma = _image(cv2.convertScaleAbs(luma, alpha=(WHITE - BLACK) / 255, beta=BLACK))
     return Small(luma, native)
@@ -151,17 +153,17 @@ def halved(plane: Same, times: int) -> Same:
 
 
 def fitted(plane: Plane, width_px: int, height_px: int) -> Plane:
-    """The plane at this size: halves as far as they go, then the rest, without steps that skip samples."""
+    """The plane at this size: halves as far as they go, then the rest, without steps that skip many samples."""
     ratio = min(plane.shape[1] / width_px, plane.shape[0] / height_px)
     plane = halved(plane, max(0, int(ratio).bit_length() - 1))
-    rest = max(plane.shape[1] / width_px, plane.shape[0] / height_px)
-    if plane.shape == (height_px, width_px):
+    wide, high = plane.shape[1] / width_px, plane.shape[0] / height_px
+    if (wide, high) == (1, 1):
         return plane
-    if 1.5 < rest <= 2:
-        doubled: Plane = cv2.resize(plane, (2 * width_px, 2 * height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-        return halved(doubled, 1)
-    way = cv2.INTER_AREA if rest > 2 else cv2.INTER_LINEAR
-    return cv2.resize(plane, (width_px, height_px), interpolation=way)  # type: ignore[return-value]
+    if max(wide, high) > 4:
+        return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    if wide > 2.5:
+        plane = cv2.resize(plane, (2 * width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def eight_bits(plane: Plane, bits: int) -> Image:

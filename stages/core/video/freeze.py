@@ -42,7 +42,7 @@ class FreezeDetector:
 
     def _moved(self, first: Small, small: Small) -> bool:
         native = small.native
-        if native.luma_share * (difference(first.luma, small.luma) - SURE) > self._noise * 256:
+        if native.luma_share * (difference(first.luma, small.luma) - SURE) > 2 * self._noise * 256:
             return True
         return native_difference(first.native, native, self._noise) > self._noise
 

@@ -3,10 +3,8 @@
 from collections import deque
 from statistics import median
 
-import cv2
-
-from stages.core.video.frames import Image, halved
-from stages.core.video.match import Match, alike, match
+from stages.core.video.frames import Image, difference, halved
+from stages.core.video.match import Match, correlation, match
 
 FLASH_S = 0.13  # what is gone again after so long was a flash, not a shot
 LEAST = 1.0  # mean difference, in levels, of frames that may be a cut
@@ -16,40 +14,35 @@ ALIKE = 0.95  # correlation of two very small pictures
 FAST = 8.0  # what differs by so much is looked at whatever its neighbours do: a cut between two fast pans is no peak
 JUMP = 0.03  # widths: who jumps so far within one frame, and stands still before and after, was cut
 STILL = 8.0  # times the difference of all its neighbours, then
-AT_ONCE = 24  # frames that are scored together: one by one, between frames that are decoded, it takes twice as long
 OTHER = 0.15  # least share of the picture that a cut changes
 
 
 class CutDetector:
     """Feed it every frame in order; `scores` has the chance of a cut before each frame, 0 to 1.
 
-    A frame's score is known at most `delay_frames` later. Nearly all frames are told to be none by their difference
-    from the one before, which costs microseconds; only the others are looked at (see match.py): whether the frame shows
-    another scene than the one before, whether the scene comes back within a flash's time, and whether its neighbours
-    follow each other more smoothly, as they do not in a fast pan.
+    A frame's score is known `delay_frames` later. Nearly all frames are told to be none by their difference from the
+    one before, which costs microseconds; only the others are looked at (see match.py): whether the frame shows another
+    scene than the one before, whether the scene comes back within a flash's time, and whether its neighbours follow
+    each other more smoothly, as they do not in a fast pan.
     """
 
     def __init__(self, fps: float) -> None:
-        self._flash = max(2, round(FLASH_S * fps))
-        self.delay_frames = self._flash + 1 + AT_ONCE
-        kept = 2 * (self._flash + 1) + AT_ONCE
+        self._flash = flash_frames(fps)
+        self.delay_frames = self._flash + 1
+        kept = 2 * self.delay_frames + 1
         self._lumas: deque[Image] = deque(maxlen=kept)
         self._changes: deque[float] = deque(maxlen=kept)
         self._matches: dict[int, Match] = {}
         self._frames = 0
         self.scores: list[float] = []
 
-    def add(self, luma: Image) -> bool:
-        """Whether a cut may lie before this frame. `luma` is uint8 [height, width], about 128 pixels wide."""
-        change = cv2.norm(luma, self._lumas[-1], cv2.NORM_L1) / luma.size if self._lumas else 0.0
-        before = list(self._changes)[-self._flash :]
+    def add(self, luma: Image) -> None:
+        """`luma` is uint8 [height, width], about 128 pixels wide."""
+        self._changes.append(difference(luma, self._lumas[-1]) if self._lumas else 0.0)
         self._lumas.append(luma)
-        self._changes.append(change)
         self._frames += 1
         if self._frames - len(self.scores) > self.delay_frames:
-            for number in range(len(self.scores), len(self.scores) + AT_ONCE):
-                self.scores.append(self._score(number))
-        return change >= LEAST and (change >= FAST or change >= ABOVE * median(before))
+            self.scores.append(self._score(len(self.scores)))
 
     def finish(self) -> None:
         """Scores the last frames, as if the last one stood still."""
@@ -66,7 +59,7 @@ class CutDetector:
         around = [*before, *after]
         peak = change >= max([*before[-2:], *after[:2]], default=0.0) and change >= ABOVE * median(around or [0.0])
         jump = change >= STILL * max(around, default=0.0)
-        if not jump and ((not peak and change < FAST) or self._alike(at)):
+        if not jump and ((not peak and change < FAST) or alike(self._lumas[at - 1], self._lumas[at])):
             return 0.0
         seen = self._match(number)
         if seen.other < OTHER:
@@ -76,10 +69,6 @@ class CutDetector:
         if jump:
             score = max(score, min(1.0, 0.5 * seen.shift / JUMP))
         return score
-
-    def _alike(self, at: int) -> bool:
-        """Whether a frame and the one before it are nearly the same at a glance: in rain, in water, in a crowd."""
-        return alike(halved(self._lumas[at - 1], 2), halved(self._lumas[at], 2)) > ALIKE
 
     def _lasting(self, at: int, other: float) -> float:
         """How much of the change at a place in the deque is there to stay: a flash shows the same scene after it."""
@@ -106,3 +95,31 @@ class CutDetector:
             self._matches = {n: found for n, found in self._matches.items() if n > number - 4}
             self._matches[number] = match(self._lumas[at - 1], self._lumas[at]) if at > 0 else Match(0.0, 0.0)
         return self._matches[number]
+
+
+class Suspicion:
+    """Whether a cut may lie before a frame, told at once and by the past alone: fed every frame in order.
+
+    Nearly all frames in which CutDetector finds a cut are suspected, and few others.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._changes: deque[float] = deque(maxlen=flash_frames(fps))
+        self._last: Image | None = None
+
+    def add(self, luma: Image) -> bool:
+        """`luma` is uint8 [height, width], about 256 pixels wide."""
+        last, self._last = self._last, luma
+        change = difference(luma, last) if last is not None else 0.0
+        large = change >= LEAST and (change >= FAST or change >= ABOVE * median(self._changes))
+        self._changes.append(change)
+        return large and last is not None and not alike(halved(last, 1), halved(luma, 1))
+
+
+def flash_frames(fps: float) -> int:
+    return max(2, round(FLASH_S * fps))
+
+
+def alike(one: Image, other: Image) -> bool:
+    """Whether two pictures of about 128 pixels are nearly the same at a glance: in rain, in water, in a crowd."""
+    return correlation(halved(one, 2), halved(other, 2)) > ALIKE

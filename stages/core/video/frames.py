@@ -166,6 +166,11 @@ def fitted(plane: Plane, width_px: int, height_px: int) -> Plane:
     return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
+def difference(first: Image, second: Image) -> float:
+    """Mean absolute difference, 0 to 255."""
+    return cv2.norm(first, second, cv2.NORM_L1) / first.size
+
+
 def eight_bits(plane: Plane, bits: int) -> Image:
     return _image(plane if bits == 8 else cv2.convertScaleAbs(plane, alpha=1 / (1 << bits - 8)))
 

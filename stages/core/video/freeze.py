@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import cv2
 
-from stages.core.video.frames import Image, Planes, Small
+from stages.core.video.frames import Planes, Small, difference
 
 Span = tuple[float, float]
 
-BAND_PX = 64
+BAND_PX = 32
 SURE = 0.25  # of 255: more than rounding adds on the average to the difference of two small frames
 
 
@@ -49,11 +49,6 @@ class FreezeDetector:
     def _close(self, time_s: float) -> None:
         if self._first is not None and time_s - self._first_s >= self._min_s:
             self.spans.append((self._first_s, time_s))
-
-
-def difference(first: Image, second: Image) -> float:
-    """Mean absolute difference, 0 to 255."""
-    return cv2.norm(first, second, cv2.NORM_L1) / first.size
 
 
 def native_difference(first: Planes, second: Planes, enough: float = 1.0) -> float:

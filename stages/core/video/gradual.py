@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.video.cuts import AT_ONCE
 from stages.core.video.fades import fades
 from stages.core.video.frames import Image, halved
-from stages.core.video.match import alike, match
+from stages.core.video.match import correlation, match
 
+AT_ONCE = 24  # frames that are looked at together: between frames that are decoded, one alone takes twice as long
 LENGTHS_S = (0.2, 0.28, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 2.6, 3.1)
 LONGEST_S = LENGTHS_S[-1]
 SEARCH_S = 1.0
@@ -67,35 +67,27 @@ class GradualDetector:
         self._lumas: deque[Image] = deque(maxlen=kept)
         self._thumbs: deque[NDArray[np.int16]] = deque(maxlen=kept)
         self._texture = array("d")  # of all frames
-        self._new: list[Image] = []  # not measured yet
         self._searched = 0
         self._waiting: list[Window] = []
         self._looked: dict[Window, bool] = {}
 
     def add(self, luma: Image) -> None:
         """`luma` is uint8 [height, width], about 128 pixels wide."""
-        self._new.append(luma)
-
-    def _measure(self) -> None:
-        """Thumbs and texture of the new frames, all at once: between frames that are decoded it takes twice as long."""
-        for luma in self._new:
-            half = halved(luma, 1)
-            self._lumas.append(luma)
-            self._thumbs.append(halved(half, 1).astype(np.int16).ravel())
-            sideways = cv2.norm(half[:, 1:], half[:, :-1], cv2.NORM_L2SQR)
-            self._texture.append((sideways + cv2.norm(half[1:], half[:-1], cv2.NORM_L2SQR)) / half.size)
-        self._new.clear()
+        half = halved(luma, 1)
+        self._lumas.append(luma)
+        self._thumbs.append(halved(half, 1).astype(np.int16).ravel())
+        sideways = cv2.norm(half[:, 1:], half[:, :-1], cv2.NORM_L2SQR)
+        self._texture.append((sideways + cv2.norm(half[1:], half[:-1], cv2.NORM_L2SQR)) / half.size)
 
     def found(self, cuts: Sequence[int], ended: bool = False) -> Iterator[Window]:
         """The changes that have become certain; `cuts` are the hard cuts of all frames but the last few, sorted.
 
         To be asked for every AT_ONCE frames.
         """
-        frames = len(self._texture) + len(self._new)
+        frames = len(self._texture)
         end = frames if ended else frames - self._ahead
         if end - self._searched < (1 if ended else self._search):
             return
-        self._measure()
         begin, self._searched = self._searched, end
         self._waiting += [w for w in self._candidates(begin, end, cuts) if w.score > 0]
         self._waiting.sort(key=lambda window: (-window.score, window.start))
@@ -165,7 +157,7 @@ class GradualDetector:
     def _changes_scene(self, window: Window) -> bool:
         oldest = len(self._texture) - len(self._lumas)
         start, end = window.start - oldest, window.end - oldest
-        if start < 0 or alike(self._thumbs[start], self._thumbs[end]) > ALIKE or self._other(start, end) < OTHER:
+        if start < 0 or correlation(self._thumbs[start], self._thumbs[end]) > ALIKE or self._other(start, end) < OTHER:
             return False
         middle = (start + end) // 2
         before, after = self._other(start, middle), self._other(middle, end)

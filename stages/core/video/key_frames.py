@@ -6,7 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from stages.core.video.frames import Image, Planes, eight_bits, fitted, picture, upright
+from stages.core.video.cuts import Suspicion
+from stages.core.video.frames import Image, Planes, Small, eight_bits, fitted, picture, upright
 from stages.core.video.shots import Shot
 
 EVERY_S = 0.25
@@ -37,7 +38,7 @@ class KeyFrame(NamedTuple):
 
 
 class KeyFrames:
-    """Feed it every frame in order, with the cuts and the shots as they become known; `found` grows with the shots.
+    """Feed it every frame in order, and the shots as they become known; `found` grows with the shots.
 
     What it keeps is bounded whatever the length: the frames at both sides of what may be a cut, and one every quarter
     of a second. Of these every second one goes when many are older than `horizon_s`, the time after which a shot's end
@@ -45,8 +46,9 @@ class KeyFrames:
     1 to 100; `even` pictures at equal distances come on top of first, middle and last.
     """
 
-    def __init__(self, max_px: int, quality: int, even: int, horizon_s: float) -> None:
+    def __init__(self, max_px: int, quality: int, even: int, fps: float, horizon_s: float) -> None:
         self._max_px, self._quality, self._even = max_px, quality, even
+        self._suspicion = Suspicion(fps)
         self._horizon_s = horizon_s
         self._most = max(8, 4 * even)
         self._last: tuple[int, float, Planes] | None = None
@@ -56,10 +58,10 @@ class KeyFrames:
         self.found: list[KeyFrame] = []
         self.hashes: list[int] = []
 
-    def add(self, number: int, time_s: float, native: Planes, suspect: bool) -> None:
-        """`suspect` if a cut may lie before this frame. The frame is held until the next one comes."""
-        last, self._last = self._last, (number, time_s, native)
-        if suspect and last is not None:
+    def add(self, number: int, time_s: float, small: Small) -> None:
+        """The frame is held until the next one comes."""
+        last, self._last = self._last, (number, time_s, small.native)
+        if self._suspicion.add(small.luma) and last is not None:
             self._borders += [self._made(*last), self._made(*self._last)]
         if not self._spaced or time_s - self._spaced[-1].time_s >= EVERY_S - 1e-6:
             self._spaced.append(self._made(*self._last))

@@ -13,6 +13,7 @@ from stages.core.video.frames import Image
 from stages.core.video.match import moved
 
 Flow = NDArray[np.float32]
+Pair = tuple[float, float, Image, Image]  # two moments in seconds, and their pictures
 
 GRID_PX = 8  # side of a block
 ROUNDING = 0.3  # squared levels that rounding alone makes of a difference
@@ -55,7 +56,7 @@ class MotionMeter:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._first: tuple[float, Image] | None = None
         self._next_s = float("-inf")
-        self._pairs: list[tuple[float, float, Image, Image]] = []
+        self._pairs: list[Pair] = []
         self._samples: list[Sample] = []
 
     def add(self, time_s: float, luma: Image) -> None:
@@ -82,44 +83,51 @@ class MotionMeter:
         return self._samples
 
     def _measure(self) -> None:
-        for start_s, end_s, first, second in self._pairs:
-            # an array here would be taken for a first guess; OpenCV's stub does not know that it may be left out
-            flow = self._flow.calc(first, second, None)  # type: ignore[call-overload]
-            self._samples.append(sample(start_s, end_s, first, second, np.asarray(flow, dtype=np.float32)))
+        if self._pairs:
+            self._samples += samples(self._pairs, self._flow)
         self._pairs.clear()
 
 
-def sample(start_s: float, end_s: float, first: Image, second: Image, flow: Flow) -> Sample:
-    """What a flow of pixels, float32 [height, width, 2], between two pictures at two times in seconds says.
+def samples(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Sample]:
+    """What the flow between the two pictures of each pair says.
 
     In each block of GRID_PX the flow is taken for what it is only where it explains what changed; where nothing
     changed the block stands still; where neither can be told, as in a clear sky or in grain, it goes with the camera.
     """
-    per_px = 1 / flow.shape[1] / (end_s - start_s)
-    stood, left = difference(first, second), difference(first, moved(second, flow))
-    moves = (left < BETTER * stood - ROUNDING) | (stood > CHANGED * (1 + np.median(left)))
-    stands = ~moves & (stood < STILL * texture(first))
-    high, wide = moves.shape
-    middles = flow[GRID_PX // 2 :: GRID_PX, GRID_PX // 2 :: GRID_PX][:high, :wide]  # it is smooth within a block
-    blocks = middles * moves[..., None]
+    # an array here would be taken for a first guess; OpenCV's stub does not know that it may be left out
+    flows = [np.asarray(dense.calc(first, second, None), np.float32) for _, _, first, second in pairs]  # type: ignore[call-overload]
+    seconds = np.array([end_s - start_s for start_s, end_s, _, _ in pairs])
+    stood = np.stack([difference(first, second) for _, _, first, second in pairs])
+    left = np.stack([difference(pair[2], moved(pair[3], flow)) for pair, flow in zip(pairs, flows, strict=True)])
+    spread = np.stack([texture(first) for _, _, first, _ in pairs])
+    count, high, wide = stood.shape
+    noise = middle(left.reshape(count, -1))[:, None, None]
+    moves = (left < BETTER * stood - ROUNDING) | (stood > CHANGED * (1 + noise))
+    stands = ~moves & (stood < STILL * spread)
+    middles = (slice(GRID_PX // 2, None, GRID_PX),) * 2  # the flow is smooth within a block
+    blocks = np.stack([flow[middles][:high, :wide] for flow in flows]) * moves[..., None]
     camera = camera_flow(blocks, moves | stands)
-    if stands.any() and camera.any():
-        whole = np.asarray(cv2.resize(camera, first.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-        stands &= stood < BETTER * difference(first, moved(second, whole)) - ROUNDING
+    for n in np.flatnonzero(stands.any((1, 2)) & camera.any((1, 2, 3))).tolist():
+        _, _, first, second = pairs[n]
+        whole = np.asarray(cv2.resize(camera[n], first.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        stands[n] &= stood[n] < BETTER * difference(first, moved(second, whole)) - ROUNDING
     told = np.where((moves | stands)[..., None], blocks, camera)
-    speed = np.hypot(told[..., 0], told[..., 1]).ravel() * per_px
-    own = told - camera
-    ordered = np.sort(speed)
-    return Sample(
-        start_s,
-        end_s,
-        mean=float(speed.mean()),
-        median=float(ordered[len(ordered) // 2]),
-        p90=float(ordered[len(ordered) * 9 // 10]),
-        moving=float(np.count_nonzero(speed > MOVING)) / len(speed),
-        camera=float(np.hypot(camera[..., 0], camera[..., 1]).mean()) * per_px,
-        object=float(np.hypot(own[..., 0], own[..., 1]).mean()) * per_px,
+    per_px = 1 / flows[0].shape[1] / seconds[:, None]
+    speeds, cameras, own = (length(field).reshape(count, -1) * per_px for field in (told, camera, told - camera))
+    ordered = np.sort(speeds)
+    columns = (
+        speeds.mean(1),
+        ordered[:, high * wide // 2],
+        ordered[:, high * wide * 9 // 10],
+        (speeds > MOVING).mean(1),
+        cameras.mean(1),
+        own.mean(1),
     )
+    return [Sample(*pair[:2], *map(float, of)) for pair, of in zip(pairs, zip(*columns, strict=True), strict=True)]
+
+
+def length(flow: Flow) -> NDArray[np.float32]:
+    return np.asarray(np.hypot(flow[..., 0], flow[..., 1]), np.float32)
 
 
 def difference(first: Image, second: Image) -> NDArray[np.float32]:
@@ -139,25 +147,35 @@ def shrunk(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
-def camera_flow(flow: Flow, known: NDArray[np.bool_]) -> Flow:
-    """The affine flow (pan, zoom, rotation, shear) that most of what is known of the picture follows; 0 if little is.
+def camera_flow(flows: Flow, known: NDArray[np.bool_]) -> Flow:
+    """The affine flow (pan, zoom, rotation, shear) that most of what is known of each picture follows; 0 if little is.
 
-    Least squares, weighed anew each round by how well each place fits (Geman-McClure), so that what moves on its own
-    does not drag the camera along.
+    `flows` is float32 [pictures, height, width, 2], `known` [pictures, height, width]. Least squares, weighed anew each
+    round by how well each place fits (Geman-McClure), so that what moves on its own does not drag the camera along.
     """
-    inside = known.ravel()
-    if np.count_nonzero(inside) < KNOWN * inside.size:
-        return np.zeros_like(flow)
-    grid = _grid(*flow.shape[:2])
-    seen, at = flow.reshape(-1, 2)[inside].astype(np.float64), grid[inside]
-    fitted = np.broadcast_to(np.median(seen, axis=0), seen.shape)
+    count, high, wide, _ = flows.shape
+    seen, grid = flows.reshape(count, -1, 2), _grid(high, wide)
+    inside = known.reshape(count, -1)
+    too_few = inside.mean(1) < KNOWN
+    inside = inside | too_few[:, None]
+    products = (grid[:, :, None] * grid[:, None, :]).reshape(-1, 9)
+    fitted = np.stack([middle(np.where(inside, seen[..., axis], np.inf)) for axis in (0, 1)], axis=1)[:, None]
     for _ in range(ROUNDS):
-        off = np.square(seen - fitted).sum(axis=1)
-        scale = max(float(np.partition(off, len(off) // 2)[len(off) // 2]), 0.01)  # a tenth of a pixel squared
-        weighed = at * (1 / np.square(1 + off / scale))[:, None]
-        found = np.linalg.solve(at.T @ weighed + 1e-9 * np.eye(3), weighed.T @ seen)
-        fitted = at @ found
-    return (grid @ found).reshape(flow.shape).astype(np.float32)
+        apart = seen - fitted
+        off = np.square(apart[..., 0]) + np.square(apart[..., 1])
+        scale = np.maximum(middle(np.where(inside, off, np.inf)), 0.01)[:, None]  # a tenth of a pixel squared
+        weight = inside / np.square(1 + off / scale)
+        normal = (weight @ products).reshape(-1, 3, 3) + 1e-9 * np.eye(3)
+        found = np.linalg.solve(normal, grid.T @ (weight[..., None] * seen))
+        fitted = grid @ found
+    fitted[too_few] = 0
+    return fitted.reshape(flows.shape).astype(np.float32)
+
+
+def middle(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The median of each row's finite values, the upper one of two; each row has at least one."""
+    half = np.isfinite(values).sum(axis=1, keepdims=True) // 2
+    return np.take_along_axis(np.sort(values), half, axis=1)[:, 0]
 
 
 @cache

@@ -27,12 +27,13 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
     limits, decoder = settings.limits, settings.decoder
     with open_video(path, limits.max_px, limits.max_s, decoder.speed, decoder.hwaccel) as video:
         declared = video.facts
-        shots = ShotDetector(settings.shots.cut, settings.shots.gradual, float(declared.fps))
+        fps = float(declared.fps)
+        shots = ShotDetector(settings.shots.cut, settings.shots.gradual, fps)
         freezes = FreezeDetector(settings.freeze.noise, settings.freeze.min_s)
         motion = MotionMeter(settings.motion.per_s, settings.motion.gap_s)
         look = LookMeter()
         pictures = settings.key_frames
-        key_frames = KeyFrames(pictures.max_px, pictures.quality, pictures.even, shots.horizon_s)
+        key_frames = KeyFrames(pictures.max_px, pictures.quality, pictures.even, fps, shots.horizon_s)
         times_s: list[float] = []
         size: tuple[int, int] | None = None
         for time_s, frame in video.frames():
@@ -42,7 +43,8 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
             freezes.add(time_s, small)
             motion.add(time_s, small.luma)
             look.add(time_s, small)
-            key_frames.add(len(times_s) - 1, time_s, small.native, shots.add(small))
+            key_frames.add(len(times_s) - 1, time_s, small)
+            shots.add(small)
             key_frames.close(shots.shots)
         shots.finish()
         key_frames.finish()
@@ -64,7 +66,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
             "pix_fmt": declared.pix_fmt,
             "width_px": width_px,
             "height_px": height_px,
-            "fps": float(declared.fps),
+            "fps": fps,
             "duration_s": end_s,
             "frames": numbers[-1],
             "has_audio": declared.audio_index is not None,
@@ -99,7 +101,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         "changes": [
             {"kind": c.kind, **borders(c.start, c.end), "score": c.score, "taken": c.taken} for c in shots.changes
         ],
-        "times": uneven(times_s, numbers, float(declared.fps)),
+        "times": uneven(times_s, numbers, fps),
         "signals": per_second(
             end_s, looks=looks, motion=moving, frozen=frozen, times_s=times_s, cut_scores=shots.scores
         ),

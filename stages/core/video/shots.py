@@ -4,8 +4,8 @@ from array import array
 from typing import NamedTuple
 
 from stages.core.video.cuts import FLOOR, CutDetector
-from stages.core.video.frames import Small, halved
-from stages.core.video.gradual import GradualDetector
+from stages.core.video.frames import Image, Small, halved
+from stages.core.video.gradual import AT_ONCE, GradualDetector
 
 
 class Change(NamedTuple):
@@ -40,7 +40,8 @@ class ShotDetector:
         self._cuts = CutDetector(fps)
         self._graduals = GradualDetector(fps)
         self._delay = self._graduals.delay_frames + self._cuts.delay_frames
-        self.horizon_s = self._delay / fps + 1
+        self.horizon_s = (self._delay + AT_ONCE) / fps + 1
+        self._new: list[Image] = []  # not looked at yet
         self._frames = 0
         self._hard: list[int] = []  # frames of cuts
         self._open: list[Change] = []  # a gradual change may still be found around these
@@ -49,23 +50,28 @@ class ShotDetector:
         self.changes: list[Change] = []
         self.shots: list[Shot] = []
 
-    def add(self, small: Small) -> bool:
-        """Whether a cut may lie before this frame."""
-        luma = halved(small.luma, 1)
-        suspect = self._cuts.add(luma)
-        self._graduals.add(luma)
-        self._frames += 1
-        if len(self._cuts.scores) > len(self.scores):
+    def add(self, small: Small) -> None:
+        self._new.append(small.luma)
+        if len(self._new) == AT_ONCE:
+            self._detect()
             self._gather(ended=False)
             self._settle(self._frames - self._delay)
-        return suspect
 
     def finish(self) -> None:
         """Makes the last changes and shots certain, after the last frame."""
+        self._detect()
         self._cuts.finish()
         self._gather(ended=True)
         self._settle(self._frames)
         self._close(self._frames)
+
+    def _detect(self) -> None:
+        for luma in self._new:
+            half = halved(luma, 1)
+            self._cuts.add(half)
+            self._graduals.add(half)
+        self._frames += len(self._new)
+        self._new.clear()
 
     def _gather(self, ended: bool) -> None:
         """Takes over what the detectors have found."""

@@ -21,10 +21,11 @@ Make = Callable[..., Path]
 def detect(path: Path, even: int = 0) -> tuple[ShotDetector, list[KeyFrame], KeyFrames]:
     with open_video(str(path), 10**8, 10**5) as video:
         shots = ShotDetector(0.5, 0.5, float(video.facts.fps))
-        key_frames = KeyFrames(100, 85, even, shots.horizon_s)
+        key_frames = KeyFrames(100, 85, even, float(video.facts.fps), shots.horizon_s)
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
-            key_frames.add(number, time_s, small.native, shots.add(small))
+            key_frames.add(number, time_s, small)
+            shots.add(small)
             key_frames.close(shots.shots)
         shots.finish()
         key_frames.finish()
@@ -125,11 +126,12 @@ def test_evenly_spaced_key_frames_come_on_top(wall: Callable[[float], Path]) -> 
 def test_pictures_of_a_long_shot_stay_few_and_near_their_places(make: Make) -> None:
     path = make("long.mp4", "color=gray:s=32x32:r=2:d=400", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
     with open_video(str(path), 10**8, 10**5) as video:
-        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(100, 85, 0, 8.0)
+        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(100, 85, 0, 2.0, 8.0)
         kept = []
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
-            key_frames.add(number, time_s, small.native, shots.add(small))
+            key_frames.add(number, time_s, small)
+            shots.add(small)
             kept.append(len(key_frames._spaced) + len(key_frames._borders))
         shots.finish()
         key_frames.finish()

@@ -73,8 +73,7 @@ class CutDetector:
     def _lasting(self, at: int, other: float) -> float:
         """How much of the change at a place in the deque is there to stay: a flash shows the same scene after it."""
         before, after = self._lumas[at - 1], self._lumas[at]
-        step = max(1, self._flash // 4)
-        for far in range(step, self._flash + 1, step):
+        for far in (self._flash // 2, self._flash):
             if other < OTHER:
                 break
             if at + far < len(self._lumas):

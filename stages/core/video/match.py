@@ -20,7 +20,9 @@ BARE = 0.15  # mean weight of blocks below which neither picture shows anything
 COARSE = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 FINE = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 FINE.setFinestScale(1)
-SAME = 0.15  # what differs by less after the coarse flow need not be looked at again
+# What differs by less, or by more, after the coarse flow need not be looked at again: of 9,000 matches of the truth
+# corpus that differed by more than 0.95, the fine flow took one in 300 below 0.5.
+SAME, UNLIKE = 0.15, 0.95
 
 
 class Match(NamedTuple):
@@ -40,7 +42,9 @@ def match(first: Image, second: Image) -> Match:
     The second is moved onto the first by dense flow, and made as bright; what is left is compared block by block.
     """
     found = matched(first, second, COARSE.calc(first, second, None))  # type: ignore[call-overload]
-    return found if found.other < SAME else matched(first, second, FINE.calc(first, second, None))  # type: ignore[call-overload]
+    if not SAME <= found.other < UNLIKE:
+        return found
+    return matched(first, second, FINE.calc(first, second, None))  # type: ignore[call-overload]
 
 
 def matched(first: Image, second: Image, flow: Floats) -> Match:

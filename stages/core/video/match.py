@@ -66,9 +66,9 @@ def matched(first: Image, second: Image, flow: Floats) -> Match:
     return Match(float((weight * left / seen).sum() / weight.sum()), shift)
 
 
-def moved(picture: Image, flow: Floats) -> Image:
-    """The picture as it was before a flow of pixels, float32 [height, width, 2], that led to it."""
-    maps = places(*picture.shape) + flow
+def moved(picture: Image, flow: Floats, step: int = 1) -> Image:
+    """The picture as it was before a flow of pixels, float32 [height, width, 2], that led to it: each `step`th line."""
+    maps = places(*picture.shape)[::step] + flow[::step]
     back = cv2.remap(picture, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return np.asarray(back, dtype=np.uint8)
 

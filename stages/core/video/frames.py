@@ -101,9 +101,9 @@ def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
 
 
 def picture(native: Planes, max_px: int) -> Planes:
-    """The frame halved until its long side is less than twice `max_px`: a fraction of the memory, enough for a JPEG."""
+    """The frame halved until its long side is less than twice `max_px`: enough for a JPEG, and none of the decoder's."""
     times = max(0, (max(native.y.shape) // max_px).bit_length() - 1)
-    y, u, v = (halved(plane, times) for plane in native.samples)
+    y, u, v = (halved(plane, times) if times else plane.copy() for plane in native.samples)
     return replace(native, y=y, chroma=lambda: (u, v))
 
 

@@ -65,7 +65,7 @@ class GradualDetector:
         self.delay_frames = 2 * self._lengths[-1] + self._ahead + self._search
         kept = 2 * self._lengths[-1] + self._ahead + 2 * self._search + AT_ONCE
         self._lumas: deque[Image] = deque(maxlen=kept)
-        self._thumbs: deque[NDArray[np.int16]] = deque(maxlen=kept)
+        self._thumbs: deque[NDArray[np.float32]] = deque(maxlen=kept)
         self._texture = array("d")  # of all frames
         self._searched = 0
         self._waiting: list[Window] = []
@@ -75,7 +75,7 @@ class GradualDetector:
         """`luma` is uint8 [height, width], about 128 pixels wide."""
         half = halved(luma, 1)
         self._lumas.append(luma)
-        self._thumbs.append(halved(half, 1).astype(np.int16).ravel())
+        self._thumbs.append(halved(half, 1).astype(np.float32).ravel())
         sideways = cv2.norm(half[:, 1:], half[:, :-1], cv2.NORM_L2SQR)
         self._texture.append((sideways + cv2.norm(half[1:], half[:-1], cv2.NORM_L2SQR)) / half.size)
 
@@ -109,7 +109,8 @@ class GradualDetector:
         for start, stop in fades(texture, begin, end, self._lengths[-1], cuts):
             yield Window(FADED, start, stop, faded=True)
         hard = np.asarray(cuts, dtype=np.int64)
-        thumbs = np.stack(self._thumbs)
+        needed = len(self._texture) - max(0, begin - self._lengths[-1])
+        thumbs = np.stack(list(self._thumbs)[-needed:])
         for length in self._lengths:
             step = max(1, length // PLACES)
             starts = np.arange(max(0, -(-(begin - length) // step)) * step, end - length, step)
@@ -132,7 +133,7 @@ class GradualDetector:
         for n in np.flatnonzero((dip < DIP) & (seen[:, [0, -1]].min(1) > 3) & (error * BLEND < 1)):
             yield Window(1 - BLEND * float(error[n]), int(starts[n]), int(starts[n]) + length)
 
-    def _wipes(self, thumbs: NDArray[np.int16], starts: NDArray[np.int64], length: int) -> Iterator[Window]:
+    def _wipes(self, thumbs: NDArray[np.float32], starts: NDArray[np.int64], length: int) -> Iterator[Window]:
         oldest = len(self._texture) - len(thumbs)
         starts = starts[starts >= oldest]
         whole = np.abs(thumbs[starts - oldest + length] - thumbs[starts - oldest]).mean(1)

@@ -12,7 +12,7 @@ DARK = BLACK + (WHITE - BLACK) // 10  # ffmpeg blackdetect's pix_th of 0.1
 LIGHT = WHITE - (WHITE - BLACK) // 10
 LEVELS = np.arange(256)
 EVERY_S = 0.5
-STRIP_PX = 128  # columns in the middle of the full picture that are searched for combing
+STRIP_PX = 64  # columns in the middle of the full picture that are searched for combing
 COMB = 10  # levels by which a line of one field stands out from those of the other
 COLOUR_PX = 64  # colour is measured at this width, or up to twice it
 AT_ONCE = 24  # moments: after a frame was decoded the caches hold nothing of this, one alone takes three times as long
@@ -116,10 +116,10 @@ def sharpness(luma: Image) -> float:
 
 
 def small_chroma(native: Planes) -> tuple[Image, Image]:
-    """Both planes of chroma, uint8, at COLOUR_PX to twice that; the frame is not kept."""
+    """Both planes of chroma, uint8, every second line of COLOUR_PX to twice that; the frame is not kept."""
     _, u, v = native.samples
     times = max(0, (max(u.shape) // COLOUR_PX).bit_length() - 1)
-    u, v = (halved(plane, times) if times else plane.copy() for plane in (u, v))
+    u, v = (halved(plane[::2], times) if times else plane.copy() for plane in (u, v))
     return eight_bits(u, native.bits), eight_bits(v, native.bits)
 
 

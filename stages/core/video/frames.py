@@ -33,7 +33,7 @@ BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
 NAMED, WIDE = {1, 4, 5, 6, 7, 9, 10}, {1, 7, 9, 10}
 HD_LINES = 720
 LOWEST_PX = 32  # OpenCV's DIS flow dies of a segmentation fault on 256 x 30 and lower
-MANY = 4  # lines of the picture to one of the small frame, from which on every second one is enough
+SPARSEST = 3  # of a large picture only every third line is read: memory is what a small frame costs
 TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
 
 
@@ -93,15 +93,15 @@ def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
     """
     native = planes(frame)
     width_px, height_px = size if native.turns % 2 == 0 else size[::-1]
-    lines = native.y[::2] if len(native.y) >= 4 * height_px else native.y
-    luma = upright(eight_bits(fitted(lines, width_px, height_px), native.bits), native.turns)
+    step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))
+    luma = upright(eight_bits(fitted(native.y[::step], width_px, height_px), native.bits), native.turns)
     if native.full_range:
         luma = _image(cv2.convertScaleAbs(luma, alpha=(WHITE - BLACK) / 255, beta=BLACK))
     return Small(luma, native)
 
 
 def picture(native: Planes, max_px: int) -> Planes:
-    """The frame halved until its long side is less than twice `max_px`: enough for a JPEG, and none of the decoder's."""
+    """The frame halved until its long side is less than twice `max_px`: enough for a JPEG, not the decoder's memory."""
     times = max(0, (max(native.y.shape) // max_px).bit_length() - 1)
     y, u, v = (halved(plane, times) if times else plane.copy() for plane in native.samples)
     return replace(native, y=y, chroma=lambda: (u, v))
@@ -159,7 +159,7 @@ def fitted(plane: Plane, width_px: int, height_px: int) -> Plane:
     wide, high = plane.shape[1] / width_px, plane.shape[0] / height_px
     if (wide, high) == (1, 1):
         return plane
-    if max(wide, high) > 4:
+    if max(wide / 2, high) > 4:
         return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
     if wide > 2.5:
         plane = cv2.resize(plane, (2 * width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import cv2
 
-from stages.core.video.frames import SPARSEST, Planes, Small, difference
+from stages.core.video.frames import Planes, Small, difference
 
 Span = tuple[float, float]
 
-BAND_PX = 16
+BAND_PX = 32
 SURE = 0.25  # of 255: more than rounding adds on the average to the difference of two small frames
 
 
@@ -17,8 +17,8 @@ class FreezeDetector:
 
     A freeze is a run of frames that differ from its first frame by at most `noise` (mean absolute difference of all
     samples at their full size, luma and chroma, as a share of the range) and that lasts `min_s`. Averaging only makes
-    differences smaller, so where the small frames, made of one line in SPARSEST at least, differ by that much more, the
-    full ones need not be looked at.
+    differences smaller, so where the small frames differ by more the full ones need not be looked at; the lines that
+    these leave out are taken to change as the others do.
     """
 
     def __init__(self, noise: float, min_s: float) -> None:
@@ -43,7 +43,7 @@ class FreezeDetector:
 
     def _moved(self, first: Small, small: Small) -> bool:
         native = small.native
-        if native.luma_share * (difference(first.luma, small.luma) - SURE) > SPARSEST * self._noise * 256:
+        if native.luma_share * (difference(first.luma, small.luma) - SURE) > self._noise * 256:
             return True
         return native_difference(first.native, native, self._noise) > self._noise
 

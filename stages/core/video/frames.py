@@ -93,7 +93,7 @@ def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
     """
     native = planes(frame)
     width_px, height_px = size if native.turns % 2 == 0 else size[::-1]
-    step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))
+    step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))  # two and a half lines for each
     luma = upright(eight_bits(fitted(native.y[::step], width_px, height_px), native.bits), native.turns)
     if native.full_range:
         luma = _image(cv2.convertScaleAbs(luma, alpha=(WHITE - BLACK) / 255, beta=BLACK))
@@ -161,7 +161,7 @@ def fitted(plane: Plane, width_px: int, height_px: int) -> Plane:
         return plane
     if max(wide / 2, high) > 4:
         return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
-    if wide > 2.5:
+    if wide > 2.5:  # linear interpolation looks at two samples, however far apart
         plane = cv2.resize(plane, (2 * width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
     return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 

@@ -52,7 +52,7 @@ STAGE = Stage(
         "freezes": FREEZES,
         "key_frames": KEY_FRAMES,
     },
-    version=2,
+    version=3,
 )
 
 if __name__ == "__main__":

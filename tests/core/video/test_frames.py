@@ -15,6 +15,7 @@ from stages.core.video.packets import open_video
 
 Make = Callable[..., Path]
 
+BLANK = np.full((8, 8), 128, np.uint8)
 # the left half orange, the right half dark blue
 HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2[b];[a][b]hstack"
 
@@ -44,7 +45,26 @@ def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
     assert colourfulness(*small_chroma(small.native)) > 60
 
 
-@pytest.mark.parametrize("size", ["640x360", "1280x720", "1922x1080", "854x480", "426x240", "334x188"])
+@pytest.fixture(scope="module")
+def sharpest(make: Make) -> Callable[[str], float]:
+    """sharpest(size): the sharpness of one picture, detailed everywhere and grained, at this size."""
+    drawn = "mandelbrot=s=3840x2160:r=25:start_scale=0.004:start_x=-0.7436:start_y=0.1318,trim=end_frame=1"
+
+    def measured(size: str) -> float:
+        scaled = f"{drawn},scale={size}:flags=area,noise=c0s=6:all_seed=1,format=yuv420p"
+        with open_video(str(make(f"sharp{size}.mkv", scaled, "-c:v", "ffv1")), 10**8, 10**5) as video:
+            _, frame = next(video.frames())
+            return look(0, shrink(frame, (256, 144)).luma, (BLANK, BLANK)).sharpness
+
+    return measured
+
+
+@pytest.mark.parametrize("size", ["854x480", "1024x576", "1920x1080", "3840x2160"])
+def test_sharpness_does_not_depend_on_the_videos_size(sharpest: Callable[[str], float], size: str) -> None:
+    assert sharpest(size) == pytest.approx(sharpest("1280x720"), rel=0.3)
+
+
+@pytest.mark.parametrize("size", ["640x360", "1280x720", "1922x1080", "3840x2160", "854x480", "426x240", "334x188"])
 def test_small_frames_of_all_sizes_show_the_same(make: Make, size: str) -> None:
     path = make(
         f"size{size}.mkv", f"testsrc2=s=1280x720:r=25:d=0.1,scale={size}:flags=area,format=yuv420p", "-c:v", "ffv1"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scripts.sample_corpus import Film, Shot, picture
+from stages.core.video.cuts import Suspicion
 from stages.core.video.encode import ffmpeg_path
 from stages.core.video.frames import shrink, small_size
 from stages.core.video.key_frames import KeyFrame, KeyFrames
@@ -62,6 +63,15 @@ def test_cuts_are_found_at_their_frames(three_shots: Path) -> None:
     assert len(shots.scores) == 120
     assert set(np.argsort(shots.scores)[-2:]) == {30, 75}
     assert [shot.score is None for shot in shots.shots] == [True, False, False]
+
+
+def test_cuts_are_suspected_at_once_and_little_else(three_shots: Path) -> None:
+    with open_video(str(three_shots), 10**8, 10**5) as video:
+        suspicion = Suspicion(25)
+        frames = [suspicion.add(shrink(frame, small_size(frame, 256)).luma) for _, frame in video.frames()]
+    suspected = np.flatnonzero(frames).tolist()
+    assert {30, 75} <= set(suspected)
+    assert len(suspected) <= 4
 
 
 @pytest.mark.parametrize("transition", ["fade", "fadeblack", "fadewhite", "wipeleft"])

@@ -156,10 +156,10 @@ def fitted(plane: Plane, width_px: int, height_px: int) -> Plane:
     """The plane at this size: halves as far as they go, then the rest, without steps that skip many samples."""
     ratio = min(plane.shape[1] / width_px, plane.shape[0] / height_px)
     plane = halved(plane, max(0, int(ratio).bit_length() - 1))
-    wide, high = plane.shape[1] / width_px, plane.shape[0] / height_px
-    if (wide, high) == (1, 1):
+    if plane.shape == (height_px, width_px):
         return plane
-    if max(wide / 2, high) > 4:
+    wide, high = plane.shape[1] / width_px, plane.shape[0] / height_px
+    if wide > 8 or high > 2:
         return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
     if wide > 2.5:  # linear interpolation looks at two samples, however far apart
         plane = cv2.resize(plane, (2 * width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]

@@ -99,20 +99,21 @@ def samples(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Sample]:
     # an array here would be taken for a first guess; OpenCV's stub does not know that it may be left out
     flows = [np.asarray(dense.calc(first, second, None), np.float32) for _, _, first, second in pairs]  # type: ignore[call-overload]
     seconds = np.array([end_s - start_s for start_s, end_s, _, _ in pairs])
-    stood = np.stack([difference(first, second[::2]) for _, _, first, second in pairs])
-    left = np.stack([difference(pair[2], moved(pair[3], flow, 2)) for pair, flow in zip(pairs, flows, strict=True)])
-    spread = np.stack([texture(first[::2]) for _, _, first, _ in pairs])
+    lines = [first[::2] for _, _, first, _ in pairs]
+    stood = np.stack([difference(first, pair[3][::2]) for first, pair in zip(lines, pairs, strict=True)])
+    left = np.stack([difference(lines[n], moved(pairs[n][3], flow, 2)) for n, flow in enumerate(flows)])
+    spread = np.stack([texture(first) for first in lines])
     count, high, wide = stood.shape
-    noise = middle(left.reshape(count, -1))[:, None, None]
+    noise = medians(left.reshape(count, -1))[:, None, None]
     moves = (left < BETTER * stood - ROUNDING) | (stood > CHANGED * (1 + noise))
     stands = ~moves & (stood < STILL * spread)
     middles = (slice(GRID_PX // 2, None, GRID_PX),) * 2  # the flow is smooth within a block
     blocks = np.stack([flow[middles][:high, :wide] for flow in flows]) * moves[..., None]
     camera = camera_flow(blocks, moves | stands)
     for n in np.flatnonzero(stands.any((1, 2)) & (np.abs(camera) > REST_PX).any((1, 2, 3))).tolist():
-        _, _, first, second = pairs[n]
-        whole = np.asarray(cv2.resize(camera[n], first.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-        stands[n] &= stood[n] < BETTER * difference(first, moved(second, whole, 2)) - ROUNDING
+        second = pairs[n][3]
+        whole = np.asarray(cv2.resize(camera[n], second.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        stands[n] &= stood[n] < BETTER * difference(lines[n], moved(second, whole, 2)) - ROUNDING
     told = np.where((moves | stands)[..., None], blocks, camera)
     per_px = 1 / flows[0].shape[1] / seconds[:, None]
     speeds, cameras, own = (length(field).reshape(count, -1) * per_px for field in (told, camera, told - camera))
@@ -133,8 +134,8 @@ def length(flow: Flow) -> NDArray[np.float32]:
 
 
 def difference(first: Image, second: Image) -> NDArray[np.float32]:
-    """The mean squared difference in each block; of the second picture there is only every second line."""
-    return shrunk(np.square(cv2.absdiff(first[::2], second).astype(np.float32)))
+    """The mean squared difference in each block, of every second line."""
+    return shrunk(np.square(cv2.absdiff(first, second).astype(np.float32)))
 
 
 def texture(lines: Image) -> NDArray[np.float32]:
@@ -161,11 +162,11 @@ def camera_flow(flows: Flow, known: NDArray[np.bool_]) -> Flow:
     too_few = inside.mean(1) < KNOWN
     inside = inside | too_few[:, None]
     products = (grid[:, :, None] * grid[:, None, :]).reshape(-1, 9)
-    fitted = np.stack([middle(np.where(inside, seen[..., axis], np.inf)) for axis in (0, 1)], axis=1)[:, None]
+    fitted = np.stack([medians(np.where(inside, seen[..., axis], np.inf)) for axis in (0, 1)], axis=1)[:, None]
     for _ in range(ROUNDS):
         apart = seen - fitted
         off = np.square(apart[..., 0]) + np.square(apart[..., 1])
-        scale = np.maximum(middle(np.where(inside, off, np.inf)), 0.01)[:, None]  # a tenth of a pixel squared
+        scale = np.maximum(medians(np.where(inside, off, np.inf)), 0.01)[:, None]  # a tenth of a pixel squared
         weight = inside / np.square(1 + off / scale)
         normal = (weight @ products).reshape(-1, 3, 3) + 1e-9 * np.eye(3)
         found = np.linalg.solve(normal, grid.T @ (weight[..., None] * seen))
@@ -174,7 +175,7 @@ def camera_flow(flows: Flow, known: NDArray[np.bool_]) -> Flow:
     return fitted.reshape(flows.shape).astype(np.float32)
 
 
-def middle(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def medians(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """The median of each row's finite values, the upper one of two; each row has at least one."""
     half = np.isfinite(values).sum(axis=1, keepdims=True) // 2
     return np.take_along_axis(np.sort(values), half, axis=1)[:, 0]

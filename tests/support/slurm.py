@@ -74,6 +74,5 @@ def lose_node(state: Path, node: str) -> None:
             continue
         if words.startswith("slurmstepd") and any(f"[{job}." in words for job in jobs):
             os.kill(int(process.name), signal.SIGKILL)
-    ask(
-        "scontrol", "update", f"nodename={node}", "state=down", "reason=test"
-    )  # what slurmctld finds out in a minute or two
+    # slurmctld would find it out in a minute or two
+    ask("scontrol", "update", f"nodename={node}", "state=down", "reason=test")

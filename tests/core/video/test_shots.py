@@ -74,6 +74,14 @@ def test_cuts_are_suspected_at_once_and_little_else(three_shots: Path) -> None:
     assert len(suspected) <= 4
 
 
+def test_a_step_of_light_is_not_suspected(three_shots: Path) -> None:
+    with open_video(str(three_shots), 10**8, 10**5) as video:
+        _, frame = next(video.frames())
+        luma = shrink(frame, small_size(frame, 256)).luma
+    suspicion, brighter = Suspicion(25), np.minimum(luma, 215) + np.uint8(20)
+    assert [suspicion.add(each) for each in (luma, luma, luma, brighter, brighter)] == [False] * 5
+
+
 @pytest.mark.parametrize("transition", ["fade", "fadeblack", "fadewhite", "wipeleft"])
 def test_gradual_changes_part_shots_where_they_begin_and_end(scenes: Callable[[str], Path], transition: str) -> None:
     shots, key_frames, _ = detect(scenes(transition))

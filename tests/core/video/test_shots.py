@@ -74,8 +74,8 @@ def test_cuts_are_suspected_at_once_and_little_else(three_shots: Path) -> None:
     assert len(suspected) <= 4
 
 
-def test_a_step_of_light_is_not_suspected(three_shots: Path) -> None:
-    with open_video(str(three_shots), 10**8, 10**5) as video:
+def test_a_step_of_light_is_not_suspected(wall: Callable[[float], Path]) -> None:
+    with open_video(str(wall(0.15)), 10**8, 10**5) as video:
         _, frame = next(video.frames())
         luma = shrink(frame, small_size(frame, 256)).luma
     suspicion, brighter = Suspicion(25), np.minimum(luma, 215) + np.uint8(20)

@@ -1,13 +1,12 @@
-"""Measures what `analyze` costs: against bare decoding by ffmpeg, against the passes that it replaces, memory, cores.
+"""Measures what `analyze` costs: against bare decoding by ffmpeg, against the passes that it replaces, on all cores.
 
 CPU seconds, user and system, of `measure` in a warm process (imports and a first film are behind it) and of ffmpeg's
 child, in turns; a ratio is taken in each round, and its median told. The videos are made first where they are not (a
 quarter of an hour). These are measurements and no tests: the exit status is 0.
 
-    python -m scripts.bench_analyze [bare|passes|processes|memory|all] [videos=FOLDER] [FILE …]
+    python -m scripts.bench_analyze [bare|passes|processes|all] [videos=FOLDER] [FILE …]
 
-Memory takes another quarter of an hour and is left out unless named. FILEs are measured against bare decoding; without
-any, ../shared/videos are.
+FILEs are measured against bare decoding; without any, ../shared/videos are.
 """
 
 import multiprocessing
@@ -31,9 +30,10 @@ from rich.table import Table
 
 from scripts.bench_films import SPEEDS, Speed, settings
 from scripts.bench_passes import PASSES
-from scripts.bench_samples import film, long_video, samples
+from scripts.bench_samples import film, samples
 from scripts.bench_scores import score_cuts
 from stages.core.video.encode import ffmpeg_path
+from stages.core.video.key_frames import KeyFrame
 from stages.core.video.one_pass import measure
 from stages.core.video.packets import open_video
 
@@ -108,7 +108,8 @@ def analyze_s(video: Path, speed: Speed) -> float:
 
 
 def measured(video: Path, speed: Speed) -> Tables:
-    return measure(str(video), settings(speed))
+    key_frames: list[KeyFrame] = []
+    return measure(str(video), settings(speed), key_frames.append)
 
 
 def in_turns(videos: Mapping[str, Video], ways: Mapping[str, Callable[[Video], float]], rounds: int) -> Costs:
@@ -246,26 +247,7 @@ def one_of_many(video: str, barrier: Barrier, told: "multiprocessing.Queue[float
     told.put(analyze_s(Path(video), "exact"))
 
 
-def memory(folder: Path, _: Sequence[Path]) -> Iterator[Line]:
-    """Peaks of fresh processes, by their own account: a child's ru_maxrss begins at its parent's."""
-    for name, video in (("30 s of 1080p", samples(folder)["h264_1080p"]), ("3 hours of 1080p", long_video(folder))):
-        script = "import sys; from scripts.bench_analyze import tell_peak; tell_peak(sys.argv[1])"
-        command = [sys.executable, "-c", script, str(video)]
-        told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        peak_mb, took_s, frames = map(float, told.split())
-        how = f"{frames:,.0f} frames in {took_s:.0f} CPU s"
-        yield Line(f"peak memory, {name}, MB", peak_mb, 400 if "hours" in name else None, how)
-
-
-def tell_peak(video: str) -> None:
-    """Prints this process's peak memory in MB after `measure`, with CPU seconds and frames."""
-    frames = measured(Path(video), "exact")["rows"][0]["frames"]
-    status = Path("/proc/self/status").read_text()
-    peak_kib = int(status.partition("VmHWM:")[2].split()[0])
-    print(peak_kib * 1024 / 1e6, time.process_time(), frames)
-
-
-BENCHMARKS = {function.__name__: function for function in (bare, passes, processes, memory)}
+BENCHMARKS = {function.__name__: function for function in (bare, passes, processes)}
 
 
 def main(words: Sequence[str]) -> int:
@@ -275,7 +257,7 @@ def main(words: Sequence[str]) -> int:
     if unknown := [path for path in files if not path.exists()]:
         print(f"unknown word or file {str(unknown[0])!r}; benchmarks: {', '.join(BENCHMARKS)}, all", file=sys.stderr)
         return 1
-    chosen = [name for name in BENCHMARKS if name in rest] or [name for name in BENCHMARKS if name != "memory"]
+    chosen = [name for name in BENCHMARKS if name in rest] or list(BENCHMARKS)
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     table = Table(title=f"CPU seconds, medians of {ROUNDS} rounds; {load}", box=SIMPLE_HEAD)
     for title in ("what", "measured", "bar", "", "how"):

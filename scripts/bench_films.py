@@ -106,10 +106,10 @@ def examined(path: Path, truth: dict[str, Any], speed: Speed) -> Found:
         if (fit := fitted(path, truth["freezes"])) != FREEZES[DEFAULT]:
             tried[f"n={fit.noise} d={fit.min_s:g}{FITTED}"] = fit
     try:
-        tables: dict[str, list[dict[str, Any]]] = measure(str(path), replace(how, freeze=tried[DEFAULT]))
+        tables = measured(path, replace(how, freeze=tried[DEFAULT]))
         freezes = {DEFAULT: spans(tables["freezes"])}
         for name, freeze in list(tried.items())[1:]:
-            freezes[name] = spans(measure(str(path), replace(how, freeze=freeze))["freezes"])
+            freezes[name] = spans(measured(path, replace(how, freeze=freeze))["freezes"])
     except ItemError as error:
         return Found(truth, str(error), [], 0, 0, [], [], {}, {}, {})
     others: dict[str, list[int]] = {}
@@ -130,6 +130,10 @@ def examined(path: Path, truth: dict[str, Any], speed: Speed) -> Found:
         theirs,
         others,
     )
+
+
+def measured(path: Path, how: Settings) -> dict[str, Any]:
+    return measure(str(path), how, lambda key_frame: None)
 
 
 def spans(rows: Sequence[Mapping[str, Any]]) -> list[Span]:

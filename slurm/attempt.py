@@ -19,27 +19,29 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from slurm.errors import ReelmillError
 from slurm.files import bucket, chunk_name, names, write_table
 from slurm.history import attempts_folder, history
 from slurm.manifest import ROWS, Done, Step
+from slurm.merge import ITEM, Flushed, merged, owners
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, object]
-ITEM = "_item"  # in partial files: the key of the item that a row belongs to
 
 
 class Output(NamedTuple):
-    """Items that are finished, and their rows in each table; every row bears its item's key."""
+    """Items that are finished, and their rows in each table; every row bears its item's key.
+
+    What a lazy table reads has to be there until the next output is asked for.
+    """
 
     keys: list[str]
-    tables: Mapping[str, Sequence[Row] | pl.DataFrame | pl.LazyFrame]  # lazy ones of a reduce step only
+    tables: Mapping[str, Sequence[Row] | pl.DataFrame | pl.LazyFrame]
     failed: int = 0
 
-
-class LostRowsError(ReelmillError):
-    """The rows of a chunk do not account for its items: a defect of the stage or of Reelmill."""
+    @property
+    def lazy(self) -> bool:
+        return any(isinstance(table, pl.LazyFrame) for table in self.tables.values())
 
 
 class Attempt:
@@ -118,33 +120,33 @@ class Attempt:
     def adopt(self, old: Done, again: Collection[str]) -> set[str]:
         """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
         self.old = old
-        rows = self._of_old(ROWS)
+        rows = self._of_old(old, ROWS).rows.select(ITEM, "error").collect()
         return set(rows[ITEM]) - set(rows.filter(pl.col("error").is_in(again))[ITEM])
 
-    def _of_old(self, table: str) -> pl.DataFrame:
+    def _of_old(self, old: Done, table: str) -> Flushed:
         """A table of the chunk's last part, each row with its item; without rows if it has no such table."""
         schema = self.schemas[table]
-        if self.old is None or (table != ROWS and table not in self.old.tables):
-            return pl.DataFrame(schema={**schema, ITEM: pl.String()})
-        rows = pl.read_parquet(self.step.part_path(self.old.part, table), hive_partitioning=False)
-        return rows.select(*schema, pl.col(self.step.plan.item_key).alias(ITEM))
+        if table != ROWS and table not in old.tables:
+            return Flushed(None, pl.LazyFrame(schema={**schema, ITEM: pl.String()}))
+        path = self.step.part_path(old.part, table)
+        rows = pl.scan_parquet(path, hive_partitioning=False)
+        return Flushed(path, rows.select(*schema, pl.col(self.step.plan.item_key).alias(ITEM)))
 
     def _take_good(self, path: Path) -> pl.DataFrame:
         """The good rows of another attempt's main file, which are ours from now on, with those of its side files."""
-        rows = _read(path, ROWS)
-        good = rows.filter(pl.col("error").is_null())
-        tables = {table: _read(path, table).join(good, on=ITEM, how="semi") for table in self.schemas}
-        for key in good[ITEM].unique(maintain_order=True):
-            parts = {table: part.filter(pl.col(ITEM) == key).drop(ITEM) for table, part in tables.items()}
-            self.buffer.append(Output([key], parts))
+        good = _flushed(path, ROWS).rows.filter(pl.col("error").is_null()).select(ITEM).collect()
+        taken = pl.col(ITEM).is_in(good[ITEM].implode())
+        self.buffer.append(
+            Output(good[ITEM].to_list(), {table: _flushed(path, table).rows.filter(taken) for table in self.schemas})
+        )
         return good
 
     def add(self, output: Output, flush_s: float) -> None:
-        """Takes finished items; writes them out when the last flush is more than `flush_s` ago."""
+        """Takes finished items; writes them out when the last flush is more than `flush_s` ago, lazy ones at once."""
         self.buffer.append(output)
         self.rows += len(output.keys)
         self.failed += output.failed
-        if time.time() - self.flushed > flush_s:
+        if time.time() - self.flushed > flush_s or (output.lazy and self.step.plan.kind == "map"):
             self.flush()
 
     def flush(self) -> None:
@@ -159,22 +161,23 @@ class Attempt:
             self.event("beat", rows=self.rows, failed=self.failed)
         self.flushed = time.time()
 
-    def _frame(self, table: str) -> pl.DataFrame:
+    def _frame(self, table: str) -> pl.LazyFrame:
         """The buffered rows of a table, each with its item in the column ITEM."""
         schema = {**self.schemas[table], ITEM: pl.String()}
         rows: list[Row] = []
-        frames: list[pl.DataFrame] = []
+        frames: list[pl.LazyFrame] = []
         for keys, tables, _ in self.buffer:
             part = tables.get(table, [])
-            assert not isinstance(part, pl.LazyFrame)
-            if isinstance(part, pl.DataFrame):
-                item = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
-                good = [pl.lit(None, pl.String).alias(c) for c in ("error", "error_detail") if c not in part.columns]
+            if isinstance(part, pl.DataFrame | pl.LazyFrame):
+                there = part.lazy().collect_schema().names()
+                own = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
+                item = pl.col(ITEM) if ITEM in there else own  # rows of a flushed file bear it already
+                good = [pl.lit(None, pl.String).alias(c) for c in ("error", "error_detail") if c not in there]
                 columns = (pl.col(name).cast(kind) for name, kind in schema.items())
-                frames.append(part.with_columns(item.alias(ITEM), *good).select(columns))
+                frames.append(part.lazy().with_columns(item.alias(ITEM), *good).select(columns))
             else:
                 rows += [{**row, ITEM: keys[0]} for row in part]
-        return pl.concat([pl.DataFrame(rows, schema=schema), *frames])
+        return pl.concat([pl.DataFrame(rows, schema=schema).lazy(), *frames])
 
     def commit(
         self, items: pl.Series, cluster: Mapping[str, Any], source: str = "", notes: dict[str, float] | None = None
@@ -241,37 +244,25 @@ class Attempt:
             )
         return whole
 
-    def _merged(self, items: pl.Series) -> dict[str, pl.DataFrame]:
-        """Each table over all partial files: every item once (from the first file that has it), in input order.
-
-        Raises LostRowsError unless every item has a row, and every row an item.
-        """
-        order = pl.DataFrame({ITEM: items}, schema={ITEM: pl.String()}).with_row_index("_order")
-        merged: dict[str, pl.DataFrame] = {}
-        for table in [ROWS, *sorted(self.schemas.keys() - {ROWS})]:
-            old = self._of_old(table).join(order, on=ITEM, how="semi")  # its input may have had other items
-            files = [*(_read(path, table) for path in self.files), old.select(*self.schemas[table], ITEM)]
-            rows = pl.concat([file.with_columns(_file=pl.lit(n, pl.Int32)) for n, file in enumerate(files)])
-            if table == ROWS:
-                owner = rows.group_by(ITEM).agg(pl.col("_file").min())
-            rows = rows.join(owner, on=[ITEM, "_file"], how="semi").join(order, on=ITEM, how="left")
-            merged[table] = rows.sort("_order", maintain_order=True).drop("_file", "_order")
-        found = set(merged[ROWS][ITEM])
-        lost, foreign = set(items) - found, found - set(items)
-        if lost or foreign:
-            raise LostRowsError(
-                f"{self.step} chunk {self.chunk}: {len(lost)} items without a row (e.g. {min(lost, default=None)}), "
-                f"{len(foreign)} rows of no item (e.g. {min(foreign, default=None)})"
-            )
-        return {table: rows.drop(ITEM) for table, rows in merged.items()}
+    def _merged(self, items: pl.Series) -> dict[str, pl.LazyFrame]:
+        """Each table over all flushed files: every item once (from the first file that has it), in input order."""
+        files = {table: [_flushed(path, table) for path in self.files] for table in self.schemas}
+        if self.old is not None:
+            for table, its in files.items():
+                there = self._of_old(self.old, table)
+                rows = there.rows.filter(pl.col(ITEM).is_in(items.implode()))  # its input may have had other items
+                its.append(there._replace(rows=rows))
+        owner = owners(files[ROWS], items, f"{self.step} chunk {self.chunk}")
+        return {table: merged(its, owner, self.schemas[table]) for table, its in files.items()}
 
 
 def _file(main: Path, table: str) -> Path:
     return main if table == ROWS else main.with_suffix(f".{table}.parquet")
 
 
-def _read(main: Path, table: str) -> pl.DataFrame:
-    return pl.read_parquet(_file(main, table), hive_partitioning=False)
+def _flushed(main: Path, table: str) -> Flushed:
+    path = _file(main, table)
+    return Flushed(path, pl.scan_parquet(path, hive_partitioning=False))
 
 
 def main_files(folder: Path, prefix: str) -> list[Path]:

@@ -3,15 +3,17 @@
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 PER_BUCKET = 1000
 GROUP_ROWS = 1 << 14  # of a Parquet row group: some 50 MB where a row has a transcript
+PICTURE_ROWS = 1 << 9  # where a row has a picture: some 10 MB
 LEVEL = 1  # of zstd; 3 takes twice the time to make transcripts a tenth smaller
 SMALL_BYTES = 1 << 16  # a read's buffer is made anew each time; one of 1 MiB costs five times as much
 
@@ -68,8 +70,19 @@ def write_once(path: Path, value: Any) -> Any:
 
 def write_table(path: Path, table: pl.DataFrame | pl.LazyFrame) -> None:
     """Writes a table; a lazy one as it is computed, so that it may be larger than memory."""
+    lazy = table.lazy()
+    rows = PICTURE_ROWS if pl.Binary() in lazy.collect_schema().dtypes() else GROUP_ROWS
     with replacing(path) as temporary:
-        table.lazy().sink_parquet(temporary, compression="zstd", compression_level=LEVEL, row_group_size=GROUP_ROWS)
+        lazy.sink_parquet(temporary, compression="zstd", compression_level=LEVEL, row_group_size=rows)
+
+
+def streamed(frames: Callable[[], Iterator[pl.DataFrame]], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """A table of frames that are made one after another, each when it is wanted; its rows are not to be filtered."""
+
+    def made(columns: list[str] | None, *_: object) -> Iterator[pl.DataFrame]:
+        yield from (frame.select(columns or frame.columns) for frame in frames())
+
+    return register_io_source(made, schema=schema)
 
 
 def names(folder: Path | str) -> list[str]:

@@ -13,24 +13,28 @@ from collections.abc import Iterator
 from slurm.attempt import Output
 from slurm.errors import ItemError
 from stages.core.schema import CHANGES, FREEZES, KEY_FRAMES, SHOTS, SIGNALS, TIMES, VIDEO, Row
+from stages.core.spill import Spill, Tables
 from stages.core.stage import Stage, main
 from stages.core.video.settings import Settings
 from stages.core.work import Rows
 
 
-def analyze_video(row: Row, settings: Settings) -> dict[str, list[Row]]:
+def analyze_video(row: Row, settings: Settings) -> Tables:
     """The video's rows for every table, from a single pass over its frames.
 
-    Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large.
+    Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large,
+    disk.
     """
     from stages.core.scratch import local
     from stages.core.video.one_pass import measure
 
+    pictures = {name: kind for name, kind in KEY_FRAMES.items() if name != "video_id"}
+
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of {row.get('url') or 'a video without a URL'}")
-    with local(str(row["path"])) as path:
-        tables = measure(str(path), settings)
-    return {name: [{"video_id": row["video_id"], **record} for record in table] for name, table in tables.items()}
+    with local(str(row["path"])) as path, Spill(pictures) as key_frames:
+        tables = measure(str(path), settings, lambda found: key_frames.add(found._asdict()))
+        return {**tables, "key_frames": key_frames.rows()}
 
 
 def run(rows: Rows, settings: Settings) -> Iterator[Output]:

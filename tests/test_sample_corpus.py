@@ -55,15 +55,15 @@ def test_films_are_measured_as_they_were_made(corpus: Path) -> None:
             with pytest.raises(ItemError):
                 analyze_video(row, config)
             continue
-        made = analyze_video(row, config)
-        video: dict[str, Any] = made["rows"][0]
+        made: dict[str, Any] = {**analyze_video(row, config)}
+        video = made["rows"][0]
         if not film["whole"]:
             assert video["coverage"] < 0.9
             continue
-        begins: list[Any] = [shot["start_s"] for shot in made["shots"]]
+        begins = [shot["start_s"] for shot in made["shots"]]
         # sound may begin up to a few hundredths before the picture: that moves all times of it by the same
         assert [at - begins[0] for at in begins[1:]] == pytest.approx(film["cuts_s"], abs=0.003)
         assert video["freeze_share"] == pytest.approx(share_frozen.get(film["name"], 0), abs=0.03)
         if film["name"] == "speeds.mkv":
-            speeds: list[Any] = [made["signals"][second]["motion"] for second in (0, 2, 3, 5)]
+            speeds = [made["signals"][second]["motion"] for second in (0, 2, 3, 5)]
             assert speeds == pytest.approx([0.02, 0.15, 0.6, 1.2], rel=0.25)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from slurm.errors import ChunkError
 from slurm.signals import Stop
 from stages.core.schema import Row
-from stages.core.worker import Function, Order, Tables, Worker
+from stages.core.spill import Tables
+from stages.core.worker import Function, Order, Worker
 
 START_S = 120.0  # a worker that has not started by then (imports from a slow shared filesystem) never will
 TICK_S = 0.5

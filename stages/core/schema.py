@@ -15,6 +15,7 @@ INT = pl.Int64()
 REAL = pl.Float64()
 REALS = pl.List(pl.Float32())
 FLAG = pl.Boolean()
+PICTURE = pl.Binary()  # JPEG
 
 # The signals of which a clip has the values of its seconds.
 CLIP_SIGNALS = ("motion", "moving", "camera", "object", "luma", "contrast", "black", "sharpness", "colour", "frozen")
@@ -172,7 +173,7 @@ KEY_FRAMES: Schema = {
     "time_s": REAL,
     "width_px": INT,
     "height_px": INT,
-    "jpeg": pl.Binary(),
+    "jpeg": PICTURE,
 }
 
 CLIP: Schema = {

@@ -16,6 +16,7 @@ from slurm.signals import Stop
 from stages.core.rows import Processes
 from stages.core.schema import TEXT, Row, Schema
 from stages.core.scratch import Scratch
+from stages.core.spill import Spilled, Tables
 from stages.core.stage import Stage, load
 from stages.core.worker import Function
 
@@ -43,7 +44,7 @@ class Rows:
                 yield self.failed(row, ItemError(error, detail or ""))
             else:
                 own: Row = {name: row[name] for name in self.keys}
-                yield Output([str(row[key])], {t: [{**own, **r} for r in part] for t, part in tables.items()})
+                yield from finished(str(row[key]), own, tables)
 
     def failed(self, row: Row, error: ItemError) -> Output:
         """The row as one that failed."""
@@ -193,6 +194,25 @@ class Work:
             columns = names_of(rows)
             if unknown := columns - self.schemas[name].keys():
                 raise ChunkError(f"stage {self.stage.name} gave columns that its schema lacks: {sorted(unknown)}")
+
+
+def finished(item: str, own: Row, tables: Tables) -> Iterator[Output]:
+    """An item's tables, its own keys in every row; what of them lies in the scratch is removed when it was taken."""
+    spilled = [part for part in tables.values() if isinstance(part, Spilled)]
+    keys = {name: pl.lit(value, TEXT) for name, value in own.items()}
+    try:
+        yield Output(
+            [item],
+            {
+                table: part.scan().with_columns(**keys)
+                if isinstance(part, Spilled)
+                else [{**own, **row} for row in part]
+                for table, part in tables.items()
+            },
+        )
+    finally:
+        for part in spilled:
+            part.remove()
 
 
 def names_of(rows: Sequence[Row] | pl.DataFrame | pl.LazyFrame) -> set[str]:

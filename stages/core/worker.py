@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from slurm.errors import ChunkError, ItemError, ReelmillError, reported
 from stages.core.schema import Row
+from stages.core.spill import Tables
 
-Tables = Mapping[str, Sequence[Row]]
 Function = Callable[..., Tables]
 
 

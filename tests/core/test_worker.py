@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from typing import Any
 
 import pytest
 from support.items import Items
@@ -32,7 +33,7 @@ def test_no_worker_has_more_rows_under_way_than_it_may(items: Items) -> None:
 
 def test_large_results_of_several_threads_arrive_whole(items: Items) -> None:
     rows: list[Row] = [{"video_id": f"{n:04d}"} for n in range(40)]
-    results = list(items.processes(workers=1, at_once=8).map(large, (2**20,), rows))
+    results: list[Any] = list(items.processes(workers=1, at_once=8).map(large, (2**20,), rows))
     assert sorted(str(r.tables["rows"][0]["value"]) for r in results) == [f"{n:04d}" * 2**18 for n in range(40)]
 
 

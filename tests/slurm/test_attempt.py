@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 from support.steps import made_step
 
-from slurm.attempt import Attempt, LostRowsError, Output, main_files
+from slurm import merge
+from slurm.attempt import Attempt, Output, main_files
 from slurm.manifest import Done, Step
+from slurm.merge import LostRowsError
 
 TEXT = pl.String()
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
@@ -18,8 +20,10 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
 ABOUT: dict[str, Any] = {"cpus": 1, "gpus": 0, "host": "here"}
 
 
-@pytest.fixture
-def step(tmp_path: Path) -> Step:
+@pytest.fixture(params=[merge.BATCH_BYTES, 1], ids=["at once", "row by row"])
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Step:
+    """A step whose parts are put together in one batch, or in as many as there are rows."""
+    monkeypatch.setattr(merge, "BATCH_BYTES", request.param)
     return made_step(tmp_path, tables=["letters"])
 
 
@@ -129,6 +133,20 @@ def test_several_rows_and_whole_tables_follow_their_items(step: Step) -> None:
     assert table(step)["value"].to_list() == ["2", "1", "3"]
     assert table(step)["error"].null_count() == 3
     assert (done.rows_in, done.rows_out) == (2, 3)
+
+
+def test_what_a_lazy_table_reads_need_not_stay(step: Step, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.parquet"
+    pl.DataFrame({"letter": ["x", "y"]}).write_parquet(elsewhere)
+    letters = pl.scan_parquet(elsewhere).with_columns(video_id=pl.lit("b"), place=pl.lit(7))
+    first = attempt(step, "1_0_0")
+    first.add(good("a"), flush_s=60)
+    first.add(Output(["b"], {"rows": [{"video_id": "b"}], "letters": letters}), flush_s=60)
+    elsewhere.unlink()
+    first.add(good("c"), flush_s=60)
+    commit(first, "abc")
+    assert table(step, "letters")["letter"].to_list() == ["a", "b", "x", "y", "a", "b"]
+    assert table(step, "letters")["place"].to_list() == [None, None, 7, 7, None, None]
 
 
 def test_failed_items_are_counted_by_code_and_not_kept(step: Step) -> None:

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
-from slurm.files import bucket, chunk_name, names, read_json, replacing, write_json, write_once, write_table
+from slurm.files import bucket, chunk_name, names, read_json, replacing, streamed, write_json, write_once, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,3 +82,41 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_holds_a_thousand_chunks(chunk: int, folder: str) -> None:
     assert bucket(chunk) == folder
     assert chunk_name(chunk) == f"{chunk:06d}"
+
+
+def test_pictures_are_written_in_small_row_groups_and_read_as_they_were(tmp_path: Path) -> None:
+    pictures = pl.DataFrame({"place": range(1200), "picture": [bytes([n % 256]) * 50 for n in range(1200)]})
+    for name, table in (("pictures", pictures), ("places", pictures.drop("picture"))):
+        write_table(tmp_path / name, table)
+        assert pl.read_parquet(tmp_path / name).equals(table)
+    assert [pq.ParquetFile(tmp_path / name).num_row_groups for name in ("pictures", "places")] == [3, 1]
+
+
+def test_a_table_of_frames_is_written_as_they_are_made(tmp_path: Path) -> None:
+    schema: dict[str, pl.DataType] = {"n": pl.Int64(), "word": pl.String()}
+    made: list[int] = []
+
+    def frames(until: int) -> Iterator[pl.DataFrame]:
+        for n in range(until):
+            made.append(n)
+            yield pl.DataFrame({"n": [n], "word": [f"w{n}"]}, schema=schema)
+
+    table = streamed(lambda: frames(5), schema)
+    assert made == []
+    write_table(tmp_path / "five", table)
+    write_table(tmp_path / "twice", table.select("word", pl.col("n") * 2))
+    write_table(tmp_path / "none", streamed(lambda: frames(0), schema))
+    assert pl.read_parquet(tmp_path / "five").rows() == [(n, f"w{n}") for n in range(5)]
+    assert pl.read_parquet(tmp_path / "twice").rows() == [(f"w{n}", 2 * n) for n in range(5)]
+    assert pl.read_parquet(tmp_path / "none").schema == schema
+    assert made == [*range(5), *range(5)]
+
+
+def test_what_goes_wrong_while_frames_are_made_is_told_and_leaves_no_file(tmp_path: Path) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield pl.DataFrame({"n": [1]})
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_table(tmp_path / "table", streamed(frames, {"n": pl.Int64()}))
+    assert list(tmp_path.iterdir()) == []

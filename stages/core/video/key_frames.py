@@ -1,6 +1,6 @@
 """Pictures of every shot as JPEG, from a pass that learns of a shot's borders only later."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.core.video.cuts import Suspicion
 from stages.core.video.frames import Image, Planes, Small, eight_bits, fitted, picture, upright
+from stages.core.video.settings import Pictures
 from stages.core.video.shots import Shot
 
 EVERY_S = 0.25
@@ -38,24 +39,23 @@ class KeyFrame(NamedTuple):
 
 
 class KeyFrames:
-    """Feed it every frame in order, and the shots as they become known; `found` grows with the shots.
+    """Feed it every frame in order, and the shots as they become known; it gives `take` each key frame of these.
 
     What it keeps is bounded whatever the length: the frames at both sides of what may be a cut, and one every quarter
     of a second. Of these every second one goes when many are older than `horizon_s`, the time after which a shot's end
-    is known, so a middle is off by an eighth of the shot at most. `max_px` bounds the long side; `quality` is JPEG's,
-    1 to 100; `even` pictures at equal distances come on top of first, middle and last.
+    is known, so a middle is off by an eighth of the shot at most.
     """
 
-    def __init__(self, max_px: int, quality: int, even: int, fps: float, horizon_s: float) -> None:
-        self._max_px, self._quality, self._even = max_px, quality, even
+    def __init__(self, how: Pictures, fps: float, horizon_s: float, take: Callable[[KeyFrame], object]) -> None:
+        self._how = how
         self._suspicion = Suspicion(fps)
         self._horizon_s = horizon_s
-        self._most = max(8, 4 * even)
+        self._most = max(8, 4 * how.even)
         self._last: tuple[int, float, Planes] | None = None
         self._borders: list[Picture] = []
         self._spaced: list[Picture] = []
         self._every_s = EVERY_S
-        self.found: list[KeyFrame] = []
+        self._take = take
         self.hashes: list[int] = []
 
     def add(self, number: int, time_s: float, small: Small) -> None:
@@ -83,16 +83,16 @@ class KeyFrames:
         kept = [inside[number] for number in sorted(inside)] or [self._nearest(start)]
         first, last, shot = kept[0], kept[-1], len(self.hashes)
         positions = [("first", 0.0), ("middle", 0.5), ("last", 1.0)]
-        positions += [("even", (n + 0.5) / self._even) for n in range(self._even)]
+        positions += [("even", (n + 0.5) / self._how.even) for n in range(self._how.even)]
         for position, share in positions:
             at_s = first.time_s + share * (last.time_s - first.time_s)
             chosen = min(kept, key=lambda p: abs(p.time_s - at_s))
             if position == "middle":
                 self.hashes.append(perceptual_hash(chosen.planes))
-            bgr = shown(chosen.planes, self._max_px)
+            bgr = shown(chosen.planes, self._how.max_px)
             height_px, width_px = bgr.shape[:2]
-            code = jpeg(bgr, self._quality)
-            self.found.append(KeyFrame(shot, position, chosen.time_s, width_px, height_px, code))
+            code = jpeg(bgr, self._how.quality)
+            self._take(KeyFrame(shot, position, chosen.time_s, width_px, height_px, code))
         self._borders = [p for p in self._borders if p.number >= end]
         self._spaced = [p for p in self._spaced if p.number >= end]
         self._every_s = EVERY_S
@@ -102,7 +102,7 @@ class KeyFrames:
         return min((*self._borders, *self._spaced), key=lambda p: abs(p.number - number))
 
     def _made(self, number: int, time_s: float, native: Planes) -> Picture:
-        return Picture(number, time_s, picture(native, self._max_px))
+        return Picture(number, time_s, picture(native, self._how.max_px))
 
     def _thin(self, before_s: float) -> None:
         """Keeps so few of the older pictures that there are at most twice as many as wanted, evenly spaced."""

@@ -1,13 +1,15 @@
 """Everything that is measured on a video, from a single pass over its frames."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slurm.errors import ItemError
 from stages.core.video.frames import shrink, small_size, upright_px
 from stages.core.video.freeze import FreezeDetector, share
-from stages.core.video.key_frames import KeyFrames
+from stages.core.video.key_frames import KeyFrame, KeyFrames
 from stages.core.video.look import LookMeter
 from stages.core.video.motion import MotionMeter, within_shots
 from stages.core.video.packets import open_video
@@ -19,10 +21,11 @@ EVEN_S = 0.0004  # the times of Matroska are rounded to milliseconds, which is u
 Records = list[dict[str, object]]
 
 
-def measure(path: str, settings: Settings) -> dict[str, Records]:
-    """The video's records for every table of `analyze`, but for its id: rows, shots, changes, signals, …
+def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -> dict[str, Records]:
+    """The video's records for the tables of `analyze`, but for its id: rows, shots, changes, times, signals, freezes.
 
-    Raises ItemError: missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large.
+    Its key frames are given to `take` as they are found: of a long video they are more than memory should hold. Raises
+    ItemError: missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large.
     """
     limits, decoder = settings.limits, settings.decoder
     with open_video(path, limits.max_px, limits.max_s, decoder.speed, decoder.hwaccel) as video:
@@ -32,9 +35,8 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         freezes = FreezeDetector(settings.freeze.noise, settings.freeze.min_s)
         motion = MotionMeter(settings.motion.per_s, settings.motion.gap_s)
         look = LookMeter()
-        pictures = settings.key_frames
-        key_frames = KeyFrames(pictures.max_px, pictures.quality, pictures.even, fps, shots.horizon_s)
-        times_s: list[float] = []
+        key_frames = KeyFrames(settings.key_frames, fps, shots.horizon_s, take)
+        times_s = array("d")
         size: tuple[int, int] | None = None
         for time_s, frame in video.frames():
             size = size or small_size(frame, settings.width_px)
@@ -59,8 +61,8 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         moving = within_shots(motion.finish(), [times_s[change.end] for change in shots.changes if change.taken])
         width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
         left, top, right, bottom = look.borders()
-        numbers = [*map(int, video.numbers()), video.frame_count()]
-        at_s = [*times_s, end_s]
+        numbers = np.append(video.numbers(), video.frame_count())
+        at_s = np.append(times_s, end_s)
         facts: dict[str, object] = {
             "codec": declared.codec,
             "pix_fmt": declared.pix_fmt,
@@ -68,7 +70,7 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
             "height_px": height_px,
             "fps": fps,
             "duration_s": end_s,
-            "frames": numbers[-1],
+            "frames": int(numbers[-1]),
             "has_audio": declared.audio_index is not None,
             "shots": len(shots.shots),
             "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
@@ -86,10 +88,10 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
 
     def borders(start: int, end: int) -> dict[str, object]:
         return {
-            "start_frame": numbers[start],
-            "end_frame": numbers[end],
-            "start_s": at_s[start],
-            "end_s": at_s[end],
+            "start_frame": int(numbers[start]),
+            "end_frame": int(numbers[end]),
+            "start_s": float(at_s[start]),
+            "end_s": float(at_s[end]),
         }
 
     return {
@@ -101,18 +103,16 @@ def measure(path: str, settings: Settings) -> dict[str, Records]:
         "changes": [
             {"kind": c.kind, **borders(c.start, c.end), "score": c.score, "taken": c.taken} for c in shots.changes
         ],
-        "times": uneven(times_s, numbers, fps),
+        "times": uneven(at_s[:-1], numbers, fps),
         "signals": per_second(
             end_s, looks=looks, motion=moving, frozen=frozen, times_s=times_s, cut_scores=shots.scores
         ),
         "freezes": [{"start_s": start, "end_s": end} for start, end in frozen],
-        "key_frames": [key_frame._asdict() for key_frame in key_frames.found],
     }
 
 
-def uneven(times_s: Sequence[float], numbers: Sequence[int], fps: float) -> Records:
+def uneven(at_s: NDArray[np.float64], numbers: NDArray[np.int64], fps: float) -> Records:
     """A record as TIMES has it; none where frame n is shown n / fps after the first (or frames were skipped)."""
-    at_s = np.asarray(times_s)
     even_s = at_s[0] + np.arange(len(at_s)) / fps
     if numbers[-1] != len(at_s) or np.abs(at_s - even_s).max() <= EVEN_S:
         return []

@@ -14,6 +14,7 @@ from stages.core.video.encode import ffmpeg_path
 from stages.core.video.frames import shrink, small_size
 from stages.core.video.key_frames import KeyFrame, KeyFrames
 from stages.core.video.packets import open_video
+from stages.core.video.settings import Pictures
 from stages.core.video.shots import ShotDetector
 
 Make = Callable[..., Path]
@@ -22,7 +23,8 @@ Make = Callable[..., Path]
 def detect(path: Path, even: int = 0) -> tuple[ShotDetector, list[KeyFrame], KeyFrames]:
     with open_video(str(path), 10**8, 10**5) as video:
         shots = ShotDetector(0.5, 0.5, float(video.facts.fps))
-        key_frames = KeyFrames(100, 85, even, float(video.facts.fps), shots.horizon_s)
+        found: list[KeyFrame] = []
+        key_frames = KeyFrames(Pictures(100, 85, even), float(video.facts.fps), shots.horizon_s, found.append)
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
             key_frames.add(number, time_s, small)
@@ -31,7 +33,7 @@ def detect(path: Path, even: int = 0) -> tuple[ShotDetector, list[KeyFrame], Key
         shots.finish()
         key_frames.finish()
         key_frames.close(shots.shots)
-        return shots, key_frames.found, key_frames
+        return shots, found, key_frames
 
 
 def spans(shots: ShotDetector) -> list[tuple[int, int]]:
@@ -144,7 +146,8 @@ def test_evenly_spaced_key_frames_come_on_top(wall: Callable[[float], Path]) -> 
 def test_pictures_of_a_long_shot_stay_few_and_near_their_places(make: Make) -> None:
     path = make("long.mp4", "color=gray:s=32x32:r=2:d=400", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
     with open_video(str(path), 10**8, 10**5) as video:
-        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(100, 85, 0, 2.0, 8.0)
+        found: list[KeyFrame] = []
+        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(Pictures(100, 85, 0), 2.0, 8.0, found.append)
         kept = []
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
@@ -155,7 +158,7 @@ def test_pictures_of_a_long_shot_stay_few_and_near_their_places(make: Make) -> N
         key_frames.finish()
         key_frames.close(shots.shots)
     assert max(kept) <= 2 * 8 + 2 * 8 + 2
-    assert key_frames.found[1].time_s == pytest.approx(200, abs=400 / 8)
+    assert found[1].time_s == pytest.approx(200, abs=400 / 8)
 
 
 def test_hashes_of_a_picture_scaled_and_coded_anew_are_near_and_of_another_far(make: Make) -> None:

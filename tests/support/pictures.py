@@ -1,0 +1,51 @@
+"""A stage for tests whose items have many pictures: more than a worker keeps in memory."""
+
+from collections.abc import Iterator
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from slurm.attempt import Output
+from slurm.errors import ItemError
+from stages.core.schema import INT, PICTURE, TEXT, Row, Schema
+from stages.core.spill import Spill, Tables
+from stages.core.stage import Stage
+from stages.core.work import Rows
+
+BYTES = 1 << 20
+PICTURES: Schema = {"place": INT, "picture": PICTURE}
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    count: int
+
+
+def picture(item: str, place: int) -> bytes:
+    return f"{item}{place:06d}".encode().ljust(BYTES, b".")
+
+
+def take(row: Row, config: Config) -> Tables:
+    """`count` pictures of 1 MiB; an item named `bad` fails after them, `few` has only one."""
+    item = str(row["video_id"])
+    with Spill(PICTURES) as pictures:
+        for place in range(1 if item == "few" else config.count):
+            pictures.add({"place": place, "picture": picture(item, place)})
+        if item == "bad":
+            raise ItemError("corrupt", "the test said so")
+        return {"rows": [{"value": item}], "pictures": pictures.rows()}
+
+
+def run(rows: Rows, config: Config) -> Iterator[Output]:
+    yield from rows.each(take, config)
+
+
+STAGE = Stage(
+    name="support.pictures",
+    kind="map",
+    config=Config,
+    run=run,
+    gives={"value": TEXT},
+    needs=("path",),
+    tables={"pictures": PICTURES},
+)

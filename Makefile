@@ -52,6 +52,7 @@ bench: install  ## the benchmarks
 	$(BIN)/python -m scripts.bench_download
 	$(BIN)/python -m scripts.bench_truth
 	$(BIN)/python -m scripts.bench_analyze
+	$(BIN)/python -m scripts.bench_memory
 	$(BIN)/python -m scripts.bench_cut
 	PYTHONPATH=tests $(BIN)/python -m scripts.bench_generate
 	$(BIN)/python -m scripts.bench_embedded

@@ -13,7 +13,7 @@ from polars.io.plugins import register_io_source
 
 PER_BUCKET = 1000
 GROUP_ROWS = 1 << 14  # of a Parquet row group: some 50 MB where a row has a transcript
-PICTURE_ROWS = 1 << 9  # where a row has a picture: some 10 MB
+PICTURE_ROWS = 1 << 5  # where a row has a picture: of 25 kB to 1 MB, and the writer holds nine groups
 LEVEL = 1  # of zstd; 3 takes twice the time to make transcripts a tenth smaller
 SMALL_BYTES = 1 << 16  # a read's buffer is made anew each time; one of 1 MiB costs five times as much
 

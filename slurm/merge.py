@@ -13,7 +13,7 @@ from slurm.errors import ReelmillError
 from slurm.files import streamed
 
 ITEM = "_item"  # in flushed files: the key of the item that a row belongs to
-BATCH_BYTES = 1 << 26  # of files; unpacked, sorted and on its way to the disk it takes up to four times as much
+BATCH_BYTES = 1 << 25  # of files; unpacked, sorted and on its way to the disk it takes up to four times as much
 
 
 class LostRowsError(ReelmillError):

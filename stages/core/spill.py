@@ -14,7 +14,7 @@ from stages.core.remote import on_disk
 from stages.core.schema import Row, Schema
 from stages.core.scratch import folder
 
-PIECE_BYTES = 1 << 24  # of pictures, say, that stay in memory
+PIECE_BYTES = 1 << 23  # of pictures, say, that stay in memory
 
 
 class Spilled(NamedTuple):

@@ -67,7 +67,7 @@ def test_an_item_that_fails_leaves_nothing_behind(scratch: Path) -> None:
 
 
 def test_a_full_scratch_is_the_items_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with small_disk(tmp_path / "small", 20) as disk:
+    with small_disk(tmp_path / "small", 12) as disk:
         monkeypatch.setenv("TMPDIR", str(disk))
         monkeypatch.setenv("REELMILL_SCRATCH", "")
         scratch = Scratch()

@@ -1,5 +1,6 @@
 """A stage for tests whose items have many pictures: more than a worker keeps in memory."""
 
+import random
 from collections.abc import Iterator
 
 from pydantic import ConfigDict
@@ -22,7 +23,7 @@ class Config:
 
 
 def picture(item: str, place: int) -> bytes:
-    return f"{item}{place:06d}".encode().ljust(BYTES, b".")
+    return random.Random(f"{item} {place}").randbytes(BYTES)
 
 
 def take(row: Row, config: Config) -> Tables:

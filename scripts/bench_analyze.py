@@ -40,8 +40,8 @@ from stages.core.video.packets import open_video
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "videos"
 ROUNDS = 5
-CHEAP = ("vp9_720p", "av1_480p")
-MIXED = ("h264_720p", "h264_1080p", "hevc10_720p", *CHEAP)
+CHEAP_MS = {"vp9_720p": 0.65, "av1_480p": 0.47}  # a frame, decoded on the quiet machine for which 0.35 ms is the bar
+MIXED = ("h264_720p", "h264_1080p", "hevc10_720p", *CHEAP_MS)
 BUSY = 0.3  # load of others from which on the clock tells nothing
 
 Video = TypeVar("Video")
@@ -62,7 +62,7 @@ class Line(NamedTuple):
             return self.what, shown, "", "", self.how
         good = self.measured >= self.bar if self.at_least else self.measured <= self.bar
         sign = ">=" if self.at_least else "<="
-        return self.what, shown, f"{sign} {self.bar:g}", "[green]ok[/]" if good else "[red]short[/]", self.how
+        return self.what, shown, f"{sign} {self.bar:.3g}", "[green]ok[/]" if good else "[red]short[/]", self.how
 
 
 def stream_index(video: Path) -> int:
@@ -166,7 +166,10 @@ def bare(folder: Path, files: Sequence[Path]) -> Iterator[Line]:
     yield Line("exact / ffmpeg, sum of the five", ratio(costs, MIXED, "exact", "ffmpeg"), 1.2)
     for name in videos:
         added = added_ms(costs, name, "exact", "PyAV", frames[name])
-        yield Line(f"exact - PyAV, ms a frame, {name}", added, 0.35 if name in CHEAP else None)
+        yield Line(f"exact - PyAV, ms a frame, {name}", added, 0.35 if name in CHEAP_MS else None)
+    for name, quiet_ms in CHEAP_MS.items():
+        share = ratio(costs, [name], "exact", "PyAV") - 1
+        yield Line(f"(exact - PyAV) / PyAV, {name}", share, 0.35 / quiet_ms, f"0.35 of {quiet_ms} ms there")
     for speed, of, bar in (("fast", ("h264",), 0.95), ("draft", ("h264", "hevc"), 0.7)):
         for name in videos:
             how = f"{parts(name, speed)}; {lost(tables[name, 'exact'], tables[name, speed])}"

@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ import polars as pl
 from slurm.files import bucket, chunk_name, names, write_table
 from slurm.history import attempts_folder, history
 from slurm.manifest import ROWS, Done, Step
-from slurm.merge import ITEM, Flushed, merged, owners
+from slurm.merge import ITEM, Flushed, merged, owners, scan
 
 log = logging.getLogger(__name__)
 
@@ -120,25 +120,16 @@ class Attempt:
     def adopt(self, old: Done, again: Collection[str]) -> set[str]:
         """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
         self.old = old
-        rows = self._of_old(old, ROWS).rows.select(ITEM, "error").collect()
-        return set(rows[ITEM]) - set(rows.filter(pl.col("error").is_in(again))[ITEM])
-
-    def _of_old(self, old: Done, table: str) -> Flushed:
-        """A table of the chunk's last part, each row with its item; without rows if it has no such table."""
-        schema = self.schemas[table]
-        if table != ROWS and table not in old.tables:
-            return Flushed(None, pl.LazyFrame(schema={**schema, ITEM: pl.String()}))
-        path = self.step.part_path(old.part, table)
-        rows = pl.scan_parquet(path, hive_partitioning=False)
-        return Flushed(path, rows.select(*schema, pl.col(self.step.plan.item_key).alias(ITEM)))
+        key = self.step.plan.item_key
+        rows = pl.read_parquet(self.step.part_path(old.part), columns=[key, "error"], hive_partitioning=False)
+        return set(rows[key]) - set(rows.filter(pl.col("error").is_in(again))[key])
 
     def _take_good(self, path: Path) -> pl.DataFrame:
         """The good rows of another attempt's main file, which are ours from now on, with those of its side files."""
-        good = _flushed(path, ROWS).rows.filter(pl.col("error").is_null()).select(ITEM).collect()
+        good = scan([path]).filter(pl.col("error").is_null()).select(ITEM).collect()
         taken = pl.col(ITEM).is_in(good[ITEM].implode())
-        self.buffer.append(
-            Output(good[ITEM].to_list(), {table: _flushed(path, table).rows.filter(taken) for table in self.schemas})
-        )
+        tables = {table: scan([_file(path, table)]).filter(taken) for table in self.schemas}
+        self.buffer.append(Output(good[ITEM].to_list(), tables))
         return good
 
     def add(self, output: Output, flush_s: float) -> None:
@@ -165,19 +156,18 @@ class Attempt:
         """The buffered rows of a table, each with its item in the column ITEM."""
         schema = {**self.schemas[table], ITEM: pl.String()}
         rows: list[Row] = []
-        frames: list[pl.LazyFrame] = []
+        frames: list[pl.DataFrame] = []
+        lazy: list[pl.LazyFrame] = []
         for keys, tables, _ in self.buffer:
             part = tables.get(table, [])
-            if isinstance(part, pl.DataFrame | pl.LazyFrame):
-                there = part.lazy().collect_schema().names()
-                own = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
-                item = pl.col(ITEM) if ITEM in there else own  # rows of a flushed file bear it already
-                good = [pl.lit(None, pl.String).alias(c) for c in ("error", "error_detail") if c not in there]
-                columns = (pl.col(name).cast(kind) for name, kind in schema.items())
-                frames.append(part.lazy().with_columns(item.alias(ITEM), *good).select(columns))
+            own = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
+            if isinstance(part, pl.LazyFrame):
+                lazy.append(part.select(*columns_of(part, schema, own)))
+            elif isinstance(part, pl.DataFrame):
+                frames.append(part.select(*columns_of(part, schema, own)))
             else:
                 rows += [{**row, ITEM: keys[0]} for row in part]
-        return pl.concat([pl.DataFrame(rows, schema=schema).lazy(), *frames])
+        return pl.concat([pl.concat([pl.DataFrame(rows, schema=schema), *frames]).lazy(), *lazy])
 
     def commit(
         self, items: pl.Series, cluster: Mapping[str, Any], source: str = "", notes: dict[str, float] | None = None
@@ -246,23 +236,29 @@ class Attempt:
 
     def _merged(self, items: pl.Series) -> dict[str, pl.LazyFrame]:
         """Each table over all flushed files: every item once (from the first file that has it), in input order."""
-        files = {table: [_flushed(path, table) for path in self.files] for table in self.schemas}
-        if self.old is not None:
-            for table, its in files.items():
-                there = self._of_old(self.old, table)
-                rows = there.rows.filter(pl.col(ITEM).is_in(items.implode()))  # its input may have had other items
-                its.append(there._replace(rows=rows))
-        owner = owners(files[ROWS], items, f"{self.step} chunk {self.chunk}")
-        return {table: merged(its, owner, self.schemas[table]) for table, its in files.items()}
+        flushed = {table: Flushed([_file(path, table) for path in self.files]) for table in self.schemas}
+        old = {table: Flushed(self._old_paths(table), self.step.plan.item_key) for table in self.schemas}
+        owner = owners(flushed[ROWS], old[ROWS], items, f"{self.step} chunk {self.chunk}")
+        return {table: merged(flushed[table], old[table], owner, schema) for table, schema in self.schemas.items()}
+
+    def _old_paths(self, table: str) -> list[Path]:
+        """The file of a table in the chunk's last part, if there is one."""
+        there = self.old is not None and table in (ROWS, *self.old.tables)
+        return [self.step.part_path(self.old.part, table)] if self.old is not None and there else []
+
+
+def columns_of(
+    table: pl.DataFrame | pl.LazyFrame, schema: Mapping[str, pl.DataType], item: pl.Expr
+) -> Iterator[pl.Expr]:
+    """The columns of a schema with ITEM out of a stage's table, or of a flushed one, which has ITEM already."""
+    there = table.collect_schema().names()
+    for name, kind in schema.items():
+        given = pl.col(name) if name in there or name not in (ITEM, "error", "error_detail") else pl.lit(None)
+        yield (item if name == ITEM and ITEM not in there else given).cast(kind).alias(name)
 
 
 def _file(main: Path, table: str) -> Path:
     return main if table == ROWS else main.with_suffix(f".{table}.parquet")
-
-
-def _flushed(main: Path, table: str) -> Flushed:
-    path = _file(main, table)
-    return Flushed(path, pl.scan_parquet(path, hive_partitioning=False))
 
 
 def main_files(folder: Path, prefix: str) -> list[Path]:

@@ -21,60 +21,73 @@ class LostRowsError(ReelmillError):
 
 
 class Flushed(NamedTuple):
-    """A table in one file; each row has its item in the column ITEM. `path` is None where the file lacks the table."""
+    """Files of a table; `item` names the column that has the key of each row's item."""
 
-    path: Path | None
-    rows: pl.LazyFrame
-
-    @property
-    def n_bytes(self) -> int:
-        return self.path.stat().st_size if self.path else 0
+    paths: list[Path]
+    item: str = ITEM
 
 
-def owners(main: Sequence[Flushed], items: pl.Series, of: str) -> pl.DataFrame:
+def owners(flushed: Flushed, old: Flushed, items: pl.Series, of: str) -> pl.DataFrame:
     """For each item its place in the input (`_order`) and the first file of the main table that has it (`_file`).
 
-    Raises LostRowsError unless every item has a row, and every row an item.
+    An old part may hold items that the input has no more. Raises LostRowsError unless every item has a row, and every
+    flushed row an item.
     """
     order = pl.DataFrame({ITEM: items}, schema={ITEM: pl.String()}).with_row_index("_order")
-    owner = located(main).group_by(ITEM).agg(pl.col("_file").min())
-    lost, foreign = order.join(owner, on=ITEM, how="anti")[ITEM], owner.join(order, on=ITEM, how="anti")[ITEM]
+    owner = located(flushed, old).group_by(ITEM).agg(pl.col("_file").min())
+    lost, other = order.join(owner, on=ITEM, how="anti"), owner.join(order, on=ITEM, how="anti")
+    foreign = other.filter(pl.col("_file") < len(flushed.paths))
     if len(lost) or len(foreign):
         raise LostRowsError(
-            f"{of}: {len(lost)} items without a row (e.g. {min(lost, default=None)}), "
-            f"{len(foreign)} rows of no item (e.g. {min(foreign, default=None)})"
+            f"{of}: {len(lost)} items without a row (e.g. {min(lost[ITEM], default=None)}), "
+            f"{len(foreign)} rows of no item (e.g. {min(foreign[ITEM], default=None)})"
         )
     return order.join(owner, on=ITEM)
 
 
-def merged(files: Sequence[Flushed], owner: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+def merged(flushed: Flushed, old: Flushed, owner: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.LazyFrame:
     """A table over all its files: of each item the rows in the file that owns it, in the order of the items."""
-    return streamed(lambda: (batch.select(list(schema)) for batch in batches(files, owner)), schema)
+    return streamed(lambda: batches(flushed, old, owner, schema), schema)
 
 
-def batches(files: Sequence[Flushed], owner: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def batches(
+    flushed: Flushed, old: Flushed, owner: pl.DataFrame, schema: dict[str, pl.DataType]
+) -> Iterator[pl.DataFrame]:
     """The rows that `merged` tells of, in frames of equal height, each of which takes BATCH_BYTES of the files."""
-    where = located(files).join(owner, on=[ITEM, "_file"]).sort("_order", "_row").select("_file", "_row")
-    count = max(1, -(-sum(file.n_bytes for file in files) // BATCH_BYTES))
+    where = located(flushed, old).join(owner, on=[ITEM, "_file"]).sort("_order", "_row")
+    paths = [*flushed.paths, *old.paths]
+    count = -(-sum(path.stat().st_size for path in paths) // BATCH_BYTES)
+    if count <= 1:  # many small files are read faster together
+        whole = [scan(files).select(list(schema)).collect() for files in (flushed.paths, old.paths) if files]
+        yield pl.concat([pl.DataFrame(schema=schema), *whole])[where["_at"]]
+        return
     size = max(1, -(-len(where) // count))
     for start in range(0, len(where), size):
-        yield gathered(files, where[start : start + size])
+        yield gathered(paths, where[start : start + size], list(schema))
 
 
-def located(files: Sequence[Flushed]) -> pl.DataFrame:
-    """ITEM of every row, with the number of its file (`_file`) and its place there (`_row`)."""
-    found = [pl.LazyFrame(schema={ITEM: pl.String()}), *(file.rows.select(ITEM) for file in files)]
-    return pl.concat(
-        [rows.with_row_index("_row").with_columns(_file=pl.lit(n - 1)).collect() for n, rows in enumerate(found)]
-    )
+def located(flushed: Flushed, old: Flushed) -> pl.DataFrame:
+    """ITEM of every row, its file's number (`_file`), its place there (`_row`), and among all rows (`_at`)."""
+    found = [pl.DataFrame(schema={ITEM: pl.String(), "_path": pl.String()})]
+    for files, item in (flushed, old):
+        if files:
+            found.append(scan(files).select(pl.col(item).alias(ITEM), "_path").collect())
+    paths = [str(path) for path in (*flushed.paths, *old.paths)]
+    numbers = pl.DataFrame({"_path": paths}, schema={"_path": pl.String()}).with_row_index("_file")
+    rows = pl.concat(found).with_row_index("_at").with_columns(_row=pl.int_range(pl.len()).over("_path"))
+    return rows.join(numbers, on="_path")
 
 
-def gathered(files: Sequence[Flushed], where: pl.DataFrame) -> pl.DataFrame:
+def gathered(paths: Sequence[Path], where: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The rows at these places, in this order; of a file no more is read than lies between the first and the last."""
     parts: list[pl.DataFrame] = []
     for places in where.with_row_index("_place").partition_by("_file"):
         rows = places["_row"].to_numpy()
         first, last = int(rows.min()), int(rows.max())
-        part = files[places["_file"][0]].rows.slice(first, last - first + 1).collect()
+        part = scan([paths[places["_file"][0]]]).select(columns).slice(first, last - first + 1).collect()
         parts.append(part[rows - first].with_columns(places["_place"]))
-    return pl.concat(parts).sort("_place")
+    return pl.concat(parts).sort("_place").drop("_place")
+
+
+def scan(paths: Sequence[Path]) -> pl.LazyFrame:
+    return pl.scan_parquet(list(paths), hive_partitioning=False, include_file_paths="_path")

@@ -56,7 +56,7 @@ STAGE = Stage(
         "freezes": FREEZES,
         "key_frames": KEY_FRAMES,
     },
-    version=3,
+    version=4,
 )
 
 if __name__ == "__main__":

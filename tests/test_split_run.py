@@ -139,15 +139,20 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measured(film: Path, cut: float, gradual: float) -> dict[str, pl.DataFrame]:
-    made = analyze_video({"video_id": "v", "path": str(film), "url": None}, settings(cut, gradual))
-    return {name: pl.DataFrame(made[name], schema=schema) for name, schema in {"rows": VIDEO, **SIDES}.items()}
+    made: Any = analyze_video({"video_id": "v", "path": str(film), "url": None}, settings(cut, gradual))
+    tables = {name: [{"video_id": "v", **row} for row in made[name]] for name in ("rows", *SIDES)}
+    return {name: pl.DataFrame(tables[name], schema=schema) for name, schema in {"rows": VIDEO, **SIDES}.items()}
+
+
+def shown_s(film: Path) -> list[float]:
+    """When each stored frame is shown."""
+    with av.open(str(film)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
+        return sorted(float(packet.pts * packet.time_base) for packet in packets)  # type: ignore[operator]
 
 
 def test_clips_of_a_real_video_begin_and_end_when_their_frames_are_shown(film: Path) -> None:
-    with av.open(str(film)) as container:
-        shown = sorted(
-            float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None
-        )
+    shown = shown_s(film)
     tables = measured(film, 0.5, 0.5)
     assert len(tables["times"]) == 1
     made = make_clips(tables["rows"], tables, replace(CONFIG, min_s=0, max_s=1.5, margin_frames=Margin(4, 4)))
@@ -170,3 +175,31 @@ def test_thresholds_taken_from_the_changes_give_the_shots_that_analyze_gives(
     for borders in (Borders(None, None), Borders(cut, gradual)):
         made = make_clips(tables["rows"], tables, replace(CONFIG, min_s=0, max_s=1e9, borders=borders))
         assert made.select(columns).equals(tables["shots"].select(columns))
+
+
+def test_clips_are_on_their_frames_where_the_first_of_the_file_are_not_shown(film: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "begun.mp4"  # copied from within a group of pictures: an edit list leaves out what is before
+    subprocess.run(
+        [ffmpeg_path(), "-nostdin", "-v", "error", "-ss", "0.9", "-i", str(film), "-c", "copy", str(begun)], check=True
+    )
+    shown, tables = shown_s(begun), measured(begun, 0.5, 0.5)
+    first = tables["shots"]["start_frame"][0]
+    assert first > 5
+    assert shown[first] == pytest.approx(tables["shots"]["start_s"][0], abs=1e-5)
+    made = make_clips(tables["rows"], tables, replace(CONFIG, min_s=0, max_s=1.5))
+    assert len(made) >= 5
+    for start_frame, start_s in made.select("start_frame", "start_s").iter_rows():
+        assert start_s == pytest.approx(shown[start_frame], abs=1e-5)
+
+
+def test_an_hour_between_two_frames_is_kept(film: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.mkv"
+    jump = ["-vf", "setpts='if(lt(N,60),N/25,N/25+3600)/TB'", "-fps_mode", "passthrough", "-enc_time_base", "1:1000"]
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", "-i", str(film), *jump, str(gone)], check=True)
+    tables = measured(gone, 0.5, 0.5)
+    assert tables["rows"]["duration_s"][0] == pytest.approx(3607, abs=0.01)
+    assert max(tables["times"]["steps_us"][0]) == pytest.approx(3600.04e6, abs=2e3)
+    made = make_clips(tables["rows"], tables, replace(CONFIG, min_s=0, max_s=1.5))
+    assert made["start_frame"][0] == 0
+    assert (made["start_s"][1:] >= made["end_s"][:-1] - 0.001).all()
+    assert sorted(made["duration_s"])[-2] < 2  # only the frame before the jump is shown for longer

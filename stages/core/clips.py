@@ -45,9 +45,9 @@ def even_clock(shots: Shots, fps: float) -> Clock:
     return Clock(frames, even_s if np.abs(even_s - at_s).max() < SAME_S else at_s)
 
 
-def stored_clock(shots: Shots, first_us: int, steps_us: NDArray[np.int32]) -> Clock:
+def stored_clock(shots: Shots, first_us: int, steps_us: NDArray[np.int64]) -> Clock:
     """Of a video that has its times in TIMES: every frame by its own."""
-    at_us = first_us + np.append(0, np.cumsum(steps_us, dtype=np.int64))
+    at_us = first_us + np.append(0, np.cumsum(steps_us))
     return Clock(np.arange(len(at_us) + 1), np.append(at_us / 1e6, shots.end_s[-1]))
 
 

@@ -144,7 +144,7 @@ CHANGES: Schema = {  # every place that might be a border of shots, also those b
 TIMES: Schema = {  # when each frame is shown, of videos whose frames are not evenly spaced
     "video_id": TEXT,
     "first_us": INT,
-    "steps_us": pl.List(pl.Int32()),  # from each frame to the next
+    "steps_us": pl.List(pl.Int64()),  # from each frame to the next
 }
 
 SIGNALS: Schema = {

@@ -114,7 +114,7 @@ def test_unevenly_spaced_frames_have_their_own_times() -> None:
     chance = np.random.default_rng(2)
     for _ in range(100):
         n, first_us = int(chance.integers(20, 3000)), int(chance.integers(0, 10**9))
-        steps_us = chance.choice([16667, 33333, 100_000, 2_000_000], n - 1).astype(np.int32)
+        steps_us = chance.choice([16667, 33333, 100_000, 2_000_000], n - 1).astype(np.int64)
         at_us = first_us + np.append(0, np.cumsum(steps_us.astype(np.int64)))
         at_s = np.append(at_us, at_us[-1] + 33333) / 1e6
         middle = n // 2
@@ -126,7 +126,7 @@ def test_unevenly_spaced_frames_have_their_own_times() -> None:
 
 
 def test_parts_are_of_equal_time_not_of_equal_frames() -> None:
-    steps_us = np.array([20_000] * 500 + [1_000_000] * 10, dtype=np.int32)  # 10 s at 50 fps, 10 s at 1 fps
+    steps_us = np.array([20_000] * 500 + [1_000_000] * 10, dtype=np.int64)  # 10 s at 50 fps, 10 s at 1 fps
     shots = Shots(np.array([0]), np.array([511]), np.array([0.0]), np.array([20.02]))
     made = clips_of(shots, stored_clock(shots, 0, steps_us), at_cut=0, at_gradual=0, max_s=10.1)
     assert spans(made) == [(0, 500), (500, 511)]
@@ -134,7 +134,7 @@ def test_parts_are_of_equal_time_not_of_equal_frames() -> None:
 
 
 def test_a_frame_that_is_shown_for_long_is_never_cut() -> None:
-    steps_us = np.array([40_000] * 25 + [60_000_000] + [40_000] * 24, dtype=np.int32)
+    steps_us = np.array([40_000] * 25 + [60_000_000] + [40_000] * 24, dtype=np.int64)
     shots = Shots(np.array([0]), np.array([51]), np.array([0.0]), np.array([62.0]))
     made = clips_of(shots, stored_clock(shots, 0, steps_us), at_cut=0, at_gradual=0, max_s=10)
     assert spans(made) == [(0, 25), (25, 26), (26, 51)]

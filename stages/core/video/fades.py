@@ -1,5 +1,6 @@
 """Fades to black, to white or to any plain colour, and from it: where the texture of the picture vanishes."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,7 +25,8 @@ def fades(
         around = texture[max(0, after - 1 - longest) : after + longest]
         if not plain < texture[after] or plain > max(BLANK, FAINT * around.max()):
             continue
-        hard = {cut for cut in cuts if not is_turn(texture, cut, 3 * max(BLANK, FAINT * around.max()))}
+        near = cuts[bisect_left(cuts, after - 2 * longest - 2) : bisect_right(cuts, after + longest + 1)]
+        hard = {cut for cut in near if not is_turn(texture, cut, 3 * max(BLANK, FAINT * around.max()))}
         first = after - 1
         while first > 0 and first not in hard and texture[first - 1] <= max(BLANK, plain):
             first -= 1

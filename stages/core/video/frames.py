@@ -1,13 +1,15 @@
 """A decoded frame made small: what every signal is measured on, so that the full picture is touched once."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
@@ -32,17 +34,35 @@ BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
 # AVColorSpace: BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; the wide ones are nearest to BT.709
 NAMED, WIDE = {1, 4, 5, 6, 7, 9, 10}, {1, 7, 9, 10}
 HD_LINES = 720
-LOWEST_PX = 32  # OpenCV's DIS flow dies of a segmentation fault on 256 x 30 and lower
+LOWEST_PX = 64  # OpenCV's DIS flow dies of a segmentation fault on 128 x 30 and lower, and cuts are looked at halved
 SPARSEST = 3  # of a large picture only every third line is read: memory is what a small frame costs
 TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
+
+
+class Stance(NamedTuple):
+    """How a stored picture is to be shown: mirrored left to right, then turned by quarters counterclockwise."""
+
+    turns: int
+    mirrored: bool = False
+
+
+# By the signs of the display matrix's a b c d, of which x' = a x + c y and y' = b x + d y.
+STANCES = {
+    (-1, 0, 0, -1): Stance(2),
+    (-1, 0, 0, 1): Stance(0, mirrored=True),
+    (1, 0, 0, -1): Stance(2, mirrored=True),
+    (0, 1, -1, 0): Stance(3),
+    (0, -1, 1, 0): Stance(1),
+    (0, 1, 1, 0): Stance(1, mirrored=True),
+    (0, -1, -1, 0): Stance(3, mirrored=True),
+}
 
 
 @dataclass(frozen=True)
 class Planes:
     """A picture as it is stored: luma, and two planes of chroma that may be smaller; a sample has `bits`.
 
-    To be shown, it is turned by so many quarter `turns` counterclockwise; its colours are BT.709's or BT.601's. The
-    chroma is only read when it is asked for: with most frames nobody does.
+    Its colours are BT.709's or BT.601's. The chroma is only read when it is asked for: with most frames nobody does.
     """
 
     y: Plane
@@ -51,7 +71,7 @@ class Planes:
     bits: int
     full_range: bool
     bt709: bool
-    turns: int
+    stance: Stance
 
     @cached_property
     def samples(self) -> tuple[Plane, Plane, Plane]:
@@ -71,12 +91,18 @@ class Small(NamedTuple):
 
 def upright_px(frame: VideoFrame, width_px: int, height_px: int) -> tuple[int, int]:
     """Width and height as shown, after the rotation that the file asks for."""
-    return (height_px, width_px) if quarter_turns(frame) % 2 else (width_px, height_px)
+    return (height_px, width_px) if stance(frame).turns % 2 else (width_px, height_px)
 
 
-def quarter_turns(frame: VideoFrame) -> int:
-    """How often the file asks to turn the picture by 90 degrees counterclockwise, 0 to 3; other angles are rounded."""
-    return round(frame.rotation / 90) % 4
+def stance(frame: VideoFrame) -> Stance:
+    """How the file asks to show the picture; as it is stored where it asks for no quarter turns."""
+    for data in cast(SideDataContainer, frame.side_data):
+        if data.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
+            most = max(map(abs, (a, b, c, d)))
+            signs = tuple((value > most / 2) - (value < -most / 2) for value in (a, b, c, d))
+            return STANCES.get(signs, Stance(0))
+    return Stance(0)
 
 
 def small_size(frame: VideoFrame, width_px: int) -> tuple[int, int]:
@@ -92,9 +118,9 @@ def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
     Raises ItemError: corrupt for a pixel format that nothing converts.
     """
     native = planes(frame)
-    width_px, height_px = size if native.turns % 2 == 0 else size[::-1]
+    width_px, height_px = size if native.stance.turns % 2 == 0 else size[::-1]
     step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))  # two and a half lines for each
-    luma = upright(eight_bits(fitted(native.y[::step], width_px, height_px), native.bits), native.turns)
+    luma = upright(eight_bits(fitted(native.y[::step], width_px, height_px), native.bits), native.stance)
     if native.full_range:
         luma = _image(cv2.convertScaleAbs(luma, alpha=(WHITE - BLACK) / 255, beta=BLACK))
     return Small(luma, native)
@@ -114,7 +140,7 @@ def planes(frame: VideoFrame) -> Planes:
     ItemError: corrupt for a pixel format that nothing converts.
     """
     full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    matrix, turns = frame.colorspace, quarter_turns(frame)
+    matrix, shown = frame.colorspace, stance(frame)
     bt709 = matrix in WIDE if matrix in NAMED else frame.height >= HD_LINES
     if frame.format.name not in PLANAR:
         bt709 = full_range = False
@@ -131,7 +157,7 @@ def planes(frame: VideoFrame) -> Planes:
         return both[:, ::2], both[:, 1::2]
 
     share = next((share for name, share in LUMA_SHARE.items() if name in frame.format.name), 2 / 3)
-    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, turns)
+    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, shown)
 
 
 def _samples(frame: VideoFrame, index: int, bits: int, each: int) -> Plane:
@@ -175,9 +201,11 @@ def eight_bits(plane: Plane, bits: int) -> Image:
     return _image(plane if bits == 8 else cv2.convertScaleAbs(plane, alpha=1 / (1 << bits - 8)))
 
 
-def upright(image: Image, turns: int) -> Image:
-    """The image after so many quarter turns counterclockwise."""
-    return image if turns == 0 else np.ascontiguousarray(np.rot90(image, turns))
+def upright(image: Image, stance: Stance) -> Image:
+    """The image as it is to be shown."""
+    if stance == Stance(0):
+        return image
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if stance.mirrored else image, stance.turns))
 
 
 def _image(picture: cv2.typing.MatLike) -> Image:

@@ -12,11 +12,15 @@ from stages.core.video.settings import Pictures
 from stages.core.video.shots import Shot
 
 EVERY_S = 0.25
+MOST_SUSPECTS = 128  # pictures beside what may be cuts, 0.8 MB each; of films only noise and strobes have more at once
 HASH_PX = 32
 
 # B, G, R of Y, Cb, Cr, all from 0 to 1 and Cb, Cr around 0: ITU-R BT.709 and BT.601
 BT709 = np.array(((1, 1.8556, 0), (1, -0.1873, -0.4681), (1, 0, 1.5748)))
 BT601 = np.array(((1, 1.772, 0), (1, -0.3441, -0.7141), (1, 0, 1.402)))
+
+
+Held = tuple[int, float, Planes]  # number, seconds, and the frame as it is stored
 
 
 class Picture(NamedTuple):
@@ -42,16 +46,16 @@ class KeyFrames:
     """Feed it every frame in order, and the shots as they become known; it gives `take` each key frame of these.
 
     What it keeps is bounded whatever the length: the frames at both sides of what may be a cut, and one every quarter
-    of a second. Of these every second one goes when many are older than `horizon_s`, the time after which a shot's end
-    is known, so a middle is off by an eighth of the shot at most.
+    of a second. Of these every second one goes when many are older than `horizon` frames, after which a shot's end is
+    known, so a middle is off by an eighth of the shot at most.
     """
 
-    def __init__(self, how: Pictures, fps: float, horizon_s: float, take: Callable[[KeyFrame], object]) -> None:
+    def __init__(self, how: Pictures, fps: float, horizon: int, take: Callable[[KeyFrame], object]) -> None:
         self._how = how
         self._suspicion = Suspicion(fps)
-        self._horizon_s = horizon_s
+        self._horizon = horizon
         self._most = max(8, 4 * how.even)
-        self._last: tuple[int, float, Planes] | None = None
+        self._last: Held | None = None
         self._borders: list[Picture] = []
         self._spaced: list[Picture] = []
         self._every_s = EVERY_S
@@ -62,10 +66,20 @@ class KeyFrames:
         """The frame is held until the next one comes."""
         last, self._last = self._last, (number, time_s, small.native)
         if self._suspicion.add(small.luma) and last is not None:
-            self._borders += [self._made(*last), self._made(*self._last)]
+            self._suspect(last, self._last)
         if not self._spaced or time_s - self._spaced[-1].time_s >= EVERY_S - 1e-6:
             self._spaced.append(self._made(*self._last))
-            self._thin(time_s - self._horizon_s)
+            self._thin(number - self._horizon)
+
+    def _suspect(self, last: Held, first: Held) -> None:
+        """Keeps the last frame before what may be a cut, and the first after it; older ones were no borders."""
+        before = first[0] - self._horizon
+        kept = [p for n, p in enumerate(self._borders) if n == 0 or p.number >= before]  # the shot's first stays
+        if len(kept) >= MOST_SUSPECTS:
+            kept = [kept[0], *kept[1::2]]
+        if not kept or kept[-1].number < last[0]:
+            kept.append(self._made(*last))
+        self._borders = [*kept, self._made(*first)]
 
     def finish(self) -> None:
         """Keeps the last frame, the end of the last shot."""
@@ -104,9 +118,9 @@ class KeyFrames:
     def _made(self, number: int, time_s: float, native: Planes) -> Picture:
         return Picture(number, time_s, picture(native, self._how.max_px))
 
-    def _thin(self, before_s: float) -> None:
+    def _thin(self, before: int) -> None:
         """Keeps so few of the older pictures that there are at most twice as many as wanted, evenly spaced."""
-        old = [p for p in self._spaced if p.time_s < before_s]
+        old = [p for p in self._spaced if p.number < before]
         recent = self._spaced[len(old) :]
         if len(old) > 2 * self._most:
             self._every_s *= 2
@@ -126,7 +140,7 @@ def shown(planes: Planes, max_px: int) -> Image:
     matrix = (BT709 if planes.bt709 else BT601) * (luma, chroma, chroma)
     offsets = -matrix @ (black, 128, 128)
     bgr = cv2.transform(merged, np.column_stack([matrix, offsets]).astype(np.float32))
-    return upright(np.asarray(bgr, dtype=np.uint8), planes.turns)
+    return upright(np.asarray(bgr, dtype=np.uint8), planes.stance)
 
 
 def jpeg(bgr: Image, quality: int) -> bytes:
@@ -144,7 +158,7 @@ def perceptual_hash(planes: Planes) -> int:
     2010, "Implementation and benchmarking of perceptual image hash functions"). Equal pictures differ by 0 bits, unlike
     ones by about 32.
     """
-    grey = upright(eight_bits(fitted(planes.y, HASH_PX, HASH_PX), planes.bits), planes.turns)
+    grey = upright(eight_bits(fitted(planes.y, HASH_PX, HASH_PX), planes.bits), planes.stance)
     low = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
     bits = low > np.median(low[1:])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -35,7 +35,7 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         freezes = FreezeDetector(settings.freeze.noise, settings.freeze.min_s)
         motion = MotionMeter(settings.motion.per_s, settings.motion.gap_s)
         look = LookMeter()
-        key_frames = KeyFrames(settings.key_frames, fps, shots.horizon_s, take)
+        key_frames = KeyFrames(settings.key_frames, fps, shots.horizon, take)
         times_s = array("d")
         size: tuple[int, int] | None = None
         for time_s, frame in video.frames():
@@ -61,7 +61,7 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         moving = within_shots(motion.finish(), [times_s[change.end] for change in shots.changes if change.taken])
         width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
         left, top, right, bottom = look.borders()
-        numbers = np.append(video.numbers(), video.frame_count())
+        numbers, stored_s = np.append(video.numbers(), video.frame_count()), video.stored_s(times_s)
         at_s = np.append(times_s, end_s)
         facts: dict[str, object] = {
             "codec": declared.codec,
@@ -103,7 +103,7 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         "changes": [
             {"kind": c.kind, **borders(c.start, c.end), "score": c.score, "taken": c.taken} for c in shots.changes
         ],
-        "times": uneven(at_s[:-1], numbers, fps),
+        "times": uneven(stored_s, fps),
         "signals": per_second(
             end_s, looks=looks, motion=moving, frozen=frozen, times_s=times_s, cut_scores=shots.scores
         ),
@@ -111,10 +111,10 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
     }
 
 
-def uneven(at_s: NDArray[np.float64], numbers: NDArray[np.int64], fps: float) -> Records:
-    """A record as TIMES has it; none where frame n is shown n / fps after the first (or frames were skipped)."""
+def uneven(at_s: NDArray[np.float64], fps: float) -> Records:
+    """A record as TIMES has it; none where frame n is shown n / fps after the first."""
     even_s = at_s[0] + np.arange(len(at_s)) / fps
-    if numbers[-1] != len(at_s) or np.abs(at_s - even_s).max() <= EVEN_S:
+    if np.abs(at_s - even_s).max() <= EVEN_S:
         return []
     at_us = np.round(at_s * 1e6).astype(np.int64)
     return [{"first_us": int(at_us[0]), "steps_us": np.diff(at_us).tolist()}]

@@ -5,9 +5,10 @@ fatal: a torn file gives what can be read of it.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
 import av
@@ -26,6 +27,7 @@ from stages.core.video.opening import open_container
 
 PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE
+ROUNDED_S = 0.002  # Matroska rounds a frame's time and how long it lasts to milliseconds
 MAX_READ_ERRORS = 20  # in a row, without a packet between: the demuxer is stuck
 
 Speed = Literal["exact", "fast", "draft"]
@@ -53,6 +55,7 @@ class Video:
     device: str | None = None
     packets: int = field(default=0, init=False)
     decode_errors: int = field(default=0, init=False)
+    _last_lasts_s: float = field(default=0.0, init=False)  # by the container's account; 0 where it has none
     _stored_at: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # times of packets and
     _given_at: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # of frames, in time bases
 
@@ -62,8 +65,7 @@ class Video:
         Raises ItemError: no_frames when there was none, too_large when a frame or the time exceeds the limits,
         encrypted.
         """
-        assert self.stream.time_base is not None
-        start_s, tick_s = self.facts.start_s, self.stream.time_base
+        start_s, tick_s = self.facts.start_s, self._tick_s
         unit = tick_s.denominator * start_s.denominator  # of a second, in which both are whole numbers
         tick, start = int(tick_s * unit), int(start_s * unit)
         step, last = max(1, round(unit / self.facts.fps)), None
@@ -76,6 +78,7 @@ class Video:
             self._given_at.append(NO_TIME if frame.pts is None else frame.pts)
             self._check_size(frame.width, frame.height)
             self._check_seconds(at / unit)
+            self._last_lasts_s = float((frame.duration or 0) * tick_s)
             yield at / unit, frame
         if last is None:
             raise ItemError("no_frames", f"{self.path}: {self.packets} packets, {self.decode_errors} decode errors")
@@ -85,18 +88,40 @@ class Video:
 
         A file whose packets do not all bear times of their own is taken to have given every frame.
         """
-        stored, decoded = np.unique(np.asarray(self._stored_at)), np.asarray(self._given_at)
-        if len(stored) < len(self._stored_at) or NO_TIME in stored or not np.isin(decoded, stored).all():
-            return np.arange(len(decoded))
-        return np.searchsorted(stored, decoded)
+        stored = self._stored()
+        return np.arange(len(self._given_at)) if stored is None else np.searchsorted(stored, self._given_at)
+
+    def stored_s(self, times_s: Sequence[float]) -> NDArray[np.float64]:
+        """When each stored frame is shown up to the last one given, by its number; `times_s` are those of the given."""
+        stored = self._stored()
+        if stored is None:
+            return np.asarray(times_s)
+        tick_s, start_s = self._tick_s, self.facts.start_s
+        return np.asarray(stored[: self.frame_count()] * float(tick_s) - float(start_s))
+
+    def _stored(self) -> NDArray[np.int64] | None:
+        """The times of all packets in order, if each has its own and the frames given are among them in order."""
+        stored, given = np.unique(np.asarray(self._stored_at)), np.asarray(self._given_at)
+        told = len(stored) == len(self._stored_at) and NO_TIME not in stored
+        return stored if told and np.isin(given, stored).all() and (np.diff(given) > 0).all() else None
 
     def frame_count(self) -> int:
         """How many frames the decoded ones span, those among them that were skipped included."""
         return int(self.numbers()[-1]) + 1
 
     def end_s(self, last_s: float) -> float:
-        """When the frame that was given last, at `last_s`, is over: a frame's time later."""
-        return last_s + float(1 / self.facts.fps)
+        """When the frame that was given last, at `last_s`, is over: a frame's time later.
+
+        That is its own where it is clearly another than the mean, as where the rate varies.
+        """
+        mean_s = float(1 / self.facts.fps)
+        clear = self._last_lasts_s and abs(self._last_lasts_s - mean_s) > max(0.01 * mean_s, ROUNDED_S)
+        return last_s + (self._last_lasts_s if clear else mean_s)
+
+    @property
+    def _tick_s(self) -> Fraction:
+        assert self.stream.time_base is not None
+        return self.stream.time_base
 
     def hwaccel(self) -> str | None:
         """The device that decodes, None for the CPU."""
@@ -137,6 +162,8 @@ class Video:
             if packet is None:
                 break
             reads_failed = 0
+            if packet.size == 0 and (packet.pts is not None or packet.dts is not None):
+                continue  # it shows the last frame again (Theora); to the decoder it would be the end
             if packet.size > 0:
                 if packet.has_sidedata("encryption_info"):
                     raise ItemError("encrypted", self.path)
@@ -166,14 +193,15 @@ def open_video(
     `max_px` is width times height; `hwaccel` is a device of ffmpeg's ("cuda"), left out where there is none. Raises
     ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
     """
-    with open_container(path, hwaccel) as container:
+    padded_px = 2 * max_px + 2**16  # what decoders allocate
+    with open_container(path, hwaccel, padded_px) as container:
         stream = _largest(path, container)
         for other in container.streams:
             other.discard = Discard.default if other is stream else Discard.all
         stream.thread_type = ThreadType.NONE
         stream.thread_count = 1
-        # a picture that grows inside the stream is refused by the decoder before it allocates; twice, for its padding
-        stream.codec_context.options = {"max_pixels": str(2 * max_px + 2**16), **SKIPPED[speed]}
+        # a picture that grows inside the stream is refused by the decoder before it allocates
+        stream.codec_context.options = {"max_pixels": str(padded_px), **SKIPPED[speed]}
         video = Video(path, read_facts(container, stream), container, stream, max_px, max_s, hwaccel)
         video.check_limits()
         yield video

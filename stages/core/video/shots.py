@@ -40,7 +40,7 @@ class ShotDetector:
         self._cuts = CutDetector(fps)
         self._graduals = GradualDetector(fps)
         self._delay = self._graduals.delay_frames + self._cuts.delay_frames
-        self.horizon_s = (self._delay + AT_ONCE) / fps + 1
+        self.horizon = self._delay + AT_ONCE + round(fps)  # frames after which a shot's end is known
         self._new: list[Image] = []  # not looked at yet
         self._frames = 0
         self._hard: list[int] = []  # frames of cuts

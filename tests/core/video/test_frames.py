@@ -1,14 +1,16 @@
 """Small frames: brightness and colour whatever the pixel format, range and rotation."""
 
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from stages.core.video.encode import ffmpeg_path
-from stages.core.video.frames import Small, picture, shrink, small_size
+from stages.core.video.frames import STANCES, Small, picture, shrink, small_size
 from stages.core.video.key_frames import shown
 from stages.core.video.look import colourfulness, look, small_chroma
 from stages.core.video.packets import open_video
@@ -16,6 +18,11 @@ from stages.core.video.packets import open_video
 Make = Callable[..., Path]
 
 BLANK = np.full((8, 8), 128, np.uint8)
+# orange and dark blue, below them white and green
+QUARTERS = (
+    "color=0xFF8000:s=64x32:d=0.2[a];color=0x000080:s=64x32:d=0.2[b];color=white:s=64x32:d=0.2[c];"
+    "color=green:s=64x32:d=0.2[d];[a][b]hstack[top];[c][d]hstack[low];[top][low]vstack"
+)
 # the left half orange, the right half dark blue
 HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2[b];[a][b]hstack"
 
@@ -23,7 +30,7 @@ HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2
 def first(path: Path) -> tuple[Small, np.ndarray]:
     with open_video(str(path), 10**8, 10**5) as video:
         _, frame = next(video.frames())
-        small = shrink(frame, small_size(frame, 64))
+        small = shrink(frame, small_size(frame, 128))
         return small, shown(picture(small.native, 128), 128)
 
 
@@ -40,8 +47,8 @@ def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
     middle = bgr.shape[0] // 2
     assert bgr[middle, bgr.shape[1] // 4].tolist() == pytest.approx([0, 128, 255], abs=near)
     assert bgr[middle, bgr.shape[1] * 3 // 4].tolist() == pytest.approx([128, 0, 0], abs=near)
-    assert int(small.luma[16, 16]) == pytest.approx(143, abs=near)  # orange and dark blue in limited range
-    assert int(small.luma[16, 48]) == pytest.approx(29, abs=near)
+    assert int(small.luma[32, 32]) == pytest.approx(143, abs=near)  # orange and dark blue in limited range
+    assert int(small.luma[32, 96]) == pytest.approx(29, abs=near)
     assert colourfulness(*small_chroma(small.native)) > 60
 
 
@@ -105,19 +112,22 @@ def test_brightness_runs_from_0_to_1_in_both_ranges(make: Make, tint: str, luma:
     assert look(0.0, small.luma, small_chroma(small.native)).luma == pytest.approx(luma, abs=0.02)
 
 
-@pytest.mark.parametrize("turn", [90, 180, 270])
-def test_rotated_video_is_upright_as_ffmpeg_shows_it(make: Make, tmp_path: Path, turn: int) -> None:
-    plain = make("upright.mp4", HALVES, "-pix_fmt", "yuv420p", "-qp", "1")
+@pytest.mark.parametrize("matrix", STANCES)
+def test_turned_and_mirrored_video_is_upright_as_ffmpeg_shows_it(
+    make: Make, tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    plain = make("upright.mp4", QUARTERS, "-pix_fmt", "yuv420p", "-qp", "1")
     turned = tmp_path / "turned.mp4"
-    rotate = rotation_arguments(turn)
-    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *rotate(plain), "-c", "copy", str(turned)], check=True)
+    turned.write_bytes(with_matrix(plain.read_bytes(), matrix))
     raw = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
     shown = subprocess.run(
         [ffmpeg_path(), "-nostdin", "-v", "error", "-i", str(turned), *raw], check=True, capture_output=True
     )
     small, bgr = first(turned)
     assert np.abs(bgr.astype(int) - np.frombuffer(shown.stdout, np.uint8).reshape(bgr.shape)).mean() < 8
-    assert small.luma.shape == ((32, 64) if turn == 180 else (128, 64))
+    assert small.luma.shape == ((64, 128) if matrix[0] else (256, 128))
+    grey = cv2.cvtColor(cv2.resize(bgr, small.luma.shape[::-1]), cv2.COLOR_BGR2GRAY).astype(int)
+    assert np.corrcoef(grey.ravel(), small.luma.ravel())[0, 1] > 0.99
 
 
 def test_small_frames_keep_one_size_when_the_pictures_size_changes(make: Make, tmp_path: Path) -> None:
@@ -127,19 +137,18 @@ def test_small_frames_keep_one_size_when_the_pictures_size_changes(make: Make, t
     with open_video(str(joined), 10**8, 10**5) as video:
         frames = [frame for _, frame in video.frames()]
         assert {(frame.width, frame.height) for frame in frames} == {(64, 48), (48, 96)}
-        size = small_size(frames[0], 64)
-        assert {shrink(frame, size).luma.shape for frame in frames} == {(48, 64)}
+        size = small_size(frames[0], 128)
+        assert {shrink(frame, size).luma.shape for frame in frames} == {(96, 128)}
 
 
-@pytest.mark.parametrize(("shape", "height_px"), [("640x4", 32), ("4x640", 512)])
+@pytest.mark.parametrize(("shape", "height_px"), [("640x4", 64), ("4x640", 1024)])
 def test_strips_are_kept_within_bounds(make: Make, shape: str, height_px: int) -> None:
     path = make(f"strip{shape}.mkv", f"testsrc=s={shape}:d=0.1", "-c:v", "ffv1")
-    assert first(path)[0].luma.shape == (height_px, 64)
+    assert first(path)[0].luma.shape == (height_px, 128)
 
 
-def rotation_arguments(turn: int) -> Callable[[Path], list[str]]:
-    """How this ffmpeg is told to mark a file as rotated: a tag up to 5.1, an input option later."""
-    options = subprocess.run([ffmpeg_path(), "-h", "full"], check=True, capture_output=True, text=True).stdout
-    if "-display_rotation" in options:
-        return lambda path: ["-display_rotation", str(turn), "-i", str(path)]
-    return lambda path: ["-i", str(path), "-metadata:s:v", f"rotate={turn}"]
+def with_matrix(mp4: bytes, signs: tuple[int, int, int, int]) -> bytes:
+    """The file with another display matrix in its track's header."""
+    at = mp4.index(b"tkhd") + 4 + 40
+    a, b, c, d = (sign * 2**16 for sign in signs)
+    return mp4[:at] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 2**30) + mp4[at + 36 :]

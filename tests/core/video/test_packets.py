@@ -3,6 +3,7 @@
 import random
 import subprocess
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from stages.core.video.packets import Speed, open_video
 
 Make = Callable[..., Path]
 BIG, LONG = 10**8, 10**5
+KEPT = ("-fps_mode", "passthrough", "-pix_fmt", "yuv420p")
 
 
 def read(path: Path | str, max_px: int = BIG, max_s: float = LONG) -> tuple[list[float], int, float]:
@@ -50,6 +52,28 @@ def test_times_of_a_variable_rate_are_kept(make: Make) -> None:
     kept = "testsrc=s=64x48:r=25:d=2,select='not(between(n,10,29))'"
     times, _, _ = read(make("gap.mkv", kept, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p"))
     assert times == pytest.approx([n / 25 for n in range(50) if not 10 <= n <= 29], abs=1e-3)
+
+
+def test_packets_that_show_the_last_frame_again_are_no_errors(make: Make) -> None:
+    still = make("still.ogv", "color=red:s=64x48:r=25:d=4,drawbox=w=9:h=9:enable='gte(t,3)'", "-c:v", "libtheora")
+    times, errors, coverage = read(still)
+    assert 2 <= len(times) < 100
+    assert errors == 0
+    assert coverage == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(("rate", "last_s"), [("25", 1 / 25), ("30000/1001", 1001 / 30000)])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_video_ends_when_its_last_frame_does(make: Make, rate: str, last_s: float, suffix: str) -> None:
+    name = f"ends_{float(Fraction(rate)):.0f}"
+    gap = make(f"{name}_gap.{suffix}", f"testsrc=s=64x48:r={rate}:d=2,setpts='PTS+if(gte(N,30),600/TB)'", *KEPT)
+    even = make(f"{name}.{suffix}", f"testsrc=s=64x48:r={rate}:d=2", *KEPT)
+    for path in (gap, even):
+        with open_video(str(path), BIG, LONG) as video:
+            times = [time_s for time_s, _ in video.frames()]
+            assert video.end_s(times[-1]) - times[-1] == pytest.approx(last_s, abs=0.002)
+            if path == even:
+                assert video.end_s(times[-1]) == times[-1] + float(1 / video.facts.fps)
 
 
 @pytest.mark.parametrize("name", ["torn.mp4", "torn.mkv", "torn.ts"])
@@ -116,6 +140,12 @@ def test_limits_stop_a_video_before_it_is_decoded(three_shots: Path) -> None:
     assert code(three_shots, max_px=160 * 90 - 1) == "too_large"
     assert code(three_shots, max_s=4) == "too_large"
     assert len(read(three_shots, max_px=160 * 90, max_s=5)[0]) == 120
+
+
+def test_a_picture_beyond_the_limit_is_not_even_looked_at(make: Make) -> None:
+    bomb = make("bomb.apng", "color=red:s=4000x4000", "-frames:v", "2", "-c:v", "apng")
+    assert code(bomb, max_px=160 * 90) in ("too_large", "no_frames")
+    assert len(read(bomb)[0]) == 2
 
 
 def test_largest_of_several_video_streams_is_read(make: Make) -> None:

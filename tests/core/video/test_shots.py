@@ -24,7 +24,7 @@ def detect(path: Path, even: int = 0) -> tuple[ShotDetector, list[KeyFrame], Key
     with open_video(str(path), 10**8, 10**5) as video:
         shots = ShotDetector(0.5, 0.5, float(video.facts.fps))
         found: list[KeyFrame] = []
-        key_frames = KeyFrames(Pictures(100, 85, even), float(video.facts.fps), shots.horizon_s, found.append)
+        key_frames = KeyFrames(Pictures(100, 85, even), float(video.facts.fps), shots.horizon, found.append)
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
             key_frames.add(number, time_s, small)
@@ -138,6 +138,36 @@ def test_key_frames_are_jpegs_of_their_own_shot(three_shots: Path) -> None:
         assert bgr[28, 50].tolist() == pytest.approx(tint, abs=6)
 
 
+def test_pictures_stay_few_where_every_frame_may_be_a_cut(make: Make) -> None:
+    noise = "color=gray:s=64x36:r=25:d=24,noise=alls=100:allf=t"
+    path = make("snow.mp4", noise, "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-qp", "20")
+    found: list[KeyFrame] = []
+    shots, key_frames = ShotDetector(0.5, 0.5, 25.0), KeyFrames(Pictures(100, 85, 0), 25.0, 300, found.append)
+    suspected = most = 0
+    with open_video(str(path), 10**8, 10**5) as video:
+        for number, (time_s, frame) in enumerate(video.frames()):
+            small = shrink(frame, small_size(frame, 256))
+            key_frames.add(number, time_s, small)
+            shots.add(small)
+            suspected = max([suspected, *(picture.number for picture in key_frames._borders)])
+            most = max(most, len(key_frames._borders))
+    assert suspected > 590
+    assert 100 < most <= 130
+    numbers = [picture.number for picture in key_frames._borders]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] <= 25
+    shots.finish()
+    key_frames.finish()
+    key_frames.close(shots.shots)
+    assert found[0].time_s == 0
+    assert found[-1].time_s == 599 / 25
+
+
+def test_cuts_of_a_very_wide_video_are_found(make: Make) -> None:
+    wide = "testsrc2=s=1920x96:r=25:d=1[a];mandelbrot=s=1920x96:r=25,trim=end_frame=25[b];[a][b]concat,format=yuv420p"
+    assert spans(detect(make("wide.mkv", wide, "-c:v", "ffv1"))[0]) == [(0, 25), (25, 50)]
+
+
 def test_evenly_spaced_key_frames_come_on_top(wall: Callable[[float], Path]) -> None:
     _, key_frames, _ = detect(wall(0.15), even=4)
     assert [k.time_s for k in key_frames if k.position == "even"] == pytest.approx([0.25, 0.74, 1.23, 1.72], abs=0.13)
@@ -147,7 +177,7 @@ def test_pictures_of_a_long_shot_stay_few_and_near_their_places(make: Make) -> N
     path = make("long.mp4", "color=gray:s=32x32:r=2:d=400", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
     with open_video(str(path), 10**8, 10**5) as video:
         found: list[KeyFrame] = []
-        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(Pictures(100, 85, 0), 2.0, 8.0, found.append)
+        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(Pictures(100, 85, 0), 2.0, 16, found.append)
         kept = []
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.sample_corpus import Film, Shot, picture
 from stages.core.video.encode import ffmpeg_path
-from stages.core.video.frames import Planes, shrink, small_size
+from stages.core.video.frames import Planes, Stance, shrink, small_size
 from stages.core.video.freeze import FreezeDetector, Span, native_difference, share
 from stages.core.video.look import Look, LookMeter
 from stages.core.video.motion import MotionMeter, Sample, camera_flow, within_shots
@@ -70,7 +70,7 @@ def test_freeze_is_found_within_two_frames(make: Make) -> None:
 def test_pictures_of_another_size_or_depth_are_not_the_same() -> None:
     def planes(width_px: int, bits: int) -> Planes:
         samples = np.zeros((4, width_px), np.uint8)
-        return Planes(samples, lambda: (samples, samples), 1 / 3, bits, False, False, 0)
+        return Planes(samples, lambda: (samples, samples), 1 / 3, bits, False, False, Stance(0))
 
     assert native_difference(planes(4, 8), planes(4, 8)) == 0
     assert native_difference(planes(4, 8), planes(8, 8)) == 1

@@ -7,15 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
 from slurm.cluster import environment
-from slurm.errors import ITEM_CODES, InputError, ReelmillError
+from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
 from slurm.history import history
 from slurm.manifest import Step, steps
 from slurm.resume import Resumed, load_cluster, resume
@@ -59,22 +59,26 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join([*commands, 'serve'])}")
     command, known = commands[arguments[0]]
     words = parse(arguments[1:], known.split())
-    run = (Path(words.pop("runs", "runs")) / str(words.pop("run"))).absolute()
+    run = (Path(words.pop("runs", "runs")) / words["run"]).absolute()
+    check_name("run", words.pop("run"), run.parent)
+    if "step" in words:
+        check_name("step", words["step"], run)
     if not steps(run):
         there = sorted(p.name for p in run.parent.glob("*") if steps(p)) if run.parent.is_dir() else []
         raise InputError(f"no run {run.name!r} in {run.parent}/; there are: {', '.join(there) or 'none'}")
     return command(run, words)
 
 
-TYPES = {
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+TYPES: Words = {
     "run": str,
     "runs": str,
     "step": str,
     "retry": str,
     "chunk": int,
-    "lines": int,
-    "watch": float,
-    "every": float,
+    "lines": Annotated[int, Field(ge=0)],
+    "watch": Seconds,
+    "every": Seconds,
     "force": bool,
 }
 

@@ -13,7 +13,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,46 +91,54 @@ class Attempt:
             except OSError as error:
                 log.warning("event not written: %s (%s)", line.strip(), error)
 
-    def load(self, retry_failed: bool) -> set[str]:
-        """The keys of items that earlier attempts finished; with `retry_failed` those that failed are left out."""
+    def load(self, retry_failed: bool, items: Iterable[str] | None = None) -> set[str]:
+        """The keys of items that earlier attempts finished; with `retry_failed` those that failed are left out.
+
+        `items` are those of the chunk: it may have had other ones before the chunks were laid out again.
+        """
         if self.step.plan.kind == "reduce":  # one item, whose tables go to the part in one piece
             return set()
         finished: set[str] = set()
-        adopted: list[Path] = []
+        wanted = None if items is None else set(items)
         for path in main_files(self.partial, self.prefix):
             try:
-                table = pl.read_parquet(path, columns=[ITEM, "error"])
+                table = pl.read_parquet(path, columns=[ITEM, "error"], glob=False)
                 for side in self.schemas.keys() - {ROWS}:
-                    pl.read_parquet(_file(path, side), columns=[ITEM])
+                    pl.read_parquet(_file(path, side), columns=[ITEM], glob=False)
             except (pl.exceptions.PolarsError, OSError) as error:  # torn by a power cut: its items are done again
                 log.warning("%s is not readable and left out: %s", path, error)
                 continue
+            if wanted is not None and not wanted.issuperset(table[ITEM]):
+                log.warning("%s has rows of items that are not in the chunk any more, and is left out", path)
+                continue
             failed = table.filter(pl.col("error").is_not_null())[ITEM].n_unique()
             if retry_failed and failed:
-                adopted.append(path)
                 table = self._take_good(path)
             else:
                 self.files.append(path)
                 self.failed += failed
             finished.update(table[ITEM])
-        self.flush()
-        for path in adopted:
-            path.unlink(missing_ok=True)
         return finished
 
     def adopt(self, old: Done, again: Collection[str]) -> set[str]:
         """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
         self.old = old
         key = self.step.plan.item_key
-        rows = pl.read_parquet(self.step.part_path(old.part), columns=[key, "error"], hive_partitioning=False)
+        part = self.step.part_path(old.part)
+        rows = pl.read_parquet(part, columns=[key, "error"], glob=False, hive_partitioning=False)
         return set(rows[key]) - set(rows.filter(pl.col("error").is_in(again))[key])
 
     def _take_good(self, path: Path) -> pl.DataFrame:
-        """The good rows of another attempt's main file, which are ours from now on, with those of its side files."""
+        """The good rows of another attempt's main file, which are ours from now on, with those of its side files.
+
+        They get a file of their own: what two attempts finished would stand in one file twice.
+        """
         good = scan([path]).filter(pl.col("error").is_null()).select(ITEM).collect()
         taken = pl.col(ITEM).is_in(good[ITEM].implode())
         tables = {table: scan([_file(path, table)]).filter(taken) for table in self.schemas}
         self.buffer.append(Output(good[ITEM].to_list(), tables))
+        self.flush()
+        path.unlink(missing_ok=True)
         return good
 
     def add(self, output: Output, flush_s: float) -> None:
@@ -181,7 +190,7 @@ class Attempt:
         part = f"{bucket(self.chunk)}/{chunk_name(self.chunk)}.{self.name}.parquet"
         for table in sorted(tables, key=lambda name: name == ROWS):
             write_table(self.step.part_path(part, table), tables[table])
-        rows = pl.scan_parquet(self.step.part_path(part), hive_partitioning=False)
+        rows = pl.scan_parquet(self.step.part_path(part), glob=False, hive_partitioning=False)
         good, columns = pl.col("error").is_null(), rows.collect_schema().names()
         kept = good & pl.col("drop_reason").is_null() if "drop_reason" in columns else good
         bad = (
@@ -219,6 +228,14 @@ class Attempt:
         shutil.rmtree(self.partial, ignore_errors=True)
         return done
 
+    def withdraw(self) -> None:
+        """Removes what it flushed: another attempt has done the chunk, and removed what was there then."""
+        for name in names(self.partial):
+            if name.startswith(f"{self.prefix}{self.name}."):
+                (self.partial / name).unlink(missing_ok=True)
+        with suppress(OSError):  # a third one is at work
+            self.partial.rmdir()
+
     def _whole(self) -> dict[str, pl.LazyFrame]:
         """The tables of a reduce step, not computed yet, with all columns of their schemas."""
         tables = self.buffer[-1].tables
@@ -235,7 +252,7 @@ class Attempt:
         return whole
 
     def _merged(self, items: pl.Series) -> dict[str, pl.LazyFrame]:
-        """Each table over all flushed files: every item once (from the first file that has it), in input order."""
+        """Each table over all flushed files: every item once (see `owners`), in input order."""
         flushed = {table: Flushed([_file(path, table) for path in self.files]) for table in self.schemas}
         old = {table: Flushed(self._old_paths(table), self.step.plan.item_key) for table in self.schemas}
         owner = owners(flushed[ROWS], old[ROWS], items, f"{self.step} chunk {self.chunk}")

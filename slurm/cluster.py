@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import submitit
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import ClusterError, InputError
@@ -20,6 +20,10 @@ PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submiti
 # keys below which Hydra knows none; what reads them checks
 FREE_KEYS = r"^(steps\.|cluster\.extra\b|cluster\.env\b|engine\.options\b|engine\.env\b)"
 STRICT = ConfigDict(extra="forbid")
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -41,15 +45,15 @@ class Cluster:
     qos: str | None
     constraint: str | None
     exclude: str | None
-    cpus: int
-    gpus: int
-    mem_gb: float
-    minutes: int
-    max_mem_gb: float
-    max_minutes: int
-    parallel: int  # tasks at once, over all arrays of a submission
-    max_array_size: int  # used where scontrol does not tell
-    signal_delay_s: int  # the warning before the time limit; no new items from then on
+    cpus: Count
+    gpus: Whole
+    mem_gb: Size
+    minutes: Count
+    max_mem_gb: Size
+    max_minutes: Count
+    parallel: Count  # tasks at once, over all arrays of a submission
+    max_array_size: Count  # used where scontrol does not tell
+    signal_delay_s: Whole  # the warning before the time limit; no new items from then on
     setup: list[str]
     container: Container
     extra: dict[str, Any]  # more sbatch parameters, by their long names

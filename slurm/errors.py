@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 log = logging.getLogger("reelmill")
 
@@ -25,6 +26,12 @@ class UnavailableError(ReelmillError):
 
 class ChunkError(ReelmillError):
     """A chunk failed; its attempt has recorded why."""
+
+
+def check_name(key: str, name: str, place: Path) -> None:
+    """Raises an InputError that names the key, unless `name` can be that of a directory in `place`."""
+    if not name or "/" in name or name.startswith("."):
+        raise InputError(f"{key}={name!r} is not the name of a directory in {place}/")
 
 
 @contextmanager

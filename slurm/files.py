@@ -86,10 +86,10 @@ def streamed(frames: Callable[[], Iterator[pl.DataFrame]], schema: dict[str, pl.
 
 
 def names(folder: Path | str) -> list[str]:
-    """The sorted names in a folder, temporary files left out; none if it is not there."""
+    """The sorted names in a folder, temporary files left out; none if it is not there, or is a file."""
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

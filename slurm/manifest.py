@@ -241,7 +241,7 @@ class Step:
         """A table of the step over its done chunks (or those in `only`), in chunk order; None if no chunk has it."""
         records = self.all_done() if only is None else [d for c in only if (d := self.done(c))]
         paths = [self.part_path(d.part, table) for d in records if table == ROWS or table in d.tables]
-        return pl.scan_parquet(paths) if paths else None
+        return pl.scan_parquet(paths, glob=False) if paths else None
 
     def kept(self, only: list[int] | None = None) -> pl.LazyFrame:
         """The rows that go on to the next step: those without an error and without a reason to be dropped."""

@@ -14,6 +14,7 @@ from slurm.files import streamed
 
 ITEM = "_item"  # in flushed files: the key of the item that a row belongs to
 BATCH_BYTES = 1 << 25  # of files; unpacked, sorted and on its way to the disk it takes up to four times as much
+BATCH_ROWS = 1 << 20  # of a table that is packed a hundredfold
 
 
 class LostRowsError(ReelmillError):
@@ -30,13 +31,15 @@ class Flushed(NamedTuple):
 def owners(flushed: Flushed, old: Flushed, items: pl.Series, of: str) -> pl.DataFrame:
     """For each item its place in the input (`_order`) and the first file of the main table that has it (`_file`).
 
-    An old part may hold items that the input has no more. Raises LostRowsError unless every item has a row, and every
-    flushed row an item.
+    A file in which the item is good comes before one in which it failed: a zombie may have flushed that. An old part
+    may hold items that the input has no more. Raises LostRowsError unless every item has a row, and every flushed row
+    an item.
     """
     order = pl.DataFrame({ITEM: items}, schema={ITEM: pl.String()}).with_row_index("_order")
-    owner = located(flushed, old).group_by(ITEM).agg(pl.col("_file").min())
-    lost, other = order.join(owner, on=ITEM, how="anti"), owner.join(order, on=ITEM, how="anti")
-    foreign = other.filter(pl.col("_file") < len(flushed.paths))
+    rows = located(flushed, old, failed=pl.col("error").is_not_null())
+    owner = rows.group_by(ITEM).agg(pl.col("_file").sort_by("_failed", "_file").first())
+    lost, other = order.join(owner, on=ITEM, how="anti"), rows.join(order, on=ITEM, how="anti")
+    foreign = other.filter(pl.col("_file") < len(flushed.paths)).unique(ITEM)
     if len(lost) or len(foreign):
         raise LostRowsError(
             f"{of}: {len(lost)} items without a row (e.g. {min(lost[ITEM], default=None)}), "
@@ -53,29 +56,36 @@ def merged(flushed: Flushed, old: Flushed, owner: pl.DataFrame, schema: dict[str
 def batches(
     flushed: Flushed, old: Flushed, owner: pl.DataFrame, schema: dict[str, pl.DataType]
 ) -> Iterator[pl.DataFrame]:
-    """The rows that `merged` tells of, in frames of equal height, each of which takes BATCH_BYTES of the files."""
+    """The rows that `merged` tells of, in frames of about BATCH_BYTES of the files, and no more than BATCH_ROWS."""
     where = located(flushed, old).join(owner, on=[ITEM, "_file"]).sort("_order", "_row")
     paths = [*flushed.paths, *old.paths]
-    count = -(-sum(path.stat().st_size for path in paths) // BATCH_BYTES)
-    if count <= 1:  # many small files are read faster together
+    few = sum(path.stat().st_size for path in paths) <= BATCH_BYTES and len(where) <= BATCH_ROWS
+    if few:  # many small files are read faster together
         whole = [scan(files).select(list(schema)).collect() for files in (flushed.paths, old.paths) if files]
         yield pl.concat([pl.DataFrame(schema=schema), *whole])[where["_at"]]
         return
-    size = max(1, -(-len(where) // count))
-    for start in range(0, len(where), size):
-        yield gathered(paths, where[start : start + size], list(schema))
+    cuts = [pl.col("_bytes").cum_sum() // BATCH_BYTES, pl.int_range(pl.len()) // BATCH_ROWS]
+    for rows in where.select(pl.struct(*cuts).rle().struct.field("len")).to_series():
+        yield gathered(paths, where[:rows], list(schema))
+        where = where[rows:]
 
 
-def located(flushed: Flushed, old: Flushed) -> pl.DataFrame:
-    """ITEM of every row, its file's number (`_file`), its place there (`_row`), and among all rows (`_at`)."""
-    found = [pl.DataFrame(schema={ITEM: pl.String(), "_path": pl.String()})]
+def located(flushed: Flushed, old: Flushed, failed: pl.Expr | None = None) -> pl.DataFrame:
+    """ITEM of every row, its file's number (`_file`), its place there (`_row`), its share of the file (`_bytes`), and
+    its place among all rows (`_at`).
+
+    Of the main table also whether it `failed` (`_failed`).
+    """
+    more = {} if failed is None else {"_failed": failed}
+    found = [pl.DataFrame(schema={ITEM: pl.String(), "_path": pl.String(), **dict.fromkeys(more, pl.Boolean())})]
     for files, item in (flushed, old):
         if files:
-            found.append(scan(files).select(pl.col(item).alias(ITEM), "_path").collect())
-    paths = [str(path) for path in (*flushed.paths, *old.paths)]
-    numbers = pl.DataFrame({"_path": paths}, schema={"_path": pl.String()}).with_row_index("_file")
+            found.append(scan(files).select(pl.col(item).alias(ITEM), "_path", **more).collect())
+    paths = [(str(path), path.stat().st_size) for path in (*flushed.paths, *old.paths)]
+    numbers = pl.DataFrame(paths, schema={"_path": pl.String(), "_size": pl.Int64()}, orient="row")
+    numbers = numbers.with_row_index("_file")
     rows = pl.concat(found).with_row_index("_at").with_columns(_row=pl.int_range(pl.len()).over("_path"))
-    return rows.join(numbers, on="_path")
+    return rows.join(numbers, on="_path").with_columns(_bytes=pl.col("_size") / pl.len().over("_path"))
 
 
 def gathered(paths: Sequence[Path], where: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
@@ -90,4 +100,4 @@ def gathered(paths: Sequence[Path], where: pl.DataFrame, columns: Sequence[str])
 
 
 def scan(paths: Sequence[Path]) -> pl.LazyFrame:
-    return pl.scan_parquet(list(paths), hive_partitioning=False, include_file_paths="_path")
+    return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False, include_file_paths="_path")

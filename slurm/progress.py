@@ -21,7 +21,11 @@ def progress(label: str) -> Iterator[Report]:
         return
     from rich import progress as bars  # here, since it takes 40 ms, and the tasks of a cluster write to a log
 
-    columns = [bars.TextColumn("[bold]{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn()]
+    columns = [
+        bars.TextColumn("{task.description}", style="bold", markup=False),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+    ]
     columns += [bars.TextColumn("{task.fields[failed]}"), bars.TimeElapsedColumn(), bars.TimeRemainingColumn()]
     with bars.Progress(*columns) as bar:
         row = bar.add_task(label, total=None, failed="")

@@ -12,11 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 from slurm.cluster import Cluster
 from slurm.errors import TRANSIENT, InputError
 from slurm.files import read_json, write_json
+from slurm.history import Past
 from slurm.manifest import Step, steps
 from slurm.pool.launch import served
 from slurm.pool.registry import PoolFolder
 from slurm.retry import bad_nodes, decide
-from slurm.submit import Again, RacedError, Window, submit
+from slurm.submit import Again, RacedError, Window, submissions, submit
 from slurm.survey import Survey, survey
 
 
@@ -145,10 +146,23 @@ def _resume_step(
             )
             report.submitted += chunks
     if cluster.executor != "slurm" and report.submitted:  # they were run: look what became of them
-        report.survey, report.submitted = survey(step, known), []
+        tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
         for chunk in report.survey.failed:
             report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, plan.settings["max_attempts"]).why
+        ends = {chunk: _unfinished(report.survey, chunk, now.past.get(chunk)) for chunk in sorted(tried)}
+        report.set_aside |= {chunk: end for chunk, end in ends.items() if end}
     return report
+
+
+def _unfinished(found: Survey, chunk: int, before: list[Past] | None) -> str | None:
+    """Why a chunk that was run here is not done though no attempt says that it failed; None if it is, or waits."""
+    if chunk in found.failed or chunk in found.active or (chunk in found.done and chunk not in found.lost):
+        return None
+    last = next(reversed(found.past.get(chunk, [])[len(before or []) :]), None)
+    if last and last.cause:
+        return None if last.cause == "gated" else last.headline
+    log = last.log if last else f"{found.step.root}/logs/{submissions(found.step)[-1]}/"
+    return f"its task ended without a word (killed, out of time, or it did not start): see {log}"
 
 
 def _servers(step: Step, cluster: Cluster, inputs: dict[str, Resumed]) -> AbstractContextManager[None]:

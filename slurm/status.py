@@ -27,8 +27,8 @@ def overview(run: Path, only: list[str] | None = None) -> RenderableType:
     for name in only or steps(run):
         known[name] = survey(Step(run, name), known)
     surveys = list(known.values())
-    cells = [{"step": found.step.name, **_chunks(found), **_work(found)} for found in surveys]
-    table = Table(title=f"run {run.name}", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    cells = [{"step": escape(found.step.name), **_chunks(found), **_work(found)} for found in surveys]
+    table = Table(title=escape(f"run {run.name}"), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for title in cells[0] if cells else []:
         if title in ("step", "done") or any(cell[title] for cell in cells):
             table.add_column(title, justify="left" if title == "step" else "right", no_wrap=True)
@@ -85,11 +85,11 @@ def _duration(seconds: float) -> str:
 
 def _troubles(found: Survey) -> list[str]:
     lines = []
-    name = found.step.name
+    name = escape(found.step.name)
     if not found.queue_known:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
     for earlier in _outdated(found.step):
-        lines.append(f"[yellow]{name}: made from an earlier {earlier}[/]; run it again with overwrite=true")
+        lines.append(f"[yellow]{name}: made from an earlier {escape(earlier)}[/]; run it again with overwrite=true")
     for cause, number in Counter(found.failed.values()).most_common():
         chunk = min(c for c, why in found.failed.items() if why == cause)
         detail = escape(found.past[chunk][-1].detail.partition("\n")[0])
@@ -125,11 +125,11 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
     """Everything that is known of one chunk, and what becomes of it next."""
     step = Step(run, name)
     plan, found = step.plan, survey(step)
-    lines: list[RenderableType] = [f"[bold]{step} chunk {chunk}: {found.state(chunk)}[/]"]
+    lines: list[RenderableType] = [f"[bold]{escape(str(step))} chunk {chunk}: {found.state(chunk)}[/]"]
     source = step.input()
     if source is not None:
         where = f"chunk {chunk}" if plan.aligned else "rows " + _span(step, chunk)
-        lines.append(f"reads {where} of {source}")
+        lines.append(f"reads {where} of {escape(str(source))}")
     record = step.record(chunk)
     if record:
         lines.append(
@@ -150,7 +150,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             end = attempt.cause or ("running" if chunk in found.active and attempt == past[-1] else "no end recorded")
             took = f"{attempt.seconds:.1f} s"
             table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, escape(attempt.detail))
-        lines += [table, f"log: {past[-1].log}"]
+        lines += [table, escape(f"log: {past[-1].log}")]
     if record and record.fingerprint == plan.fingerprint and chunk in found.stale:
         lines.append(f"stale: {', '.join(plan.inputs)} has other rows since it was read")
     if chunk in found.active:
@@ -158,9 +158,8 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
     elif chunk not in found.done:
         decision = decide(past, load_cluster(step), plan.settings["max_attempts"])
         then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
-        lines.append(
-            f"next: python -m slurm resume run={run.name} {then}{f' ({escape(decision.why)})' if decision.why else ''}"
-        )
+        why = f" ({decision.why})" if decision.why else ""
+        lines.append(escape(f"next: python -m slurm resume run={run.name} {then}{why}"))
     return Group(*lines)
 
 

@@ -5,6 +5,7 @@ submissions/<id>/jobs.json          the job of each window, written as they are 
 logs/<id>/                          submitit's scripts and pickles, and one log a task
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -77,7 +78,7 @@ def submit(
 ) -> list[Window]:
     """The array jobs that will do `tasks` (array index → chunks); empty when they were run here to their end.
 
-    `after(tasks)` gives the sbatch dependency of a window; `seen` is the number of submissions that the caller knew of.
+    `after(tasks)` gives the sbatch dependency of a window; `seen` is the number after the last that the caller knew.
     """
     os.environ.update(cluster.env)
     size = max_array_size(cluster) if cluster.executor == "slurm" else len(tasks)
@@ -164,7 +165,9 @@ def freeze(
         draft.rename(folder / name)  # fails if it exists: a folder with content is never replaced
     except OSError as error:
         shutil.rmtree(draft)
-        raise RacedError from error
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise RacedError from error
+        raise
     return name
 
 

@@ -43,7 +43,7 @@ class Survey:
     """What is known of a step. Chunks that are in none of the dicts are pending."""
 
     step: Step
-    submissions: int
+    submissions: int  # the number after the last one's
     done: dict[int, Done] = field(default_factory=dict)
     stale: dict[int, Done] = field(default_factory=dict)
     active: dict[int, str] = field(default_factory=dict)  # chunk → "RUNNING", "PENDING Resources", …
@@ -84,7 +84,7 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None) -> Survey:
     `before` holds surveys of its inputs, as far as they were made already.
     """
     plan, there = step.plan, submissions(step)
-    found = Survey(step, submissions=len(there))
+    found = Survey(step, submissions=max(map(int, there), default=-1) + 1)
     for record in step.records():
         if record.chunk < plan.n:
             (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record

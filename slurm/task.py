@@ -130,13 +130,21 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
         attempt.schemas = work.schemas
         causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
         retry_failed = causes[-1:] == ["too_many_errors"]
-        items, todo = _do_items(attempt, work, old, again=submission["again"], retry_failed=retry_failed)
-        if stop.asked and attempt.rows < todo:
-            # out of time before the first row: it needs more time, not another turn
-            stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
-            attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
-            return attempt.rows > 0
-        done = attempt.commit(items, submission["cluster"], source, work.notes)
+        try:
+            items, todo = _do_items(attempt, work, old, again=submission["again"], retry_failed=retry_failed)
+            if stop.asked and attempt.rows < todo:
+                # out of time before the first row: it needs more time, not another turn
+                stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
+                attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
+                return attempt.rows > 0
+            done = attempt.commit(items, submission["cluster"], source, work.notes)
+        except (OSError, pl.exceptions.PolarsError):
+            new = step.done(chunk)
+            if new is None or new == old or new.source != source:
+                raise
+            attempt.withdraw()  # the one that was faster took away the files that both had loaded
+            attempt.event("end", cause="done", detail="another attempt did it", rows=attempt.rows)
+            return True
         attempt.event("end", cause="done", rows=attempt.rows)
         numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
         log.info("%s chunk %d done: %s", step, chunk, numbers)
@@ -169,7 +177,7 @@ def _do_items(
     step, chunk, limits = attempt.step, attempt.chunk, attempt.step.plan.settings
     items = work.items(chunk)
     keys = items[step.plan.item_key]
-    finished = attempt.load(retry_failed=retry_failed) | (attempt.adopt(old, again) if old else set())
+    finished = attempt.load(retry_failed, keys) | (attempt.adopt(old, again) if old else set())
     todo = items.filter(~keys.is_in(list(finished)))
     before = len(items) - len(todo)
     attempt.event("items", items=len(items), before=before)

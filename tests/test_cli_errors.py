@@ -115,6 +115,13 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "lines that are no number": (["logs", "run=r", "step=probe", "chunk=0", "lines=all"], ["lines=all"]),
     "cluster key": (["resume", "run=r", "cluster.memory=3"], ["cluster.memory", "cluster.mem_gb"]),
     "cluster value": (["resume", "run=r", "cluster.minutes=long"], ["cluster.minutes"]),
+    "name of a run": (["status", "run=../r"], ["run='../r' is not the name of a directory"]),
+    "empty run": (["status", "run="], ["run='' is not the name of a directory"]),
+    "name of a step": (["resume", "run=r", "step=../r/probe"], ["step='../r/probe' is not the name of a directory"]),
+    "empty step": (["cancel", "run=r", "step="], ["step='' is not the name of a directory"]),
+    "seconds before now": (["status", "run=r", "watch=-1"], ["watch=-1"]),
+    "seconds without end": (["watch", "run=r", "every=.nan"], ["every=.nan"]),
+    "cluster value out of range": (["resume", "run=r", "cluster.parallel=0"], ["cluster.parallel", "got 0"]),
     "torn yaml": (["resume", "run=r", "cluster.setup=[a"], ["cluster.setup"]),
 }
 
@@ -125,6 +132,26 @@ def test_a_wrong_word_to_slurm_is_told_with_the_right_ones(run: ProbeRun, case: 
     before = sorted(run.run.rglob("*"))
     refused(command("slurm", *words, f"runs={run.runs}"), *named)
     assert sorted(run.run.rglob("*")) == before
+
+
+@pytest.mark.parametrize("step", ["", ".hid", "x/y", "../q"])
+def test_a_step_that_is_no_name_of_a_directory_is_refused(tmp_path: Path, videos: Path, step: str) -> None:
+    words = ("run=r", f"runs={tmp_path / 'runs'}", f"input.path={videos}", f"step={step}")
+    refused(command("stages.ingest", *words), f"step={step!r} is not the name of a directory")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_cost_that_no_step_gives_as_a_number_names_its_key(tmp_path: Path, videos: Path) -> None:
+    words = ("run=r", f"runs={tmp_path / 'runs'}", f"input.path={videos}")
+    for cost in ("typo", "path"):
+        refused(command("stages", "pipeline=clips", *words, f"steps.analyze.chunks.cost={cost}"), "chunks.cost", cost)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_among_the_runs_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "README").write_text("")
+    for run in ("README", "r"):
+        refused(command("slurm", "status", f"run={run}", f"runs={tmp_path}"), f"no run {run!r}", "there are: none")
 
 
 def test_a_runs_directory_that_is_not_there_has_no_runs(tmp_path: Path) -> None:

@@ -98,6 +98,28 @@ def test_commands_refuse_a_wrong_key_in_one_message_and_leave_nothing(case: str,
     assert list(tmp_path.iterdir()) == []
 
 
+OUT_OF_RANGE = [
+    *(
+        "chunks.n=-2",
+        "chunks.size=0",
+        "chunks.ahead=0",
+        "chunks.per_task=0",
+        "chunks.min_errors=-1",
+        "chunks.flush_s=-1",
+    ),
+    *("chunks.max_error_share=1.5", "items.workers=-1", "items.at_once=0", "items.mem_gb=0", "items.timeout_s=-1"),
+    *("retry.max_attempts=0", "retry.breaker=0", "cluster.cpus=0", "cluster.gpus=-1", "cluster.mem_gb=nan"),
+    *("cluster.minutes=0", "cluster.parallel=0", "cluster.signal_delay_s=-1"),
+]
+
+
+@pytest.mark.parametrize("word", OUT_OF_RANGE)
+def test_a_number_out_of_its_range_names_its_key(word: str) -> None:
+    key, _, value = word.partition("=")
+    with pytest.raises(InputError, match=rf"split: {key}: Input should be .*, got {value}"):
+        read(load("split"), composed("split", word))
+
+
 def test_a_key_of_a_step_reaches_its_config(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").write_bytes(b"")

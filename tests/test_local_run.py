@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +14,9 @@ from support.runs import ROOT, ProbeRun, until
 from slurm.errors import InputError
 from slurm.history import history
 from slurm.manifest import Step
+from stages.core.pipeline import submit_steps
 
-DEBUG = "cluster.executor=debug"
+DEBUG, LOCAL = "cluster.executor=debug", "cluster.executor=local"
 ONE = ("chunks.n=1", "items.workers=1")
 
 
@@ -142,6 +144,27 @@ def test_a_chunk_that_fails_costs_its_task_fellows_nothing(tmp_path: Path) -> No
     assert run.submit() == 1
     found = run.survey()
     assert [found.state(chunk) for chunk in range(2)] == ["failed (exception)", "done"]
+
+
+def test_a_task_that_was_killed_is_told_and_resumed(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 6, LOCAL, *ONE, seconds=0.3)
+    with ThreadPoolExecutor() as pool:
+        status = pool.submit(run.submit)
+        until(lambda: run.calls(0))
+        os.kill(run.calls(0)[0][1], signal.SIGKILL)
+        assert status.result(60) == 1
+    assert run.resume()["probe"].set_aside == {}
+    assert run.table().equals(run.expected())
+
+
+def test_a_task_that_did_not_start_is_told_with_the_place_of_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ProbeRun(tmp_path, 2, LOCAL, *ONE)
+    assert submit_steps(run.wanted()[:1]) == 0
+    assert submit_steps(run.wanted("cluster.setup=[exit 7]")[1:]) == 1
+    assert "chunk 0 not done: its task ended without a word" in (told := capsys.readouterr().out)
+    assert f"see {run.step.root}/logs/0000/" in told
 
 
 def test_another_config_is_refused_and_overwrite_computes_again(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.runs import command
+from support.steps import made_step
 
 from slurm.manifest import steps
+from stages.core.sweep import finish
 
 SECONDS = [1.0, 5.0, 10.0, 3600.0]
 WORDS = ("after=ingest", "~rules.frozen", "~rules.luma", "rules.motion.column=duration_s")
@@ -62,6 +64,13 @@ def test_the_same_sweep_again_begins_nothing_and_its_table_is_whole_without_a_te
     assert begun(folder) == before
     assert points(folder).equals(table)
     assert all(number in told for number in ("100.0%", "75.0%", "25.0%", "1.0044", "1.0042", "1.0000"))
+
+
+def test_a_point_is_shown_as_it_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finish([("codecs=[h264]", made_step(tmp_path / "r[1]"))], tmp_path / "[vp9]")
+    told = capsys.readouterr().out
+    assert "codecs=[h264]" in told
+    assert "sweep of [vp9]" in told
 
 
 def test_where_and_how_points_run_is_no_part_of_their_name(folder: Path) -> None:

@@ -17,7 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.cluster import FREE_KEYS, cpu_count
-from slurm.errors import InputError, ReelmillError
+from slurm.errors import InputError, ReelmillError, check_name
 from stages.core.stage import Common, Stage
 
 CONF = str(Path(__file__).parents[2] / "conf")
@@ -80,8 +80,8 @@ def read(stage: Stage, cfg: DictConfig) -> tuple[Common, Any]:
     names = set(Common.__dataclass_fields__)
     own = {str(k): v for k, v in plain.items() if k not in names}
     common = validate(Common, {str(k): v for k, v in plain.items() if k in names}, stage.name)
-    if not common.run or "/" in common.run or common.run.startswith("."):
-        raise InputError(f"run={common.run!r} is not the name of a directory in {common.runs}/")
+    check_name("run", common.run, Path(common.runs))
+    check_name("step", common.step, Path(common.runs, common.run))
     return common, validate(stage.config, own, stage.name)
 
 

@@ -1,5 +1,6 @@
 """Rows that may be more than memory holds, on their way from a worker to its task: by files in the task's scratch."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,10 @@ from typing import NamedTuple
 
 import polars as pl
 
-from slurm.files import streamed
+from slurm.files import names, streamed
 from stages.core.remote import on_disk
 from stages.core.schema import Row, Schema
-from stages.core.scratch import folder
+from stages.core.scratch import VARIABLE, folder
 
 PIECE_BYTES = 1 << 23  # of pictures, say, that stay in memory
 
@@ -26,10 +27,22 @@ class Spilled(NamedTuple):
     def scan(self) -> pl.LazyFrame:
         """All rows, a file at a time."""
         files = sorted(self.folder.iterdir())
-        return streamed(lambda: (pl.read_parquet(file) for file in files), self.schema)
+        return streamed(lambda: (pl.read_parquet(file, glob=False) for file in files), self.schema)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def clear_after(pid: int) -> None:
+    """Removes what a worker that is no more left in the scratch of its task: nobody will ask for it."""
+    place = Path(os.environ.get(VARIABLE) or "/nonexistent")
+    for name in names(place):
+        if name.startswith(_mark(pid)):
+            shutil.rmtree(place / name, ignore_errors=True)
+
+
+def _mark(pid: int) -> str:
+    return f"of{pid}-"
 
 
 Tables = Mapping[str, Sequence[Row] | Spilled]  # of an item
@@ -70,7 +83,7 @@ class Spill:
     def _write(self) -> None:
         if self._spilled is None:
             with on_disk(place := folder()):
-                self._spilled = Spilled(Path(tempfile.mkdtemp(dir=place)), self._schema)
+                self._spilled = Spilled(Path(tempfile.mkdtemp(prefix=_mark(os.getpid()), dir=place)), self._schema)
         piece, content = self._spilled.folder / f"{self._pieces:06d}.parquet", BytesIO()
         pl.DataFrame(self._rows, schema=self._schema).write_parquet(content, compression="uncompressed")  # as JPEG is
         with on_disk(piece):  # polars itself makes errors of its own of what the disk says

@@ -5,13 +5,13 @@ import importlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass as checked
 
 from slurm import chunks
-from slurm.cluster import Cluster
+from slurm.cluster import Cluster, Count, Size, Whole
 from slurm.errors import InputError
 from slurm.manifest import Plan, Step, fingerprint
 from stages.core.schema import Schema
@@ -49,29 +49,29 @@ class Stage:
 
 @checked(frozen=True, config=STRICT)
 class Chunks:
-    size: int  # items a chunk
-    n: int | None  # number of chunks, instead of size
-    ahead: int  # number of chunks where the input is not there yet when the step is submitted
-    per_task: int  # chunks that one array task does
+    size: Count  # items a chunk
+    n: Count | None  # number of chunks, instead of size
+    ahead: Count  # number of chunks where the input is not there yet when the step is submitted
+    per_task: Count  # chunks that one array task does
     align: bool  # take over the chunks of the input
     cost: str | None  # column of the input by which chunks are balanced; null: by count
-    max_error_share: float  # a chunk with a larger share of failed items fails
-    min_errors: int  # … but not with fewer failed items than this
-    flush_s: float  # finished rows are on disk after so many seconds
+    max_error_share: Annotated[float, Field(ge=0, le=1)]  # a chunk with a larger share of failed items fails
+    min_errors: Whole  # … but not with fewer failed items than this
+    flush_s: Annotated[float, Field(ge=0)]  # finished rows are on disk after so many seconds
 
 
 @checked(frozen=True, config=STRICT)
 class Items:
-    timeout_s: float
-    at_once: int  # items that a worker process works on at the same time, in threads
-    workers: int | None  # worker processes of a task; null: cluster.cpus
-    mem_gb: float | None  # of a worker; null: a share of cluster.mem_gb
+    timeout_s: Size
+    at_once: Count  # items that a worker process works on at the same time, in threads
+    workers: Count | None  # worker processes of a task; null: cluster.cpus
+    mem_gb: Size | None  # of a worker; null: a share of cluster.mem_gb
 
 
 @checked(frozen=True, config=STRICT)
 class Retry:
-    max_attempts: int
-    breaker: int  # chunks that fail alike before the rest of a submission is not tried
+    max_attempts: Count
+    breaker: Count  # chunks that fail alike before the rest of a submission is not tried
 
 
 @checked(frozen=True, config=STRICT)
@@ -124,6 +124,8 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     needs = stage.needs(config) if callable(stage.needs) else stage.needs
     columns = {c: giver(c, inputs, plans, common.step, lambda plan: plan.gives) for c in needs} if base else {}
     reads = {t: giver(t, inputs, plans, common.step, lambda plan: plan.tables) for t in stage.reads}
+    if base and not aligned and common.chunks.cost:
+        giver(common.chunks.cost, inputs, plans, f"{common.step} (chunks.cost, a number)", numbers)
     item_key = base.key if base else "item"
     keys = [*({stage.key} if stage.key else ()), *(k for k in ("clip_id", "video_id") if base and k in base.gives)]
     gives = {**dict.fromkeys(keys, "String"), **{k: str(v) for k, v in stage.gives.items()}}
@@ -187,6 +189,11 @@ def giver(
             return candidate
         queue += [further for further in plans[candidate].inputs if further not in queue]
     raise InputError(f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}")
+
+
+def numbers(plan: Plan) -> list[str]:
+    """The columns of a step that hold numbers."""
+    return [column for column, kind in plan.gives.items() if kind.startswith(("Int", "UInt", "Float"))]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

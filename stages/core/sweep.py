@@ -14,6 +14,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from slurm.manifest import Step
@@ -58,13 +59,13 @@ def finish(points: list[tuple[str, Step]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     table.write_parquet(folder / "points.parquet")
     plot(table, folder / "points.svg")
-    shown = Table(title=f"sweep of {folder.name} ({folder})", title_justify="left", box=SIMPLE_HEAD)
+    shown = Table(title=escape(f"sweep of {folder.name} ({folder})"), title_justify="left", box=SIMPLE_HEAD)
     for title in ("point", "rows in", "kept", "share", "hours kept"):
         shown.add_column(title, justify="left" if title == "point" else "right", no_wrap=True)
     for point, done, rows, kept, hours in table.iter_rows():
         share = f"{kept / rows:.1%}" if rows else "–"
         numbers = (f"{rows:,}", f"{kept:,}", share, "–" if hours is None else f"{hours:,.4f}")
-        shown.add_row(point, *(numbers if done else ("not done", "", "", "")))
+        shown.add_row(escape(point), *(numbers if done else ("not done", "", "", "")))
     show(shown)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from slurm.errors import ChunkError, ItemError, ReelmillError, reported
 from stages.core.schema import Row
-from stages.core.spill import Tables
+from stages.core.spill import Tables, clear_after
 
 Function = Callable[..., Tables]
 
@@ -67,6 +67,7 @@ class Worker:
         self.process.kill()
         self.process.join()
         self.pipe.close()
+        clear_after(self.process.pid or 0)
 
 
 def _serve(

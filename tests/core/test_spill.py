@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.disks import small_disk
-from support.pictures import BYTES, PICTURES, picture
+from support.pictures import BYTES, PICTURES, Config, picture, take
 from support.steps import cluster, finish, made_step
 
 from slurm.attempt import Attempt
@@ -15,6 +15,8 @@ from slurm.errors import ItemError
 from slurm.files import names
 from slurm.manifest import Step
 from slurm.signals import Stop
+from stages.core.rows import Processes
+from stages.core.schema import Row
 from stages.core.scratch import Scratch, folder
 from stages.core.spill import PIECE_BYTES, Spill, Spilled
 from stages.core.work import Work
@@ -25,7 +27,9 @@ MANY = 2 * PIECE_BYTES // BYTES + 3  # pictures that make two pieces and a rest
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The scratch of a task of its own, for this test."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    place = tmp_path / "node[1]*"  # which is no pattern
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
     monkeypatch.setenv("REELMILL_SCRATCH", "")
     monkeypatch.setattr("tempfile.tempdir", None)
     return Scratch().path
@@ -64,6 +68,20 @@ def test_an_item_that_fails_leaves_nothing_behind(scratch: Path) -> None:
         assert len(names(scratch)) == 1
         raise ItemError("corrupt", "torn")
     assert names(scratch) == []
+
+
+def test_what_a_worker_that_was_killed_had_spilled_is_removed_with_it(scratch: Path) -> None:
+    rows: list[Row] = [{"video_id": name} for name in ("stuck", "a", "dead", "few")]
+    with closing(Processes(1, 4.0, None, Stop())) as processes:
+        errors = {}
+        for row, tables, error, _ in processes.map(take, (Config(MANY),), rows):
+            errors[row["video_id"]] = error
+            spilled = tables.get("pictures")
+            if isinstance(spilled, Spilled):
+                assert len(spilled.scan().collect()) == MANY
+                spilled.remove()
+        assert errors == {"stuck": "item_timeout", "a": None, "dead": "item_crashed", "few": None}
+        assert names(scratch) == []
 
 
 def test_a_full_scratch_is_the_items_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

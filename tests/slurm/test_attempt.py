@@ -43,8 +43,8 @@ def good(key: str, value: str = "v", letters: str = "ab") -> Output:
     )
 
 
-def failed(key: str) -> Output:
-    return Output([key], {"rows": [{"video_id": key, "error": "corrupt", "error_detail": "torn"}]}, failed=1)
+def failed(key: str, code: str = "corrupt") -> Output:
+    return Output([key], {"rows": [{"video_id": key, "error": code, "error_detail": "torn"}]}, failed=1)
 
 
 def add(to: Attempt, *outputs: Output) -> None:
@@ -73,6 +73,19 @@ def test_the_next_attempt_goes_on_after_the_flushed_rows(step: Step) -> None:
     assert table(step)["value"].to_list() == ["first", "first", "second"]
     assert (done.rows_in, done.rows_out, done.rows_kept, done.rows_failed) == (3, 3, 3, 0)
     assert not second.partial.exists()
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "q?", "a%20b"])
+def test_a_run_may_have_a_name_that_looks_like_a_pattern(tmp_path: Path, name: str) -> None:
+    step = made_step(tmp_path / name, tables=["letters"])
+    add(attempt(step, "1_0_0"), good("a"), failed("b"))
+    second = attempt(step, "1_0_1")
+    assert second.load(retry_failed=False) == {"a", "b"}
+    old, third = commit(second, "ab"), attempt(step, "2_0_0")
+    assert third.adopt(old, ["corrupt"]) == {"a"}
+    add(third, good("b"))
+    assert commit(third, "ab").rows_kept == 2
+    assert table(step, "letters")["letter"].to_list() == list("abab")
 
 
 def test_rows_are_flushed_when_the_last_flush_is_long_ago(step: Step) -> None:
@@ -110,6 +123,27 @@ def test_an_item_in_two_partial_files_is_taken_from_one(step: Step) -> None:
     expected = {"one": ["x"], "two": ["y", "y"]}
     for key, value in rows.select("video_id", "value").iter_rows():
         assert letters.filter(pl.col("video_id") == key)["letter"].to_list() == expected[value]
+
+
+@pytest.mark.parametrize("first", [good, failed])
+def test_of_a_good_row_and_a_failed_one_of_the_same_item_the_good_one_is_taken(step: Step, first: Any) -> None:
+    add(attempt(step, "1_0_0"), first("a"))
+    add(attempt(step, "2_0_0"), failed("a") if first is good else good("a"))
+    third = attempt(step, "3_0_0")
+    third.load(retry_failed=False)
+    assert commit(third, "a").rows_kept == 1
+    assert table(step, "letters")["letter"].to_list() == ["a", "b"]
+
+
+def test_what_a_zombie_failed_at_after_the_chunk_was_done_replaces_no_good_row(step: Step) -> None:
+    first, zombie = attempt(step, "1_0_0"), attempt(step, "1_0_1")
+    add(first, good("a"), failed("b", "network"))
+    old = commit(first, "ab")
+    add(zombie, failed("a", "network"))
+    third = attempt(step, "2_0_0")
+    assert third.load(retry_failed=False) | third.adopt(old, ["network"]) == {"a"}
+    add(third, good("b"))
+    assert commit(third, "ab").rows_kept == 2
 
 
 def test_rows_stand_in_the_order_of_the_input_however_they_were_finished(step: Step) -> None:
@@ -193,6 +227,16 @@ def test_a_column_that_does_not_fit_its_type_is_refused(step: Step) -> None:
         first.flush()
 
 
+def test_flushed_rows_of_a_chunk_that_had_other_items_are_not_taken(step: Step) -> None:
+    add(attempt(step, "1_0_0"), good("a", "before"), good("b", "before"))
+    add(attempt(step, "1_0_1"), good("c", "before"))
+    second = attempt(step, "2_0_0")
+    assert second.load(retry_failed=False, items="bcd") == {"c"}
+    add(second, good("b"), good("d"))
+    assert commit(second, "bcd").rows_out == 3
+    assert table(step)["value"].to_list() == ["v", "before", "v"]
+
+
 def test_retrying_failed_items_drops_their_rows_only(step: Step) -> None:
     first = attempt(step, "1_0_0")
     add(first, good("a", "first", "x"), failed("b"))
@@ -203,6 +247,18 @@ def test_retrying_failed_items_drops_their_rows_only(step: Step) -> None:
     assert commit(second, "abc").rows_failed == 0
     assert table(step)["value"].to_list() == ["first", "second", "first"]
     assert table(step, "letters")["letter"].to_list() == ["x", "y", "x"]
+
+
+def test_retrying_failed_items_takes_once_what_two_attempts_finished(step: Step) -> None:
+    add(attempt(step, "1_0_0"), good("a", letters="x"), failed("b"))
+    add(attempt(step, "2_0_0"), good("a", letters="x"), failed("c"))
+    third = attempt(step, "3_0_0")
+    assert third.load(retry_failed=True) == {"a"}
+    add(third, good("b", letters="y"), good("c", letters="y"))
+    done = commit(third, "abc")
+    assert (done.rows_in, done.rows_out, done.rows_kept) == (3, 3, 3)
+    assert table(step)["video_id"].to_list() == ["a", "b", "c"]
+    assert table(step, "letters")["letter"].to_list() == ["x", "y", "y"]
 
 
 def test_failed_items_are_kept_where_they_are_not_to_be_retried(step: Step) -> None:

@@ -135,6 +135,21 @@ def test_a_step_whose_chunks_were_laid_out_over_other_rows_is_told_and_computed_
     assert not Step(run.run, "second").behind()
 
 
+def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 10, DEBUG, "items.workers=1", "chunks.flush_s=0")
+    for item in (8, 9):
+        run.order(item, "net")
+    order = run.chain(align=False, n=2)
+    (run.folder / "second" / f"{run.names[7]}.raise").write_text("once")
+    assert submit_steps(order) == 1  # the second chunk has 4 to 7, and flushed 4, which will be in the first one
+    assert list(Step(run.run, "second").root.glob("partial/*/000001/*"))
+    for item in (8, 9):
+        (run.folder / f"{run.names[item]}.net").unlink()
+    run.resume(only=["probe"])
+    assert submit_steps(run.chain(align=False, n=2, overwrite=True)) == 0
+    assert behind(run)[0]["video_id"].to_list() == run.names
+
+
 def test_a_reduce_step_is_stale_once_an_input_has_other_rows(tmp_path: Path) -> None:
     table = pl.DataFrame({"video_id": ["a"], "value": ["1"], "error": [None], "error_detail": [None]})
     source = made_step(tmp_path, "source", n=1)

@@ -65,11 +65,11 @@ def test_a_writer_that_is_killed_leaves_only_a_file_that_is_never_listed(tmp_pat
     assert names(tmp_path) == []
 
 
-def test_names_are_sorted_and_none_where_there_is_no_folder(tmp_path: Path) -> None:
+def test_names_are_sorted_and_none_where_there_is_no_folder_or_a_file(tmp_path: Path) -> None:
     for name in ("b", ".a.json.host.1.tmp", "a", "c"):
         (tmp_path / name).touch()
     assert names(tmp_path) == ["a", "b", "c"]
-    assert names(tmp_path / "nowhere") == []
+    assert names(tmp_path / "nowhere") == names(tmp_path / "a") == []
 
 
 def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:

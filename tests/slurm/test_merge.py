@@ -1,5 +1,6 @@
 """A chunk's tables put together in batches are those put together at once."""
 
+import random
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 from slurm import merge
 from slurm.merge import ITEM, Flushed, LostRowsError, batches, merged, owners
 
-SCHEMA: dict[str, pl.DataType] = {"word": pl.String(), "place": pl.Int64()}
+SCHEMA: dict[str, pl.DataType] = {"word": pl.String(), "place": pl.Int64(), "error": pl.String()}
 ITEMS = pl.Series([f"v{n:02d}" for n in range(20)])
 
 
@@ -52,11 +53,19 @@ def test_every_item_is_taken_once_and_in_order(
     assert table.schema == SCHEMA
 
 
-def test_no_more_than_a_batch_is_read_at_once(flushed: Flushed, old: Flushed, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = sum(path.stat().st_size for path in (*flushed.paths, *old.paths))
-    monkeypatch.setattr(merge, "BATCH_BYTES", size // 5)
+def test_no_more_than_a_batch_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = written(tmp_path / "small.parquet", list(ITEMS[:16])), tmp_path / "large.parquet"
+    words = [random.Random(item).randbytes(50_000).hex() for item in ITEMS[16:]]
+    pl.DataFrame({"word": words, ITEM: ITEMS[16:]}).with_columns(
+        place=pl.lit(0, pl.Int64), error=pl.lit(None, pl.String)
+    ).select(*SCHEMA, ITEM).write_parquet(large)
+    flushed, old = Flushed([small, large]), Flushed([])
     owner = owners(flushed, old, ITEMS, "chunk 0")
-    assert [len(batch) for batch in batches(flushed, old, owner, SCHEMA)] == [10] * 6
+    monkeypatch.setattr(merge, "BATCH_BYTES", large.stat().st_size // 2)
+    first, *others = [len(batch) for batch in batches(flushed, old, owner, SCHEMA)]
+    assert (first + sum(others), first >= 16 * 3, all(height <= 3 for height in others)) == (16 * 3 + 4, True, True)
+    monkeypatch.setattr(merge, "BATCH_ROWS", 10)
+    assert max(len(batch) for batch in batches(flushed, old, owner, SCHEMA)) == 10
 
 
 def test_a_table_that_no_file_has_is_empty(flushed: Flushed, old: Flushed) -> None:

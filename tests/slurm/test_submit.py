@@ -1,6 +1,7 @@
 """Submission: what is frozen before anything is submitted, and arrays within Slurm's limits."""
 
 import random
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -11,6 +12,7 @@ from support.steps import cluster, made_step
 
 from slurm.manifest import Step
 from slurm.submit import RacedError, _windows, close, closed, freeze, job_name, load_windows, submissions
+from slurm.survey import survey
 
 ROOT = Path(__file__).parents[2]
 TASKS = [[0], [1], [2, 3]]
@@ -62,6 +64,22 @@ def test_the_second_of_two_that_looked_at_the_same_time_is_refused(step: Step) -
     assert step.submission("0000")["why"] == {"first": 1}
     assert [path.name for path in (step.root / "submissions").iterdir()] == ["0000"]
     assert freeze(step, [[9]], cluster(), seen=1, size=100, why={}) == "0001"
+
+
+def test_what_hinders_a_submission_and_is_no_other_one_is_told(step: Step) -> None:
+    (step.root / "submissions").mkdir(parents=True)
+    (step.root / "submissions" / "0000").write_text("")
+    with pytest.raises(NotADirectoryError):
+        freeze(step, TASKS, cluster(), seen=0, size=9, why={})
+
+
+@pytest.mark.parametrize("gone", ["0000", "0001", "0002"])
+def test_a_submission_that_somebody_removed_stops_no_other(step: Step, gone: str) -> None:
+    for seen in range(3):
+        close(step, freeze(step, TASKS, cluster(), seen=seen, size=9, why={}))
+    shutil.rmtree(step.root / "submissions" / gone)
+    name = freeze(step, TASKS, cluster(), seen=survey(step).submissions, size=9, why={})
+    assert name == submissions(step)[-1] == ("0002" if gone == "0002" else "0003")
 
 
 def test_of_many_processes_one_submits(step: Step) -> None:

@@ -1,6 +1,9 @@
 """A stage for tests whose items have many pictures: more than a worker keeps in memory."""
 
+import os
 import random
+import signal
+import time
 from collections.abc import Iterator
 
 from pydantic import ConfigDict
@@ -27,11 +30,15 @@ def picture(item: str, place: int) -> bytes:
 
 
 def take(row: Row, config: Config) -> Tables:
-    """`count` pictures of 1 MiB; an item named `bad` fails after them, `few` has only one."""
+    """`count` pictures of 1 MiB; `bad` fails after them, `stuck` and `dead` go no further, `few` has only one."""
     item = str(row["video_id"])
     with Spill(PICTURES) as pictures:
         for place in range(1 if item == "few" else config.count):
             pictures.add({"place": place, "picture": picture(item, place)})
+        if item == "stuck":
+            time.sleep(3600)
+        if item == "dead":
+            os.kill(os.getpid(), signal.SIGKILL)
         if item == "bad":
             raise ItemError("corrupt", "the test said so")
         return {"rows": [{"value": item}], "pictures": pictures.rows()}

@@ -96,7 +96,8 @@ def fair(sizes: Sequence[int], n: int) -> list[int]:
 def with_pictures(spans: pl.DataFrame, giver: Step, last: Step) -> list[Thumbnail]:
     """A thumbnail of each span: of the key frames inside it, else of all, the one nearest to its middle."""
     paths = [giver.part_path(done.part, FRAMES) for done in giver.all_done() if FRAMES in done.tables]
-    index = pl.scan_parquet(paths, include_file_paths="file").select("video_id", "shot", "position", "time_s", "file")
+    index = pl.scan_parquet(paths, glob=False, include_file_paths="file")
+    index = index.select("video_id", "shot", "position", "time_s", "file")
     wanted = spans["video_id"].unique()
     there = index.filter(pl.col("video_id").is_in(wanted.implode())).collect()
     middle = (pl.col("start_s") + pl.col("end_s")) / 2
@@ -132,7 +133,7 @@ def pictures_of(file: str, rows: pl.DataFrame) -> pl.DataFrame:
     wanted = pl.col("video_id").is_in(rows["video_id"].unique().implode()) & pl.col("shot").is_in(
         rows["shot"].unique().implode()
     )
-    found = pl.scan_parquet(file).filter(wanted).select(*keys, "jpeg").collect()
+    found = pl.scan_parquet(file, glob=False).filter(wanted).select(*keys, "jpeg").collect()
     return rows.join(found.unique(keys), on=keys)
 
 

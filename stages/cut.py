@@ -1,7 +1,8 @@
 """The clips that are released, cut from their videos: exact to the frame, with sound, encoded no more than is needed.
 
 Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`; writes one mp4 a clip and a row about it (CUT), of which
-`mode` says how the clip was made: copied, joined (`encoded_frames` at its ends were encoded again) or encoded.
+`mode` says how the clip was made: copied, joined (`encoded_frames` at its ends were encoded again) or encoded. Sizes
+are those of the picture as it is shown.
 
     python -m stages.cut run=NAME
 """
@@ -33,7 +34,7 @@ CUT: Schema = {
     "mode": TEXT,
     "encoded_frames": INT,
 }
-MAX_FPS = 1000
+MAX_FPS, MAX_PARTS = 1000, 1001  # NTSC's rates are n/1001, and a file cannot hold what all digits of 29.97002997 say
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -63,18 +64,18 @@ def frame_rate(config: Config) -> Fraction | None:
     if config.fps is None:
         return None
     try:
-        fps = Fraction(str(config.fps))
+        fps = Fraction(str(config.fps)).limit_denominator(MAX_PARTS)
     except (ValueError, ZeroDivisionError) as error:
         raise InputError(f"fps={config.fps} is neither a number nor a fraction like 30000/1001") from error
     if not 0 < fps <= MAX_FPS:
-        raise InputError(f"fps={config.fps} is not above 0 and at most {MAX_FPS}")
+        raise InputError(f"fps={config.fps} is not between 1/{MAX_PARTS} and {MAX_FPS}")
     return fps
 
 
 def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     """The clip's row, after its file is whole in `folder`/<first two hex digits of sha256(video_id)>/<clip_id>.mp4.
 
-    Raises ItemError: encode_failed, and what opening the video raises (missing, corrupt, …).
+    Raises ItemError: encode_failed, bad_value for its times, and what opening the video raises (missing, corrupt, …).
     """
     from stages.core.scratch import local
     from stages.core.video.clip import Cutting, cut
@@ -131,7 +132,7 @@ STAGE = Stage(
     gives=CUT,
     needs=("path", "start_s", "end_s"),
     check=check,
-    version=2,
+    version=3,
 )
 
 if __name__ == "__main__":

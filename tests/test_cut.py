@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from slurm.errors import InputError, ItemError
 from stages.core.schema import Row
 from stages.core.video.encode import ffmpeg_path
-from stages.cut import CUT, STAGE, Config, clip_path, cut_clip
+from stages.cut import CUT, STAGE, Config, clip_path, cut_clip, frame_rate
 
 ROOT = Path(__file__).parent.parent
 NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
@@ -91,6 +91,7 @@ def test_row_tells_how_the_clip_was_made(film: Path, tmp_path: Path) -> None:
         ({"fps": "30/0"}, "fps=30/0 is neither"),
         ({"fps": 0}, "fps=0"),
         ({"fps": -25}, "fps=-25"),
+        ({"fps": 0.0001}, "fps=0.0001"),
     ],
 )
 def test_wrong_config_is_told_by_its_key_before_anything_is_submitted(changes: dict[str, object], told: str) -> None:
@@ -110,6 +111,34 @@ def test_wrong_config_is_told_by_its_key_before_anything_is_submitted(changes: d
 )
 def test_good_configs_pass(changes: dict[str, object]) -> None:
     STAGE.check(configured(**changes))
+
+
+@pytest.mark.parametrize(
+    ("fps", "exact"),
+    [
+        (29.97002997, "30000/1001"),
+        (23.976023976, "24000/1001"),
+        (59.94005994005994, "60000/1001"),
+        (29.97, "2997/100"),
+        ("30000/1001", "30000/1001"),
+        (12.5, "25/2"),
+    ],
+)
+def test_rates_are_fractions_that_files_can_hold(fps: float | str, exact: str) -> None:
+    assert str(frame_rate(configured(fps=fps))) == exact
+
+
+def test_rate_of_many_digits_is_cut_at(film: Path, tmp_path: Path) -> None:
+    assert cut_clip(clip(film), configured(fps=29.97002997), tmp_path)["rows"][0]["frames"] == 42
+
+
+@pytest.mark.parametrize(
+    "changes", [{"start_s": float("nan")}, {"end_s": float("inf")}, {"end_s": 1e300}, {"start_s": -1e300}]
+)
+def test_times_that_no_video_has_are_the_items_fault(film: Path, config: Config, tmp_path: Path, changes: Row) -> None:
+    with pytest.raises(ItemError, match="start_s=") as caught:
+        cut_clip(clip(film, **changes), config, tmp_path)
+    assert caught.value.code == "bad_value"
 
 
 def test_lost_and_missing_videos_have_their_codes(config: Config, tmp_path: Path) -> None:

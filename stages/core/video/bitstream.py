@@ -12,6 +12,11 @@ HEVC_FIRST_AFTER_SLICES, HEVC_IDR = 32, (19, 20)
 HIGH_PROFILES = (100, 110, 122, 244)  # whose avcC tells the chroma format too
 HIGH_420_8_BIT = bytes([0xFD, 0xF8, 0xF8, 0])
 MAX_SPS = 32  # ids of sequence parameter sets
+STORED_SPS, STORED_PPS, STORED_BYTES = 31, 255, 65535  # what an avcC can hold
+
+
+class UncopiableError(Exception):
+    """Nothing of the span can be copied; the message says why."""
 
 
 def begins_anew(codec: str, data: bytes, extradata: bytes) -> bool:
@@ -30,10 +35,16 @@ def begins_anew(codec: str, data: bytes, extradata: bytes) -> bool:
 
 
 def length_bytes(codec: str, extradata: bytes) -> int | None:
-    """How many bytes lead each NAL unit with its length; None where start codes do (annex B)."""
+    """How many bytes lead each NAL unit with its length; None where start codes do (annex B).
+
+    Raises UncopiableError where the extradata is torn.
+    """
     if extradata[:1] != b"\1":
         return None
-    return (extradata[4 if codec == "h264" else 21] & 3) + 1
+    at = 4 if codec == "h264" else 21
+    if len(extradata) <= at:
+        raise UncopiableError("torn extradata")
+    return (extradata[at] & 3) + 1
 
 
 def split(data: bytes, prefix: int | None) -> Iterator[bytes]:
@@ -79,7 +90,7 @@ class Sets(NamedTuple):
     pps: tuple[bytes, ...]
 
     def ids(self) -> set[int]:
-        """The ids that either kind uses."""
+        """The ids that either kind uses. Raises UncopiableError where a set has none."""
         return {_number(unit[4:]) for unit in self.sps} | {_number(unit[1:]) for unit in self.pps}
 
     def __or__(self, other: "Sets") -> "Sets":
@@ -92,21 +103,29 @@ def parameter_sets(units: Sequence[bytes]) -> Sets:
 
 
 def stored_sets(extradata: bytes) -> Sets:
-    """Those of a stream's extradata, avcC or annex B."""
+    """Those of a stream's extradata, avcC or annex B. Raises UncopiableError where it is torn."""
     if length_bytes("h264", extradata) is None:
         return parameter_sets(list(split(extradata, None)))
     units, at = [], 5
     for mask in (31, 255):
-        count, at = extradata[at] & mask, at + 1
+        count, at = int.from_bytes(extradata[at : at + 1]) & mask, at + 1
         for _ in range(count):
-            size = int.from_bytes(extradata[at : at + 2], "big")
-            units.append(extradata[at + 2 : at + 2 + size])
-            at += 2 + size
+            begin = at + 2
+            at = begin + int.from_bytes(extradata[at:begin], "big")
+            if not begin < at <= len(extradata):
+                raise UncopiableError("torn or empty parameter sets")
+            units.append(extradata[begin:at])
     return parameter_sets(units)
 
 
 def avcc(sets: Sets) -> bytes:
-    """The avcC of 8-bit 4:2:0 streams with lengths of four bytes: the first set's profile, the highest level."""
+    """The avcC of 8-bit 4:2:0 streams with lengths of four bytes: the first set's profile, the highest level.
+
+    Raises UncopiableError for more or longer sets than it can hold.
+    """
+    longest = max(len(unit) for unit in (*sets.sps, *sets.pps))
+    if len(sets.sps) > STORED_SPS or len(sets.pps) > STORED_PPS or longest > STORED_BYTES:
+        raise UncopiableError("more parameter sets than an avcC holds")
     profile, compatible = sets.sps[0][1:3]
     level = max(unit[3] for unit in sets.sps)
     stored = [len(unit).to_bytes(2, "big") + unit for unit in (*sets.sps, *sets.pps)]
@@ -126,7 +145,9 @@ def lengths(units: Sequence[bytes]) -> bytes:
 
 
 def _number(data: bytes) -> int:
-    """The Exp-Golomb number, ue(v), that bytes begin with."""
+    """The Exp-Golomb number, ue(v), that bytes begin with. Raises UncopiableError if they begin with none."""
     bits = "".join(f"{byte:08b}" for byte in data[:4])
-    zeros = bits.index("1")
+    zeros = bits.find("1")
+    if zeros < 0:
+        raise UncopiableError("a parameter set without an id")
     return int(bits[zeros : 2 * zeros + 1], 2) - 1

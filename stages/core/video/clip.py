@@ -7,14 +7,16 @@ from fractions import Fraction
 from itertools import chain, dropwhile, takewhile
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard
+from av.video.frame import VideoFrame
 
 from slurm.errors import ItemError
 from slurm.files import replacing
+from stages.core.video.bitstream import UncopiableError
 from stages.core.video.encode import Encoding
 from stages.core.video.facts import Facts
 from stages.core.video.joint import write_joined
@@ -22,9 +24,9 @@ from stages.core.video.mp4 import difference, read_back
 from stages.core.video.opening import open_container
 from stages.core.video.packets import Video, open_video
 from stages.core.video.recode import Shown, at_rate, until_next, write_encoded
-from stages.core.video.smart import UncopiableError, make_plan
-from stages.core.video.sound import Sound, read_sound
-from stages.core.video.span import UntimedError, begin, check_order, frames
+from stages.core.video.smart import make_plan
+from stages.core.video.sound import Sound, read_recorded, read_sound
+from stages.core.video.span import JOINT_S, UntimedError, begin, by_recording, check_order, frames
 
 TICK_S = Fraction(1, 120_000)  # in which the frames of all usual rates, NTSC's too, are whole numbers
 EARLY_S = Fraction(1, 2000)  # rounded up to a tick, a time may lie this much before the border that it means
@@ -84,12 +86,23 @@ class Span:
         return ItemError("encode_failed", f"{self.path}: no frame in {borders}")
 
 
+class Decoded(NamedTuple):
+    """A frame, when it is shown in the video and in which of the recordings that are joined there it is."""
+
+    recording: int
+    at_s: Fraction
+    frame: VideoFrame
+
+
 def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Clip:
     """The clip of all frames whose time lies in [start_s, end_s), written to `out`, a file or none: never half a one.
 
     Times are seconds from the container's start. Raises ItemError encode_failed, also when no frame lies in the span,
-    and what opening raises; InputError when the encoder does not work; RuntimeError or OSError for a full disk.
+    bad_value for times that no video has, and what opening raises; InputError when the encoder does not work;
+    RuntimeError or OSError for a full disk.
     """
+    if not (abs(start_s) <= how.max_s and abs(end_s) <= how.max_s):  # nor is NaN
+        raise ItemError("bad_value", f"{path}: start_s={start_s:g}, end_s={end_s:g}")
     span = Span(Fraction(start_s), Fraction(end_s), path)
     with replacing(out) as unfinished:
         try:
@@ -112,7 +125,7 @@ def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
     tick_s = _tick_s(video)
     plan = make_plan(video, *span.ticks(video.facts, tick_s), how.fps)
     over = span.over(plan.times[-1], video.facts, tick_s)
-    sound = _sound(video.container, video.facts, plan.times[0] * tick_s, span, how)
+    sound = _sound(video.container, video.facts, plan.times[0] * tick_s, span.end_s + video.facts.start_s, how)
     write_joined(video, plan, over, out, encoding=how.encoding, sound=sound)
     times_s = [float((at - plan.times[0]) * tick_s) for at in plan.times]
     clip = _checked(out, times_s, "joined" if plan.head or plan.tail else "copied", plan.head + plan.tail)
@@ -130,25 +143,37 @@ def _encoded(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
     zero = begin(video, first, end)
     if zero is None:
         raise span.empty()
-    sound = _sound(video.container, video.facts, zero * tick_s, span, how)
+    sound = _sound(video.container, video.facts, zero * tick_s, span.end_s + video.facts.start_s, how)
     shown = ((frame.pts - zero, frame) for frame in frames(video, first, end) if frame.pts is not None)
     until = until_next(shown, lambda last: span.over(zero + last, video.facts, tick_s) - zero)
     return _recoded(video, until, tick_s, out=out, sound=sound, how=how)
 
 
 def _encoded_from_start(video: Video, heard: InputContainer, span: Span, out: Path, how: Cutting) -> Clip:
-    """The same where there is no seeking: the frames have the times that decoding from the video's start gives."""
-    from_start = ((Fraction(at_s), frame) for at_s, frame in video.frames())
-    upto_end = takewhile(lambda shown: shown[0] < span.end_s - EARLY_S, from_start)
-    within = dropwhile(lambda shown: shown[0] < span.start_s - EARLY_S, upto_end)
+    """The same where there is no seeking: the frames have the times that decoding from the video's start gives.
+
+    The sound is that of the recording in which the first frame is, if several are joined.
+    """
+    upto_end = takewhile(lambda decoded: decoded.at_s < span.end_s - EARLY_S, _from_start(video))
+    within = dropwhile(lambda decoded: decoded.at_s < span.start_s - EARLY_S, upto_end)
     begun = next(within, None)
     if begun is None:
         raise span.empty()
-    zero = round((begun[0] + video.facts.start_s) / TICK_S)
-    sound = _sound(heard, video.facts, zero * TICK_S, span, how)
-    shown = ((round((at_s - begun[0]) / TICK_S), frame) for at_s, frame in chain([begun], within))
+    zero = round((begun.at_s + video.facts.start_s) / TICK_S)
+    sounds_at_s = zero * TICK_S
+    if begun.recording > 0 and begun.frame.pts is not None:
+        sounds_at_s = begun.frame.pts * _tick_s(video)  # by the recording's own clock
+    end_s = sounds_at_s + span.end_s - begun.at_s
+    sound = _sound(heard, video.facts, sounds_at_s, end_s, how, recording=begun.recording)
+    shown = ((round((at_s - begun.at_s) / TICK_S), frame) for _, at_s, frame in chain([begun], within))
     until = until_next(shown, lambda last: span.over(zero + last, video.facts, TICK_S) - zero)
     return _recoded(video, until, TICK_S, out=out, sound=sound, how=how)
+
+
+def _from_start(video: Video) -> Iterator[Decoded]:
+    frames = ((frame.pts, (at_s, frame)) for at_s, frame in video.frames())
+    for recording, (at_s, frame) in by_recording(frames, round(JOINT_S / _tick_s(video))):
+        yield Decoded(recording, Fraction(at_s), frame)
 
 
 def _recoded(
@@ -168,8 +193,19 @@ def _recoded(
     return _checked(out, times_s, "encoded", len(times_s))
 
 
-def _sound(container: InputContainer, facts: Facts, zero_s: Fraction, span: Span, how: Cutting) -> Sound | None:
-    """The sound from the clip's first frame on, if the video has any; the streams are as they were afterwards."""
+def _sound(
+    container: InputContainer,
+    facts: Facts,
+    zero_s: Fraction,
+    end_s: Fraction,
+    how: Cutting,
+    *,
+    recording: int | None = None,
+) -> Sound | None:
+    """The sound from the clip's first frame on, if the video has any; the streams are as they were afterwards.
+
+    It is reached by a seek, or by reading up to that `recording` from the file's start.
+    """
     stream = None if facts.audio_index is None else container.streams[facts.audio_index]
     if not isinstance(stream, AudioStream) or stream.codec_context is None:
         return None
@@ -177,8 +213,9 @@ def _sound(container: InputContainer, facts: Facts, zero_s: Fraction, span: Span
     for other in container.streams:
         other.discard = Discard.default if other is stream else Discard.all
     try:
-        copies, end_s = how.mode == "smart", span.end_s + facts.start_s
-        return read_sound(container, stream, zero_s, end_s, bit_rate=how.audio_bit_rate, copies=copies)
+        if recording is not None:
+            return read_recorded(container, stream, recording, zero_s, end_s, bit_rate=how.audio_bit_rate)
+        return read_sound(container, stream, zero_s, end_s, bit_rate=how.audio_bit_rate, copies=how.mode == "smart")
     finally:
         for other, discard in before:
             other.discard = discard

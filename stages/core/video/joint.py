@@ -14,11 +14,21 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from stages.core.video.bitstream import MAX_SPS, Sets, avcc, length_bytes, lengths, parameter_sets, split, stored_sets
+from stages.core.video.bitstream import (
+    MAX_SPS,
+    Sets,
+    UncopiableError,
+    avcc,
+    length_bytes,
+    lengths,
+    parameter_sets,
+    split,
+    stored_sets,
+)
 from stages.core.video.encode import Encoding, open_encoder
 from stages.core.video.mp4 import Mp4, new_file
 from stages.core.video.packets import Video
-from stages.core.video.smart import Plan, UncopiableError
+from stages.core.video.smart import Plan
 from stages.core.video.sound import Sound
 from stages.core.video.span import frames, packets
 
@@ -113,11 +123,15 @@ def write_joined(video: Video, plan: Plan, end: int, out: Path, *, encoding: Enc
 
 
 def decoding_times(order: Sequence[int], step: int) -> list[int]:
-    """Growing times at which frames are decoded, each at most the frame's own; `order`: their times as decoded."""
+    """Growing times at which frames are decoded, each at most the frame's own; `order`: their times as decoded.
+
+    From the first to the last it is at least as long as from the first shown to that one, so that an mp4 is no shorter.
+    """
     shown = sorted(order)
     rank = {at: n for n, at in enumerate(shown)}
     delay = max(n - rank[at] for n, at in enumerate(order))
-    return [shown[n - delay] if n >= delay else shown[0] - (delay - n) * step for n in range(len(order))]
+    lead = max(delay * step, order[-1] - shown[-1 - delay])
+    return [shown[n - delay] if n >= delay else shown[0] - lead * (delay - n) // delay for n in range(len(order))]
 
 
 def _body(video: Video, plan: Plan, joined: bool) -> "Iterator[Packet[Stream]]":

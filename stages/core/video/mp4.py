@@ -10,12 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
+from stages.core.video.frames import upright_px
 from stages.core.video.opening import open_container
 from stages.core.video.sound import Sound
 
@@ -33,6 +35,7 @@ class Mp4:
         self.sound = deque(() if sound is None else sound.packets)
         self.held: Packet[Stream] | None = None
         self.first: int | None = None  # dts
+        self.latest = 0  # pts
 
     def put(self, packet: "Packet[Stream]") -> None:
         """Writes the packet before this one, after the sound that comes before that."""
@@ -40,15 +43,17 @@ class Mp4:
         self._write()
         self.held = packet
         self.first = packet.dts if self.first is None else self.first
+        self.latest = max(self.latest, packet.pts or 0)
 
     def finish(self, over: int) -> None:
         """Writes the rest. The picture is over at `over`, in its packets' time base.
 
-        The length of an mp4, behind which its edit list cuts, is the time from the first to the end of the last packet
-        in the order of decoding; so the last one lasts as long as makes that right.
+        The length of an mp4 is the time from the first to the end of the last packet in the order of decoding, and its
+        edit list cuts behind the end of the one shown last; so the last one lasts as long as makes both right.
         """
         if self.held is not None and self.held.dts is not None and self.first is not None:
-            self.held.duration = max(1, over - (self.held.dts - self.first))
+            least = over - self.latest if self.held.pts == self.latest else 1
+            self.held.duration = max(least, over - (self.held.dts - self.first))
         self._write()
         self.container.mux(tuple(self.sound))
 
@@ -82,7 +87,7 @@ def new_file(path: Path) -> Iterator[OutputContainer]:
 
 @dataclass(frozen=True)
 class Written:
-    """A file's video stream; `times_s` are those of its frames, in order."""
+    """A file's video stream; sizes are as shown, `times_s` are those of its frames, in order."""
 
     bytes: int
     width_px: int
@@ -93,7 +98,7 @@ class Written:
 
 
 def read_back(path: Path) -> Written:
-    """What is in an mp4 that was just written, without decoding it."""
+    """What is in an mp4 that was just written, of which the first frame alone is decoded. Raises ItemError."""
     with open_container(str(path)) as container:
         if not container.streams.video:
             raise ItemError("encode_failed", f"{path.name}: nothing was written")
@@ -105,11 +110,20 @@ def read_back(path: Path) -> Written:
                 if packet.stream is picture:
                     times_s.append(float(packet.pts * base))
                 sound += packet.stream.type == "audio"
-        context = picture.codec_context
         duration_s = float((picture.duration or 0) * base)
-        return Written(
-            path.stat().st_size, context.width, context.height, sorted(times_s), duration_s, has_audio=sound > 0
-        )
+        first = _first_frame(container, picture)
+        width_px, height_px = upright_px(first, first.width, first.height)
+        return Written(path.stat().st_size, width_px, height_px, sorted(times_s), duration_s, has_audio=sound > 0)
+
+
+def _first_frame(container: InputContainer, picture: VideoStream) -> VideoFrame:
+    """It alone tells how the picture is turned: PyAV 18 shows no side data of a stream."""
+    picture.thread_count = 1
+    try:
+        container.seek(0)
+        return next(container.decode(picture))
+    except (av.FFmpegError, StopIteration) as error:
+        raise ItemError("encode_failed", f"the first frame cannot be decoded: {error}") from error
 
 
 def difference(written: Sequence[float], wanted: Sequence[float]) -> str | None:

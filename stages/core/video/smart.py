@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from stages.core.video.bitstream import begins_anew
+from stages.core.video.bitstream import UncopiableError, begins_anew
 from stages.core.video.packets import Video
 from stages.core.video.span import TIMED, packets
 
 LEAST_COPIED = 12  # frames: for fewer a joint is not worth its check
 OFF_RATE_S = Fraction(1, 500)  # Matroska and FLV round times to milliseconds
-
-
-class UncopiableError(Exception):
-    """Nothing of the span can be copied; the message says why."""
 
 
 class Seen(NamedTuple):
@@ -103,10 +99,7 @@ def _scan(video: Video, first: int, end: int) -> list[Seen]:
     for packet in packets(video.container, video.stream, first):
         if packet.pts is None or packet.is_corrupt or packet.has_sidedata("new_extradata"):
             raise UncopiableError("a packet without a time, damaged, or with which the format changes")
-        try:
-            fresh = packet.is_keyframe and begins_anew(codec, bytes(packet), extradata)
-        except IndexError as error:
-            raise UncopiableError("codec data that cannot be read") from error
+        fresh = packet.is_keyframe and begins_anew(codec, bytes(packet), extradata)
         if packet.is_discard and first <= packet.pts < end:
             raise UncopiableError("a frame that the container hides")
         seen.append(Seen(packet.pts, fresh))

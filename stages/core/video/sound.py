@@ -7,7 +7,7 @@ what is too early, to the sample. Encoded sound has silence where the source has
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, dropwhile
 
 import av
 import numpy as np
@@ -19,11 +19,12 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
-from stages.core.video.span import packets
+from stages.core.video.span import UntimedError, packets, recording
 
 AAC_FRAME = 1024  # samples, of AAC-LC
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
+# AAC has 7.1 too, but PyAV 18.1 reads one plane too far where samples have eight of them, and the process dies
+AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1")
 EARLY_S = Fraction(1, 5)  # decoded before the start: more than any codec's memory
 ROUNDED_S = Fraction(1, 500)  # Matroska and FLV round times to milliseconds
 GAP_S = 0.02  # decoded sound that is off by less goes on without a gap
@@ -56,9 +57,24 @@ def read_sound(
     container: InputContainer, stream: AudioStream, start_s: Fraction, end_s: Fraction, *, bit_rate: int, copies: bool
 ) -> Sound | None:
     """The sound of [start, end), seconds of the stream's own clock; None if there is none that can be decoded."""
-    if copies and (copied := _copied(container, stream, start_s, end_s)):
-        return Sound(copied, stream.codec_context.sample_rate, "", 0, copied=stream)
-    return _encoded(container, stream, start_s, end_s, bit_rate)
+    try:
+        if copies and (copied := _copied(container, stream, start_s, end_s)):
+            return Sound(copied, stream.codec_context.sample_rate, "", 0, copied=stream)
+        assert stream.time_base is not None
+        read = packets(container, stream, int((start_s - EARLY_S) / stream.time_base))
+        return _encoded(read, stream, start_s, end_s, bit_rate)
+    except UntimedError:  # an empty track cannot be sought; the picture's times are as good as they were
+        return None
+
+
+def read_recorded(
+    container: InputContainer, stream: AudioStream, number: int, start_s: Fraction, end_s: Fraction, *, bit_rate: int
+) -> Sound | None:
+    """The same without a seek, encoded: of one of the recordings that are joined in a file, by its own clock."""
+    assert stream.time_base is not None
+    begin = (start_s - EARLY_S) / stream.time_base
+    read = dropwhile(lambda packet: packet.pts is None or packet.pts < begin, recording(container, stream, number))
+    return _encoded(read, stream, start_s, end_s, bit_rate)
 
 
 def _copied(
@@ -95,9 +111,9 @@ def _packet(data: bytes, at: int, rate: int) -> "Packet[Stream]":
 
 
 def _encoded(
-    container: InputContainer, stream: AudioStream, start_s: Fraction, end_s: Fraction, bit_rate: int
+    read: "Iterator[Packet[Stream]]", stream: AudioStream, start_s: Fraction, end_s: Fraction, bit_rate: int
 ) -> Sound | None:
-    decoded = _decoded(container, stream, start_s - EARLY_S)
+    decoded = _decoded(read, stream)
     begin = next(decoded, None)
     if begin is None:
         return None
@@ -125,7 +141,11 @@ def _samples(
         form = new
         assert frame.pts is not None and frame.time_base is not None
         at = round((frame.pts * frame.time_base - start_s) * rate)
-        for part in resampler.resample(frame):
+        try:
+            parts = resampler.resample(frame)
+        except av.FFmpegError:  # more channels than it takes
+            return
+        for part in parts:
             block = part.to_ndarray().astype(np.float32, copy=False)
             if expected is not None and abs(at - expected) < GAP_S * rate:
                 at = expected
@@ -142,10 +162,9 @@ def _samples(
             return
 
 
-def _decoded(container: InputContainer, stream: AudioStream, start_s: Fraction) -> Iterator[AudioFrame]:
-    """The frames of sound from about here on that can be decoded and have a time."""
-    assert stream.time_base is not None
-    for packet in chain(packets(container, stream, int(start_s / stream.time_base)), [None]):
+def _decoded(read: "Iterator[Packet[Stream]]", stream: AudioStream) -> Iterator[AudioFrame]:
+    """The frames of sound that can be decoded and have a time."""
+    for packet in chain(read, [None]):
         try:
             decoded = stream.codec_context.decode(packet)
         except av.FFmpegError:

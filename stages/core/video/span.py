@@ -4,9 +4,10 @@ Times are pts, integers in the stream's time base. A seek lands where the contai
 an index (broadcast), so it is repeated from further back until it is early enough.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.container import InputContainer
@@ -20,7 +21,10 @@ from stages.core.video.packets import MAX_READ_ERRORS, Video, open_video
 TIMED = ("mov,mp4", "matroska", "mpegts", "flv")  # containers that store pts; in others ffmpeg guesses them
 INDEXED = ("mov,mp4", "matroska", "avi")  # in which times cannot jump back, as they do in joined broadcasts
 PROGRAM_STREAM_S = 2  # not every frame bears its time there: for so long after a seek they are guesses
+JOINT_S = 1  # where times jump back by more, another recording begins; by less they are in disorder
 RECOVERY_S = 20  # a decoder that could not begin at a key frame has recovered after so much (periodic intra refresh)
+
+Timed = TypeVar("Timed")
 
 
 class UntimedError(Exception):
@@ -71,15 +75,40 @@ def _read(container: InputContainer, stream: Stream) -> "Iterator[Packet[Stream]
             continue
         except IndexError:  # PyAV 18 at the end of a broadcast in which a stream began later
             return
-        if packet is None or not packet.size:  # the empty one at the end flushes decoders
+        if packet is None:
             return
         errors = 0
-        yield packet
+        if packet.size:  # an empty one repeats a frame (Theora) or, at the end, flushes decoders
+            yield packet
+
+
+def recording(container: InputContainer, stream: Stream, number: int) -> "Iterator[Packet[Stream]]":
+    """The stream's packets in one of the recordings that are joined in a file, read from its start."""
+    assert stream.time_base is not None
+    packets = ((packet.dts, packet) for packet in _read(container, stream))
+    return (packet for n, packet in by_recording(packets, round(JOINT_S / stream.time_base)) if n == number)
+
+
+def by_recording(timed: Iterable[tuple[int | None, Timed]], joint: int) -> Iterator[tuple[int, Timed]]:
+    """Each thing with the number of its recording: the next one begins where times jump back by more than `joint`."""
+    number, last = 0, None
+    for at, thing in timed:
+        if at is not None:
+            number += last is not None and at < last - joint
+            last = at
+        yield number, thing
 
 
 def check_order(video: Video) -> None:
-    """Raises UntimedError where times jump back anywhere: behind that, `analyze` has others than the packets have."""
-    if not video.facts.container.startswith(INDEXED):
+    """Raises UntimedError where `analyze` has other times than the packets have.
+
+    That is behind the first one that jumps back, and where the first packets have none. Reads no further than it must.
+    """
+    if video.facts.container.startswith(INDEXED):
+        begin = next(_read(video.container, video.stream), None)
+        if begin is not None and begin.pts is None:  # in Matroska, what lies before 0
+            raise UntimedError("packets without a time")
+    else:
         file = Path(video.path).stat()
         if _jumps(video.path, video.max_px, video.max_s, (file.st_size, file.st_mtime_ns)):
             raise UntimedError("times jump back")

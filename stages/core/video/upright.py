@@ -1,29 +1,26 @@
 """Frames as encoders and players take them: turned as the file asks, even sides, 8-bit 4:2:0, limited range."""
 
-import struct
-from typing import cast
-
 import av
 from av.filter import Graph
-from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from slurm.errors import ItemError
+from stages.core.video.frames import Stance, stance, upright_px
 
 PIX_FMT = "yuv420p"
 RGB, UNSPECIFIED = 0, 2  # ITU-T H.273, matrix coefficients
 
-# What ffmpeg's command does by itself, by the signs of the display matrix: x' = a x + c y, y' = b x + d y for a b c d.
-TURNS: dict[tuple[int, ...], list[tuple[str, str]]] = {
-    (-1, 0, 0, -1): [("hflip", ""), ("vflip", "")],
-    (-1, 0, 0, 1): [("hflip", "")],
-    (1, 0, 0, -1): [("vflip", "")],
-    (0, 1, -1, 0): [("transpose", "clock")],
-    (0, -1, 1, 0): [("transpose", "cclock")],
-    (0, 1, 1, 0): [("transpose", "cclock_flip")],
-    (0, -1, -1, 0): [("transpose", "clock_flip")],
+# What ffmpeg's command does by itself.
+TURNS: dict[Stance, list[tuple[str, str]]] = {
+    Stance(2): [("hflip", ""), ("vflip", "")],
+    Stance(0, mirrored=True): [("hflip", "")],
+    Stance(2, mirrored=True): [("vflip", "")],
+    Stance(3): [("transpose", "clock")],
+    Stance(1): [("transpose", "cclock")],
+    Stance(1, mirrored=True): [("transpose", "cclock_flip")],
+    Stance(3, mirrored=True): [("transpose", "clock_flip")],
 }
 
 
@@ -32,9 +29,9 @@ class Upright:
 
     def __init__(self, first: VideoFrame) -> None:
         self.coded_px = first.width, first.height
-        filters = list(TURNS.get(_matrix(first), []))
-        self.sideways = any(name == "transpose" for name, _ in filters)
-        width_px, height_px = reversed(self.coded_px) if self.sideways else self.coded_px
+        filters = list(TURNS.get(stance(first), []))
+        self.sideways = stance(first).turns % 2 == 1
+        width_px, height_px = upright_px(first, *self.coded_px)
         self.width_px, self.height_px = width_px & ~1, height_px & ~1
         if self.width_px == 0 or self.height_px == 0:
             raise ItemError("encode_failed", f"a picture of {width_px}x{height_px} pixels")
@@ -61,16 +58,6 @@ class Upright:
         context.color_range, context.color_trc = ColorRange.MPEG, frame.color_trc
         context.color_primaries = frame.color_primaries
         context.colorspace = UNSPECIFIED if frame.colorspace == RGB else frame.colorspace
-
-
-def _matrix(frame: VideoFrame) -> tuple[int, ...]:
-    """The signs of the display matrix's a, b, c and d; none where the file has no matrix."""
-    found = [data for data in cast(SideDataContainer, frame.side_data) if data.type == Type.DISPLAYMATRIX]
-    if not found:
-        return ()
-    a, b, _, c, d = struct.unpack("<5i", bytes(found[0])[:20])
-    most = max(map(abs, (a, b, c, d)), default=0)
-    return tuple((value > most / 2) - (value < -most / 2) for value in (a, b, c, d))
 
 
 def _graph(coded_px: tuple[int, int], first: VideoFrame, filters: list[tuple[str, str]]) -> Graph:

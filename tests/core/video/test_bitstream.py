@@ -6,7 +6,7 @@ import av
 import pytest
 from support.numbered import X264, Films
 
-from stages.core.video.bitstream import Sets, avcc, begins_anew, length_bytes, split, stored_sets
+from stages.core.video.bitstream import Sets, UncopiableError, avcc, begins_anew, length_bytes, split, stored_sets
 
 X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-bf", "3", "-an")
 SCENELESS = "log-level=error:keyint=32:min-keyint=32:scenecut=0"
@@ -82,6 +82,33 @@ def test_avcc_holds_the_sets_of_two_streams_once_each_and_tells_the_higher_level
     assert avcc(both)[1:4] == b"\x64\x00\x1f"
     assert avcc(both).endswith(b"\xfd\xf8\xf8\x00")
     assert not avcc(Sets((b"\x67\x42\xc0\x1f\x4b",), (b"\x68\xee",))).endswith(b"\xfd\xf8\xf8\x00")  # baseline has none
+
+
+def test_torn_extradata_is_told(films: Films) -> None:
+    whole = extradata_of(films("closed.mp4", *CODINGS["closed.mp4"][0]))
+    pps_count_at = 8 + int.from_bytes(whole[6:8])
+    for torn in (whole[:4], whole[:7], whole[:20], whole[: pps_count_at + 2]):
+        with pytest.raises(UncopiableError, match="torn"):
+            stored_sets(torn)
+    more_than_there_are = whole[:pps_count_at] + b"\x09" + whole[pps_count_at + 1 :]
+    with pytest.raises(UncopiableError, match="torn"):
+        stored_sets(more_than_there_are)
+
+
+@pytest.mark.parametrize(
+    "sets", [Sets((b"\x67",), ()), Sets((b"\x67\x64\0\x0c" + bytes(5),), ()), Sets((), (b"\x68\0",))]
+)
+def test_parameter_set_without_an_id_is_told(sets: Sets) -> None:
+    with pytest.raises(UncopiableError, match="without an id"):
+        sets.ids()
+
+
+def test_more_sets_than_an_avcc_holds_are_told() -> None:
+    sps, pps = [(b"\x67\x64\x00\x0a%c" % n) for n in range(32)], [b"\x68%c%c" % (n >> 8, n & 255) for n in range(256)]
+    assert stored_sets(avcc(Sets(tuple(sps[:31]), tuple(pps[:255])))) == Sets(tuple(sps[:31]), tuple(pps[:255]))
+    for many in (Sets(tuple(sps), (pps[0],)), Sets((sps[0],), tuple(pps)), Sets((sps[0],), (b"\x68" * 65536,))):
+        with pytest.raises(UncopiableError, match="more parameter sets"):
+            avcc(many)
 
 
 @pytest.mark.parametrize("prefix", [1, 2, 4])

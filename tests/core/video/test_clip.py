@@ -103,6 +103,8 @@ ODD: dict[str, tuple[str, ...]] = {
     "fragments.mp4": ("-c", "copy", "-movflags", "+frag_keyframe+empty_moov"),
     "wraps.ts": ("-c", "copy", "-output_ts_offset", "95441"),  # 33 bits of 90 kHz overflow 2.7 s later
     "late.mkv": ("-c", "copy", "-output_ts_offset", "60"),
+    # of packets before 0 Matroska's reader tells no time
+    "early.mkv": ("-c", "copy", "-avoid_negative_ts", "disabled", "-output_ts_offset", "-1"),
     "refresh.ts": (*X264, "-x264-params", "intra-refresh=1:keyint=25"),  # no key frame but the first
     "disordered.avi": ("-c", "copy"),  # AVI stores no times of B-frames
     "timeless.h264": ("-c", "copy", "-an"),
@@ -119,6 +121,14 @@ def test_clip_is_exact_where_times_are_odd(films: Films, tmp_path: Path, name: s
     for first, end in ((0, 30), (11, 45), (50, 70), (len(there) - 40, len(there))):
         clip = cut_frames(film, first, end, out, how)
         assert numbers(out) == numbers_by_ffmpeg(out) == numbers_by_decord(out) == there[first:end], (first, end, clip)
+
+
+def test_frames_that_are_stored_as_repeats_are_left_out_and_no_other(films: Films, tmp_path: Path) -> None:
+    # Theora stores a repeat as an empty packet, and the doubled rate repeats each frame
+    film = films("repeats.ogv", "-c:v", "libtheora", "-q:v", "8", "-r", "50", "-c:a", "libvorbis")
+    for first, end in ((0, 32), (32, 64), (100, 150)):
+        assert cut(str(film), first / 25, end / 25, tmp_path / "clip.mp4", SMART).frames == end - first
+        assert numbers(tmp_path / "clip.mp4") == list(range(first, end))
 
 
 def edited_twice(films: Films) -> Path:

@@ -165,6 +165,29 @@ def test_damaged_frames_are_not_joined_to_and_the_rest_is_kept(film: Path, tmp_p
     assert set(numbers(tmp_path / "clip.mp4")) >= ({37, *range(64, 96)} if n < 64 else set(range(37, 65)))
 
 
+def with_pps(film: Path, out: Path, unit: bytes) -> Path:
+    """The film with one more picture parameter set, which no frame uses, in its index."""
+    data = bytearray(film.read_bytes())
+    at = data.index(b"avcC") + 10  # the sizes of the set that there is of each kind, their counts before them
+    at += 2 + int.from_bytes(data[at : at + 2])
+    data[at] += 1
+    at += 3 + int.from_bytes(data[at + 1 : at + 3])
+    data[at:at] = len(unit).to_bytes(2, "big") + unit
+    for box in (b"avcC", b"avc1", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        size = data.rindex(box, 0, at) - 4
+        data[size : size + 4] = (int.from_bytes(data[size : size + 4]) + 2 + len(unit)).to_bytes(4, "big")
+    assert data.index(b"mdat") < data.index(b"moov")  # so that nothing that is pointed at has moved
+    out.write_bytes(data)
+    return out
+
+
+@pytest.mark.parametrize("unit", [b"", b"\x68", b"\x68\0\0\0\0"], ids=["empty", "short", "without an id"])
+def test_nothing_is_joined_to_parameter_sets_that_cannot_be_read(film: Path, tmp_path: Path, unit: bytes) -> None:
+    odd = with_pps(film, tmp_path / "odd.mp4", unit)
+    assert cut_frames(odd, 37, 96, tmp_path / "clip.mp4").mode == "encoded"
+    assert numbers(tmp_path / "clip.mp4") == list(range(37, 96))
+
+
 def test_only_x264_is_joined_to_and_other_encoders_encode_all(film: Path, tmp_path: Path) -> None:
     other = replace(SMART, encoding=Encoding("libx265", 28, "ultrafast", 1))
     assert cut_frames(film, 37, 96, tmp_path / "clip.mp4", other).mode == "encoded"

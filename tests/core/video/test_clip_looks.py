@@ -66,11 +66,11 @@ def test_copied_and_joined_clips_keep_the_turn_and_encoded_ones_are_turned(
         clip = cut_frames(film, first, end, out, how)
         assert clip.mode == mode
         assert np.abs(shown(out, *size) - whole[first:end]).mean() < 3
+        assert (clip.width_px, clip.height_px) == size  # as shown, whatever is stored
         with av.open(str(out)) as container:
             frame = next(container.decode(video=0))
         assert len(frame.side_data) == 0 or mode != "encoded" or frame.rotation == 0
-        if mode == "encoded":
-            assert (frame.width, frame.height) == (clip.width_px, clip.height_px) == size
+        assert (frame.width, frame.height) == (size if mode == "encoded" else (WIDTH, HEIGHT))
 
 
 def test_shape_of_a_sample_is_kept(films: Films, tmp_path: Path) -> None:
@@ -164,6 +164,34 @@ def test_variable_rate_keeps_its_times(films: Films, tmp_path: Path, how: Cuttin
         wanted = [(number - there[first]) / FPS for number in there[first:end]]
         assert [time_s for time_s, _ in grays(tmp_path / "clip.mp4")] == pytest.approx(wanted, abs=0.0015)
         assert clip.duration_s == pytest.approx(at[end] - at[first], abs=0.002)
+
+
+def header_s(path: Path) -> float:
+    """How long an mp4 lasts by its header, which is what players show."""
+    data = path.read_bytes()
+    at = data.index(b"mvhd") + 16
+    return int.from_bytes(data[at + 4 : at + 8]) / int.from_bytes(data[at : at + 4])
+
+
+# When frame N is shown, in 1/25 s.
+RATES = {"uneven": "N*2+4*floor(N/7)+9*floor(N/31)", "slower": "max(N,N*5-256)", "faster": "min(N*5,N+256)"}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("rate", RATES)
+def test_last_frame_of_a_variable_rate_is_shown_until_the_next_one_would_be(
+    films: Films, tmp_path: Path, rate: str, suffix: str
+) -> None:
+    paced = ("-vf", f"settb=1/25,setpts='{RATES[rate]}'", "-fps_mode", "passthrough", "-enc_time_base", "1/25")
+    film, modes = films(f"{rate}.{suffix}", *GOP, *paced, "-an"), set()
+    at = times_s(film)
+    for first, end in ((0, 31), (32, 96), (40, 100)):
+        clip = cut_frames(film, first, end, tmp_path / "clip.mp4")
+        modes.add(clip.mode)
+        assert (clip.duration_s, header_s(tmp_path / "clip.mp4")) == pytest.approx(
+            (at[end] - at[first],) * 2, abs=0.002
+        )
+    assert "joined" in modes
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(10), Fraction(60), Fraction(30000, 1001)])

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import pytest
 
+from stages.core.video.bitstream import UncopiableError
 from stages.core.video.joint import decoding_times
-from stages.core.video.smart import Plan, Seen, UncopiableError, divide
+from stages.core.video.smart import Plan, Seen, divide
 
 # Times as decoded: B-frames follow the frames that they need. Decoding may begin anew at 0, 10 and 20.
 PYRAMID = [0, 4, 2, 1, 3, 8, 6, 5, 7, 9, 10, 14, 12, 11, 13, 18, 16, 15, 17, 19, 20, 24, 22, 21, 23]

@@ -6,7 +6,20 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.numbered import ENCODE, FPS, SMART, X264, Films, beep_s, cut_frames, ffmpeg, first_loud, flash_s
+from support.numbered import (
+    ENCODE,
+    FPS,
+    SMART,
+    X264,
+    Films,
+    beep_s,
+    cut_frames,
+    ffmpeg,
+    first_loud,
+    flash_s,
+    numbers,
+    times_s,
+)
 
 from stages.core.video.clip import Cutting, cut
 
@@ -143,6 +156,18 @@ def test_span_behind_the_end_of_the_sound_is_silent(films: Films, tmp_path: Path
     assert not cut_frames(short, 64, 96, tmp_path / "clip.mp4").has_audio
 
 
+def test_sound_of_joined_recordings_stays_with_its_picture(films: Films, tmp_path: Path) -> None:
+    joined, coding = tmp_path / "joined.ts", ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2")
+    parts = films("whole.ts", *coding), films("from_10.ts", *coding, source=films.master, skip_s=10 / FPS)
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    at = times_s(joined, 290)
+    assert at[289] - at[0] == pytest.approx(289 / FPS)  # where the times of the second one begin anew
+    for first, end, number in ((32, 96, 32), (150, 200, 10), (187, 240, 47)):
+        assert cut(str(joined), at[first], at[end], tmp_path / "clip.mp4", SMART).has_audio
+        assert flash_s(tmp_path / "clip.mp4") == pytest.approx(-number % FPS / FPS, abs=0.001)
+        assert heard_by_ffmpeg(tmp_path / "clip.mp4") == pytest.approx(flash_s(tmp_path / "clip.mp4"), abs=0.008)
+
+
 def test_video_without_sound_gives_a_clip_without_it(films: Films, tmp_path: Path) -> None:
     silent = films("silent.mp4", *COPY, "-an", source=film(films, FROM))
     for how in (SMART, ENCODE):
@@ -154,3 +179,42 @@ def test_borders_between_frames_move_picture_and_sound_alike(films: Films, tmp_p
         cut(str(film(films, FROM)), 37.4 / FPS, 90 / FPS, tmp_path / "clip.mp4", how)
         assert flash_s(tmp_path / "clip.mp4") == pytest.approx(12 / FPS, abs=0.001)  # the first frame is 38
         assert heard_by_ffmpeg(tmp_path / "clip.mp4") == pytest.approx(12 / FPS, abs=0.005)
+
+
+@pytest.mark.parametrize("how", [SMART, ENCODE], ids=["smart", "encode"])
+@pytest.mark.parametrize("name", ["empty.mkv", "empty_fragments.mp4"])
+def test_empty_track_of_sound_is_none_and_the_picture_is_cut_as_ever(
+    films: Films, tmp_path: Path, name: str, how: Cutting
+) -> None:
+    empty = tmp_path / name
+    options = {"movflags": "empty_moov+frag_keyframe+default_base_moof"} if name.endswith("mp4") else {}
+    with av.open(str(film(films, FROM))) as source, av.open(str(empty), "w", options=options) as copy:
+        streams = [copy.add_stream_from_template(stream, opaque=True) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size and packet.stream.type == "video":
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+    clip = cut_frames(empty, 32, 96, tmp_path / "clip.mp4", how)
+    assert (clip.has_audio, clip.mode) == (False, "copied" if how is SMART else "encoded")
+    assert numbers(tmp_path / "clip.mp4") == list(range(32, 96))
+
+
+def spread(films: Films, name: str, layout: str, channels: int, codec: str) -> Path:
+    """The film with its sound in each of so many channels."""
+    each = "|".join(f"c{n}=c0" for n in range(channels))
+    return films(name, *COPY, "-af", f"pan={layout}|{each}", "-c:a", codec, source=film(films, FROM))
+
+
+@pytest.mark.parametrize("how", [SMART, ENCODE], ids=["smart", "encode"])
+def test_eight_channels_become_two(films: Films, tmp_path: Path, how: Cutting) -> None:
+    clip = cut_frames(spread(films, "eight.mkv", "7.1", 8, "flac"), 32, 96, tmp_path / "clip.mp4", how)
+    assert clip.has_audio
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+    assert beep_s(tmp_path / "clip.mp4") == pytest.approx(flash_s(tmp_path / "clip.mp4"), abs=0.005)
+
+
+def test_sound_in_more_channels_than_can_be_mixed_is_none(films: Films, tmp_path: Path) -> None:
+    twenty = spread(films, "twenty.mkv", "20C", 20, "pcm_s16le")
+    assert cut_frames(twenty, 32, 96, tmp_path / "clip.mp4").mode == "copied"
+    assert not cut_frames(twenty, 32, 96, tmp_path / "clip.mp4").has_audio

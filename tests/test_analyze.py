@@ -1,5 +1,6 @@
 """The whole pass over a video: its tables fit their schemas and tell the truth about a film that is known."""
 
+import gc
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from av.video.frame import VideoFrame
 from pydantic import ValidationError
 
 from slurm.errors import ItemError
@@ -89,6 +91,17 @@ def test_known_film_is_measured_as_it_was_made(film: Path, settings: dict[str, A
 def test_the_same_file_gives_the_same_rows(film: Path, settings: dict[str, Any]) -> None:
     first, second = tables(film, settings), tables(film, settings)
     assert all(first[name].equals(second[name]) for name in TABLES)
+
+
+def test_no_frame_outlives_its_moment(film: Path, settings: dict[str, Any]) -> None:
+    gc.collect()
+    gc.disable()  # a ring of references would keep the decoder's memory of many frames until the next collection
+    try:
+        tables(film, settings)
+        alive = sum(isinstance(each, VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 2  # the first, which was asked how it stands, and the last
 
 
 def test_video_without_a_file_is_not_downloaded(settings: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ class Stance(NamedTuple):
     mirrored: bool = False
 
 
+AS_STORED = Stance(0)
 # By the signs of the display matrix's a b c d, of which x' = a x + c y and y' = b x + d y.
 STANCES = {
     (-1, 0, 0, -1): Stance(2),
@@ -95,14 +96,18 @@ def upright_px(frame: VideoFrame, width_px: int, height_px: int) -> tuple[int, i
 
 
 def stance(frame: VideoFrame) -> Stance:
-    """How the file asks to show the picture; as it is stored where it asks for no quarter turns."""
+    """How the file asks to show the picture; as it is stored where it asks for no quarter turns.
+
+    To be asked of one frame of a video: PyAV's side data and its frame hold each other, and with it the decoder's
+    memory, until Python looks for such rings.
+    """
     for data in cast(SideDataContainer, frame.side_data):
         if data.type == Type.DISPLAYMATRIX:
             a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
             most = max(map(abs, (a, b, c, d)))
             signs = tuple((value > most / 2) - (value < -most / 2) for value in (a, b, c, d))
-            return STANCES.get(signs, Stance(0))
-    return Stance(0)
+            return STANCES.get(signs, AS_STORED)
+    return AS_STORED
 
 
 def small_size(frame: VideoFrame, width_px: int) -> tuple[int, int]:
@@ -112,12 +117,12 @@ def small_size(frame: VideoFrame, width_px: int) -> tuple[int, int]:
     return width_px, min(max(LOWEST_PX, height_px), TALLEST * width_px)
 
 
-def shrink(frame: VideoFrame, size: tuple[int, int]) -> Small:
+def shrink(frame: VideoFrame, size: tuple[int, int], stands: Stance = AS_STORED) -> Small:
     """The frame at the size that `small_size` gave; one whose own size has changed is fitted to it.
 
     Raises ItemError: corrupt for a pixel format that nothing converts.
     """
-    native = planes(frame)
+    native = planes(frame, stands)
     width_px, height_px = size if native.stance.turns % 2 == 0 else size[::-1]
     step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))  # two and a half lines for each
     luma = upright(eight_bits(fitted(native.y[::step], width_px, height_px), native.bits), native.stance)
@@ -133,14 +138,14 @@ def picture(native: Planes, max_px: int) -> Planes:
     return replace(native, y=y, chroma=lambda: (u, v))
 
 
-def planes(frame: VideoFrame) -> Planes:
+def planes(frame: VideoFrame, stands: Stance = AS_STORED) -> Planes:
     """The frame's samples without a copy; other formats than PLANAR's are converted by swscale, to 8 bits 4:2:0.
 
     Colours that the file does not name are taken as browsers and players do: BT.709 from 720 lines on. Raises
     ItemError: corrupt for a pixel format that nothing converts.
     """
     full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    matrix, shown = frame.colorspace, stance(frame)
+    matrix = frame.colorspace
     bt709 = matrix in WIDE if matrix in NAMED else frame.height >= HD_LINES
     if frame.format.name not in PLANAR:
         bt709 = full_range = False
@@ -157,7 +162,7 @@ def planes(frame: VideoFrame) -> Planes:
         return both[:, ::2], both[:, 1::2]
 
     share = next((share for name, share in LUMA_SHARE.items() if name in frame.format.name), 2 / 3)
-    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, shown)
+    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, stands)
 
 
 def _samples(frame: VideoFrame, index: int, bits: int, each: int) -> Plane:
@@ -203,7 +208,7 @@ def eight_bits(plane: Plane, bits: int) -> Image:
 
 def upright(image: Image, stance: Stance) -> Image:
     """The image as it is to be shown."""
-    if stance == Stance(0):
+    if stance == AS_STORED:
         return image
     return np.ascontiguousarray(np.rot90(image[:, ::-1] if stance.mirrored else image, stance.turns))
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slurm.errors import ItemError
-from stages.core.video.frames import shrink, small_size, upright_px
+from stages.core.video.frames import Stance, shrink, small_size, stance, upright_px
 from stages.core.video.freeze import FreezeDetector, share
 from stages.core.video.key_frames import KeyFrame, KeyFrames
 from stages.core.video.look import LookMeter
@@ -37,10 +37,10 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         look = LookMeter()
         key_frames = KeyFrames(settings.key_frames, fps, shots.horizon, take)
         times_s = array("d")
-        size: tuple[int, int] | None = None
+        shape: tuple[tuple[int, int], Stance] | None = None
         for time_s, frame in video.frames():
-            size = size or small_size(frame, settings.width_px)
-            small = shrink(frame, size)
+            shape = shape or (small_size(frame, settings.width_px), stance(frame))
+            small = shrink(frame, *shape)
             times_s.append(time_s)
             freezes.add(time_s, small)
             motion.add(time_s, small.luma)

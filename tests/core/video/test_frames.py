@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages.core.video.encode import ffmpeg_path
-from stages.core.video.frames import STANCES, Small, picture, shrink, small_size
+from stages.core.video.frames import STANCES, Small, picture, shrink, small_size, stance
 from stages.core.video.key_frames import shown
 from stages.core.video.look import colourfulness, look, small_chroma
 from stages.core.video.packets import open_video
@@ -30,7 +30,7 @@ HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2
 def first(path: Path) -> tuple[Small, np.ndarray]:
     with open_video(str(path), 10**8, 10**5) as video:
         _, frame = next(video.frames())
-        small = shrink(frame, small_size(frame, 128))
+        small = shrink(frame, small_size(frame, 128), stance(frame))
         return small, shown(picture(small.native, 128), 128)
 
 

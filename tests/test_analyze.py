@@ -98,7 +98,7 @@ def test_no_frame_outlives_its_moment(film: Path, settings: dict[str, Any]) -> N
     gc.disable()  # a ring of references would keep the decoder's memory of many frames until the next collection
     try:
         tables(film, settings)
-        alive = sum(isinstance(each, VideoFrame) for each in gc.get_objects())
+        alive = sum(type(each) is VideoFrame for each in gc.get_objects())
     finally:
         gc.enable()
     assert alive <= 2  # the first, which was asked how it stands, and the last

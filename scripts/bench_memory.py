@@ -1,7 +1,7 @@
-"""Measures the memory of an `analyze` step over one long video: of the worker that decodes it, of its task, scratch.
+"""Measures the memory of an `analyze` step over one long video: of the worker that decodes it, and of its task.
 
 The step is run as a user runs it, here, in one worker. Peaks are each process's own account of its resident memory
-(VmHWM). The three hours of 1080p are made first where they are not; measuring them takes a quarter of an hour.
+(VmHWM). The three hours of 1080p are made first where they are not; measuring them takes half an hour.
 
     python -m scripts.bench_memory [videos=FOLDER] [FILE …]
 """
@@ -41,6 +41,9 @@ def main(words: Sequence[str]) -> int:
         table.add_column(title, justify="left" if title == "video" else "right")
     with tempfile.TemporaryDirectory(prefix="reelmill-bench-memory-") as temporary:
         videos = [Path(word) for word in words if not word.startswith("videos=")]
+        if missing := [video for video in videos if not video.exists()]:
+            print(f"no file {str(missing[0])!r}", file=sys.stderr)
+            return 1
         for video in videos or list(made(Path(folder or temporary))):
             table.add_row(video.name, *measured(video, Path(temporary)), f"< {BAR_MB}")
     Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -260,8 +260,9 @@ class Attempt:
 
     def _old_paths(self, table: str) -> list[Path]:
         """The file of a table in the chunk's last part, if there is one."""
-        there = self.old is not None and table in (ROWS, *self.old.tables)
-        return [self.step.part_path(self.old.part, table)] if self.old is not None and there else []
+        if self.old is None or table not in (ROWS, *self.old.tables):
+            return []
+        return [self.step.part_path(self.old.part, table)]
 
 
 def columns_of(

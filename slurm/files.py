@@ -77,10 +77,17 @@ def write_table(path: Path, table: pl.DataFrame | pl.LazyFrame) -> None:
 
 
 def streamed(frames: Callable[[], Iterator[pl.DataFrame]], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
-    """A table of frames that are made one after another, each when it is wanted; its rows are not to be filtered."""
+    """A table of frames that are made one after another, each when it is wanted."""
 
-    def made(columns: list[str] | None, *_: object) -> Iterator[pl.DataFrame]:
-        yield from (frame.select(columns or frame.columns) for frame in frames())
+    def made(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for frame in frames():
+            found = frame if predicate is None else frame.filter(predicate)
+            found = found.select(columns or found.columns).head(len(found) if n_rows is None else n_rows)
+            yield found
+            if n_rows is not None and (n_rows := n_rows - len(found)) == 0:
+                return
 
     return register_io_source(made, schema=schema)
 

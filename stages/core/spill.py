@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from slurm.files import names, streamed
+from slurm.files import streamed
 from stages.core.remote import on_disk
 from stages.core.schema import Row, Schema
 from stages.core.scratch import VARIABLE, folder
@@ -35,10 +35,9 @@ class Spilled(NamedTuple):
 
 def clear_after(pid: int) -> None:
     """Removes what a worker that is no more left in the scratch of its task: nobody will ask for it."""
-    place = Path(os.environ.get(VARIABLE) or "/nonexistent")
-    for name in names(place):
-        if name.startswith(_mark(pid)):
-            shutil.rmtree(place / name, ignore_errors=True)
+    if place := os.environ.get(VARIABLE):
+        for left in Path(place).glob(f"{_mark(pid)}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _mark(pid: int) -> str:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -110,6 +110,21 @@ def test_a_table_of_frames_is_written_as_they_are_made(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "twice").rows() == [(f"w{n}", 2 * n) for n in range(5)]
     assert pl.read_parquet(tmp_path / "none").schema == schema
     assert made == [*range(5), *range(5)]
+
+
+def test_a_table_of_frames_is_filtered_selected_and_cut_as_any_other() -> None:
+    schema: dict[str, pl.DataType] = {"n": pl.Int64(), "word": pl.String()}
+    whole = [pl.DataFrame({"n": [n, n + 1], "word": [f"w{n}", "x"]}, schema=schema) for n in range(0, 10, 2)]
+    table, plain = streamed(lambda: iter(whole), schema), pl.concat(whole).lazy()
+    questions: list[Callable[[pl.LazyFrame], pl.LazyFrame]] = [
+        lambda of: of.filter(pl.col("n") > 3).select("word"),
+        lambda of: of.head(3),
+        lambda of: of.head(4).select("word"),
+        lambda of: of.filter(pl.col("word") == "x").head(2),
+        lambda of: of.slice(3, 3),
+    ]
+    for asked in questions:
+        assert asked(table).collect().equals(asked(plain).collect())
 
 
 def test_what_goes_wrong_while_frames_are_made_is_told_and_leaves_no_file(tmp_path: Path) -> None:

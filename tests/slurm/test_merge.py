@@ -40,11 +40,12 @@ def old(tmp_path: Path) -> Flushed:
     return Flushed([written(tmp_path / "old.parquet", ["gone", "v19", "v18", "v12"], "video_id")], "video_id")
 
 
-@pytest.mark.parametrize("batch_bytes", [merge.BATCH_BYTES, 2000, 300, 1])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99, 2])
 def test_every_item_is_taken_once_and_in_order(
-    flushed: Flushed, old: Flushed, monkeypatch: pytest.MonkeyPatch, batch_bytes: int
+    flushed: Flushed, old: Flushed, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    monkeypatch.setattr(merge, "BATCH_BYTES", batch_bytes)
+    size = sum(path.stat().st_size for path in (*flushed.paths, *old.paths))
+    monkeypatch.setattr(merge, "BATCH_BYTES", round(share * size))
     table = merged(flushed, old, owners(flushed, old, ITEMS, "chunk 0"), SCHEMA).collect()
     sources = ["b"] * 7 + ["a"] * 5 + ["d"] * 3 + ["b"] * 3 + ["old"] * 2
     wanted = [f"{source} {item}" for source, item in zip(sources, ITEMS, strict=True) for _ in range(3)]

@@ -81,7 +81,9 @@ class Video:
             self._last_lasts_s = float((frame.duration or 0) * tick_s)
             yield at / unit, frame
         if last is None:
-            raise ItemError("no_frames", f"{self.path}: {self.packets} packets, {self.decode_errors} decode errors")
+            unread = "" if self.facts.width_px else f", no picture of at most {self.max_px} pixels"
+            told = f"{self.packets} packets, {self.decode_errors} decode errors{unread}"
+            raise ItemError("no_frames", f"{self.path}: {told}")
 
     def numbers(self) -> NDArray[np.int64]:
         """The number of each frame given so far, among all that are stored: some are missing where frames are skipped.

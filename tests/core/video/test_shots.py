@@ -11,6 +11,7 @@ import pytest
 from scripts.sample_corpus import Film, Shot, picture
 from stages.core.video.cuts import Suspicion
 from stages.core.video.encode import ffmpeg_path
+from stages.core.video.fades import fades
 from stages.core.video.frames import shrink, small_size
 from stages.core.video.key_frames import KeyFrame, KeyFrames
 from stages.core.video.packets import open_video
@@ -161,6 +162,13 @@ def test_pictures_stay_few_where_every_frame_may_be_a_cut(make: Make) -> None:
     key_frames.close(shots.shots)
     assert found[0].time_s == 0
     assert found[-1].time_s == 599 / 25
+
+
+def test_plain_frames_are_a_fade_but_not_between_two_cuts_however_many_cuts_there_are() -> None:
+    texture = np.concatenate([np.full(400, 100.0), np.full(5, 0.5), np.full(400, 100.0)])
+    far = [*range(10, 200, 10), *range(600, 800, 10)]
+    assert list(fades(texture, 0, len(texture), 78, far)) == [(399, 405)]
+    assert list(fades(texture, 0, len(texture), 78, sorted([*far, 400, 405]))) == []
 
 
 def test_cuts_of_a_very_wide_video_are_found(make: Make) -> None:

@@ -46,16 +46,16 @@ cluster:  ## a real Slurm on this machine, for cluster=devcluster
 	scripts/devcluster up
 
 bench: install  ## the benchmarks
-	$(BIN)/python -m scripts.bench_slurm all
-	$(BIN)/python -m scripts.bench_catalogue
-	PYTHONPATH=tests $(BIN)/python -m scripts.bench_zip
-	$(BIN)/python -m scripts.bench_download
-	$(BIN)/python -m scripts.bench_truth
-	$(BIN)/python -m scripts.bench_analyze
-	$(BIN)/python -m scripts.bench_memory
-	$(BIN)/python -m scripts.bench_cut
-	PYTHONPATH=tests $(BIN)/python -m scripts.bench_generate
-	$(BIN)/python -m scripts.bench_embedded
+	$(BIN)/python -m scripts.bench.slurm all
+	$(BIN)/python -m scripts.bench.catalogue
+	PYTHONPATH=tests $(BIN)/python -m scripts.bench.zip
+	$(BIN)/python -m scripts.bench.download
+	$(BIN)/python -m scripts.bench.truth
+	$(BIN)/python -m scripts.bench.analyze
+	$(BIN)/python -m scripts.bench.memory
+	$(BIN)/python -m scripts.bench.cut
+	PYTHONPATH=tests $(BIN)/python -m scripts.bench.generate
+	$(BIN)/python -m scripts.bench.embedded
 
 status: install  ## how a run goes (RUN=name)
 	$(BIN)/python -m slurm status run=$(RUN)

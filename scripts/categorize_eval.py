@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from slurm.errors import InputError, ReelmillError
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 
 MOST = 20  # confusions that are shown
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
-from stages.core.video.encode import ffmpeg_path
+from stages.core.video.cut.encode import ffmpeg_path
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k")
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-crf", "36", "-b:v", "0", "-c:a", "libopus")

@@ -14,14 +14,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
-from slurm.cluster import environment
+from slurm.control.resume import Resumed, load_cluster, resume
+from slurm.control.status import explain, overview
+from slurm.control.submit import close, submissions
+from slurm.control.survey import survey
 from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
-from slurm.history import history
-from slurm.manifest import Step, steps
-from slurm.resume import Resumed, load_cluster, resume
-from slurm.status import explain, overview, show
-from slurm.submit import close, submissions
-from slurm.survey import survey
+from slurm.record.history import history
+from slurm.record.manifest import Step, steps
+from slurm.scheduler.cluster import environment
+from slurm.screen import show
 
 USAGE = """\
 python -m slurm status  run=NAME [step=NAME] [watch=SECONDS]   chunks, rows, failures, rates, hours

@@ -9,8 +9,9 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from slurm.errors import InputError
-from stages.core.command import command
-from stages.core.pipeline import Wanted, configured, submit_steps
+from stages.core.runner.command import command
+from stages.core.runner.compose import configured
+from stages.core.runner.pipeline import Wanted, submit_steps
 
 
 def wanted(cfg: DictConfig) -> list[Wanted]:

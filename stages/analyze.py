@@ -10,13 +10,16 @@ decodes a video again but to cut what is released.
 
 from collections.abc import Iterator
 
-from slurm.attempt import Output
 from slurm.errors import ItemError
-from stages.core.schema import CHANGES, FREEZES, KEY_FRAMES, SHOTS, SIGNALS, TIMES, VIDEO, Row
-from stages.core.spill import Spill, Tables
-from stages.core.stage import Stage, main
-from stages.core.video.settings import Settings
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage, main
+from stages.core.runner.work import Rows
+from stages.core.schema.frame import KEY_FRAMES
+from stages.core.schema.second import SIGNALS
+from stages.core.schema.types import Row
+from stages.core.schema.video import CHANGES, FREEZES, SHOTS, TIMES, VIDEO
+from stages.core.storage.spill import Spill, Tables
+from stages.core.video.measure.settings import Settings
 
 
 def analyze_video(row: Row, settings: Settings) -> Tables:
@@ -25,8 +28,8 @@ def analyze_video(row: Row, settings: Settings) -> Tables:
     Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large,
     disk.
     """
-    from stages.core.scratch import local
-    from stages.core.video.one_pass import measure
+    from stages.core.storage.scratch import local
+    from stages.core.video.measure.one_pass import measure
 
     pictures = {name: kind for name, kind in KEY_FRAMES.items() if name != "video_id"}
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
 from slurm.errors import ItemError
 from slurm.pool.config import Engine, Pool
-from stages.core.schema import INT, REAL, TEXT, TEXTS, Row, Schema
-from stages.core.stage import Stage, main
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage, main
+from stages.core.runner.work import Rows
+from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
 
 if TYPE_CHECKING:
     from stages.core.text.client import Answer

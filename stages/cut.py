@@ -15,11 +15,11 @@ from typing import Literal, cast
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
 from slurm.errors import InputError, ItemError
-from stages.core.schema import FLAG, INT, REAL, TEXT, Row, Schema
-from stages.core.stage import Stage, main
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage, main
+from stages.core.runner.work import Rows
+from stages.core.schema.types import FLAG, INT, REAL, TEXT, Row, Schema
 
 CUT: Schema = {
     "clip_id": TEXT,
@@ -77,9 +77,9 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
 
     Raises ItemError: encode_failed, bad_value for its times, and what opening the video raises (missing, corrupt, …).
     """
-    from stages.core.scratch import local
-    from stages.core.video.clip import Cutting, cut
-    from stages.core.video.encode import Encoding
+    from stages.core.storage.scratch import local
+    from stages.core.video.cut.clip import Cutting, cut
+    from stages.core.video.cut.encode import Encoding
 
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of video {row['video_id']}")
@@ -107,14 +107,14 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
 
 def clip_path(folder: Path, video_id: str, clip_id: str) -> Path:
     """Where a clip lies: those of a video side by side, under names that are plain whatever the ids are."""
-    from stages.core.store import file_name, place
+    from stages.core.storage.store import file_name, place
 
     return folder / place(video_id, f"{file_name(clip_id)}.mp4")
 
 
 def check(config: Config) -> None:
     """Raises InputError that names a key, for a config with which no clip can be cut."""
-    from stages.core.video import encode
+    from stages.core.video.cut import encode
 
     encode.check(encode.Encoding(config.codec, config.quality, str(config.preset), config.threads))
     frame_rate(config)

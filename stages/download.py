@@ -22,19 +22,21 @@ import polars as pl
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
 from slurm.errors import TRANSIENT, ItemError
+from slurm.task.attempt import Output
 from stages.core.fetch.fetched import Fetched
-from stages.core.fetch.kinds import kind_of
 from stages.core.fetch.settings import Access, Formats, Limits, Pace, Spans, Store, Subtitles
-from stages.core.schema import ABOUT, FETCHED, INFO, REAL, SUBTITLES, TEXT, Row
-from stages.core.stage import Stage, main
-from stages.core.work import Rows
+from stages.core.runner.stage import Stage, main
+from stages.core.runner.work import Rows
+from stages.core.schema.catalogue import ABOUT
+from stages.core.schema.download import FETCHED, INFO, SUBTITLES
+from stages.core.schema.types import REAL, TEXT, Row
+from stages.core.storage.kinds import kind_of
 
 if TYPE_CHECKING:
-    from stages.core.fetch.http import Http
     from stages.core.fetch.pace import Line
-    from stages.core.store import Store as Place
+    from stages.core.fetch.web.http import Http
+    from stages.core.storage.store import Store as Place
 
 CONNECTIONS = 32  # to a host, that are kept
 
@@ -59,7 +61,7 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
     slurm/errors.py), UnavailableError when a host wants more pauses than the config grants.
     """
     from stages.core.fetch import record
-    from stages.core.store import Store as Place
+    from stages.core.storage.store import Store as Place
 
     place, video_id, address = Place(root), str(row["video_id"]), str(row["path"] or row["url"] or "")
     if not address:
@@ -81,7 +83,7 @@ def stored(row: Row, address: str, place: "Place", config: Config, shared: Path)
     """The rows of a video that is fetched and put into the store."""
     from stages.core.fetch import record
     from stages.core.fetch.probe import probe
-    from stages.core.remote import shown
+    from stages.core.storage.remote import shown
 
     video_id = str(row["video_id"])
     with place.work_folder(video_id) as folder:
@@ -102,9 +104,9 @@ def stored(row: Row, address: str, place: "Place", config: Config, shared: Path)
 
 def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) -> Fetched:
     """The video in a folder of its own, by whichever way its address asks for. A host that wants a pause gets it."""
-    from stages.core.fetch import files
     from stages.core.fetch.pace import line
     from stages.core.fetch.refused import RefusedError
+    from stages.core.storage import files
 
     kind = kind_of(address)
     if kind == "local":
@@ -132,7 +134,9 @@ def host_of(address: str) -> str:
 
 def ask(row: Row, address: str, folder: Path, config: Config, way: "Line") -> Fetched:
     """One try. Raises ItemError by class, RefusedError where the host wants a pause."""
-    from stages.core.fetch import files, site, zips
+    from stages.core.fetch.sites import site
+    from stages.core.fetch.web import zips
+    from stages.core.storage import files
 
     kind, limits = kind_of(address), config.limits
     if kind == "site":
@@ -153,7 +157,7 @@ def ask(row: Row, address: str, folder: Path, config: Config, way: "Line") -> Fe
 @cache
 def client(way: "Line", stall_s: float) -> "Http":
     """The process's connections to web servers."""
-    from stages.core.fetch.http import Http
+    from stages.core.fetch.web.http import Http
 
     return Http(way, stall_s, CONNECTIONS)
 
@@ -173,7 +177,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
 def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared: Path) -> Iterator[Output]:
     """The videos that lie in cells: those of a Parquet file are staged by this process, then worked on as all are."""
     from stages.core.fetch.pace import Line
-    from stages.core.store import Store as Place
+    from stages.core.storage.store import Store as Place
 
     place = Place(root)
     with place.work_folder(rows.name) as folder, closing(Line(shared, config.pace, config.access)) as way:
@@ -195,7 +199,7 @@ def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared
 
 def by_file(cells: pl.DataFrame) -> list[pl.DataFrame]:
     """The cells of each Parquet file, which is read through once for all of them."""
-    from stages.core.fetch.cells import file_of
+    from stages.core.fetch.web.cells import file_of
 
     file = pl.coalesce("path", "url").map_elements(file_of, TEXT)
     return cells.with_columns(file=file).partition_by("file", maintain_order=True, include_key=False)
@@ -204,7 +208,7 @@ def by_file(cells: pl.DataFrame) -> list[pl.DataFrame]:
 def stage(cells: pl.DataFrame, place: "Place", folder: Path, way: "Line") -> Iterator[tuple[str, "Path | ItemError"]]:
     """The files in `folder`, by video id, of those cells whose videos the store does not have; or what is wrong."""
     from stages.core.fetch import record
-    from stages.core.fetch.cells import stage_cells
+    from stages.core.fetch.web.cells import stage_cells
 
     addresses = dict(cells.select("video_id", pl.coalesce("path", "url")).iter_rows())
     missing = {key: address for key, address in addresses.items() if record.load(place, key, address) is None}
@@ -222,8 +226,8 @@ def with_spans(rows: Rows, spans: Spans) -> pl.DataFrame:
 
 def check(config: Config) -> None:
     """What can be told before anything is submitted."""
-    from stages.core import store
     from stages.core.fetch import access
+    from stages.core.storage import store
 
     access.check(config.access)
     if config.store.root is not None:

@@ -14,10 +14,10 @@ import polars as pl
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
-from stages.core.schema import REAL, TEXT
-from stages.core.stage import Stage, main
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage, main
+from stages.core.runner.work import Rows
+from stages.core.schema.types import REAL, TEXT
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -18,12 +18,13 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from slurm.manifest import Step
-from stages.core.schema import CATALOGUE, LEFT_OUT, SPANS, TEXT
+from slurm.record.manifest import Step
+from stages.core.runner.stage import Stage, main
+from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
+from stages.core.schema.types import TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
 from stages.core.sources.found import Found
 from stages.core.sources.opt_out import OptOut, is_listed, listed
-from stages.core.stage import Stage, main
 
 STRICT = ConfigDict(extra="forbid")
 READERS: dict[str, ModuleType] = {

@@ -14,9 +14,9 @@ import polars as pl
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from slurm.manifest import Step
-from stages.core.schema import INT, REAL, TEXT, Schema
-from stages.core.stage import Stage, main
+from slurm.record.manifest import Step
+from stages.core.runner.stage import Stage, main
+from stages.core.schema.types import INT, REAL, TEXT, Schema
 
 STEPS: Schema = {
     "step": TEXT,

@@ -13,12 +13,14 @@ import polars as pl
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
 from slurm.errors import InputError
-from stages.core.clips import SAME_S, Shots, clips_of, even_clock, stored_clock
-from stages.core.schema import CLIP, CLIP_SIGNALS, FLAG, INT, REAL, Schema
-from stages.core.stage import Stage, main
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage, main
+from stages.core.runner.work import Rows
+from stages.core.schema.clip import CLIP
+from stages.core.schema.second import CLIP_SIGNALS
+from stages.core.schema.types import FLAG, INT, REAL, Schema
+from stages.core.timeline.clips import SAME_S, Shots, clips_of, even_clock, stored_clock
 
 STRICT = ConfigDict(extra="forbid")
 READS = ("shots", "changes", "times", "signals")  # analyze's tables

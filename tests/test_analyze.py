@@ -13,12 +13,15 @@ from pydantic import ValidationError
 
 from slurm.errors import ItemError
 from stages.analyze import analyze_video
-from stages.core.schema import CHANGES, FREEZES, KEY_FRAMES, SHOTS, SIGNALS, TIMES, VIDEO, Schema
-from stages.core.spill import Spilled
-from stages.core.video.encode import ffmpeg_path
-from stages.core.video.settings import Settings
+from stages.core.schema.frame import KEY_FRAMES
+from stages.core.schema.second import SIGNALS
+from stages.core.schema.types import Schema
+from stages.core.schema.video import CHANGES, FREEZES, SHOTS, TIMES, VIDEO
+from stages.core.storage.spill import Spilled
+from stages.core.video.cut.encode import ffmpeg_path
+from stages.core.video.measure.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
 TABLES: dict[str, Schema] = {  # the runner adds the video's id
     name: {column: kind for column, kind in schema.items() if column != "video_id"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.core.stage import Common, load
+from stages.core.runner.stage import Common, load
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "decord", "cv2", "av", "scenedetect", "altair"}
@@ -66,13 +66,13 @@ def test_no_stage_knows_another() -> None:
 
 
 def test_heavy_libraries_are_not_loaded_where_runs_are_planned() -> None:
-    light = [*SLURM, *(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core").glob("*.py")]
+    light = [*SLURM, *(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core" / "runner").glob("*.py")]
     assert {name(p): found for p in light if (found := roots(imported(p, top=True)) & HEAVY)} == {}
 
 
 def test_rooms_are_not_loaded_where_runs_are_planned() -> None:
     rooms = [p.name for p in (ROOT / "stages" / "core").iterdir() if (p / "__init__.py").exists()]
-    for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core").glob("*.py")]:
+    for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core" / "runner").glob("*.py")]:
         loaded_rooms = {m for m in imported(path, top=True) for r in rooms if f"{m}.".startswith(f"stages.core.{r}.")}
         heavy = {m for m in loaded_rooms if (file := ROOT / f"{m.replace('.', '/')}.py").exists() and drags(file)}
         assert heavy == set(), name(path)
@@ -87,7 +87,7 @@ def test_only_the_runner_knows_hydra() -> None:
     knowing = {name(p) for p in [*SLURM, *(ROOT / "stages").rglob("*.py")] if "hydra" in roots(imported(p))}
     assert knowing <= {
         "slurm/pool/serve.py",
-        *(f"stages/core/{runner}.py" for runner in ("command", "pipeline", "sweep")),
+        *(f"stages/core/runner/{runner}.py" for runner in ("command", "compose", "sweep")),
     }
 
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from support.runs import command
 
-from slurm.manifest import Step
-from stages.core.embedded.untrained import save
+from slurm.record.manifest import Step
+from stages.core.models.embedded.untrained import save
 
 TAXONOMY = """
 Listening: {Music: {Rock & roll: guitars, Jazz: with a swing}}

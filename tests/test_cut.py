@@ -11,11 +11,11 @@ import yaml
 from pydantic import TypeAdapter
 
 from slurm.errors import InputError, ItemError
-from stages.core.schema import Row
-from stages.core.video.encode import ffmpeg_path
+from stages.core.schema.types import Row
+from stages.core.video.cut.encode import ffmpeg_path
 from stages.cut import CUT, STAGE, Config, clip_path, cut_clip, frame_rate
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
 
 

@@ -15,8 +15,8 @@ import pytest
 from support.runs import ROOT, command, until
 from support.web import Web
 
-from slurm.manifest import Step
-from stages.core.video.encode import ffmpeg_path
+from slurm.record.manifest import Step
+from stages.core.video.cut.encode import ffmpeg_path
 
 CELL_BYTES = 2_000_000
 QUICK = ("cluster.cpus=2", "items.at_once=4", "pace.requests_per_s=null")

@@ -8,8 +8,8 @@ from support.hub import Hub
 from support.runs import command
 
 from slurm.errors import InputError
-from slurm.manifest import Step
-from stages.core.schema import CATALOGUE, LEFT_OUT, SPANS
+from slurm.record.manifest import Step
+from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.sources import lvd2m, urls, youtube_commons
 from stages.core.sources.opt_out import OptOut
 from stages.ingest import Auto, Config, Input, Source, catalogue, run

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slurm.manifest import Step
-from stages.core.video.encode import ffmpeg_path
+from slurm.record.manifest import Step
+from stages.core.video.cut.encode import ffmpeg_path
 
 ROOT = Path(__file__).parents[1]
 SHOTS = "testsrc2=s=128x72:r=25:d=3[a];mandelbrot=s=128x72:r=25,trim=duration=3[b];[a][b]concat=n=2"

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import polars as pl
 import pytest
 
-from stages.core.schema import CHANGES, CLIP, SHOTS, SIGNALS, TIMES
+from stages.core.schema.clip import CLIP
+from stages.core.schema.second import SIGNALS
+from stages.core.schema.video import CHANGES, SHOTS, TIMES
 from stages.split import Borders, Config, Margin, Merge, make_clips
 
 ANALYZED = {"cut": 0.5, "gradual": 0.5}

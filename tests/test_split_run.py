@@ -14,14 +14,16 @@ from support.runs import command
 from support.steps import cluster, finish, made_step
 
 from slurm.errors import InputError
-from slurm.manifest import Step
-from slurm.signals import Stop
+from slurm.record.manifest import Step
+from slurm.scheduler.signals import Stop
 from stages.analyze import analyze_video
-from stages.core.schema import CHANGES, SHOTS, SIGNALS, TIMES, VIDEO, Schema
-from stages.core.video.encode import ffmpeg_path
-from stages.core.video.settings import Settings
-from stages.core.video.settings import Shots as Thresholds
-from stages.core.work import Work
+from stages.core.runner.work import Work
+from stages.core.schema.second import SIGNALS
+from stages.core.schema.types import Schema
+from stages.core.schema.video import CHANGES, SHOTS, TIMES, VIDEO
+from stages.core.video.cut.encode import ffmpeg_path
+from stages.core.video.measure.settings import Settings
+from stages.core.video.measure.settings import Shots as Thresholds
 from stages.split import Borders, Config, Margin, Merge, check, make_clips
 
 CONF = Path(__file__).parent.parent / "conf"

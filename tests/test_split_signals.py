@@ -5,7 +5,8 @@ import random
 import polars as pl
 import pytest
 
-from stages.core.schema import CLIP, CLIP_SIGNALS, SIGNALS
+from stages.core.schema.clip import CLIP
+from stages.core.schema.second import CLIP_SIGNALS, SIGNALS
 from stages.split import with_signals
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.cluster import Cluster
+from slurm.scheduler.cluster import Cluster
 
 UNTRAINED = "untrained-demo"  # what the embedded engine calls the models that it makes up
 STRICT = ConfigDict(extra="forbid")

@@ -20,15 +20,15 @@ from typing import NamedTuple
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from slurm import accounting
-from slurm.cluster import environment, executor
 from slurm.errors import ClusterError, InputError
-from slurm.files import names, read_json, write_json
 from slurm.pool.config import Settings
 from slurm.pool.engine import Remote
 from slurm.pool.probe import probe
 from slurm.pool.registry import PoolFolder
 from slurm.pool.supervisor import serve
+from slurm.record.files import names, read_json, write_json
+from slurm.scheduler import accounting
+from slurm.scheduler.cluster import environment, executor
 
 LOOK_S = 20.0  # the queue is asked no more often
 CLAIM_S = 120.0  # a launch without a job after this time: its submitter died

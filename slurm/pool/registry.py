@@ -25,12 +25,12 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from slurm.cluster import Cluster
 from slurm.errors import InputError
-from slurm.files import names, read_json, write_json
-from slurm.manifest import Step
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.wire import Call
+from slurm.record.files import names, read_json, write_json
+from slurm.record.manifest import Step
+from slurm.scheduler.cluster import Cluster
 
 BEAT_S = 10.0
 STALE_S = 60.0  # without a beat it counts as gone; clocks of a cluster agree within less

@@ -14,14 +14,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from slurm import cluster as site
-from slurm.accounting import queued
-from slurm.cluster import Cluster, environment
 from slurm.errors import InputError
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, launches, served, want
 from slurm.pool.registry import PoolFolder
-from slurm.status import show
+from slurm.scheduler import cluster as site
+from slurm.scheduler.accounting import queued
+from slurm.scheduler.cluster import Cluster, environment
+from slurm.screen import show
 
 CONF = Path(__file__).parents[2] / "conf"
 VERBS = ("status", "stop")

@@ -17,7 +17,7 @@ from slurm.errors import ClusterError, reported
 from slurm.pool.engine import EngineError, Running, started, until_healthy
 from slurm.pool.probe import busy, healthy, probe, queued
 from slurm.pool.registry import BEAT_S, End, PoolFolder, Replica
-from slurm.signals import Stop, job_end, own_job
+from slurm.scheduler.signals import Stop, job_end, own_job
 
 TICK_S = 0.5
 LOOK_S = 60.0  # at most, between looks whether it is needed

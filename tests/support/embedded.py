@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from stages.core.embedded import untrained
-from stages.core.embedded.__main__ import answer, arguments, served
+from stages.core.models.embedded import untrained
+from stages.core.models.embedded.__main__ import answer, arguments, served
 
 START_S = 60.0
 SIDE_PX = 32
@@ -99,7 +99,7 @@ class Process(Engine):
 
     def __init__(self, words: Sequence[str], env: Mapping[str, str]) -> None:
         super().__init__(free_port(), env.get("API_KEY"))
-        command = [sys.executable, "-m", "stages.core.embedded", "--port", str(self.port), *words]
+        command = [sys.executable, "-m", "stages.core.models.embedded", "--port", str(self.port), *words]
         self.words = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by started
         self.process = subprocess.Popen(command, env={**os.environ, **env}, stderr=self.words)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from support.probe import Config, work_on
 
-from slurm.signals import Stop
-from stages.core.rows import Processes, Result
-from stages.core.schema import Row
+from slurm.scheduler.signals import Stop
+from stages.core.runner.processes import Processes, Result
+from stages.core.schema.types import Row
 
 
 class Items:

@@ -12,9 +12,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.video.clip import Clip, Cutting, cut
-from stages.core.video.encode import Encoding, ffmpeg_path
-from stages.core.video.packets import open_video
+from stages.core.video.cut.clip import Clip, Cutting, cut
+from stages.core.video.cut.encode import Encoding, ffmpeg_path
+from stages.core.video.read.packets import open_video
 
 WIDTH, HEIGHT, FRAMES, FPS = 160, 96, 150, 25
 SMART = Cutting("smart", Encoding("libx264", 18, "ultrafast", 1), None, 96_000, 10**8, 10**5)

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
 from slurm.errors import ItemError
-from stages.core.schema import INT, PICTURE, TEXT, Row, Schema
-from stages.core.spill import Spill, Tables
-from stages.core.stage import Stage
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage
+from stages.core.runner.work import Rows
+from stages.core.schema.types import INT, PICTURE, TEXT, Row, Schema
+from stages.core.storage.spill import Spill, Tables
 
 BYTES = 1 << 20
 PICTURES: Schema = {"place": INT, "picture": PICTURE}

@@ -16,10 +16,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter
 
-from slurm.cluster import Cluster
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.engine import Remote
 from slurm.pool.registry import PoolFolder, Replica
+from slurm.scheduler.cluster import Cluster
 
 CONF = str(Path(__file__).parents[2] / "conf")
 TESTS = Path(__file__).parents[1]

@@ -17,11 +17,11 @@ from pathlib import Path
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.attempt import Output
 from slurm.errors import ItemError, UnavailableError
-from stages.core.schema import INT, TEXT, Row
-from stages.core.stage import Stage
-from stages.core.work import Rows
+from slurm.task.attempt import Output
+from stages.core.runner.stage import Stage
+from stages.core.runner.work import Rows
+from stages.core.schema.types import INT, TEXT, Row
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

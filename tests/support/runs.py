@@ -14,12 +14,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 from support import probe
 
-from slurm.manifest import Step
-from slurm.resume import Resumed, resume
-from slurm.survey import Survey, survey
+from slurm.control.resume import Resumed, resume
+from slurm.control.survey import Survey, survey
+from slurm.record.manifest import Step
 from stages import ingest
-from stages.core.command import CONF, read
-from stages.core.pipeline import Wanted, submit_steps
+from stages.core.runner.command import CONF, read
+from stages.core.runner.pipeline import Wanted, submit_steps
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,11 +11,11 @@ import numpy as np
 from support.way import direct
 from support.web import Web
 
-from stages.core.fetch import site
 from stages.core.fetch.fetched import Fetched
 from stages.core.fetch.pace import Line
 from stages.core.fetch.settings import Formats, Limits, Subtitles
-from stages.core.video.encode import ffmpeg_path
+from stages.core.fetch.sites import site
+from stages.core.video.cut.encode import ffmpeg_path
 
 FPS = 25
 SECONDS = 10
@@ -128,7 +128,7 @@ def streams(file: Path) -> dict[str, Any]:
 
 def numbers(file: Path) -> list[tuple[float, int]]:
     """The time of each frame from the container's start, and the number that it shows."""
-    from stages.core.video.packets import open_video
+    from stages.core.video.read.packets import open_video
 
     found = []
     with open_video(str(file), 10**8, 10**5) as video:

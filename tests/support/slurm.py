@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.runs import ProbeRun, until
 
-from slurm.survey import Survey
+from slurm.control.survey import Survey
 
 
 def ask(*words: str) -> str:

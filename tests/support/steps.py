@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import yaml
 
-from slurm.cluster import Cluster
-from slurm.files import bucket, chunk_name, write_table
-from slurm.manifest import ROWS, Done, Plan, Step, fingerprint
+from slurm.record.files import bucket, chunk_name, write_table
+from slurm.record.manifest import ROWS, Done, Plan, Step, fingerprint
+from slurm.scheduler.cluster import Cluster
 
 CONF = Path(__file__).parents[2] / "conf"
 

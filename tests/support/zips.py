@@ -5,9 +5,9 @@ import random
 import zipfile
 from pathlib import Path
 
-from stages.core.fetch.http import Http
 from stages.core.fetch.pace import Line
 from stages.core.fetch.settings import Access, Pace
+from stages.core.fetch.web.http import Http
 
 
 def http(folder: Path) -> Http:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.core.schema import Row
+from stages.core.schema.types import Row
 
 
 @dataclass(frozen=True)

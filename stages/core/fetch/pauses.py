@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slurm.errors import UnavailableError
-from slurm.files import read_json, write_json
-from slurm.signals import own_job
+from slurm.record.files import read_json, write_json
+from slurm.scheduler.signals import own_job
 from stages.core.fetch.settings import Pace
 
 LOOK_S = 1.0

@@ -9,10 +9,10 @@ from av.container import InputContainer
 
 from slurm.errors import ItemError
 from stages.core.fetch.settings import Limits
-from stages.core.schema import Row
-from stages.core.video.facts import Facts, read_facts
-from stages.core.video.opening import SAFE_INPUT
-from stages.core.video.packets import PICTURES, open_video
+from stages.core.schema.types import Row
+from stages.core.video.read.facts import Facts, read_facts
+from stages.core.video.read.opening import SAFE_INPUT
+from stages.core.video.read.packets import PICTURES, open_video
 
 NO_DECODER = {**SAFE_INPUT, "codec_whitelist": "none"}  # to open one and decode a frame of 720p takes ten times as long
 

@@ -8,8 +8,8 @@ import json
 from base64 import b64decode, b64encode
 from datetime import date
 
-from stages.core.schema import Row
-from stages.core.store import Store
+from stages.core.schema.types import Row
+from stages.core.storage.store import Store
 
 Tables = dict[str, list[Row]]
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from slurm.manifest import Step
 from slurm.pool.config import UNTRAINED
+from slurm.record.manifest import Step
 
 MOST = 20  # categories and disagreements that are shown
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from slurm.files import names
-from slurm.history import attempts_folder, history
-from slurm.manifest import Done, Step
+from slurm.record.files import names
+from slurm.record.history import attempts_folder, history
+from slurm.record.manifest import Done, Step
 
 NO_FAILURE = {"done", "stopped", "gated"}  # ends of an attempt that are nobody's fault
 KILLED = "ended without a word"  # killed, or its node was lost: only Slurm knows

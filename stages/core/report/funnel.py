@@ -6,7 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from slurm.errors import ITEM_CODES
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 from stages.core.report.lineage import outcomes, unit
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 
 TAIL = 0.005  # share of the values at each end that does not decide how far the axis reaches …
 REACH = 0.5  # … beyond the rest, in widths of the rest

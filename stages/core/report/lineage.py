@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 
 UNITS = {"video_id": "videos", "clip_id": "clips"}
 

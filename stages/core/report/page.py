@@ -9,14 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from slurm.errors import ITEM_CODES
-from slurm.files import replacing
+from slurm.record.files import replacing
 from stages.core.report import charts, words
 from stages.core.report.categories import Categories
 from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
 from stages.core.report.histograms import Histogram
 from stages.core.report.thumbnails import Thumbnail
-from stages.core.stage import flat
+from stages.core.runner.stage import flat
 
 HERE = Path(__file__).parent
 

@@ -16,11 +16,12 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema import ABOUT, TEXT, Row
-from stages.core.sources import places
+from stages.core.schema.catalogue import ABOUT
+from stages.core.schema.types import TEXT, Row
 from stages.core.sources.folder import video_id
 from stages.core.sources.found import Found
 from stages.core.sources.values import typed
+from stages.core.storage import places
 
 SUFFIXES = {".parquet"}
 KNOWN = {  # catalogue's column → theirs

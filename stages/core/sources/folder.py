@@ -13,7 +13,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema import CATALOGUE, Row
+from stages.core.schema.catalogue import CATALOGUE
+from stages.core.schema.types import Row
 from stages.core.sources.found import Found
 
 SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}

@@ -19,12 +19,13 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema import SPANS, Row, Schema
-from stages.core.sources import places
+from stages.core.schema.catalogue import SPANS
+from stages.core.schema.types import Row, Schema
 from stages.core.sources.found import Found
 from stages.core.sources.tables import scan
 from stages.core.sources.times import seconds
 from stages.core.sources.youtube import WATCH
+from stages.core.storage import places
 
 Layout = Literal["ytb", "hdvg", "webvid"]
 NEEDED: dict[Layout, tuple[str, ...]] = {

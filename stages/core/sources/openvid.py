@@ -15,17 +15,18 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError, ItemError
-from stages.core.fetch.archive import GONE
 from stages.core.fetch.refused import RefusedError
 from stages.core.fetch.settings import Access, Pace
-from stages.core.fetch.zips import Place, address, directory
-from stages.core.schema import INT, REAL, TEXT, Schema
-from stages.core.sources import places, tables
+from stages.core.fetch.web.archive import GONE
+from stages.core.fetch.web.zips import Place, address, directory
+from stages.core.schema.types import INT, REAL, TEXT, Schema
+from stages.core.sources import tables
 from stages.core.sources.found import Found
+from stages.core.storage import places
 
 if TYPE_CHECKING:
-    from stages.core.fetch.http import Http
     from stages.core.fetch.pace import Line
+    from stages.core.fetch.web.http import Http
 
 NUMBERS = range(186)  # of the zip files that are published
 FILE, CAPTION, AESTHETIC, SECONDS = "video", "caption", "aesthetic score", "seconds"
@@ -162,8 +163,8 @@ def located(clips: pl.DataFrame, options: Options) -> pl.DataFrame:
 
 def look(options: Options, numbers: list[int], wanted: set[str]) -> list[list[Member] | None]:
     """Of each zip file the wanted members; None of one that is not there."""
-    from stages.core.fetch.http import Http
     from stages.core.fetch.pace import Line
+    from stages.core.fetch.web.http import Http
 
     with TemporaryDirectory() as alone, ThreadPoolExecutor(options.at_once) as pool:
         line = Line(Path(alone), PACE, OPEN)

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema import TEXT
+from stages.core.schema.types import TEXT
 from stages.core.sources import youtube
 from stages.core.sources.tables import LINE, SUFFIXES, scan
 from stages.core.sources.values import typed

@@ -9,7 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from slurm.errors import InputError
-from stages.core.sources.places import is_remote, opened
+from stages.core.storage.places import is_remote, opened
 
 SUFFIXES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".txt"}
 BATCH_ROWS = 10_000  # of a remote Parquet file: some 30 MB where a row has a transcript

@@ -13,12 +13,14 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema import ABOUT, CATALOGUE, INT, TEXT, Schema
-from stages.core.sources import places, youtube
+from stages.core.schema.catalogue import ABOUT, CATALOGUE
+from stages.core.schema.types import INT, TEXT, Schema
+from stages.core.sources import youtube
 from stages.core.sources.folder import video_id
 from stages.core.sources.found import Found
 from stages.core.sources.tables import LINE, SUFFIXES, scan
 from stages.core.sources.values import is_bad, typed
+from stages.core.storage import places
 
 TAKEN_OVER: Schema = {"source": TEXT, "url": TEXT, **ABOUT, "bytes": INT}
 ROW = "_row"

@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 
-from stages.core.schema import INT, REAL, TEXT, TEXTS
+from stages.core.schema.types import INT, REAL, TEXT, TEXTS
 from stages.core.sources.times import seconds
 
 DAYS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d")

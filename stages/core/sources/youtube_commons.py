@@ -13,11 +13,13 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema import ABOUT, INT, TEXT
-from stages.core.sources import places, tables, youtube
+from stages.core.schema.catalogue import ABOUT
+from stages.core.schema.types import INT, TEXT
+from stages.core.sources import tables, youtube
 from stages.core.sources.folder import video_id
 from stages.core.sources.found import Found
 from stages.core.sources.values import typed
+from stages.core.storage import places
 
 SUFFIXES = {".parquet"}
 AT_ONCE_BYTES = 512 << 20  # of files that are read at the same time; their kept rows are in memory

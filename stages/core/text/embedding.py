@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from stages.core.hub import UnloadableError, commit, found, line
+from stages.core.models.hub import UnloadableError, commit, found, line
 
 MOST_TOKENS = 256
 BATCH = 32

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from slurm.pool.config import UNTRAINED
-from stages.core.hub import UnreachableError
-from stages.core.schema import Row
+from stages.core.models.hub import UnreachableError
+from stages.core.schema.types import Row
 from stages.core.text.embedding import Sentences
 from stages.core.text.taxonomy import Taxonomy
 
@@ -68,7 +68,7 @@ def _loaded(model: str, revision: str | None, untrained: bool) -> tuple[Sentence
         if not untrained:
             raise
         log.warning("%s; %s categorizes instead, and knows nothing", error, UNTRAINED)
-        from stages.core.embedded.untrained import save  # here, since it is for a demo only
+        from stages.core.models.embedded.untrained import save  # here, since it is for a demo only
 
         with tempfile.TemporaryDirectory() as folder:
             save(Path(folder))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from slurm.errors import InputError
-from stages.core.hub import WORDS, found, line
+from stages.core.models.hub import WORDS, found, line
 
 
 class Template:

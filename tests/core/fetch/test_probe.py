@@ -9,7 +9,7 @@ import pytest
 from slurm.errors import ItemError
 from stages.core.fetch.probe import by_header, probe
 from stages.core.fetch.settings import Limits
-from stages.core.video.encode import ffmpeg_path
+from stages.core.video.cut.encode import ffmpeg_path
 
 LIMITS = Limits(max_s=100, max_gb=1, max_px=320 * 180, stall_s=1)
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")

@@ -13,7 +13,7 @@ import pytest
 from support.runs import until
 from support.site import VideoSite, streams
 
-from stages.core.fetch.begun import SYNC_BYTES
+from stages.core.storage.begun import SYNC_BYTES
 
 SIZE_BYTES, PER_S = 3 * SYNC_BYTES, 20_000_000
 PROGRAM = """
@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 import yaml
 from pydantic import TypeAdapter
-from stages.core.schema import ABOUT
+from stages.core.schema.catalogue import ABOUT
 from stages.download import Config, download_video
 given = yaml.safe_load(Path("conf/download.yaml").read_text())
 config = TypeAdapter(Config).validate_python({key: given[key] for key in Config.__dataclass_fields__})

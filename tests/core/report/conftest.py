@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from slurm.files import write_table
-from slurm.manifest import Done, Plan, Step, fingerprint
+from slurm.record.files import write_table
+from slurm.record.manifest import Done, Plan, Step, fingerprint
 
 Make = Callable[..., Step]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 from stages.core.report.categories import MOST, categories, untrained
 from stages.report import Config, run
 

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from slurm.attempt import Attempt
-from slurm.manifest import Step
+from slurm.record.manifest import Step
+from slurm.task.attempt import Attempt
 from stages.core.report.costs import cost
 from stages.core.report.funnel import Amount, flow
 from stages.core.report.words import length

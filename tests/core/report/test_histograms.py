@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 from stages.core.report import charts
 from stages.core.report.histograms import histograms
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 from stages.report import Config, run
 
 Make = Callable[..., Step]

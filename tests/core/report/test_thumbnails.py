@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from slurm.manifest import Step
+from slurm.record.manifest import Step
 from stages.core.report.thumbnails import evenly, fair, thumbnails
 
 Make = Callable[..., Step]

@@ -15,7 +15,7 @@ from support.hub import Hub
 from support.web import Web
 
 from slurm.errors import InputError
-from stages.core.schema import CATALOGUE
+from stages.core.schema.catalogue import CATALOGUE
 from stages.core.sources.finevideo import Options, check, read
 
 Known = dict[str, Any]

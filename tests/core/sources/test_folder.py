@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from slurm.errors import InputError
-from stages.core.schema import CATALOGUE
+from stages.core.schema.catalogue import CATALOGUE
 from stages.core.sources.folder import Options, check, read
 
 NAMES = ("a.mp4", "a.mkv", "B.MOV", "deep/er/c.WebM", "d.avi", "e.M4v", "ü ñ.mp4")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from slurm.errors import ITEM_CODES, InputError
-from stages.core.schema import CATALOGUE, SPANS
+from stages.core.schema.catalogue import CATALOGUE, SPANS
 from stages.core.sources.lvd2m import Options, check, read
 
 Line = dict[str, object]

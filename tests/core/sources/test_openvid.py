@@ -12,8 +12,8 @@ from support.web import Web
 from support.zips import cut, http, noise, packed
 
 from slurm.errors import InputError
-from stages.core.fetch.zips import fetch
-from stages.core.schema import CATALOGUE, SPANS
+from stages.core.fetch.web.zips import fetch
+from stages.core.schema.catalogue import CATALOGUE, SPANS
 from stages.core.sources.openvid import Options, check, read
 
 ROOT = Path(__file__).parents[3]

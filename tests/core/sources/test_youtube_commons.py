@@ -8,7 +8,7 @@ import pytest
 from support.hub import Hub
 
 from slurm.errors import InputError
-from stages.core.schema import CATALOGUE
+from stages.core.schema.catalogue import CATALOGUE
 from stages.core.sources.found import Found
 from stages.core.sources.youtube_commons import Options, check, read
 

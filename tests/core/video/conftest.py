@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.core.video.encode import ffmpeg_path
+from stages.core.video.cut.encode import ffmpeg_path
 
 Make = Callable[..., Path]
 

@@ -1,0 +1,169 @@
+"""What a person sees of a run: a line a step, what failed and why, and the story of one chunk."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from slurm.control.resume import load_cluster
+from slurm.control.retry import decide
+from slurm.control.survey import Survey, survey
+from slurm.errors import TRANSIENT
+from slurm.record.files import read_json
+from slurm.record.history import history
+from slurm.record.manifest import Step, differences, steps
+
+RATE_OVER_S = 3600.0
+
+
+def overview(run: Path, only: list[str] | None = None) -> RenderableType:
+    """The table of a run's steps, and what failed in them. A column in which nothing stands is left out."""
+    known: dict[str, Survey] = {}
+    for name in only or steps(run):
+        known[name] = survey(Step(run, name), known)
+    surveys = list(known.values())
+    cells = [{"step": escape(found.step.name), **_chunks(found), **_work(found)} for found in surveys]
+    table = Table(title=escape(f"run {run.name}"), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    for title in cells[0] if cells else []:
+        if title in ("step", "done") or any(cell[title] for cell in cells):
+            table.add_column(title, justify="left" if title == "step" else "right", no_wrap=True)
+    for cell in cells:
+        table.add_row(*(cell[str(column.header)] for column in table.columns))
+    return Group(table, *[line for found in surveys for line in _troubles(found)])
+
+
+COLOURS = {"active": "cyan", "failed": "red", "lost": "red", "stale": "yellow"}
+
+
+def _chunks(found: Survey) -> dict[str, str]:
+    """The number of chunks in each state, as coloured text; nothing for none."""
+    counts = found.counts()
+    done = f"[green]{counts['done']:,}[/] of {found.step.plan.n:,}"
+    shown = {state: f"{counts[state]:,}" if counts[state] else "" for state in (*COLOURS, "pending")}
+    return {
+        "done": done,
+        **{s: f"[{COLOURS[s]}]{text}[/]" if text and s in COLOURS else text for s, text in shown.items()},
+    }
+
+
+def _work(found: Survey) -> dict[str, str]:
+    """Rows in, out and failed, rate, time left, CPU-, GPU- and wasted hours."""
+    done = list(found.done.values())
+    rows, failed = sum(d.rows_in for d in done), sum(d.rows_failed for d in done)
+    recent = [d for d in done if d.ended > time.time() - RATE_OVER_S]
+    rate = 0.0
+    if recent and found.active:
+        rate = sum(d.rows_in for d in recent) / max(time.time() - min(d.ended - d.seconds for d in recent), 1e-9)
+    left = (found.step.plan.n - len(done)) * rows / len(done) if done else 0.0
+    wasted_s = sum(d.wasted_s for d in done)
+    wasted_s += sum(a.wasted_s for past in found.past.values() for a in past)
+    return {
+        "rows in": f"{rows:,}",
+        "out": f"{sum(d.rows_out for d in done):,}",
+        "kept": f"{sum(d.rows_kept for d in done):,}",
+        "failed rows": f"{failed:,}" if failed else "",
+        "rows/s": f"{rate:,.1f}" if rate else "",
+        "left": _duration(left / rate) if rate and left else "",
+        "CPU h": _hours(sum(d.seconds * d.cpus for d in done)),
+        "GPU h": _hours(sum(d.seconds * d.gpus for d in done)),
+        "wasted": _hours(wasted_s),
+    }
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:,.2f}" if seconds else ""
+
+
+def _duration(seconds: float) -> str:
+    return time.strftime("%-d d %H:%M:%S" if seconds >= 86400 else "%H:%M:%S", time.gmtime(seconds))
+
+
+def _troubles(found: Survey) -> list[str]:
+    lines = []
+    name = escape(found.step.name)
+    if not found.queue_known:
+        lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
+    for earlier in _outdated(found.step):
+        lines.append(f"[yellow]{name}: made from an earlier {escape(earlier)}[/]; run it again with overwrite=true")
+    for cause, number in Counter(found.failed.values()).most_common():
+        chunk = min(c for c, why in found.failed.items() if why == cause)
+        detail = escape(found.past[chunk][-1].detail.partition("\n")[0])
+        lines.append(f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail}")
+    errors: Counter[str] = Counter()
+    for done in found.done.values():
+        errors.update(done.errors)
+    for code, number in errors.most_common():
+        then = " (resume tries them again)" if code in TRANSIENT else ""
+        lines.append(f"{name}: {number:,} rows with error [bold]{code}[/]{then}")
+    aside = _set_aside(found)
+    if aside:
+        lines.append(
+            f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {escape(aside[0])}"
+        )
+    return lines
+
+
+def _outdated(step: Step) -> list[str]:
+    """The inputs of a step that are not as they were when it was planned, or its chunks laid out over them."""
+    now = {name: Step(step.run, name).plan.fingerprint for name in step.plan.inputs}
+    other = [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
+    return other or (step.plan.inputs[:1] if step.behind() else [])
+
+
+def _set_aside(found: Survey) -> list[str]:
+    cluster = load_cluster(found.step)
+    decisions = (decide(found.past[chunk], cluster, found.step.plan.settings["max_attempts"]) for chunk in found.failed)
+    return [decision.why for decision in decisions if not decision.again]
+
+
+def explain(run: Path, name: str, chunk: int) -> RenderableType:
+    """Everything that is known of one chunk, and what becomes of it next."""
+    step = Step(run, name)
+    plan, found = step.plan, survey(step)
+    lines: list[RenderableType] = [f"[bold]{escape(str(step))} chunk {chunk}: {found.state(chunk)}[/]"]
+    source = step.input()
+    if source is not None:
+        where = f"chunk {chunk}" if plan.aligned else "rows " + _span(step, chunk)
+        lines.append(f"reads {where} of {escape(str(source))}")
+    record = step.record(chunk)
+    if record:
+        lines.append(
+            f"part parts/{record.part}: {record.rows_in} in, {record.rows_out} out, {record.rows_kept} kept, "
+            f"{record.rows_failed} failed {record.errors or ''} in {record.seconds:.1f} s on {record.host}"
+        )
+        if record.notes:
+            lines.append(", ".join(f"{name} {value:,g}" for name, value in record.notes.items()))
+        if record.fingerprint != plan.fingerprint:
+            old = step.root / f"step.{record.fingerprint}.json"
+            changed = differences(read_json(old)["identity"], plan.identity) if old.exists() else ["(plan not kept)"]
+            lines += ["stale, because this changed since:", *(f"  {line}" for line in changed)]
+    past = found.past.get(chunk) or history(step, chunk)
+    if past:
+        table = Table("attempt", "node", "started", "took", "rows", "end", "detail", header_style="bold")
+        for attempt in past:
+            started = time.strftime("%m-%d %H:%M:%S", time.localtime(attempt.started))
+            end = attempt.cause or ("running" if chunk in found.active and attempt == past[-1] else "no end recorded")
+            took = f"{attempt.seconds:.1f} s"
+            table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, escape(attempt.detail))
+        lines += [table, escape(f"log: {past[-1].log}")]
+    if record and record.fingerprint == plan.fingerprint and chunk in found.stale:
+        lines.append(f"stale: {', '.join(plan.inputs)} has other rows since it was read")
+    if chunk in found.active:
+        lines.append(f"in the queue: {found.active[chunk]}")
+    elif chunk not in found.done:
+        decision = decide(past, load_cluster(step), plan.settings["max_attempts"])
+        then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
+        why = f" ({decision.why})" if decision.why else ""
+        lines.append(escape(f"next: python -m slurm resume run={run.name} {then}{why}"))
+    return Group(*lines)
+
+
+def _span(step: Step, chunk: int) -> str:
+    if not (step.root / "borders.json").exists():
+        return "(not known before the first task)"
+    borders = step.borders().borders
+    return f"{borders[chunk]}..{borders[chunk + 1]}"

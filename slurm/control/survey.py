@@ -1,0 +1,223 @@
+"""The state of every chunk of a step, from the manifest first and from Slurm for what only Slurm knows.
+
+done     a done record bears the step's fingerprint and its part exists (it outranks whatever Slurm says)
+active   its task is queued or running
+stale    a done record bears another fingerprint, or its input has got other rows since
+failed   its last attempt ended with a cause
+lost     its last attempt neither ended nor lives, and nobody can say why
+pending  not tried yet
+"""
+
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
+from slurm.record.files import names
+from slurm.record.history import Past, alive, history
+from slurm.record.manifest import Done, Step, stamp
+from slurm.scheduler import accounting
+from slurm.scheduler.cluster import environment
+
+BEAT_FRESH_S = 120.0
+SUBMITTING_S = 120.0
+NOT_TRIED = {"gated", "stopped"}  # ends that are no failure: the chunk waits for its next task
+
+SLURM_CAUSES = {
+    "OUT_OF_MEMORY": "out_of_memory",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "NODE_FAIL": "node_fail",
+    "BOOT_FAIL": "node_fail",
+    "PREEMPTED": "preempted",
+    "REQUEUED": "preempted",
+    "CANCELLED": "cancelled",
+}
+
+
+@dataclass
+class Survey:
+    """What is known of a step. Chunks that are in none of the dicts are pending."""
+
+    step: Step
+    submissions: int  # the number after the last one's
+    done: dict[int, Done] = field(default_factory=dict)
+    stale: dict[int, Done] = field(default_factory=dict)
+    active: dict[int, str] = field(default_factory=dict)  # chunk → "RUNNING", "PENDING Resources", …
+    failed: dict[int, str] = field(default_factory=dict)  # chunk → cause
+    lost: set[int] = field(default_factory=set)
+    past: dict[int, list[Past]] = field(default_factory=dict)  # attempts at chunks that are not done
+    windows: list[Window] = field(default_factory=list)  # array jobs with a task in the queue
+    redone: set[int] = field(default_factory=set)  # done, and submitted again for rows that failed or are new
+    queue_known: bool = True
+
+    def state(self, chunk: int) -> str:
+        for name in ("done", "active", "failed", "lost", "stale"):
+            if chunk in getattr(self, name):
+                return f"failed ({self.failed[chunk]})" if name == "failed" else name
+        return "pending"
+
+    def open(self, chunk: int) -> bool:
+        """Whether a task that is queued for the chunk has something to do."""
+        return chunk not in self.done or chunk in self.redone
+
+    def unfinished(self) -> list[int]:
+        return [chunk for chunk in range(self.step.plan.n) if chunk not in self.done]
+
+    def complete(self) -> bool:
+        return len(self.done) == self.step.plan.n
+
+    def counts(self) -> Counter[str]:
+        """The number of chunks in each state."""
+        known = {k: set(getattr(self, k)) for k in ("done", "active", "failed", "lost", "stale")}
+        counts = Counter({state: len(chunks) for state, chunks in known.items()})
+        counts["pending"] = self.step.plan.n - len(set().union(*known.values()))
+        return counts
+
+
+def survey(step: Step, before: Mapping[str, Survey] | None = None) -> Survey:
+    """The state of the step now: one pass over its done records, one call of squeue, at most one round of sacct.
+
+    `before` holds surveys of its inputs, as far as they were made already.
+    """
+    plan, there = step.plan, submissions(step)
+    found = Survey(step, submissions=max(map(int, there), default=-1) + 1)
+    for record in step.records():
+        if record.chunk < plan.n:
+            (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
+    _outdated(found, before or {})
+    _redone(found, there)
+    if len(found.done) < plan.n or found.redone:
+        env = environment(step.submission(there[-1])["cluster"]) if there else {}
+        tried = (_tried(step) - found.done.keys()) | found.redone
+        found.past = {chunk: past for chunk in sorted(tried) if (past := history(step, chunk))}
+        _queue(found, there, env)
+        _ends(found, env)
+        found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
+    return found
+
+
+def _outdated(found: Survey, before: Mapping[str, Survey]) -> None:
+    """Calls done chunks stale whose input has other kept rows now than when they read it."""
+    step, plan = found.step, found.step.plan
+    if not plan.inputs or not any(done.source for done in found.done.values()):
+        return
+    if plan.kind == "map" and not plan.aligned:
+        now = dict.fromkeys(found.done, step.borders().stamp if (step.root / "borders.json").exists() else "none")
+    else:
+        inputs = {name: before.get(name) for name in (plan.inputs if plan.kind == "reduce" else plan.inputs[:1])}
+        done = {n: dict(s.done) if s else {d.chunk: d for d in Step(step.run, n).all_done()} for n, s in inputs.items()}
+        if plan.kind == "reduce":
+            whole = all(len(done[name]) == Step(step.run, name).plan.n for name in inputs)
+            now = {0: stamp(record for name in inputs for _, record in sorted(done[name].items()))} if whole else {}
+        else:
+            now = {chunk: record.edition for chunk, record in done[plan.inputs[0]].items()}
+    for chunk, record in list(found.done.items()):
+        if record.source and now.get(chunk, record.source) != record.source:
+            found.stale[chunk] = found.done.pop(chunk)
+
+
+def _redone(found: Survey, there: list[str]) -> None:
+    """Which done chunks a submission was to do again, and has not yet."""
+    for name in there:
+        for chunk, part in found.step.submission(name)["replaces"].items():
+            record = found.done.get(int(chunk))
+            if record and record.part == part:
+                found.redone.add(int(chunk))
+
+
+def _tried(step: Step) -> set[int]:
+    root = step.root / "attempts"
+    return {int(name) for folder in names(root) for name in names(root / folder)}
+
+
+def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
+    """Which unfinished chunks are queued, running or being submitted."""
+    windows = [window for name in there for window in _windows(found, name, env)]
+    queue = accounting.queued([w.job for w in windows], dict(env)) if windows else []
+    found.queue_known = queue is not None
+    states: dict[str, dict[int, str]] = defaultdict(dict)
+    for task in queue or []:
+        states[task.job][task.element] = f"{task.state} {task.reason}" if task.state == "PENDING" else task.state
+    for window in windows:
+        if window.job in states:
+            found.windows.append(window)
+        for index, state in states[window.job].items():
+            found.active |= {chunk: state for chunk in window.tasks[index] if found.open(chunk)}
+    for chunk, past in found.past.items():  # outside Slurm, or with Slurm silent: heartbeats
+        last = past[-1]
+        if chunk not in found.active and last.cause is None and (last.job == "local" or queue is None):
+            lives = alive(last.host, last.pid) if last.job == "local" else None
+            if lives or (lives is None and time.time() - last.last < BEAT_FRESH_S):
+                found.active[chunk] = "RUNNING"
+
+
+def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
+    """The array jobs of a submission; one whose submitter died before it could write down its id is looked up."""
+    submission = found.step.submission(name)
+    tasks, size = submission["tasks"], submission["window"]
+    here = submission["cluster"]["executor"] != "slurm"
+    windows = [] if here else load_windows(found.step, name)
+    if closed(found.step, name):
+        return windows
+    if here:  # another command runs it on this machine, as long as that lives
+        if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
+            found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if found.open(chunk)}
+        return []
+    written = len(windows)
+    for number in range(written, -(-len(tasks) // size)):
+        first = number * size
+        job = accounting.find(job_name(found.step, name, number), dict(env))
+        if job:
+            windows.append(Window(job, first, size, tasks[first : first + size]))
+        elif time.time() - submission["created"] < SUBMITTING_S:
+            found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
+        elif job is None and len(windows) == written:  # its submitter is gone, and nothing of the rest got through
+            close(found.step, name)
+            break
+    return windows
+
+
+def _ends(found: Survey, env: Mapping[str, str]) -> None:
+    """Why chunks that were tried, and are not queued, did not get done."""
+    open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
+    jobs = sorted({job.split("_")[0] for job in open_ended})
+    lives = accounting.ended(jobs, dict(env)) if jobs else {}
+    found.past = {chunk: [_with_cause(p, lives or {}) for p in past] for chunk, past in found.past.items()}
+    for chunk, past in found.past.items():
+        if chunk in found.active:
+            continue
+        cause = past[-1].cause
+        if cause is None:
+            found.lost.add(chunk)
+        elif cause not in NOT_TRIED and cause != "done":
+            found.failed[chunk] = cause
+
+
+def _with_cause(past: Past, lives: dict[str, list[accounting.Ended]]) -> Past:
+    if past.cause is not None or past.job == "local":
+        return past
+    ends = lives.get(past.job) or lives.get(f"{past.job}_0") or []
+    if past.restart >= len(ends):
+        return past
+    end = ends[past.restart]
+    if end.state in SLURM_CAUSES:
+        return past._replace(cause=SLURM_CAUSES[end.state], detail=f"Slurm: {end.state}")
+    killed = end.exit_code.split(":") in (["0", "9"], ["9", "0"], ["137", "0"])
+    if killed and "memory limit" in _log_tail(Path(past.log)):  # a site without cgroups says FAILED
+        return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
+    if end.state == "COMPLETED":
+        return past
+    return past._replace(cause="killed", detail=f"Slurm: {end.state} {end.exit_code}")
+
+
+def _log_tail(path: Path, size: int = 4096) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - size))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

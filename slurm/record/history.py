@@ -1,0 +1,102 @@
+"""The attempts at a chunk, as their events tell them; see attempt.py for who writes these."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from slurm.record.files import bucket, chunk_name, names
+from slurm.record.manifest import Step
+
+
+class Past(NamedTuple):
+    """What the events of an attempt tell; `cause` is None while it runs, and for ever if it was killed."""
+
+    name: str
+    job: str  # Slurm's id of the array task, e.g. "123_4"; "local" outside Slurm
+    restart: int
+    host: str
+    pid: int
+    started: float
+    last: float  # time of the last event
+    rows: int
+    cause: str | None
+    detail: str
+    log: str
+    fingerprint: str
+    node: str
+    items: int = 0  # of the chunk; 0 before they were read
+
+    @property
+    def headline(self) -> str:
+        """What ended it, in one line."""
+        return ": ".join(filter(None, [self.cause or "lost", self.detail.partition("\n")[0]]))
+
+    @property
+    def seconds(self) -> float:
+        return self.last - self.started
+
+    @property
+    def wasted_s(self) -> float:
+        """The time of an attempt that ended and kept no row."""
+        return 0.0 if self.rows or self.cause in ("done", None) else self.seconds
+
+
+def attempts_folder(step: Step, chunk: int) -> Path:
+    return step.root / "attempts" / bucket(chunk) / chunk_name(chunk)
+
+
+def history(step: Step, chunk: int) -> list[Past]:
+    """The attempts at a chunk of the step as it is now (same fingerprint), oldest first."""
+    # text, since where thousands failed making paths costs more than reading them
+    folder = f"{step.root}/attempts/{bucket(chunk)}/{chunk_name(chunk)}"
+    past = [_past(folder, name) for name in names(folder)]
+    ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
+    return sorted(ours, key=lambda p: (p.started, p.name))
+
+
+def _events(path: str) -> list[dict[str, Any]]:
+    """The first two and the last three events of an attempt, in order; torn lines are left out."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
+    lines = lines[:2] + lines[max(2, len(lines) - 3) :]
+    with suppress(ValueError):
+        return list(from_json(b"[" + b",".join(lines) + b"]"))  # at once is faster than line by line
+    events = []
+    for line in lines:
+        with suppress(ValueError):
+            events.append(json.loads(line))
+    return events
+
+
+def _past(folder: str, name: str) -> Past | None:
+    events = _events(f"{folder}/{name}")
+    if not events or events[0]["event"] != "start":  # a full disk took its first line: nothing is known of it
+        return None
+    start, second = events[0], events[min(1, len(events) - 1)]
+    last = next((event for event in events[:-4:-1] if event["event"] == "end"), events[-1])
+    ended = last["event"] == "end"
+    return Past(
+        name=name.removesuffix(".jsonl"),
+        job=start["job"],
+        restart=start["restart"],
+        host=start["host"],
+        pid=start["pid"],
+        started=start["t"],
+        last=last["t"],
+        rows=last.get("rows", 0),
+        items=second.get("items", 0),
+        cause=last["cause"] if ended else None,
+        detail=last.get("detail", ""),
+        log=start["log"],
+        fingerprint=start["fingerprint"],
+        node=start["node"],
+    )
+
+
+def alive(host: str, pid: int) -> bool | None:
+    """Whether a process on this machine lives; None for another machine's, which only heartbeats tell."""
+    return Path(f"/proc/{pid}").exists() if host == os.uname().nodename else None

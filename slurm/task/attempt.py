@@ -1,0 +1,284 @@
+"""An attempt: one try at a chunk. Its events and the rows it finished are on disk seconds after they happened.
+
+    attempts/<bucket>/<chunk>/<attempt>.jsonl                        start, beats, end; a torn last line is ignored
+    partial/<bucket>/<chunk>/<fingerprint>.<attempt>.<n>[.<table>].parquet   rows finished so far, the main table last
+
+What is flushed is never computed again: the next attempt loads it. Two attempts at one chunk may run at once (a zombie
+on a lost node): each writes its own files, and an item that both finished is taken from one of them.
+"""
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from slurm.record.files import bucket, chunk_name, names, write_table
+from slurm.record.history import attempts_folder, history
+from slurm.record.manifest import ROWS, Done, Step
+from slurm.record.merge import ITEM, Flushed, merged, owners, scan
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, object]
+
+
+class Output(NamedTuple):
+    """Items that are finished, and their rows in each table; every row bears its item's key.
+
+    What a lazy table reads has to be there until the next output is asked for.
+    """
+
+    keys: list[str]
+    tables: Mapping[str, Sequence[Row] | pl.DataFrame | pl.LazyFrame]
+    failed: int = 0
+
+    @property
+    def lazy(self) -> bool:
+        return any(isinstance(table, pl.LazyFrame) for table in self.tables.values())
+
+
+class Attempt:
+    """A running attempt; also a context manager that keeps the heartbeat."""
+
+    def __init__(
+        self, step: Step, chunk: int, name: str, schemas: Mapping[str, dict[str, pl.DataType]], beat_s: float = 15.0
+    ) -> None:
+        self.step, self.chunk, self.name = step, chunk, name
+        self.beat_s = beat_s
+        self.schemas = schemas  # table → column → type
+        self.events_path = attempts_folder(step, chunk) / f"{name}.jsonl"
+        self.partial = step.root / "partial" / bucket(chunk) / chunk_name(chunk)
+        self.prefix = f"{step.plan.fingerprint[:8]}."
+        self.files: list[Path] = []  # of the main table: loaded ones, then our own
+        self.old: Done | None = None  # what the chunk was before, if its good rows are to stay
+        self.buffer: list[Output] = []
+        self.rows = self.failed = 0
+        self.started = self.flushed = time.time()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Attempt":
+        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self.beat_s):
+            self.event("beat", rows=self.rows, failed=self.failed)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Appends one line to the attempt's own file; a full disk costs the line, not the attempt."""
+        line = json.dumps({"event": kind, "t": round(time.time(), 3), **fields}) + "\n"
+        with self._lock:
+            if kind == "beat" and self._over.is_set():
+                return
+            if kind == "end":
+                self._over.set()
+            try:
+                self.events_path.parent.mkdir(parents=True, exist_ok=True)
+                with self.events_path.open("a") as file:
+                    file.write(line)
+            except OSError as error:
+                log.warning("event not written: %s (%s)", line.strip(), error)
+
+    def load(self, retry_failed: bool, items: Iterable[str] | None = None) -> set[str]:
+        """The keys of items that earlier attempts finished; with `retry_failed` those that failed are left out.
+
+        `items` are those of the chunk: it may have had other ones before the chunks were laid out again.
+        """
+        if self.step.plan.kind == "reduce":  # one item, whose tables go to the part in one piece
+            return set()
+        finished: set[str] = set()
+        wanted = None if items is None else set(items)
+        for path in main_files(self.partial, self.prefix):
+            try:
+                table = pl.read_parquet(path, columns=[ITEM, "error"], glob=False)
+                for side in self.schemas.keys() - {ROWS}:
+                    pl.read_parquet(_file(path, side), columns=[ITEM], glob=False)
+            except (pl.exceptions.PolarsError, OSError) as error:  # torn by a power cut: its items are done again
+                log.warning("%s is not readable and left out: %s", path, error)
+                continue
+            if wanted is not None and not wanted.issuperset(table[ITEM]):
+                log.warning("%s has rows of items that are not in the chunk any more, and is left out", path)
+                continue
+            failed = table.filter(pl.col("error").is_not_null())[ITEM].n_unique()
+            if retry_failed and failed:
+                table = self._take_good(path)
+            else:
+                self.files.append(path)
+                self.failed += failed
+            finished.update(table[ITEM])
+        return finished
+
+    def adopt(self, old: Done, again: Collection[str]) -> set[str]:
+        """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
+        self.old = old
+        key = self.step.plan.item_key
+        part = self.step.part_path(old.part)
+        rows = pl.read_parquet(part, columns=[key, "error"], glob=False, hive_partitioning=False)
+        return set(rows[key]) - set(rows.filter(pl.col("error").is_in(again))[key])
+
+    def _take_good(self, path: Path) -> pl.DataFrame:
+        """The good rows of another attempt's main file, which are ours from now on, with those of its side files.
+
+        They get a file of their own: what two attempts finished would stand in one file twice.
+        """
+        good = scan([path]).filter(pl.col("error").is_null()).select(ITEM).collect()
+        taken = pl.col(ITEM).is_in(good[ITEM].implode())
+        tables = {table: scan([_file(path, table)]).filter(taken) for table in self.schemas}
+        self.buffer.append(Output(good[ITEM].to_list(), tables))
+        self.flush()
+        path.unlink(missing_ok=True)
+        return good
+
+    def add(self, output: Output, flush_s: float) -> None:
+        """Takes finished items; writes them out when the last flush is more than `flush_s` ago, lazy ones at once."""
+        self.buffer.append(output)
+        self.rows += len(output.keys)
+        self.failed += output.failed
+        if time.time() - self.flushed > flush_s or (output.lazy and self.step.plan.kind == "map"):
+            self.flush()
+
+    def flush(self) -> None:
+        if self.buffer and self.step.plan.kind == "map":
+            main = self.partial / f"{self.prefix}{self.name}.{len(self.files):05d}.parquet"
+            for table in sorted(
+                self.schemas, key=lambda name: name == ROWS
+            ):  # the main table last: it makes them count
+                write_table(_file(main, table), self._frame(table))
+            self.files.append(main)
+            self.buffer = []
+            self.event("beat", rows=self.rows, failed=self.failed)
+        self.flushed = time.time()
+
+    def _frame(self, table: str) -> pl.LazyFrame:
+        """The buffered rows of a table, each with its item in the column ITEM."""
+        schema = {**self.schemas[table], ITEM: pl.String()}
+        rows: list[Row] = []
+        frames: list[pl.DataFrame] = []
+        lazy: list[pl.LazyFrame] = []
+        for keys, tables, _ in self.buffer:
+            part = tables.get(table, [])
+            own = pl.lit(keys[0]) if len(keys) == 1 else pl.col(self.step.plan.item_key)
+            if isinstance(part, pl.LazyFrame):
+                lazy.append(part.select(*columns_of(part, schema, own)))
+            elif isinstance(part, pl.DataFrame):
+                frames.append(part.select(*columns_of(part, schema, own)))
+            else:
+                rows += [{**row, ITEM: keys[0]} for row in part]
+        return pl.concat([pl.concat([pl.DataFrame(rows, schema=schema), *frames]).lazy(), *lazy])
+
+    def commit(
+        self, items: pl.Series, cluster: Mapping[str, Any], source: str = "", notes: dict[str, float] | None = None
+    ) -> Done:
+        """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order.
+
+        `source` is the stamp of what it read (`Step.source`), `notes` is what its stage tells of its work.
+        """
+        self.flush()
+        tables = self._whole() if self.step.plan.kind == "reduce" else self._merged(items)
+        part = f"{bucket(self.chunk)}/{chunk_name(self.chunk)}.{self.name}.parquet"
+        for table in sorted(tables, key=lambda name: name == ROWS):
+            write_table(self.step.part_path(part, table), tables[table])
+        rows = pl.scan_parquet(self.step.part_path(part), glob=False, hive_partitioning=False)
+        good, columns = pl.col("error").is_null(), rows.collect_schema().names()
+        kept = good & pl.col("drop_reason").is_null() if "drop_reason" in columns else good
+        bad = (
+            pl.col(self.step.plan.item_key).filter(~good).n_unique() if self.step.plan.kind == "map" else (~good).sum()
+        )
+        rows_out, rows_kept, rows_failed = (
+            rows.select(pl.len(), kept.sum().alias("kept"), bad.alias("bad")).collect().row(0)
+        )
+        errors = rows.filter(~good).group_by("error").len().sort("error").collect()
+        old = self.old
+        unchanged = old is not None and old.source == source
+        done = Done(
+            chunk=self.chunk,
+            fingerprint=self.step.plan.fingerprint,
+            part=part,
+            tables=sorted(tables.keys() - {ROWS}),
+            rows_in=len(items),
+            rows_out=rows_out,
+            rows_kept=rows_kept,
+            rows_failed=rows_failed,
+            errors={str(code): int(n) for code, n in errors.iter_rows()},
+            seconds=round(time.time() - self.started + (old.seconds if old else 0.0), 3),
+            wasted_s=round(sum(a.wasted_s for a in history(self.step, self.chunk) if a.name != self.name), 3),
+            attempt=self.name,
+            ended=round(time.time(), 3),
+            cpus=cluster["cpus"],
+            gpus=cluster["gpus"],
+            host=os.uname().nodename,
+            source=source,
+            same_as=old.edition if old and unchanged and old.rows_kept == rows_kept else "",
+            tries=old.tries + 1 if old and unchanged else 1,
+            notes=notes or None,
+        )
+        self.step.finish(done)
+        shutil.rmtree(self.partial, ignore_errors=True)
+        return done
+
+    def withdraw(self) -> None:
+        """Removes what it flushed: another attempt has done the chunk, and removed what was there then."""
+        for name in names(self.partial):
+            if name.startswith(f"{self.prefix}{self.name}."):
+                (self.partial / name).unlink(missing_ok=True)
+        with suppress(OSError):  # a third one is at work
+            self.partial.rmdir()
+
+    def _whole(self) -> dict[str, pl.LazyFrame]:
+        """The tables of a reduce step, not computed yet, with all columns of their schemas."""
+        tables = self.buffer[-1].tables
+        whole: dict[str, pl.LazyFrame] = {}
+        for name, schema in self.schemas.items():
+            given = tables.get(name, [])
+            frame = given if isinstance(given, pl.DataFrame | pl.LazyFrame) else pl.DataFrame(given, schema)
+            table = frame.lazy()
+            there = table.collect_schema().names()
+            whole[name] = table.select(
+                (pl.col(column) if column in there else pl.lit(None)).cast(kind).alias(column)
+                for column, kind in schema.items()
+            )
+        return whole
+
+    def _merged(self, items: pl.Series) -> dict[str, pl.LazyFrame]:
+        """Each table over all flushed files: every item once (see `owners`), in input order."""
+        flushed = {table: Flushed([_file(path, table) for path in self.files]) for table in self.schemas}
+        old = {table: Flushed(self._old_paths(table), self.step.plan.item_key) for table in self.schemas}
+        owner = owners(flushed[ROWS], old[ROWS], items, f"{self.step} chunk {self.chunk}")
+        return {table: merged(flushed[table], old[table], owner, schema) for table, schema in self.schemas.items()}
+
+    def _old_paths(self, table: str) -> list[Path]:
+        """The file of a table in the chunk's last part, if there is one."""
+        if self.old is None or table not in (ROWS, *self.old.tables):
+            return []
+        return [self.step.part_path(self.old.part, table)]
+
+
+def columns_of(
+    table: pl.DataFrame | pl.LazyFrame, schema: Mapping[str, pl.DataType], item: pl.Expr
+) -> Iterator[pl.Expr]:
+    """The columns of a schema with ITEM out of a stage's table, or of a flushed one, which has ITEM already."""
+    there = table.collect_schema().names()
+    for name, kind in schema.items():
+        given = pl.col(name) if name in there or name not in (ITEM, "error", "error_detail") else pl.lit(None)
+        yield (item if name == ITEM and ITEM not in there else given).cast(kind).alias(name)
+
+
+def _file(main: Path, table: str) -> Path:
+    return main if table == ROWS else main.with_suffix(f".{table}.parquet")
+
+
+def main_files(folder: Path, prefix: str) -> list[Path]:
+    """Partial files of the main table: `<fingerprint>.<attempt>.<n>.parquet`, with no table name before the suffix."""
+    return [folder / name for name in names(folder) if name.startswith(prefix) and name.count(".") == 3]

@@ -1,0 +1,235 @@
+"""What one array task does: the gate, then each of its chunks from the last flushed row to the done record."""
+
+import importlib
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import polars as pl
+import submitit
+
+from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
+from slurm.record.history import history
+from slurm.record.manifest import Done, Step
+from slurm.scheduler.signals import Stop, job_end, own_job, requeue
+from slurm.screen import progress
+from slurm.task.attempt import Attempt, Output
+from slurm.task.breaker import report_failure, tripped
+
+BEAT_S = {"slurm": 15.0, "local": 1.0, "debug": 1.0}  # a person watches a local run; a shared filesystem needs rest
+
+log = logging.getLogger("reelmill")
+
+
+class Spec(NamedTuple):
+    """All that a submission pickles; everything else is read from the run's directory."""
+
+    run: str
+    step: str
+    submission: str
+    task: int
+
+
+class Work(Protocol):
+    """A step's stage as a task needs it; the plan's `entry` names what makes one from (step, stop, cluster)."""
+
+    schemas: dict[str, dict[str, pl.DataType]]
+    notes: dict[str, float]  # of the chunk whose items were asked for last, for its done record
+
+    def items(self, chunk: int) -> pl.DataFrame:
+        """The input rows of a chunk, in order, with the item key and all columns that the stage needs."""
+
+    def run(self, items: pl.DataFrame) -> Iterator[Output]:
+        """Outputs as they get finished; ends early when the stop says so."""
+
+    def close(self) -> None:
+        """Ends its worker processes."""
+
+
+class GateError(ReelmillError):
+    """The task may not run (yet): what it needs is not there, or most of its fellows failed alike."""
+
+
+class TooManyErrorsError(ReelmillError):
+    """More of the chunk's items failed than chunks.max_error_share allows."""
+
+
+def run_task(spec: Spec) -> None:
+    """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    logging.getLogger("submitit").propagate = False  # it has a handler of its own
+    step = Step(Path(spec.run), spec.step)
+    submission = step.submission(spec.submission)
+    cluster = submission["cluster"]
+    failures: list[str] = []
+    advanced = False
+    with Stop(grace_s=cluster["signal_delay_s"], end=job_end()) as stop, ExitStack() as ends:
+
+        @cache
+        def work() -> Work:
+            module, _, name = step.plan.entry.partition(":")
+            make: Callable[..., Work] = getattr(importlib.import_module(module), name)
+            return ends.enter_context(closing(make(step, stop, cluster)))
+
+        for number, chunk in enumerate(submission["tasks"][spec.task]):
+            if stop.asked:
+                break
+            try:
+                advanced |= run_chunk(step, chunk, work, stop, spec, first=number == 0)
+            except ChunkError as error:  # recorded already; the task's other chunks go on
+                failures.append(f"chunk {chunk}: {error}")
+    if failures:
+        raise ChunkError("; ".join(failures))
+    if stop.asked:
+        go_on = advanced or stop.reason == "SIGTERM"
+        log.info("stopped by %s, %s", stop.reason, "to be requeued" if go_on else "not requeued: no row was finished")
+        if go_on:
+            requeue()
+        sys.exit(143)
+
+
+def attempt_name(spec: Spec) -> str:
+    """`<job>_<index>_<restart>` in Slurm; a fresh one elsewhere."""
+    job = own_job()
+    if job is None:
+        return f"local{uuid.uuid4().hex[:8]}_{spec.task}_0"
+    return f"{job if '_' in job else f'{job}_0'}_{os.environ.get('SLURM_RESTART_COUNT', '0')}"
+
+
+def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> bool:
+    """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
+    past = history(step, chunk)
+    executor = step.submission(spec.submission)["cluster"]["executor"]
+    attempt = Attempt(step, chunk, attempt_name(spec), {}, BEAT_S[executor])
+
+    def failed(error: Exception) -> None:
+        words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"
+        cause, detail = cause_of(error), words[:2000]
+        attempt.event("end", cause=cause, detail=detail, rows=attempt.rows)
+        if cause != "gated":
+            report_failure(step, spec.submission, chunk, detail)
+
+    with reported(failed), attempt:
+        attempt.event("start", **_circumstances(step, spec, stop))
+        submission, old = step.submission(spec.submission), step.done(chunk)
+        if old and submission["replaces"].get(str(chunk)) != old.part:
+            attempt.event("end", cause="done", detail="another attempt did it")
+            return True
+        gate(step, chunk, spec.submission)
+        source = step.source(chunk)
+        if old and old.source == source and not old.errors.keys() & set(submission["again"]):
+            attempt.event("end", cause="done", detail="its input is still the same")
+            return True
+        work = made()  # here, since a stage that cannot even be imported is a failure of the chunk
+        attempt.schemas = work.schemas
+        causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
+        retry_failed = causes[-1:] == ["too_many_errors"]
+        try:
+            items, todo = _do_items(attempt, work, old, again=submission["again"], retry_failed=retry_failed)
+            if stop.asked and attempt.rows < todo:
+                # out of time before the first row: it needs more time, not another turn
+                stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
+                attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
+                return attempt.rows > 0
+            done = attempt.commit(items, submission["cluster"], source, work.notes)
+        except (OSError, pl.exceptions.PolarsError):
+            new = step.done(chunk)
+            if new is None or new == old or new.source != source:
+                raise
+            attempt.withdraw()  # the one that was faster took away the files that both had loaded
+            attempt.event("end", cause="done", detail="another attempt did it", rows=attempt.rows)
+            return True
+        attempt.event("end", cause="done", rows=attempt.rows)
+        numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
+        log.info("%s chunk %d done: %s", step, chunk, numbers)
+        return True
+
+
+def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:
+    """What the start event tells of where and why an attempt runs."""
+    return {
+        "job": own_job() or "local",
+        "restart": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+        "node": os.environ.get("SLURMD_NODENAME", os.uname().nodename),
+        "submission": spec.submission,
+        "index": spec.task,
+        "fingerprint": step.plan.fingerprint,
+        "log": str(submitit.JobEnvironment().paths.stdout) if "SUBMITIT_FOLDER" in os.environ else "",
+        "end": stop.end,
+    }
+
+
+def _do_items(
+    attempt: Attempt, work: Work, old: Done | None, *, again: Collection[str], retry_failed: bool
+) -> tuple[pl.Series, int]:
+    """The keys of the chunk's items, and how many were left to do; what got done of them is flushed.
+
+    Of an `old` part all is left but what failed with a code in `again`, and what is new in the input.
+    """
+    step, chunk, limits = attempt.step, attempt.chunk, attempt.step.plan.settings
+    items = work.items(chunk)
+    keys = items[step.plan.item_key]
+    finished = attempt.load(retry_failed, keys) | (attempt.adopt(old, again) if old else set())
+    todo = items.filter(~keys.is_in(list(finished)))
+    before = len(items) - len(todo)
+    attempt.event("items", items=len(items), before=before)
+    log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), before)
+    with progress(f"{step.name} {chunk}") as report:
+        for output in work.run(todo):
+            attempt.add(output, limits["flush_s"])
+            report(before + attempt.rows, attempt.failed, len(items))
+            if attempt.failed >= limits["min_errors"] and attempt.failed > limits["max_error_share"] * len(items):
+                attempt.flush()
+                share = limits["max_error_share"]
+                raise TooManyErrorsError(
+                    f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share={share}; "
+                    f"last: {_last_error(output)}"
+                )
+    attempt.flush()
+    return keys, len(todo)
+
+
+def _last_error(output: Output) -> str:
+    rows = output.tables["rows"]
+    row = rows[-1] if isinstance(rows, list) else {}
+    return f"{row.get('error')} ({row.get('error_detail')})"
+
+
+def gate(step: Step, chunk: int, submission: str) -> None:
+    """Passes if the chunk's input is there and its step is worth going on with; raises a GateError otherwise."""
+    source = step.input()
+    if source is not None:
+        if step.plan.aligned and not source.done(chunk):
+            raise GateError(f"chunk {chunk} of {source}, its input, is not done")
+        if not step.plan.aligned and not (step.root / "borders.json").exists() and not source.complete():
+            raise GateError(f"{source}, its input, is not complete")
+    if step.plan.kind == "reduce":
+        for name in step.plan.inputs:
+            if not Step(step.run, name).complete():
+                raise GateError(f"{name}, one of its inputs, is not complete")
+    cause = tripped(step, submission)
+    if cause:
+        raise GateError(f"most chunks of this submission failed alike, so the rest is not tried: {cause}")
+
+
+def cause_of(error: Exception) -> str:
+    """The class of a failure that the process itself could see; the others are Slurm's to tell."""
+    if isinstance(error, GateError):
+        return "gated"
+    if isinstance(error, TooManyErrorsError):
+        return "too_many_errors"
+    if isinstance(error, UnavailableError):
+        return "unavailable"
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+        return "disk_full"
+    return "exception"

@@ -1,0 +1,52 @@
+"""Downloaded streams put into one file, without encoding anything again."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from slurm.errors import ItemError
+from stages.core.video.cut.encode import NOT_THE_ITEM, ffmpeg_path
+from stages.core.video.read.opening import SAFE_INPUT, open_container
+
+# Each codec that players take in mp4; all else goes into mkv, which holds everything.
+MP4 = {"h264", "hevc", "av1", "vp9", "mpeg4", "aac", "mp3", "opus", "ac3", "eac3", "alac"}
+TORN = ("partial file", "ended prematurely")  # what ffmpeg says, and goes on
+
+
+def suffix_for(codecs: list[str], container: str) -> str:
+    return ".mp4" if container == "mp4" and MP4.issuperset(codecs) else ".mkv"
+
+
+def contain(streams: list[Path], name: Path, container: str) -> Path:
+    """The file `name`.mp4 or .mkv with the first picture and the last sound of the streams, at once whole or not there.
+
+    Raises ItemError: corrupt, no_video, disk, item_crashed (ffmpeg was killed).
+    """
+    picked, codecs = [], []
+    for kind, number in (("video", 0), ("audio", len(streams) - 1)):
+        with open_container(str(streams[number])) as opened:
+            stream = opened.streams.best(kind)  # type: ignore[arg-type]
+            if stream is not None:
+                picked += ["-map", f"{number}:{stream.index}"]
+                codecs.append(stream.codec_context.name)
+            elif kind == "video":
+                raise ItemError("no_video", "the site sent a file without a picture")
+    file = name.with_suffix(suffix_for(codecs, container))
+    unfinished = file.with_name(f"unfinished-{os.getpid()}-{file.name}")  # the ffmpeg of a killed worker lives on
+    command = [ffmpeg_path(), "-nostdin", "-v", "error", "-y"]
+    for stream_file in streams:
+        for option, value in SAFE_INPUT.items():
+            command += [f"-{option}", value]
+        command += ["-i", f"file:{stream_file}"]
+    # older ffmpegs call some of these codecs experimental in mp4
+    command += [*picked, "-c", "copy", "-map_chapters", "-1", "-movflags", "+faststart", "-strict", "-2"]
+    ended = subprocess.run(
+        [*command, f"file:{unfinished}"], capture_output=True, text=True, errors="replace", check=False
+    )
+    said = ended.stderr.strip()
+    if ended.returncode or any(sign in said for sign in TORN):
+        code = "disk" if any(trouble in said for trouble in NOT_THE_ITEM) else "corrupt"
+        what = said.splitlines()[-1] if said else f"ffmpeg ended with status {ended.returncode}"
+        raise ItemError("item_crashed" if ended.returncode < 0 else code, what)
+    unfinished.replace(file)
+    return file

@@ -1,0 +1,171 @@
+"""Members of a zip file that lies elsewhere: its directory with two or three requests, each member with one.
+
+A zip file that was cut into x_partaa, x_partab, … is named by the first of them. Names of members are percent-encoded.
+An address says where its member lies if who wrote it knew that: then the directory is not read again.
+
+    zip://in/name.mp4::https://host/x.zip
+    zip://name.mp4::hf://datasets/org/name/x_partaa#offset=512&packed=99&size=99&crc=123&parts=1024,300
+"""
+
+import re
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from slurm.errors import ItemError
+from stages.core.fetch.web.archive import BLOCK_BYTES, Archive, End, Ranges, open_archive
+
+SPARE_BYTES = 128  # what a local header is likely to have beyond the member's name
+LOCAL_HEADER = struct.Struct("<4s2xHH16xHH")  # signature, flags, method, lengths of the name and of the extra field
+SIGNATURE = b"PK\x03\x04"
+ENCRYPTED = 1  # of the flags
+ADDRESS = re.compile(
+    r"zip://(.+?)::(.+?)(?:#offset=(-?\d+)&packed=(\d+)&size=(\d+)&crc=(\d+)&parts=(\d+(?:,\d+)*))?", re.DOTALL
+)
+
+
+class Place(NamedTuple):
+    """Where a member lies: the offset of its local header in the whole zip file, whose files have `parts` bytes."""
+
+    offset: int
+    packed: int
+    size: int
+    crc: int
+    parts: tuple[int, ...]
+
+
+def address(name: str, zip_address: str, place: Place) -> str:
+    """The address with which `fetch` needs no directory."""
+    offset, packed, size, crc, parts = place
+    where = f"offset={offset}&packed={packed}&size={size}&crc={crc}&parts={','.join(map(str, parts))}"
+    return f"zip://{quote(name)}::{zip_address}#{where}"
+
+
+def parse(member: str) -> tuple[str, str, Place | None]:
+    """The member's name, the zip file's address, and where the member lies if the address says it."""
+    match = ADDRESS.fullmatch(member)
+    if not match:
+        raise ItemError("bad_value", f"{member} is not an address like zip://in/name.mp4::https://host/x.zip")
+    name, zip_address, *numbers, parts = match.groups()
+    if parts is None:
+        return unquote(name), zip_address, None
+    offset, packed, size, crc = map(int, numbers)
+    return unquote(name), zip_address, Place(offset, packed, size, crc, tuple(map(int, parts.split(","))))
+
+
+def directory(ranges: Ranges, zip_address: str) -> dict[str, Place]:
+    """All members by their names, without folders; of two with the same name the last counts, as for unzip.
+
+    Raises ItemError: missing or removed (no such file), corrupt (not a whole zip file), what the connection meets.
+    """
+    archive = open_archive(ranges, zip_address)
+    try:
+        with zipfile.ZipFile(End(archive)) as parsed:
+            members = parsed.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        what = f"{zip_address} and what follows it, {len(archive.parts)} files" if archive.parts[1:] else zip_address
+        raise ItemError("corrupt", f"{what}: not a whole zip file ({error})") from error
+    return {
+        member.filename: Place(member.header_offset, member.compress_size, member.file_size, member.CRC, archive.parts)
+        for member in members
+        if not member.is_dir()
+    }
+
+
+known = lru_cache(maxsize=32)(directory)
+reading = threading.Lock()
+
+
+def fetch(ranges: Ranges, member: str, file: Path, max_bytes: int) -> Path:
+    """The file with the member's content, whole and of the right CRC-32.
+
+    Raises ItemError: missing (no such member), too_large, no_format (encrypted, or packed in a way not known here),
+    corrupt, disk, and what the connection meets.
+    """
+    name, zip_address, place = parse(member)
+    if place is None:
+        with reading:  # who comes second finds it read
+            members = known(ranges, zip_address)
+        if name not in members:
+            raise ItemError("missing", f"no {name!r} among the {len(members)} members of {zip_address}")
+        place = members[name]
+    where = f"{name} in {zip_address}"
+    if place.size > max_bytes:
+        raise ItemError("too_large", f"{where}: {place.size} bytes are more than {max_bytes}")
+    archive = open_archive(ranges, zip_address, place.parts)
+    part = file.with_name(f"{file.name}.part")
+    try:
+        size, crc = write(part, content(archive, name, place), place.size)
+        if (size, crc) != (place.size, place.crc):
+            promised = f"{place.size} bytes with CRC {place.crc:08x}"
+            raise ItemError("corrupt", f"{where}: {size} bytes with CRC {crc:08x}, not {promised}")
+        return part.replace(file)
+    except OSError as error:
+        raise ItemError("disk", f"{file}: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write(file: Path, chunks: Iterable[bytes], most_bytes: int) -> tuple[int, int]:
+    """Size and CRC-32 of what was written, which ends with the chunk that exceeds `most_bytes`."""
+    size = crc = 0
+    with file.open("wb") as out:
+        for chunk in chunks:
+            out.write(chunk)
+            size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+            if size > most_bytes:
+                break
+    return size, crc
+
+
+def content(archive: Archive, name: str, place: Place) -> Iterator[bytes]:
+    """A member's bytes, unpacked; one request for header and data unless the header is longer than expected."""
+    where = f"{name} in {archive.files[0]}"
+    least_end = place.offset + LOCAL_HEADER.size + place.packed
+    if place.offset < 0 or least_end > archive.size:
+        raise ItemError("corrupt", f"{where}: it would lie outside the {archive.size} bytes of the zip file")
+    asked_end = min(least_end + len(name.encode()) + SPARE_BYTES, archive.size)
+    chunks = archive.stream(place.offset, asked_end)
+    head = b""
+    while len(head) < LOCAL_HEADER.size:
+        head += next(chunks)
+    signature, flags, method, name_bytes, extra_bytes = LOCAL_HEADER.unpack_from(head)
+    if signature != SIGNATURE:
+        raise ItemError("corrupt", f"{where}: no member begins at byte {place.offset}")
+    if flags & ENCRYPTED:
+        raise ItemError("no_format", f"{where}: encrypted")
+    if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ItemError("no_format", f"{where}: packed by method {method}, neither stored nor deflated")
+    header_bytes = LOCAL_HEADER.size + name_bytes + extra_bytes
+    end = place.offset + header_bytes + place.packed
+    rest = archive.stream(asked_end, end)  # nothing where that is no less
+    packed = within(chain([head], chunks, rest), header_bytes, place.packed)
+    yield from packed if method == zipfile.ZIP_STORED else inflated(packed, where)
+
+
+def within(chunks: Iterable[bytes], skip: int, length: int) -> Iterator[bytes]:
+    """The `length` bytes after the first `skip`; all chunks are taken, so that their connection is free again."""
+    for chunk in chunks:
+        piece = chunk[skip : skip + length]
+        skip, length = max(0, skip - len(chunk)), length - len(piece)
+        yield piece
+
+
+def inflated(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """The unpacked bytes, at most BLOCK_BYTES at once, whatever a chunk unfolds to."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for chunk in chunks:
+            yield inflate.decompress(chunk, BLOCK_BYTES)
+            while inflate.unconsumed_tail:
+                yield inflate.decompress(inflate.unconsumed_tail, BLOCK_BYTES)
+        yield inflate.flush()
+    except zlib.error as error:
+        raise ItemError("corrupt", f"{where}: {error}") from error

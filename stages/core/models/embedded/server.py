@@ -1,0 +1,156 @@
+"""TGI's HTTP API over a model in this process: who may ask, how many at once, and what they are told."""
+
+import asyncio
+import hmac
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+
+from stages.core.models.embedded import answers
+from stages.core.models.embedded.api import Ask, ChatBody, GenerateBody, RefusedError, chat_ask, generate_ask, read
+from stages.core.models.embedded.batching import Batches
+from stages.core.models.embedded.decoding import Answer, Job
+from stages.core.models.embedded.prompts import Prompts
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LONG_CHARACTERS = 20_000  # a prompt whose tokens take so long to find that others would wait
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the server says of itself, and its limits."""
+
+    model_id: str
+    model_sha: str | None
+    max_concurrent_requests: int
+    payload_limit: int
+    key: str | None
+
+
+class Server:
+    def __init__(self, served: Served, prompts: Prompts, batches: Batches) -> None:
+        self.served, self.prompts, self.batches = served, prompts, batches
+        self.vocabulary = prompts.loaded.vocabulary
+        self.preparing = ThreadPoolExecutor(1, "prompts")
+        self.under_way = 0
+        self.counts: Counter[str] = Counter()
+        self.draining = False
+        self.app = web.Application(client_max_size=served.payload_limit, middlewares=[self.guard])
+        self.app.add_routes(
+            [
+                web.post("/generate", self.generate),
+                web.post("/", self.compatible),
+                web.post("/v1/chat/completions", self.chat),
+                web.get("/health", self.health),
+                web.get("/info", self.info),
+                web.get("/metrics", self.metrics),
+                web.get("/v1/models", self.models),
+            ]
+        )
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Whatever is refused, as TGI says it."""
+        try:
+            self.admit(request)
+            return await handler(request)
+        except RefusedError as refused:
+            return error(refused.status, refused.error_type, refused.words)
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"the body has more than --payload-limit {self.served.payload_limit} bytes; send smaller pictures"
+            return error(413, "validation", limit)
+        except web.HTTPException as refused:
+            return error(refused.status, "not_found" if refused.status == 404 else "validation", refused.reason)
+
+    def admit(self, request: web.Request) -> None:
+        if self.draining and (request.method == "POST" or request.path == "/health"):
+            raise RefusedError(503, "healthcheck", "the server is ending")
+        key = self.served.key
+        given = request.headers.get("Authorization", "")
+        if key and request.path != "/health" and not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
+            raise RefusedError(401, "unauthorized", "this server wants its API_KEY: Authorization: Bearer KEY")
+
+    async def answer(self, ask: Ask) -> tuple[Job, Answer]:
+        if self.under_way >= self.served.max_concurrent_requests:
+            raise RefusedError(429, "overloaded", "Model is overloaded")
+        self.under_way += 1
+        self.counts["requests"] += 1
+        try:
+            job = await self.prepared(ask)
+            answer = await self.batches.answer(job)
+        finally:
+            self.under_way -= 1
+        self.counts["successes"] += 1
+        self.counts["tokens"] += len(answer.tokens)
+        return job, answer
+
+    async def prepared(self, ask: Ask) -> Job:
+        """The job; in another thread where pictures, grammars or a long prompt take time."""
+        long = isinstance(ask.prompt, str) and len(ask.prompt) > LONG_CHARACTERS
+        if ask.pictures or ask.grammar or long:
+            return await asyncio.get_running_loop().run_in_executor(self.preparing, self.prompts.job, ask)
+        return self.prompts.job(ask)
+
+    async def generate(self, request: web.Request) -> web.Response:
+        ask = generate_ask(read(GenerateBody, await request.read()))
+        _, answer = await self.answer(ask)
+        return web.json_response(answers.generated(ask, answer, self.vocabulary))
+
+    async def compatible(self, request: web.Request) -> web.Response:
+        ask = generate_ask(read(GenerateBody, await request.read()))
+        _, answer = await self.answer(ask)
+        return web.json_response([answers.generated(ask, answer, self.vocabulary)])
+
+    async def chat(self, request: web.Request) -> web.Response:
+        ask = chat_ask(read(ChatBody, await request.read()))
+        job, answer = await self.answer(ask)
+        return web.json_response(answers.chat(ask, answer, self.vocabulary, self.served.model_id, job.length))
+
+    async def health(self, request: web.Request) -> web.Response:
+        return web.Response()
+
+    async def info(self, request: web.Request) -> web.Response:
+        known: dict[str, Any] = {
+            "model_id": self.served.model_id,
+            "model_sha": self.served.model_sha,
+            "model_pipeline_tag": "image-text-to-text" if self.prompts.loaded.processor else "text-generation",
+            "max_concurrent_requests": self.served.max_concurrent_requests,
+            "max_best_of": 1,
+            "max_stop_sequences": 4,
+            "max_input_tokens": self.prompts.max_input_tokens,
+            "max_total_tokens": self.prompts.max_total_tokens,
+            "validation_workers": 1,
+            "max_client_batch_size": 1,
+            "router": "reelmill-embedded",
+            "version": version("reelmill"),
+            "sha": None,
+            "docker_label": None,
+        }
+        return web.json_response(known)
+
+    async def models(self, request: web.Request) -> web.Response:
+        name = self.served.model_id
+        model = {"id": name, "object": "model", "created": 0, "owned_by": name}
+        return web.json_response({"object": "list", "data": [model]})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        values = {
+            "tgi_queue_size": ("gauge", len(self.batches.waiting)),
+            "tgi_batch_current_size": ("gauge", self.batches.running),
+            "tgi_request_count": ("counter", self.counts["requests"]),
+            "tgi_request_success": ("counter", self.counts["successes"]),
+            "tgi_request_generated_tokens_sum": ("counter", self.counts["tokens"]),
+        }
+        lines = [f"# TYPE {name} {kind}\n{name} {value}\n" for name, (kind, value) in values.items()]
+        return web.Response(text="".join(lines), content_type="text/plain")
+
+
+def error(status: int, kind: str, words: str) -> web.Response:
+    body = json.dumps({"error": words, "error_type": kind})
+    return web.Response(status=status, text=body, content_type="application/json")

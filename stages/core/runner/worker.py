@@ -1,0 +1,128 @@
+"""A process that works on rows: as its task sees it (`Worker`), and from inside (`_serve`)."""
+
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from slurm.errors import ChunkError, ItemError, ReelmillError, reported
+from stages.core.schema.types import Row
+from stages.core.storage.spill import Tables, clear_after
+
+Function = Callable[..., Tables]
+
+
+class Order(NamedTuple):
+    """A row to be worked on; `alone` if a worker died over it and others: then nobody knew whose fault it was."""
+
+    row: Row
+    alone: bool = False
+
+    def __str__(self) -> str:
+        return str(next(iter(self.row.values())))  # its key: the row itself may be long
+
+
+class Worker:
+    """A process that applies a function to `at_once` rows at the same time, each in a thread of its own."""
+
+    def __init__(self, function: Function, args: tuple[object, ...], mem_gb: float | None, at_once: int) -> None:
+        context = multiprocessing.get_context("spawn")  # fork would copy the threads' locks of polars and OpenCV
+        self.pipe, theirs = context.Pipe()
+        given = (theirs, function, args, mem_gb, at_once)
+        self.process: BaseProcess = context.Process(target=_serve, args=given, daemon=True)
+        self.process.start()
+        theirs.close()
+        self.at_once = at_once
+        self.ready = False
+        self.begun_s = time.monotonic()
+        self.orders: dict[int, tuple[Order, float]] = {}  # under way, with when they were given
+        self._given = 0
+
+    def has_room(self, alone: bool) -> bool:
+        if alone or any(order.alone for order, _ in self.orders.values()):
+            return self.ready and not self.orders
+        return self.ready and len(self.orders) < self.at_once
+
+    def give(self, order: Order) -> bool:
+        """Whether it could be given: not to a process that died while it waited."""
+        self._given += 1
+        try:
+            self.pipe.send((self._given, order.row))
+        except ConnectionError:
+            return False
+        self.orders[self._given] = order, time.monotonic()
+        return True
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        clear_after(self.process.pid or 0)
+
+
+def _serve(
+    pipe: "Connection[Any, Any]", function: Function, args: tuple[object, ...], mem_gb: float | None, at_once: int
+) -> None:
+    """A worker's life. Signals are the task's to handle; it dies with the task, and first when memory is short.
+
+    It says ("ready",), then of each order ("done" or "memory", id, tables, error code, detail) or ("raised", error).
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
+        file.write("1000")
+    if mem_gb is not None:
+        most = int(mem_gb * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    speaking = threading.Lock()
+
+    def say(*message: object) -> None:
+        with speaking:
+            pipe.send(message)
+
+    def tell(error: Exception) -> None:
+        words = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+        say("raised", error if isinstance(error, ReelmillError) else ChunkError(words))
+
+    def work(key: int, row: Row) -> None:
+        with suppress(ChunkError), reported(tell):
+            try:
+                say("done", key, function(row, *args), None, None)
+            except ItemError as error:
+                say("done", key, {}, error.code, error.detail)
+            except MemoryError:
+                limit = f"more memory than items.mem_gb={mem_gb:g}" if mem_gb else "memory"
+                say("memory", key, {}, "item_crashed", limit)
+
+    orders: SimpleQueue[tuple[int, Row]] = SimpleQueue()
+
+    def work_on() -> None:
+        with ExitStack() as death:
+            death.callback(os._exit, 1)  # a thread that died alone (sys.exit, no memory) would leave its row unanswered
+            death.callback(traceback.print_exc)
+            while True:
+                work(*orders.get())
+
+    for _ in range(at_once if at_once > 1 else 0):  # they live on: a thread a row costs some thousand page faults
+        threading.Thread(target=work_on, daemon=True).start()
+    say("ready")
+    while True:
+        try:
+            order = pipe.recv()
+        except EOFError:
+            return
+        if at_once == 1:
+            work(*order)
+        else:
+            orders.put(order)

@@ -1,0 +1,255 @@
+"""A clip cut from a video: exact to the frame at both ends, with its sound in sync, a whole file or none."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, dropwhile, takewhile
+from math import ceil
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard
+from av.video.frame import VideoFrame
+
+from slurm.errors import ItemError
+from slurm.record.files import replacing
+from stages.core.video.cut.encode import Encoding
+from stages.core.video.cut.joint import write_joined
+from stages.core.video.cut.mp4 import difference, read_back
+from stages.core.video.cut.recode import Shown, at_rate, until_next, write_encoded
+from stages.core.video.cut.smart import make_plan
+from stages.core.video.cut.sound import Sound, read_recorded, read_sound
+from stages.core.video.read.bitstream import UncopiableError
+from stages.core.video.read.facts import Facts
+from stages.core.video.read.opening import open_container
+from stages.core.video.read.packets import Video, open_video
+from stages.core.video.read.span import JOINT_S, UntimedError, begin, by_recording, check_order, frames
+
+TICK_S = Fraction(1, 120_000)  # in which the frames of all usual rates, NTSC's too, are whole numbers
+EARLY_S = Fraction(1, 2000)  # rounded up to a tick, a time may lie this much before the border that it means
+PLAYED = 12  # frames on each side of a joint that are decoded to see that it holds
+
+log = logging.getLogger("reelmill")
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How clips are cut. `fps`: the constant rate that they get; None keeps the video's times."""
+
+    mode: Literal["smart", "encode"]
+    encoding: Encoding
+    fps: Fraction | None
+    audio_bit_rate: int
+    max_px: int
+    max_s: float
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A written clip, read back from its packets; `mode` says how it was made: copied, joined or encoded."""
+
+    bytes: int
+    width_px: int
+    height_px: int
+    frames: int
+    duration_s: float
+    has_audio: bool
+    mode: str
+    encoded_frames: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """[start, end), seconds from the container's start."""
+
+    start_s: Fraction
+    end_s: Fraction
+    path: str
+
+    def ticks(self, facts: Facts, tick_s: Fraction) -> tuple[int, int]:
+        """The smallest pts in it, and the smallest behind it."""
+        first, end = ((at_s + facts.start_s - EARLY_S) / tick_s for at_s in (self.start_s, self.end_s))
+        return ceil(first), ceil(end)
+
+    def over(self, last: int, facts: Facts, tick_s: Fraction) -> int:
+        """When its last frame is over, if that is shown at `last`: at the end, or when the video is."""
+        declared_s = self.end_s if facts.declared_s is None else Fraction(facts.declared_s)
+        over = round((min(self.end_s, declared_s) + facts.start_s) / tick_s)
+        one_frame = last + round(1 / facts.fps / tick_s)
+        return max(last + 1, over, min(one_frame, round((self.end_s + facts.start_s) / tick_s)))
+
+    def empty(self) -> ItemError:
+        borders = f"{float(self.start_s):.3f} to {float(self.end_s):.3f} s"
+        return ItemError("encode_failed", f"{self.path}: no frame in {borders}")
+
+
+class Decoded(NamedTuple):
+    """A frame, when it is shown in the video and in which of the recordings that are joined there it is."""
+
+    recording: int
+    at_s: Fraction
+    frame: VideoFrame
+
+
+def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Clip:
+    """The clip of all frames whose time lies in [start_s, end_s), written to `out`, a file or none: never half a one.
+
+    Times are seconds from the container's start. Raises ItemError encode_failed, also when no frame lies in the span,
+    bad_value for times that no video has, and what opening raises; InputError when the encoder does not work;
+    RuntimeError or OSError for a full disk.
+    """
+    if not (abs(start_s) <= how.max_s and abs(end_s) <= how.max_s):  # nor is NaN
+        raise ItemError("bad_value", f"{path}: start_s={start_s:g}, end_s={end_s:g}")
+    span = Span(Fraction(start_s), Fraction(end_s), path)
+    with replacing(out) as unfinished:
+        try:
+            with open_video(path, how.max_px, how.max_s) as video:
+                check_order(video)
+                if how.mode == "smart":
+                    try:
+                        return _smart(video, span, unfinished, how)
+                    except (UncopiableError, ItemError) as reason:  # encoding tells again what is the video's fault
+                        log.debug("%s: encoded: %s", path, reason)
+                return _encoded(video, span, unfinished, how)
+        except UntimedError as reason:
+            log.info("%s: read from its start: %s", path, reason)
+        with open_video(path, how.max_px, how.max_s) as video, open_container(path) as heard:
+            return _encoded_from_start(video, heard, span, unfinished, how)
+
+
+def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
+    """The clip with as few frames encoded as can be. Raises UncopiableError, also when what was written is wrong."""
+    tick_s = _tick_s(video)
+    plan = make_plan(video, *span.ticks(video.facts, tick_s), how.fps)
+    over = span.over(plan.times[-1], video.facts, tick_s)
+    sound = _sound(video.container, video.facts, plan.times[0] * tick_s, span.end_s + video.facts.start_s, how)
+    write_joined(video, plan, over, out, encoding=how.encoding, sound=sound)
+    times_s = [float((at - plan.times[0]) * tick_s) for at in plan.times]
+    clip = _checked(out, times_s, "joined" if plan.head or plan.tail else "copied", plan.head + plan.tail)
+    if plan.head:
+        _play(out, times_s[max(0, plan.head - PLAYED) : plan.head + PLAYED], how)
+    if plan.tail:
+        _play(out, times_s[-plan.tail - PLAYED :], how)
+    return clip
+
+
+def _encoded(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
+    """The clip with all its frames encoded, reached by a seek."""
+    tick_s = _tick_s(video)
+    first, end = span.ticks(video.facts, tick_s)
+    zero = begin(video, first, end)
+    if zero is None:
+        raise span.empty()
+    sound = _sound(video.container, video.facts, zero * tick_s, span.end_s + video.facts.start_s, how)
+    shown = ((frame.pts - zero, frame) for frame in frames(video, first, end) if frame.pts is not None)
+    until = until_next(shown, lambda last: span.over(zero + last, video.facts, tick_s) - zero)
+    return _recoded(video, until, tick_s, out=out, sound=sound, how=how)
+
+
+def _encoded_from_start(video: Video, heard: InputContainer, span: Span, out: Path, how: Cutting) -> Clip:
+    """The same where there is no seeking: the frames have the times that decoding from the video's start gives.
+
+    The sound is that of the recording in which the first frame is, if several are joined.
+    """
+    upto_end = takewhile(lambda decoded: decoded.at_s < span.end_s - EARLY_S, _from_start(video))
+    within = dropwhile(lambda decoded: decoded.at_s < span.start_s - EARLY_S, upto_end)
+    begun = next(within, None)
+    if begun is None:
+        raise span.empty()
+    zero = round((begun.at_s + video.facts.start_s) / TICK_S)
+    sounds_at_s = zero * TICK_S
+    if begun.recording > 0 and begun.frame.pts is not None:
+        sounds_at_s = begun.frame.pts * _tick_s(video)  # by the recording's own clock
+    end_s = sounds_at_s + span.end_s - begun.at_s
+    sound = _sound(heard, video.facts, sounds_at_s, end_s, how, recording=begun.recording)
+    shown = ((round((at_s - begun.at_s) / TICK_S), frame) for _, at_s, frame in chain([begun], within))
+    until = until_next(shown, lambda last: span.over(zero + last, video.facts, TICK_S) - zero)
+    return _recoded(video, until, TICK_S, out=out, sound=sound, how=how)
+
+
+def _from_start(video: Video) -> Iterator[Decoded]:
+    frames = ((frame.pts, (at_s, frame)) for at_s, frame in video.frames())
+    for recording, (at_s, frame) in by_recording(frames, round(JOINT_S / _tick_s(video))):
+        yield Decoded(recording, Fraction(at_s), frame)
+
+
+def _recoded(
+    video: Video, shown: Iterator[Shown], tick_s: Fraction, *, out: Path, sound: Sound | None, how: Cutting
+) -> Clip:
+    if how.fps is not None:
+        shown, tick_s = at_rate(shown, tick_s, how.fps), 1 / how.fps
+    times_s = write_encoded(
+        shown,
+        tick_s,
+        out,
+        encoding=how.encoding,
+        fps=how.fps or video.facts.fps,
+        aspect=video.stream.sample_aspect_ratio,
+        sound=sound,
+    )
+    return _checked(out, times_s, "encoded", len(times_s))
+
+
+def _sound(
+    container: InputContainer,
+    facts: Facts,
+    zero_s: Fraction,
+    end_s: Fraction,
+    how: Cutting,
+    *,
+    recording: int | None = None,
+) -> Sound | None:
+    """The sound from the clip's first frame on, if the video has any; the streams are as they were afterwards.
+
+    It is reached by a seek, or by reading up to that `recording` from the file's start.
+    """
+    stream = None if facts.audio_index is None else container.streams[facts.audio_index]
+    if not isinstance(stream, AudioStream) or stream.codec_context is None:
+        return None
+    before = [(other, other.discard) for other in container.streams]
+    for other in container.streams:
+        other.discard = Discard.default if other is stream else Discard.all
+    try:
+        if recording is not None:
+            return read_recorded(container, stream, recording, zero_s, end_s, bit_rate=how.audio_bit_rate)
+        return read_sound(container, stream, zero_s, end_s, bit_rate=how.audio_bit_rate, copies=how.mode == "smart")
+    finally:
+        for other, discard in before:
+            other.discard = discard
+
+
+def _tick_s(video: Video) -> Fraction:
+    assert video.stream.time_base is not None
+    return video.stream.time_base
+
+
+def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) -> Clip:
+    """The clip as its packets have it. Raises UncopiableError or ItemError if their times are not these."""
+    written = read_back(out)
+    wrong = difference(written.times_s, times_s)
+    if wrong is not None:
+        raise ItemError("encode_failed", wrong) if mode == "encoded" else UncopiableError(wrong)
+    return Clip(
+        bytes=written.bytes,
+        width_px=written.width_px,
+        height_px=written.height_px,
+        frames=len(times_s),
+        duration_s=written.duration_s,
+        has_audio=written.has_audio,
+        mode=mode,
+        encoded_frames=encoded_frames,
+    )
+
+
+def _play(out: Path, times_s: list[float], how: Cutting) -> None:
+    """Raises UncopiableError unless these frames of a clip can be decoded."""
+    with open_video(str(out), how.max_px, how.max_s) as video:
+        tick_s = _tick_s(video)
+        first, last = round(times_s[0] / tick_s), round(times_s[-1] / tick_s)
+        whole = (frame.pts or 0 for frame in frames(video, first, last + 1) if not frame.is_corrupt)
+        wrong = difference([float(at * tick_s) for at in whole], times_s)
+    if wrong is not None:
+        raise UncopiableError(f"at a joint: {wrong}")

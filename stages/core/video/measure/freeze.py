@@ -1,0 +1,79 @@
+"""Frozen spans of a video, as ffmpeg's freezedetect filter finds them (libavfilter/vf_freezedetect.c)."""
+
+from collections.abc import Sequence
+
+import cv2
+
+from stages.core.video.read.frames import Planes, Small, difference
+
+Span = tuple[float, float]
+
+BAND_PX = 32
+SURE = 0.25  # of 255: more than rounding adds on the average to the difference of two small frames
+
+
+class FreezeDetector:
+    """Feed it every frame in order; there are no window borders, so a freeze is found wherever it lies.
+
+    A freeze is a run of frames that differ from its first frame by at most `noise` (mean absolute difference of all
+    samples at their full size, luma and chroma, as a share of the range) and that lasts `min_s`. Averaging only makes
+    differences smaller, so where the small frames differ by more the full ones need not be looked at; the lines that
+    these leave out are taken to change as the others do.
+    """
+
+    def __init__(self, noise: float, min_s: float) -> None:
+        self._noise = noise
+        self._min_s = min_s
+        self._first: Small | None = None
+        self._first_s = 0.0
+        self.spans: list[Span] = []
+
+    def add(self, time_s: float, small: Small) -> None:
+        """The frame is kept, and with it the decoder's memory of it."""
+        if self._first is not None and not self._moved(self._first, small):
+            return
+        self._close(time_s)
+        self._first, self._first_s = small, time_s
+
+    def finish(self, end_s: float) -> list[Span]:
+        """All freezes as [start, end) in seconds; `end_s` is the end of the last frame."""
+        self._close(end_s)
+        self._first = None
+        return self.spans
+
+    def _moved(self, first: Small, small: Small) -> bool:
+        native = small.native
+        if native.luma_share * (difference(first.luma, small.luma) - SURE) > self._noise * 256:
+            return True
+        return native_difference(first.native, native, self._noise) > self._noise
+
+    def _close(self, time_s: float) -> None:
+        if self._first is not None and time_s - self._first_s >= self._min_s:
+            self.spans.append((self._first_s, time_s))
+
+
+def native_difference(first: Planes, second: Planes, enough: float = 1.0) -> float:
+    """Mean absolute difference of all samples as a share of the range, 0 to 1; 1 where the size or format changed.
+
+    Where it is more than `enough` it may be told too small, but as more than that: the first bands mostly tell.
+    """
+    if first.bits != second.bits or first.y.shape != second.y.shape:
+        return 1.0
+    found, whole = 0.0, first.y.size / first.luma_share * (1 << first.bits)
+    for top in range(0, len(first.y), BAND_PX):
+        found += cv2.norm(first.y[top : top + BAND_PX], second.y[top : top + BAND_PX], cv2.NORM_L1)
+        if found > enough * whole:
+            return found / whole
+    pairs = list(zip(first.samples[1:], second.samples[1:], strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return 1.0
+    found += sum(cv2.norm(a, b, cv2.NORM_L1) for a, b in pairs)
+    return found / ((first.y.size + sum(a.size for a, _ in pairs)) << first.bits)
+
+
+def share(spans: Sequence[Span], start_s: float, end_s: float) -> float:
+    """The share of [start, end) that lies in the spans, 0 to 1; the spans do not overlap."""
+    if end_s <= start_s:
+        return 0.0
+    frozen_s = sum(max(0.0, min(end, end_s) - max(start, start_s)) for start, end in spans)
+    return min(1.0, frozen_s / (end_s - start_s))

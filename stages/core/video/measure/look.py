@@ -1,0 +1,165 @@
+"""How the picture looks: brightness, contrast, colour, sharpness, borders and combing, at a few moments a second."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.core.video.read.frames import BLACK, WHITE, Image, Planes, Small, eight_bits, halved
+
+DARK = BLACK + (WHITE - BLACK) // 10  # ffmpeg blackdetect's pix_th of 0.1
+LIGHT = WHITE - (WHITE - BLACK) // 10
+LEVELS = np.arange(256)
+EVERY_S = 0.5
+STRIP_PX = 64  # columns in the middle of the full picture that are searched for combing
+COMB = 10  # levels by which a line of one field stands out from those of the other
+COLOUR_PX = 64  # colour is measured at this width, or up to twice it
+AT_ONCE = 24  # moments: after a frame was decoded the caches hold nothing of this, one alone takes three times as long
+
+
+class Look(NamedTuple):
+    """One moment: luma, contrast, black and white from 0 to 1; sharpness and colour from 0 upwards.
+
+    `luma` is the mean (0 black), `contrast` the standard deviation, `black` and `white` are shares of the picture,
+    `sharpness` the variance of the Laplacian (Pech-Pacheco et al. 2000; it depends on the size, so compare one width
+    only), `colour` the colourfulness of Hasler and Süsstrunk (2003), of which 15 is slight and 60 is much.
+    """
+
+    time_s: float
+    luma: float
+    contrast: float
+    black: float
+    white: float
+    sharpness: float
+    colour: float
+
+
+class LookMeter:
+    """Feed it every frame in order; it looks twice a second, and once a second at the full picture's lines."""
+
+    def __init__(self) -> None:
+        self._next_s = self._next_lines_s = float("-inf")
+        self._rows: NDArray[np.float32] | None = None  # the brightest that each row and column has been on the average
+        self._columns: NDArray[np.float32] | None = None
+        self._lines: list[bool] = []
+        self._new: list[tuple[float, Image, tuple[Image, Image]]] = []  # time, luma, chroma: not measured yet
+        self._strips: list[NDArray[np.int16]] = []
+        self.samples: list[Look] = []
+
+    def add(self, time_s: float, small: Small) -> None:
+        if time_s < self._next_s:
+            return
+        self._next_s = time_s + EVERY_S
+        self._new.append((time_s, small.luma, small_chroma(small.native)))
+        if time_s >= self._next_lines_s:
+            self._next_lines_s = time_s + 1
+            self._strips.append(strip(small.native))
+        if len(self._new) == AT_ONCE:
+            self._measure()
+
+    def finish(self) -> list[Look]:
+        """All moments, in order; only after it borders and combing are known."""
+        self._measure()
+        return self.samples
+
+    def _measure(self) -> None:
+        for time_s, luma, chroma in self._new:
+            self.samples.append(look(time_s, luma, chroma))
+            rows, columns = profile(luma, 1), profile(luma, 0)
+            self._rows = rows if self._rows is None else np.maximum(rows, self._rows)
+            self._columns = columns if self._columns is None else np.maximum(columns, self._columns)
+        self._lines += map(combed, self._strips)
+        self._new.clear()
+        self._strips.clear()
+
+    def borders(self) -> tuple[float, float, float, float]:
+        """Black bars at left, top, right and bottom that stay all through, as shares of the width or height.
+
+        All 0 where the whole picture stays black.
+        """
+        assert self._rows is not None
+        assert self._columns is not None
+        left, right = _bars(self._columns)
+        top, bottom = _bars(self._rows)
+        return left, top, right, bottom
+
+    def interlaced(self) -> float:
+        """Share of the seconds whose picture is combed, 0 to 1: two fields of different times in one frame."""
+        return sum(self._lines) / max(1, len(self._lines))
+
+
+def look(time_s: float, luma: Image, chroma: tuple[Image, Image]) -> Look:
+    """What one frame looks like."""
+    counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel() / luma.size
+    mean = float(counts @ LEVELS)
+    deviation = max(0.0, float(counts @ np.square(LEVELS)) - mean**2) ** 0.5
+    return Look(
+        time_s,
+        luma=min(1.0, max(0.0, (mean - BLACK) / (WHITE - BLACK))),
+        contrast=deviation / (WHITE - BLACK),
+        black=float(counts[: DARK + 1].sum()),
+        white=float(counts[LIGHT:].sum()),
+        sharpness=sharpness(luma),
+        colour=colourfulness(*chroma),
+    )
+
+
+def profile(luma: Image, axis: int) -> NDArray[np.float32]:
+    """The mean of each column (axis 0) or row (1)."""
+    return np.asarray(cv2.reduce(luma, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F), dtype=np.float32).ravel()
+
+
+def sharpness(luma: Image) -> float:
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    return float(deviation[0, 0]) ** 2
+
+
+def small_chroma(native: Planes) -> tuple[Image, Image]:
+    """Both planes of chroma, uint8, every second line of COLOUR_PX to twice that; the frame is not kept."""
+    _, u, v = native.samples
+    times = max(0, (max(u.shape) // COLOUR_PX).bit_length() - 1)
+    u, v = (halved(plane[::2], times) if times else plane.copy() for plane in (u, v))
+    return eight_bits(u, native.bits), eight_bits(v, native.bits)
+
+
+def colourfulness(blue: Image, red: Image) -> float:
+    """Its opponent colours R - G and (R + G) / 2 - B do not depend on luma (BT.601's matrix, limited range)."""
+    u, v = (255 / 224 * (plane.astype(np.float32) - 128) for plane in (blue, red))
+    red_green = 2.116 * v + 0.344 * u
+    yellow_blue = 0.344 * v - 1.944 * u
+    spread = float(np.hypot(red_green.std(), yellow_blue.std()))
+    return spread + 0.3 * float(np.hypot(red_green.mean(), yellow_blue.mean()))
+
+
+def strip(native: Planes) -> NDArray[np.int16]:
+    """The middle of the full picture, of 8 bits, all lines of it."""
+    left = max(0, (native.y.shape[1] - STRIP_PX) // 2)
+    return (native.y[:, left : left + STRIP_PX] >> native.bits - 8).astype(np.int16)
+
+
+def combed(lines: NDArray[np.int16]) -> bool:
+    """Whether lines of the full picture stand out from both neighbours much more than they do two lines away.
+
+    Fine patterns do so at either distance, the two fields of an interlaced picture only at one line.
+    """
+    near, far = _standing_out(lines, 1), _standing_out(lines, 2)
+    return near > 4 * far + 0.005
+
+
+def _standing_out(lines: NDArray[np.int16], distance: int) -> float:
+    """Share of samples that are brighter, or darker, than both those so many lines above and below."""
+    if len(lines) <= 2 * distance:
+        return 0.0
+    middle = lines[distance:-distance]
+    above, below = middle - lines[: -2 * distance], middle - lines[2 * distance :]
+    out = np.count_nonzero(np.minimum(above, below) > COMB) + np.count_nonzero(np.maximum(above, below) < -COMB)
+    return float(out) / middle.size
+
+
+def _bars(brightest: NDArray[np.float32]) -> tuple[float, float]:
+    """Shares at both ends that never were brighter than black; cropdetect's limit of 24 of 255."""
+    lit = np.flatnonzero(brightest > 24)
+    if not len(lit):
+        return 0.0, 0.0
+    return float(lit[0]) / len(brightest), float(len(brightest) - 1 - lit[-1]) / len(brightest)

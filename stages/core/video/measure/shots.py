@@ -1,0 +1,109 @@
+"""Shots of a video: what lies between its cuts and its gradual changes."""
+
+from array import array
+from typing import NamedTuple
+
+from stages.core.video.measure.cuts import FLOOR, CutDetector
+from stages.core.video.measure.gradual import AT_ONCE, GradualDetector
+from stages.core.video.read.frames import Image, Small, halved
+
+
+class Change(NamedTuple):
+    """A place that might be a border of shots: `start` is the first frame that is no longer only the old shot,
+
+    `end` the first that is only the new one (of a cut the same); `kind` is cut or gradual; `taken` if it is a border.
+    """
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    taken: bool
+
+
+class Shot(NamedTuple):
+    """Frames [start, end), and the score of the change before, None at the start of the video."""
+
+    start: int
+    end: int
+    score: float | None
+
+
+class ShotDetector:
+    """Feed it every frame in order; `changes` and `shots` grow, in order, as they become certain.
+
+    A change is a border of shots from a score of `cut` or `gradual` on. Every frame's chance of a cut is in `scores`.
+    """
+
+    def __init__(self, cut: float, gradual: float, fps: float) -> None:
+        self._least = {"cut": cut, "gradual": gradual}
+        self._cuts = CutDetector(fps)
+        self._graduals = GradualDetector(fps)
+        self._delay = self._graduals.delay_frames + self._cuts.delay_frames
+        self.horizon = self._delay + AT_ONCE + round(fps)  # frames after which a shot's end is known
+        self._new: list[Image] = []  # not looked at yet
+        self._frames = 0
+        self._hard: list[int] = []  # frames of cuts
+        self._open: list[Change] = []  # a gradual change may still be found around these
+        self._last: Change | None = None  # the border where the shot began that goes on
+        self.scores = array("f")
+        self.changes: list[Change] = []
+        self.shots: list[Shot] = []
+
+    def add(self, small: Small) -> None:
+        self._new.append(small.luma)
+        if len(self._new) == AT_ONCE:
+            self._detect()
+            self._gather(ended=False)
+            self._settle(self._frames - self._delay)
+
+    def finish(self) -> None:
+        """Makes the last changes and shots certain, after the last frame."""
+        self._detect()
+        self._cuts.finish()
+        self._gather(ended=True)
+        self._settle(self._frames)
+        self._close(self._frames)
+
+    def _detect(self) -> None:
+        for luma in self._new:
+            half = halved(luma, 1)
+            self._cuts.add(half)
+            self._graduals.add(half)
+        self._frames += len(self._new)
+        self._new.clear()
+
+    def _gather(self, ended: bool) -> None:
+        """Takes over what the detectors have found."""
+        for number in range(len(self.scores), len(self._cuts.scores)):
+            score = self._cuts.scores[number]
+            self.scores.append(score)
+            if score >= FLOOR:
+                self._open.append(Change("cut", number, number, score, score >= self._least["cut"]))
+            if score >= self._least["cut"]:
+                self._hard.append(number)
+        for window in self._graduals.found(self._hard, ended):
+            taken = window.score >= self._least["gradual"]
+            change = Change("gradual", window.start + 1, window.end, window.score, taken)
+            inside = [c for c in self._open if change.start <= c.start <= change.end]
+            if taken:
+                self._open = [c for c in self._open if c not in inside]
+            self._open.append(change)
+
+    def _settle(self, before: int) -> None:
+        """Makes the changes certain that end before a frame."""
+        if not self._open or min(change.end for change in self._open) >= before:
+            return
+        certain = sorted((c for c in self._open if c.end < before), key=lambda change: change.start)
+        self._open = [c for c in self._open if c.end >= before]
+        for change in certain:
+            apart = self._last is None or change.start >= self._last.end
+            self.changes.append(change._replace(taken=change.taken and apart))
+            if self.changes[-1].taken:
+                self._close(change.start)
+                self._last = change
+
+    def _close(self, end: int) -> None:
+        start, score = (self._last.end, self._last.score) if self._last else (0, None)
+        if end > start:
+            self.shots.append(Shot(start, end, score))

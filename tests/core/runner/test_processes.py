@@ -1,0 +1,179 @@
+"""Rows through worker processes: whatever an item does to its process costs that item, never the chunk."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.items import Items
+from support.runs import ROOT, until
+
+from slurm.errors import ChunkError
+from slurm.scheduler.signals import Stop
+
+
+def test_every_item_has_one_result_in_few_processes(items: Items) -> None:
+    keys = "abcdefghijklmnopqrst"
+    assert items.errors(items.processes(), keys) == dict.fromkeys(keys)
+    assert len({pid for key in keys for pid in items.pids(key)}) <= 2
+    assert all(len(items.pids(key)) == 1 for key in keys)
+
+
+def test_processes_are_used_again_for_the_next_chunk(items: Items) -> None:
+    processes = items.processes(workers=1)
+    items.errors(processes, "ab")
+    items.errors(processes, "cd")
+    assert items.pids("a") == items.pids("d")
+
+
+def test_a_worker_killed_while_it_waits_for_work_costs_nothing(items: Items) -> None:
+    processes = items.processes(workers=1)
+    items.errors(processes, "a")
+    os.kill(items.pids("a")[0], signal.SIGKILL)
+    processes.workers[0].process.join()
+    assert items.errors(processes, "bc") == {"b": None, "c": None}
+
+
+def test_no_items_need_no_process(items: Items) -> None:
+    processes = items.processes()
+    assert items.errors(processes, "") == {}
+    assert processes.workers == []
+
+
+def test_an_item_that_crashes_once_is_repeated(items: Items) -> None:
+    items.order("b", "crash", once=True)
+    assert items.errors(items.processes(), "abc") == {"a": None, "b": None, "c": None}
+    assert len(set(items.pids("b"))) == 2
+
+
+def test_an_item_that_crashes_twice_fails_alone(items: Items) -> None:
+    items.order("b", "crash")
+    results = {str(r.row["video_id"]): r for r in items.map(items.processes(), "abcd")}
+    assert {key: result.error for key, result in results.items()} == {**dict.fromkeys("acd"), "b": "item_crashed"}
+    assert results["b"].detail == "SIGSEGV"
+    assert len(items.pids("b")) == 2
+
+
+def test_an_item_that_hangs_is_a_timeout(items: Items) -> None:
+    items.order("a", "hang")
+    start = time.monotonic()
+    assert items.errors(items.processes(timeout_s=2), "abc") == {"a": "item_timeout", "b": None, "c": None}
+    assert len(items.pids("a")) == 1
+    assert time.monotonic() - start < 20
+
+
+def test_an_item_over_its_memory_fails_alone(items: Items) -> None:
+    items.order("b", "eat")
+    assert items.errors(items.processes(mem_gb=1), "abc") == {"a": None, "b": "item_crashed", "c": None}
+
+
+def test_a_bad_item_has_its_code(items: Items) -> None:
+    items.order("b", "bad")
+    assert items.errors(items.processes(), "abc") == {"a": None, "b": "corrupt", "c": None}
+    assert len(items.pids("b")) == 1
+
+
+def test_an_unexpected_exception_fails_the_chunk_and_brings_its_traceback(items: Items) -> None:
+    items.order("b", "raise")
+    with pytest.raises(ChunkError, match=r"(?s)Traceback.*probe\.py.*in fail.*RuntimeError: the test said so"):
+        list(items.map(items.processes(), "abc"))
+
+
+def test_a_chunk_that_failed_leaves_nothing_to_the_next_one_of_its_task(items: Items) -> None:
+    items.order("a", "raise")
+    processes = items.processes()
+    with pytest.raises(ChunkError):
+        list(items.map(processes, "abcd", seconds=0.3))
+    assert items.errors(processes, "wxyz") == dict.fromkeys("wxyz")
+
+
+def test_a_chunk_that_is_given_up_leaves_nothing_to_the_next_one_of_its_task(items: Items) -> None:
+    processes = items.processes()
+    results = items.map(processes, "abcdef", seconds=0.2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]  # a generator
+    assert items.errors(processes, "wxyz") == dict.fromkeys("wxyz")
+
+
+@contextmanager
+def meanwhile(items: Items, begun: str, act: Callable[[], None]) -> Iterator[None]:
+    """Does something from aside as soon as an item was begun."""
+
+    def wait() -> None:
+        until(lambda: items.pids(begun), 20, every=0.02)
+        act()
+
+    aside = threading.Thread(target=wait)
+    aside.start()
+    yield
+    aside.join()
+
+
+def test_workers_leave_signals_to_their_task(items: Items) -> None:
+    def send() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(items.pids("a")[0], number)
+
+    with meanwhile(items, "a", send):
+        assert items.errors(items.processes(), "ab", seconds=0.5) == {"a": None, "b": None}
+    assert all(len(items.pids(key)) == 1 for key in "ab")
+
+
+def test_workers_die_with_a_task_that_is_killed(items: Items) -> None:
+    program = items.folder / "task.py"
+    program.write_text(
+        "from support.probe import Config, work_on\n"
+        "from slurm.scheduler.signals import Stop\n"
+        "from stages.core.runner.processes import Processes\n"
+        "if __name__ == '__main__':\n"
+        f"    config = Config({str(items.folder)!r}, 600)\n"
+        "    list(Processes(2, 999, None, Stop()).map(work_on, (config,), [{'video_id': key} for key in 'ab']))\n"
+    )
+    path = f"{ROOT}:{ROOT / 'tests'}"
+    task = subprocess.Popen([sys.executable, str(program)], cwd=ROOT, env={**os.environ, "PYTHONPATH": path})
+    until(lambda: items.pids("a") and items.pids("b"), every=0.05)
+    task.kill()
+    task.wait()
+    until(lambda: not any(_runs(items.pids(key)[0]) for key in "ab"), 10, every=0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process lives; a zombie that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_stop_lets_what_is_under_way_end_and_begins_nothing_new(items: Items) -> None:
+    with Stop() as stop:
+        results = items.map(items.processes(stop), "abcdefghij", seconds=0.4)
+        finished = [str(next(results).row["video_id"])]
+        os.kill(os.getpid(), signal.SIGTERM)
+        finished += [str(result.row["video_id"]) for result in results]
+    begun = [key for key in "abcdefghij" if items.pids(key)]
+    assert sorted(finished) == begun
+    assert len(begun) < 10
+
+
+@pytest.mark.parametrize(("number", "within_s"), [(signal.SIGINT, 2.0), (signal.SIGTERM, 5.0)])
+def test_a_stop_does_not_wait_for_an_item_that_hangs(items: Items, number: int, within_s: float) -> None:
+    items.order("b", "hang")
+    since: list[float] = []
+
+    def send() -> None:
+        since.append(time.monotonic())
+        os.kill(os.getpid(), number)
+
+    with Stop() as stop, meanwhile(items, "b", send):
+        processes = items.processes(stop)
+        results = list(items.map(processes, "abcdefghij", seconds=0.1))
+    assert time.monotonic() - since[0] < within_s
+    assert "b" not in [result.row["video_id"] for result in results]
+    assert processes.workers == []

@@ -1,0 +1,166 @@
+"""The manifest: a chunk is done when its record names a part that is there and bears the step's fingerprint."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.steps import finish, made_step, plan
+
+from slurm.control.survey import survey
+from slurm.errors import InputError
+from slurm.record.files import names, read_json
+from slurm.record.manifest import Plan, Step, differences, fingerprint, steps
+
+TEXT = pl.String()
+
+
+def rows(*ids: str) -> pl.DataFrame:
+    empty = pl.lit(None, TEXT)
+    return pl.DataFrame({"video_id": ids}, {"video_id": TEXT}).with_columns(
+        value=empty, error=empty, error_detail=empty
+    )
+
+
+def other(level: int = 2) -> Plan:
+    return plan(identity={"stage": "made", "config.level": level})
+
+
+def test_a_finished_chunk_is_done_and_its_rows_are_read(tmp_path: Path) -> None:
+    step = made_step(tmp_path)
+    done = finish(step, 2, rows("a", "b"))
+    assert step.done(2) == done
+    assert [step.done(chunk) for chunk in (0, 1, 3)] == [None] * 3
+    assert step.kept().collect()["video_id"].to_list() == ["a", "b"]
+
+
+def test_a_record_without_its_part_does_not_count(tmp_path: Path) -> None:
+    step = made_step(tmp_path)
+    step.part_path(finish(step, 0, rows("a")).part).unlink()
+    finish(step, 1, rows("b"))
+    assert step.done(0) is None
+    assert [done.chunk for done in step.all_done()] == [1]
+    assert survey(step).state(0) == "pending"
+
+
+def test_a_part_without_its_record_does_not_count(tmp_path: Path) -> None:
+    step = made_step(tmp_path)
+    finish(step, 0, rows("a"))
+    step.done_path(0).unlink()
+    assert step.done(0) is None
+    assert step.scan() is None
+
+
+def test_a_chunk_of_another_fingerprint_is_stale(tmp_path: Path) -> None:
+    step = made_step(tmp_path)
+    finish(step, 0, rows("a"))
+    step.supersede()
+    step.create(other())
+    finish(step, 1, rows("b"))
+    assert step.done(0) is None
+    found = survey(step)
+    assert [found.state(chunk) for chunk in range(4)] == ["stale", "done", "pending", "pending"]
+    assert found.counts() == {"stale": 1, "done": 1, "pending": 2, "active": 0, "failed": 0, "lost": 0}
+    assert step.kept().collect()["video_id"].to_list() == ["b"]
+
+
+def test_a_step_with_another_config_is_refused_and_the_difference_shown(tmp_path: Path) -> None:
+    made_step(tmp_path / "run")
+    with pytest.raises(InputError, match=r"run/made .*\n  config\.level: 1 → 2\n.*overwrite=true"):
+        Step(tmp_path / "run", "made").create(other())
+    assert Step(tmp_path / "run", "made").plan.identity["config.level"] == 1
+
+
+def test_the_same_config_again_keeps_the_plan_that_stands(tmp_path: Path) -> None:
+    made_step(tmp_path, n=4)
+    assert Step(tmp_path, "made").create(plan(n=9)).n == 4
+
+
+def test_a_superseded_plan_stays_beside_the_new_one(tmp_path: Path) -> None:
+    step = made_step(tmp_path)
+    step.supersede()
+    step.create(other())
+    old = read_json(step.root / f"step.{plan().fingerprint}.json")
+    assert differences(old["identity"], step.plan.identity) == ["config.level: 1 → 2"]
+
+
+def test_fingerprints_depend_on_values_and_not_on_order() -> None:
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint({"a": 1, "b": [1, 2]}) != fingerprint({"a": 1, "b": [2, 1]})
+    assert differences({"a": 1, "same": 0}, {"b": 2, "same": 0}) == ["a: 1 → '(absent)'", "b: '(absent)' → 2"]
+
+
+def test_a_value_of_none_differs_from_an_absent_one() -> None:
+    assert differences({"a": None}, {}) == ["a: None → '(absent)'"]
+
+
+def test_chunks_are_read_in_order_over_buckets(tmp_path: Path) -> None:
+    step = made_step(tmp_path, n=12_346)
+    for chunk in (12_345, 5, 1005, 999):
+        finish(step, chunk, rows(str(chunk)))
+    assert names(step.root / "done") == ["000", "001", "012"]
+    assert [done.chunk for done in step.records()] == [5, 999, 1005, 12_345]
+    assert step.kept().collect()["video_id"].to_list() == ["5", "999", "1005", "12345"]
+
+
+def test_a_torn_temporary_record_is_not_a_record(tmp_path: Path) -> None:
+    step = made_step(tmp_path)
+    finish(step, 0, rows("a"))
+    step.done_path(1).with_name(".000001.json.node7.99.tmp").write_text('{"chunk": 1, "fing')
+    assert [done.chunk for done in step.records()] == [0]
+    assert not step.complete()
+
+
+def test_only_good_rows_without_a_reason_to_be_dropped_are_kept(tmp_path: Path) -> None:
+    step = made_step(tmp_path, n=1, gives={**plan().gives, "drop_reason": "String"})
+    table = rows("good", "bad", "dropped").with_columns(
+        error=pl.Series([None, "corrupt", None]), drop_reason=pl.Series([None, None, "motion.min"])
+    )
+    finish(step, 0, table)
+    assert step.kept().collect()["video_id"].to_list() == ["good"]
+    assert step.complete()
+
+
+def test_side_tables_are_read_where_a_chunk_has_them(tmp_path: Path) -> None:
+    step = made_step(tmp_path, tables=["shots"])
+    finish(step, 0, rows("a"), shots=pl.DataFrame({"video_id": ["a", "a"]}))
+    finish(step, 1, rows("b"), shots=pl.DataFrame({"video_id": ["b"]}))
+    shots, second = step.scan("shots"), step.scan("shots", only=[1])
+    assert shots is not None and second is not None
+    assert shots.collect()["video_id"].to_list() == ["a", "a", "b"]
+    assert second.collect()["video_id"].to_list() == ["b"]
+    assert step.scan("signals") is None
+
+
+def test_steps_stand_behind_those_that_they_read(tmp_path: Path) -> None:
+    for name, inputs in {"a_last": ["m", "z_first"], "m": ["z_first"], "z_first": [], "b": ["m"]}.items():
+        made_step(tmp_path, name, inputs=inputs)
+    (tmp_path / "sweeps").mkdir()
+    assert steps(tmp_path) == ["z_first", "m", "a_last", "b"]
+    assert steps(tmp_path / "nowhere") == []
+
+
+def test_a_step_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path: Path) -> None:
+    made_step(tmp_path / "run", "ingest")
+    with pytest.raises(InputError, match="run 'run' has no step 'analyse'; it has: ingest"):
+        _ = Step(tmp_path / "run", "analyse").plan
+
+
+def test_borders_follow_the_cost_and_are_written_once(tmp_path: Path) -> None:
+    source = made_step(tmp_path, "source", n=2, gives={**plan().gives, "bytes": "Int64"})
+    behind = made_step(tmp_path, "behind", n=2, inputs=["source"], settings={"cost": "bytes"})
+    with pytest.raises(InputError, match="0 of 2 chunks are done"):
+        behind.borders()
+    assert not (behind.root / "borders.json").exists()
+    finish(source, 0, rows("a", "b").with_columns(bytes=pl.Series([9, 1])))
+    finish(source, 1, rows("c", "d").with_columns(bytes=pl.Series([None, 1], dtype=pl.Int64)))
+    assert behind.borders().borders == [0, 1, 4]
+    assert behind.borders().offsets == [0, 2, 4]
+    finish(source, 1, rows("c"), attempt="later")
+    assert Step(tmp_path, "behind").borders().borders == [0, 1, 4]
+
+
+def test_borders_leave_out_rows_that_failed(tmp_path: Path) -> None:
+    source = made_step(tmp_path, "source", n=1)
+    behind = made_step(tmp_path, "behind", n=2, inputs=["source"])
+    finish(source, 0, rows("a", "b", "c").with_columns(error=pl.Series([None, "corrupt", None])))
+    assert behind.borders().borders == [0, 1, 2]

@@ -132,6 +132,8 @@ STAGE = Stage(
     gives=CUT,
     needs=("path", "start_s", "end_s"),
     check=check,
+    media="clip_path",
+    shows="media",
     version=3,
 )
 

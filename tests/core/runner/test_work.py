@@ -9,10 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.runs import ProbeRun
-from support.steps import SETTINGS, cluster, finish, made_step, plan
+from support.steps import cluster, finish, made_step, plan
 
 from slurm.errors import ChunkError, InputError
 from slurm.record.manifest import Step
+from slurm.record.plan import Columns
 from slurm.scheduler.signals import Stop
 from stages.core.runner.stage import giver
 from stages.core.runner.work import Work
@@ -29,7 +30,7 @@ def probe(run: Path, inputs: list[str], columns: dict[str, str], n: int = 1, ali
     """The work of a probe step behind these steps."""
     step = made_step(
         run, "probe", stage="support.probe", config={"folder": str(run), "seconds": 0.0}, inputs=inputs, n=n,
-        aligned=aligned, settings={"columns": columns},
+        aligned=aligned, columns=Columns(columns, {}),
     )  # fmt: skip
     return Work(step, Stop(), asdict(cluster()))
 
@@ -108,11 +109,13 @@ def test_columns_of_further_steps_are_joined_by_their_key_in_the_order_of_the_it
 
 def test_clips_get_the_columns_of_their_videos(tmp_path: Path) -> None:
     catalogue(tmp_path, [2])
-    clips = made_step(tmp_path, "clips", n=1, inputs=["catalogue"], key="clip_id", gives={**GIVES, "clip_id": "String"})
+    clips = made_step(
+        tmp_path, "clips", n=1, inputs=["catalogue"], keys=["clip_id", "video_id"], gives={**GIVES, "clip_id": "String"}
+    )
     finish(clips, 0, rows(["v001", "v000", "v001"], clip_id=["x", "y", "z"]))
     step = made_step(
         tmp_path, "probe", stage="support.probe", config={"folder": "", "seconds": 0.0}, inputs=["clips"], n=1,
-        item_key="clip_id", settings={"columns": {"path": "catalogue"}},
+        keys=["clip_id", "video_id"], item_keys=["clip_id", "video_id"], columns=Columns({"path": "catalogue"}, {}),
     )  # fmt: skip
     table = Work(step, Stop(), asdict(cluster())).items(0)
     assert table["clip_id"].to_list() == ["x", "y", "z"]
@@ -174,10 +177,10 @@ def test_a_stage_that_gives_what_it_does_not_name_fails_its_chunk(
     assert run.submit() == 0
     made_step(
         run.run, "strange", stage=f"{name}.stage", entry="stages.core.runner.work:Work", inputs=["ingest"], n=1,
-        config={"folder": "", "seconds": 0.0}, settings={**SETTINGS, "columns": {"path": "ingest"}},
+        config={"folder": "", "seconds": 0.0}, columns=Columns({"path": "ingest"}, {}),
     )  # fmt: skip
     step = Step(run.run, "strange")
-    (step.root / "cluster.json").write_text((run.step.root / "cluster.json").read_text())
+    step.paths.cluster.write_text(run.step.paths.cluster.read_text())
     result = run.resume(only=["strange"])["strange"]
     assert result.survey.state(0) == "failed (exception)"
     (past,) = result.survey.past[0]

@@ -12,7 +12,7 @@ from support.steps import finish, made_step
 from slurm.control.status import overview
 from slurm.control.survey import survey
 from slurm.errors import InputError
-from slurm.record.manifest import Step, stamp
+from slurm.record.manifest import Step
 from stages.core.runner.pipeline import submit_steps
 
 DEBUG = "cluster.executor=debug"
@@ -142,7 +142,7 @@ def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: P
     order = run.chain(align=False, n=2)
     (run.folder / "second" / f"{run.names[7]}.raise").write_text("once")
     assert submit_steps(order) == 1  # the second chunk has 4 to 7, and flushed 4, which will be in the first one
-    assert list(Step(run.run, "second").root.glob("partial/*/000001/*"))
+    assert list(Step(run.run, "second").paths.partial_of(1).iterdir())
     for item in (8, 9):
         (run.folder / f"{run.names[item]}.net").unlink()
     run.resume(only=["probe"])

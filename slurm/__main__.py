@@ -14,14 +14,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
-from slurm.control.resume import Resumed, load_cluster, resume
+from slurm.control.resume import Resumed, resume
 from slurm.control.status import explain, overview
 from slurm.control.submit import close, submissions
-from slurm.control.survey import survey
+from slurm.control.survey import queue_of, survey
 from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
-from slurm.scheduler.cluster import environment
 from slurm.screen import show
 
 USAGE = """\
@@ -206,9 +205,8 @@ def cancel(run: Path, words: Words) -> int:
         for submission in submissions(step):
             close(step, submission)
         jobs = sorted({window.job for window in survey(step).windows})
-        if jobs:
-            env = environment({"env": load_cluster(step).env})
-            subprocess.run(["scancel", *jobs], env=env, check=True)
+        if jobs and (slurm := queue_of(step)):
+            slurm.cancel(jobs)
         print(f"{name}: {'cancelled job ' + ', '.join(jobs) if jobs else 'nothing in the queue'}")
     return 0
 

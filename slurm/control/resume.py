@@ -18,6 +18,7 @@ from slurm.pool.registry import PoolFolder
 from slurm.record.files import read_json, write_json
 from slurm.record.history import Past
 from slurm.record.manifest import Step, steps
+from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 
 
@@ -100,13 +101,13 @@ def resume(
 def _resume_step(
     step: Step, cluster: Cluster, before: dict[str, Resumed], force: bool, retry: frozenset[str]
 ) -> Resumed:
-    plan = step.plan
+    plan, place = step.plan, backend(cluster)
     sources = plan.inputs if plan.kind == "reduce" else plan.inputs[:1]
     inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in sources}
     known = {name: source.survey for name, source in inputs.items()}
     now = survey(step, known)
     report = Resumed(now)
-    if not now.queue_known and cluster.executor == "slurm":
+    if not now.queue_known and place.submits:
         return report
     again, reasons = _again(now, inputs, force, retry)
     todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
@@ -131,7 +132,7 @@ def _resume_step(
     per_task = plan.settings["per_task"]
     with _servers(step, cluster, inputs) if groups else nullcontext():
         for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
-            if cluster.executor != "slurm":  # nobody else waits for these processes: start no more than can run at once
+            if not place.submits:  # nobody else waits for these processes: start no more than can run at once
                 per_task = max(per_task, -(-len(chunks) // cluster.parallel))
             tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
             where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
@@ -145,7 +146,7 @@ def _resume_step(
                 again=again,
             )
             report.submitted += chunks
-    if cluster.executor != "slurm" and report.submitted:  # they were run: look what became of them
+    if not place.submits and report.submitted:  # they were run: look what became of them
         tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
         for chunk in report.survey.failed:
             report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, plan.settings["max_attempts"]).why
@@ -171,7 +172,7 @@ def _servers(step: Step, cluster: Cluster, inputs: dict[str, Resumed]) -> Abstra
     There a step that waits for its input starts none yet: its tasks will.
     """
     name = step.plan.settings.get("pool")
-    if name is None or (cluster.executor == "slurm" and not all(s.survey.complete() for s in inputs.values())):
+    if name is None or (backend(cluster).submits and not all(s.survey.complete() for s in inputs.values())):
         return nullcontext()
     return served(PoolFolder(step.run, name))
 

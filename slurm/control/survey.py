@@ -19,8 +19,9 @@ from slurm.control.submit import Window, close, closed, job_name, load_windows, 
 from slurm.record.files import names
 from slurm.record.history import Past, alive, history
 from slurm.record.manifest import Done, Step, stamp
-from slurm.scheduler import accounting
-from slurm.scheduler.cluster import environment
+from slurm.scheduler.accounting import Ended
+from slurm.scheduler.backend import Backend, backend
+from slurm.scheduler.cluster import Cluster
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
@@ -91,11 +92,10 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None) -> Survey:
     _outdated(found, before or {})
     _redone(found, there)
     if len(found.done) < plan.n or found.redone:
-        env = environment(step.submission(there[-1])["cluster"]) if there else {}
         tried = (_tried(step) - found.done.keys()) | found.redone
         found.past = {chunk: past for chunk in sorted(tried) if (past := history(step, chunk))}
-        _queue(found, there, env)
-        _ends(found, env)
+        _queue(found, backends(step))
+        _ends(found, queue_of(step))
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
     return found
 
@@ -134,10 +134,21 @@ def _tried(step: Step) -> set[int]:
     return {int(name) for folder in names(root) for name in names(root / folder)}
 
 
-def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
+def backends(step: Step) -> dict[str, Backend]:
+    """Where each submission's tasks run, oldest first."""
+    return {name: backend(Cluster(**step.submission(name)["cluster"])) for name in submissions(step)}
+
+
+def queue_of(step: Step) -> Backend | None:
+    """The backend that knows of the step's jobs: the newest submission's that has any; None if tasks only ran here."""
+    return next((place for place in reversed(backends(step).values()) if place.submits), None)
+
+
+def _queue(found: Survey, places: Mapping[str, Backend]) -> None:
     """Which unfinished chunks are queued, running or being submitted."""
-    windows = [window for name in there for window in _windows(found, name, env)]
-    queue = accounting.queued([w.job for w in windows], dict(env)) if windows else []
+    windows = [window for name, place in places.items() for window in _windows(found, name, place)]
+    slurm = queue_of(found.step)
+    queue = slurm.queued([w.job for w in windows]) if slurm and windows else []
     found.queue_known = queue is not None
     states: dict[str, dict[int, str]] = defaultdict(dict)
     for task in queue or []:
@@ -155,22 +166,21 @@ def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
                 found.active[chunk] = "RUNNING"
 
 
-def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
+def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
     """The array jobs of a submission; one whose submitter died before it could write down its id is looked up."""
     submission = found.step.submission(name)
     tasks, size = submission["tasks"], submission["window"]
-    here = submission["cluster"]["executor"] != "slurm"
-    windows = [] if here else load_windows(found.step, name)
+    windows = load_windows(found.step, name) if place.submits else []
     if closed(found.step, name):
         return windows
-    if here:  # another command runs it on this machine, as long as that lives
+    if not place.submits:  # another command runs it on this machine, as long as that lives
         if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
             found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if found.open(chunk)}
         return []
     written = len(windows)
     for number in range(written, -(-len(tasks) // size)):
         first = number * size
-        job = accounting.find(job_name(found.step, name, number), dict(env))
+        job = place.find(job_name(found.step, name, number))
         if job:
             windows.append(Window(job, first, size, tasks[first : first + size]))
         elif time.time() - submission["created"] < SUBMITTING_S:
@@ -181,11 +191,11 @@ def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
     return windows
 
 
-def _ends(found: Survey, env: Mapping[str, str]) -> None:
+def _ends(found: Survey, slurm: Backend | None) -> None:
     """Why chunks that were tried, and are not queued, did not get done."""
     open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
     jobs = sorted({job.split("_")[0] for job in open_ended})
-    lives = accounting.ended(jobs, dict(env)) if jobs else {}
+    lives = slurm.ended(jobs) if slurm and jobs else {}
     found.past = {chunk: [_with_cause(p, lives or {}) for p in past] for chunk, past in found.past.items()}
     for chunk, past in found.past.items():
         if chunk in found.active:
@@ -197,7 +207,7 @@ def _ends(found: Survey, env: Mapping[str, str]) -> None:
             found.failed[chunk] = cause
 
 
-def _with_cause(past: Past, lives: dict[str, list[accounting.Ended]]) -> Past:
+def _with_cause(past: Past, lives: dict[str, list[Ended]]) -> Past:
     if past.cause is not None or past.job == "local":
         return past
     ends = lives.get(past.job) or lives.get(f"{past.job}_0") or []

@@ -17,12 +17,12 @@ import submitit
 from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
 from slurm.record.history import history
 from slurm.record.manifest import Done, Step
+from slurm.scheduler.backend import backend
+from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue
 from slurm.screen import progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure, tripped
-
-BEAT_S = {"slurm": 15.0, "local": 1.0, "debug": 1.0}  # a person watches a local run; a shared filesystem needs rest
 
 log = logging.getLogger("reelmill")
 
@@ -105,8 +105,8 @@ def attempt_name(spec: Spec) -> str:
 def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> bool:
     """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
     past = history(step, chunk)
-    executor = step.submission(spec.submission)["cluster"]["executor"]
-    attempt = Attempt(step, chunk, attempt_name(spec), {}, BEAT_S[executor])
+    cluster = Cluster(**step.submission(spec.submission)["cluster"])
+    attempt = Attempt(step, chunk, attempt_name(spec), {}, backend(cluster).beat_s)
 
     def failed(error: Exception) -> None:
         words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"

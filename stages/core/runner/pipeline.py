@@ -12,7 +12,7 @@ from slurm.pool.config import Settings
 from slurm.pool.launch import want
 from slurm.pool.registry import PoolFolder
 from slurm.record.manifest import Plan, Step, steps
-from slurm.scheduler import cluster as site
+from slurm.scheduler.backend import backend
 from stages.core.runner.stage import Common, Stage, make_plan
 
 
@@ -52,13 +52,13 @@ def submit_steps(order: list[Wanted]) -> int:
     for wanted in order:
         if not Step(run, wanted.name).exists:
             wanted.stage.check(wanted.config)
-        site.check(wanted.common.cluster, run / wanted.name)
+        backend(wanted.common.cluster).check(run / wanted.name)
         if wanted.stage.pool(wanted.config):
-            site.check(wanted.servers().site(), run / wanted.name)
+            backend(wanted.servers().site()).check(run / wanted.name)
     if order[-1].common.dry_run:
         show_plan(order, plans)
         return 0
-    if order[-1].common.cluster.executor == "slurm":
+    if backend(order[-1].common.cluster).submits:
         status = start(order, plans)
         print(f"python -m slurm status run={run.name} tells how it goes")
         return status
@@ -129,6 +129,6 @@ def show_plan(order: list[Wanted], plans: Mapping[str, Plan]) -> None:
         size = f"{cluster.cpus} cpus, {cluster.gpus} gpus, {cluster.mem_gb:g} GB, {cluster.minutes} min"
         print(f"{wanted.name} ({state}): {plan.n} chunks in {tasks} tasks behind {behind}; {size}; {plan.fingerprint}")
     last = order[-1]
-    if last.common.cluster.executor == "slurm":
-        folder = last.run / last.name / "logs" / "0000"
-        print(site.script(last.common.cluster, folder, -(-plans[last.name].n // last.common.chunks.per_task)))
+    folder, tasks = last.run / last.name / "logs" / "0000", -(-plans[last.name].n // last.common.chunks.per_task)
+    if script := backend(last.common.cluster).script(folder, tasks):
+        print(script)

@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 from slurm.errors import ChunkError, ItemError
 from slurm.pool.registry import PoolFolder
 from slurm.record.manifest import ROWS, Step
+from slurm.scheduler.backend import backend
+from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop
 from slurm.task.attempt import Output
 from stages.core.runner.processes import Processes
@@ -99,7 +101,7 @@ class Work:
         settings = self.plan.settings
         workers = settings["workers"] or cluster["cpus"]
         mem_gb = settings["mem_gb"]
-        if mem_gb is None and cluster["executor"] == "slurm":
+        if mem_gb is None and backend(Cluster(**cluster)).limits_memory:
             mem_gb = cluster["mem_gb"] * MEMORY_SHARE / workers
         self.scratch = Scratch()
         self.processes = Processes(workers, settings["timeout_s"], mem_gb, stop, at_once=settings["at_once"])

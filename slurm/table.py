@@ -23,7 +23,7 @@ def read_table(
     `run` is the name of a run in ./runs, or the path of one. `table` is the main table or a side table. With `kept`
     only rows that go on to the next step: without an error, and not dropped. With `catalogue` the columns that the
     run's source knows of each row's video are joined. Raises InputError where there is no such run, step or table, or
-    nothing of it is finished. A table that is read later than another attempt replaced its file has to be asked for anew.
+    nothing of it is finished. Where a run goes on, collect soon: another attempt may replace the files.
     """
     found = Step(find_run(run), step)
     plan = found.plan
@@ -33,9 +33,7 @@ def read_table(
         raise InputError(f"only the table {ROWS!r} tells which rows are kept, not {table!r}")
     rows = found.scan(table)
     if rows is None:
-        raise InputError(
-            f"step {found} has no finished chunk with {table!r}: python -m slurm status run={found.run.name}"
-        )
+        raise InputError(f"step {found} has no finished chunk with {table!r} yet")
     rows = found.keep(rows) if kept else rows
     return with_catalogue(found, rows) if catalogue else rows
 

@@ -8,7 +8,7 @@ each rule saw. `motion.min` says that rule motion's minimum dropped the row, `mo
 """
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import polars as pl
 from pydantic import ConfigDict, Field
@@ -19,7 +19,8 @@ from stages.core.runner.stage import Stage, main
 from stages.core.runner.work import Rows
 from stages.core.schema.types import REAL, TEXT
 
-REDUCTIONS = r"^(mean|min|max|first|last|all|any|quantile\((0|1|0?\.\d+)\))$"
+Reduction = Literal["mean", "min", "max", "first", "last", "all", "any"]
+QUANTILE = r"^quantile\((0|1|0?\.\d+)\)$"  # quantile(0.9)
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -32,7 +33,7 @@ class Rule:
     """
 
     column: str | None
-    reduce: Annotated[str, Field(pattern=REDUCTIONS)]
+    reduce: Reduction | Annotated[str, Field(pattern=QUANTILE)]
     min: float | None
     max: float | None
     above: float | None = None
@@ -51,7 +52,10 @@ def columns(config: Config) -> list[str]:
 
 
 def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
-    """The number that a rule looks at; for `all`/`any`, the share of elements within the limits; null for an empty list."""
+    """The number that a rule looks at; null for an empty list.
+
+    For `all`/`any` it is the share of elements within the limits.
+    """
     if rule.reduce in ("all", "any"):
         number = (pl.element() if is_list else pl.col(column)).cast(pl.Float64).fill_nan(None)
         inside = number.is_not_null()

@@ -67,7 +67,7 @@ def test_the_chunk_of_a_step_is_split_by_video(analyzed: Step) -> None:
         analyzed.run, "split", stage="split", config=asdict(CONFIG), inputs=["analyze"], aligned=True, n=1,
         columns=Columns({"fps": "analyze"}, dict.fromkeys(SIDES, "analyze")),
     )  # fmt: skip
-    work = Work(split, Stop(), asdict(cluster()))
+    work = Work(split, Stop(), cluster())
     (output,) = work.run(work.items(0))
     made = output.tables["rows"]
     assert isinstance(made, pl.DataFrame)

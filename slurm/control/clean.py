@@ -51,7 +51,10 @@ def remove(path: Path) -> int:
 
 
 def drop(run: Path, names: Sequence[str]) -> list[str]:
-    """Removes these steps; gives a line for each. Raises InputError if another step reads one, or tasks are under way."""
+    """Removes these steps; gives a line for each.
+
+    Raises InputError if another step reads one, or tasks of one are under way.
+    """
     dropped = [Step(run, name) for name in names]
     readers = [
         name

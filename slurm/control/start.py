@@ -12,6 +12,7 @@ from slurm.pool.config import Settings
 from slurm.pool.launch import want
 from slurm.pool.registry import PoolFolder
 from slurm.record import chunks
+from slurm.record.inputs import is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences
 from slurm.scheduler.backend import backend
@@ -64,30 +65,30 @@ def start(
     wanted = {intent.name: intent for intent in intents}
     if backend(intents[-1].cluster).submits:
         for name in names:
-            prepare(run, name, wanted.get(name), growth)
+            prepare(Step(run, name), wanted.get(name), growth, bool(overwrite))
         status = submit(run, names, wanted)
         print(f"python -m slurm status run={run.name} tells how it goes")
         return status
     status = 0
     for name in names:  # here each step is over before the next is laid out, so that the size of its input is known
-        prepare(run, name, wanted.get(name), growth)
+        prepare(Step(run, name), wanted.get(name), growth, bool(overwrite))
         status = max(status, submit(run, [name], wanted))
     return status
 
 
-def prepare(run: Path, name: str, intent: Intent | None, growth: Growth | None) -> None:
+def prepare(step: Step, intent: Intent | None, growth: Growth | None, overwrite: bool) -> None:
     """Writes what a step is to be: its plan, or the chunks that an extension adds."""
-    step = Step(run, name)
     if intent is not None:
         if step.exists and step.plan.fingerprint != intent.plan.fingerprint:
             step.supersede()
-        standing = {other: Step(run, other).plan for other in intent.plan.inputs}
-        plan = lay_out(run, intent.plan, standing)
+        elif step.exists and overwrite and is_behind(step):
+            step.lay_out_again()
+        plan = lay_out(step.run, intent.plan, {name: Step(step.run, name).plan for name in intent.plan.inputs})
         save_cluster(step, intent.cluster)
         if intent.pool is not None:
-            pool = PoolFolder(run, intent.pool.pool.name)
+            pool = PoolFolder(step.run, intent.pool.pool.name)
             want(pool, intent.pool)
-            pool.add_step(name)
+            pool.add_step(step.name)
         if not step.exists:
             step.create(plan)  # from here on the step exists
             return

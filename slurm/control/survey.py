@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
+from slurm.record.done import Done
 from slurm.record.files import names
 from slurm.record.history import Past, alive, history
-from slurm.record.manifest import Done, Step, stamp
-from slurm.scheduler import accounting
-from slurm.scheduler.cluster import environment
+from slurm.record.inputs import sources_of
+from slurm.record.manifest import Step
+from slurm.scheduler.accounting import Ended
+from slurm.scheduler.backend import Backend, backend
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
@@ -91,11 +93,10 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None) -> Survey:
     _outdated(found, before or {})
     _redone(found, there)
     if len(found.done) < plan.n or found.redone:
-        env = environment(step.submission(there[-1])["cluster"]) if there else {}
         tried = (_tried(step) - found.done.keys()) | found.redone
         found.past = {chunk: past for chunk in sorted(tried) if (past := history(step, chunk))}
-        _queue(found, there, env)
-        _ends(found, env)
+        _queue(found, backends(step))
+        _ends(found, queue_of(step))
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
     return found
 
@@ -105,39 +106,45 @@ def _outdated(found: Survey, before: Mapping[str, Survey]) -> None:
     step, plan = found.step, found.step.plan
     if not plan.inputs or not any(done.source for done in found.done.values()):
         return
-    if plan.kind == "map" and not plan.aligned:
-        now = dict.fromkeys(found.done, step.borders().stamp if (step.root / "borders.json").exists() else "none")
-    else:
-        inputs = {name: before.get(name) for name in (plan.inputs if plan.kind == "reduce" else plan.inputs[:1])}
-        done = {n: dict(s.done) if s else {d.chunk: d for d in Step(step.run, n).all_done()} for n, s in inputs.items()}
-        if plan.kind == "reduce":
-            whole = all(len(done[name]) == Step(step.run, name).plan.n for name in inputs)
-            now = {0: stamp(record for name in inputs for _, record in sorted(done[name].items()))} if whole else {}
-        else:
-            now = {chunk: record.edition for chunk, record in done[plan.inputs[0]].items()}
+    known = {
+        name: before[name].done if name in before else {d.chunk: d for d in Step(step.run, name).all_done()}
+        for name in plan.inputs
+    }
+    now = sources_of(step, found.done, {**known, step.name: dict(found.done)})
     for chunk, record in list(found.done.items()):
-        if record.source and now.get(chunk, record.source) != record.source:
+        if record.source and now[chunk] and now[chunk] != record.source:
             found.stale[chunk] = found.done.pop(chunk)
 
 
 def _redone(found: Survey, there: list[str]) -> None:
     """Which done chunks a submission was to do again, and has not yet."""
     for name in there:
-        for chunk, part in found.step.submission(name)["replaces"].items():
+        for chunk, part in found.step.submission(name).replaces.items():
             record = found.done.get(int(chunk))
             if record and record.part == part:
                 found.redone.add(int(chunk))
 
 
 def _tried(step: Step) -> set[int]:
-    root = step.root / "attempts"
+    root = step.paths.attempts
     return {int(name) for folder in names(root) for name in names(root / folder)}
 
 
-def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
+def backends(step: Step) -> dict[str, Backend]:
+    """Where each submission's tasks run, oldest first."""
+    return {name: backend(step.submission(name).cluster) for name in submissions(step)}
+
+
+def queue_of(step: Step) -> Backend | None:
+    """The backend that knows of the step's jobs: the newest submission's that has any; None if tasks only ran here."""
+    return next((place for place in reversed(backends(step).values()) if place.submits), None)
+
+
+def _queue(found: Survey, places: Mapping[str, Backend]) -> None:
     """Which unfinished chunks are queued, running or being submitted."""
-    windows = [window for name in there for window in _windows(found, name, env)]
-    queue = accounting.queued([w.job for w in windows], dict(env)) if windows else []
+    windows = [window for name, place in places.items() for window in _windows(found, name, place)]
+    slurm = queue_of(found.step)
+    queue = slurm.queued([w.job for w in windows]) if slurm and windows else []
     found.queue_known = queue is not None
     states: dict[str, dict[int, str]] = defaultdict(dict)
     for task in queue or []:
@@ -155,25 +162,24 @@ def _queue(found: Survey, there: list[str], env: Mapping[str, str]) -> None:
                 found.active[chunk] = "RUNNING"
 
 
-def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
+def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
     """The array jobs of a submission; one whose submitter died before it could write down its id is looked up."""
     submission = found.step.submission(name)
-    tasks, size = submission["tasks"], submission["window"]
-    here = submission["cluster"]["executor"] != "slurm"
-    windows = [] if here else load_windows(found.step, name)
+    tasks, size = submission.tasks, submission.window
+    windows = load_windows(found.step, name) if place.submits else []
     if closed(found.step, name):
         return windows
-    if here:  # another command runs it on this machine, as long as that lives
-        if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
+    if not place.submits:  # another command runs it on this machine, as long as that lives
+        if alive(submission.host, submission.pid) and submission.pid != os.getpid():
             found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if found.open(chunk)}
         return []
     written = len(windows)
     for number in range(written, -(-len(tasks) // size)):
         first = number * size
-        job = accounting.find(job_name(found.step, name, number), dict(env))
+        job = place.find(job_name(found.step, name, number))
         if job:
             windows.append(Window(job, first, size, tasks[first : first + size]))
-        elif time.time() - submission["created"] < SUBMITTING_S:
+        elif time.time() - submission.created < SUBMITTING_S:
             found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
         elif job is None and len(windows) == written:  # its submitter is gone, and nothing of the rest got through
             close(found.step, name)
@@ -181,11 +187,11 @@ def _windows(found: Survey, name: str, env: Mapping[str, str]) -> list[Window]:
     return windows
 
 
-def _ends(found: Survey, env: Mapping[str, str]) -> None:
+def _ends(found: Survey, slurm: Backend | None) -> None:
     """Why chunks that were tried, and are not queued, did not get done."""
     open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
     jobs = sorted({job.split("_")[0] for job in open_ended})
-    lives = accounting.ended(jobs, dict(env)) if jobs else {}
+    lives = slurm.ended(jobs) if slurm and jobs else {}
     found.past = {chunk: [_with_cause(p, lives or {}) for p in past] for chunk, past in found.past.items()}
     for chunk, past in found.past.items():
         if chunk in found.active:
@@ -197,7 +203,7 @@ def _ends(found: Survey, env: Mapping[str, str]) -> None:
             found.failed[chunk] = cause
 
 
-def _with_cause(past: Past, lives: dict[str, list[accounting.Ended]]) -> Past:
+def _with_cause(past: Past, lives: dict[str, list[Ended]]) -> Past:
     if past.cause is not None or past.job == "local":
         return past
     ends = lives.get(past.job) or lives.get(f"{past.job}_0") or []

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 
 UNTRAINED = "untrained-demo"  # what the embedded engine calls the models that it makes up
@@ -97,6 +98,6 @@ class Settings(NamedTuple):
             gpus=pool.gpus,
             cpus=pool.cpus,
             mem_gb=pool.mem_gb,
-            minutes=pool.minutes if self.cluster.executor == "slurm" else self.cluster.minutes,  # no job, no limit
+            minutes=pool.minutes if backend(self.cluster).submits else self.cluster.minutes,  # no job, no limit
             signal_delay_s=pool.drain_s,
         )

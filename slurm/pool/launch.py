@@ -8,17 +8,12 @@ looked.json                when the queue was asked last: not by hundreds of tas
 import hashlib
 import os
 import shutil
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
-
-import submitit
-from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from slurm.errors import ClusterError, InputError
 from slurm.pool.config import Settings
@@ -27,8 +22,9 @@ from slurm.pool.probe import probe
 from slurm.pool.registry import PoolFolder
 from slurm.pool.supervisor import serve
 from slurm.record.files import names, read_json, write_json
-from slurm.scheduler import accounting
-from slurm.scheduler.cluster import environment, executor
+from slurm.scheduler.array import Array
+from slurm.scheduler.backend import backend
+from slurm.scheduler.local import processes
 
 LOOK_S = 20.0  # the queue is asked no more often
 CLAIM_S = 120.0  # a launch without a job after this time: its submitter died
@@ -64,7 +60,7 @@ def ensure(folder: PoolFolder) -> list[str]:
     if settings.engine.url and not folder.replicas():
         server = Remote(settings.engine.url.rstrip("/"), folder.key(), "elsewhere")
         folder.put(probe(settings, server, folder.warm_requests(), "endpoint"))
-    if settings.cluster.executor != "slurm" or settings.engine.url:
+    if settings.engine.url or not backend(settings.cluster).submits:
         return []
     if hopeless(folder) or not _my_turn(folder):
         return []
@@ -87,7 +83,8 @@ def hopeless(folder: PoolFolder) -> str:
     """The words of the last replica, if it and the ones before it since the last start never answered; else ""."""
     since = folder.begun
     ends = [end for end in folder.ends() if end.at > since][-IN_VAIN:]
-    enough = min(IN_VAIN, folder.settings.pool.replicas) if folder.settings.cluster.executor != "slurm" else IN_VAIN
+    settings = folder.settings
+    enough = IN_VAIN if backend(settings.cluster).submits else min(IN_VAIN, settings.pool.replicas)
     failed = [end for end in ends if end.cause == "failed" and not end.was_ready]
     return failed[-1].words if len(failed) >= enough and len(failed) == len(ends) and not folder.replicas() else ""
 
@@ -103,8 +100,7 @@ def launches(folder: PoolFolder) -> list[Launch]:
 
 def alive(folder: PoolFolder, submitted: list[Launch]) -> list[Launch] | None:
     """Those whose job is in the queue, or may get there; None if Slurm does not answer."""
-    env = environment(asdict(folder.settings.cluster))
-    queue = accounting.queued([launch.job for launch in submitted if launch.job], env)
+    queue = backend(folder.settings.cluster).queued([launch.job for launch in submitted if launch.job])
     if queue is None:
         return None
     there = {task.job for task in queue}
@@ -135,26 +131,27 @@ def _claim(folder: PoolFolder, number: int) -> str | None:
 
 
 def _submit(folder: PoolFolder, name: str) -> str:
+    token = hashlib.sha256(str(folder.root.absolute()).encode()).hexdigest()[:6]
+    array = Array(
+        function=run_replica,
+        arguments=[str(folder.root)],
+        folder=folder.root / "logs",
+        name=f"{folder.run.name}.pool.{folder.name}.{name}.{token}",
+        parallel=1,
+    )
     try:
-        job = str(_start(folder, name).job_id)
-    except (FailedJobError, FailedSubmissionError) as error:
+        job = backend(folder.settings.site()).send(array)
+    except ClusterError as error:
         shutil.rmtree(folder.root / "launches" / name)
-        raise ClusterError(f"sbatch refused a replica of {folder}: {str(error).strip().splitlines()[-1]}") from error
+        raise ClusterError(f"sbatch refused a replica of {folder}: {error}") from error
     write_json(folder.root / "launches" / name / "job.json", job)
     return job
 
 
-def _start(folder: PoolFolder, name: str) -> "submitit.Job[None]":
-    token = hashlib.sha256(str(folder.root.absolute()).encode()).hexdigest()[:6]
-    site, more = folder.settings.site(), {}
-    if site.executor == "slurm":
-        more["job_name"] = f"{folder.run.name}.pool.{folder.name}.{name}.{token}"
-    return executor(site, folder.root / "logs", **more).submit(run_replica, str(folder.run), folder.name)
-
-
-def run_replica(run: str, name: str) -> None:
-    """What the job of a replica runs."""
-    serve(PoolFolder(Path(run), name), ensure)
+def run_replica(root: str) -> None:
+    """What the job of a replica runs, for the pool whose folder is `root`."""
+    path = Path(root)
+    serve(PoolFolder(path.parents[1], path.name), ensure)
 
 
 def cancel_queued(folder: PoolFolder) -> list[str]:
@@ -162,8 +159,7 @@ def cancel_queued(folder: PoolFolder) -> list[str]:
     live = alive(folder, launches(folder)) or []
     jobs = sorted(launch.job for launch in live if launch.job)
     if jobs:
-        env = environment(asdict(folder.settings.cluster))
-        subprocess.run(["scancel", "--state=PENDING", *jobs], env=env, check=False, timeout=60)
+        backend(folder.settings.cluster).cancel(jobs, waiting_only=True)
     return jobs
 
 
@@ -172,16 +168,9 @@ def served(folder: PoolFolder) -> Iterator[None]:
     """The pool's replicas on this machine as long as this lasts, unless they are a cluster's or somebody else's."""
     settings = folder.settings
     folder.go_on()
-    if settings.cluster.executor == "slurm" or settings.engine.url:
+    if settings.engine.url or backend(settings.cluster).submits:
         ensure(folder)
         yield
         return
-    jobs = [_start(folder, f"local{number}") for number in range(settings.pool.replicas)]
-    try:
+    with processes(settings.site(), run_replica, [str(folder.root)] * settings.pool.replicas, folder.root / "logs"):
         yield
-    finally:
-        for job in jobs:
-            with suppress(ProcessLookupError):
-                job.cancel(check=False)
-        for job in jobs:
-            job.wait()

@@ -19,8 +19,8 @@ from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, launches, served, want
 from slurm.pool.registry import PoolFolder
 from slurm.scheduler import cluster as site
-from slurm.scheduler.accounting import queued
-from slurm.scheduler.cluster import Cluster, environment
+from slurm.scheduler.backend import backend
+from slurm.scheduler.cluster import Cluster
 from slurm.screen import show
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -69,10 +69,10 @@ def compose(words: Sequence[str]) -> Settings:
 
 def start(folder: PoolFolder, settings: Settings) -> int:
     """Starts a pool, or makes one that runs another size; the same model only."""
-    site.check(settings.site(), folder.root)
+    backend(settings.site()).check(folder.root)
     want(folder, settings)
     folder.go_on()
-    if settings.cluster.executor != "slurm" and not settings.engine.url:
+    if not backend(settings.cluster).submits and not settings.engine.url:
         print(f"pool {folder}: serves until Ctrl-C")
         with served(folder):
             while not hopeless(folder):
@@ -96,7 +96,7 @@ def status(folder: PoolFolder) -> int:
         beat = f"{now - replica.beat:.0f} s ago" if replica.beat else "-"
         table.add_row(replica.job, replica.state, replica.node, replica.url, replica.model, ends, beat)
     jobs = [launch.job for launch in launches(folder) if launch.job and launch.job not in there]
-    for task in queued(jobs, environment({"env": folder.settings.cluster.env})) or []:
+    for task in backend(folder.settings.cluster).queued(jobs) or []:
         starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"
         table.add_row(task.job, starting, "", "", "", "", "")
     for end in folder.ends()[-5:]:

@@ -61,10 +61,10 @@ def make_stamp(editions: Iterable[str]) -> str:
 
 
 def add_counters(*counters: Mapping[str, float] | None) -> dict[str, float]:
-    """The sum of each counter; of one whose name begins with `most_`, the largest value."""
+    """The sum of each counter; of one with `most_` in its name, the largest value."""
     total: dict[str, float] = {}
     for one in counters:
         for name, value in (one or {}).items():
             before = total.get(name, 0)
-            total[name] = max(before, value) if name.startswith("most_") else before + value
+            total[name] = max(before, value) if "most_" in name else before + value
     return total

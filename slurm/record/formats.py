@@ -28,32 +28,40 @@ class OlderFormatError(InputError):
     """A record of a format that is not read any more."""
 
 
+class DamagedError(InputError):
+    """A record that cannot be read as one: torn, or with a value missing or mistyped."""
+
+
 def read_record(path: Path, kind: type[T], mend: str = "") -> T:
     """The record as a `kind`, a dataclass or a NamedTuple; fields that it does not have are ignored.
 
-    Raises an InputError, `mend` at its end, if the format is another one (OlderFormatError if it is an older one) or
-    a value is missing or mistyped; FileNotFoundError if there is no such file.
+    Raises OlderFormatError (with `mend` at its end), InputError for a newer format, DamagedError, all with the path;
+    FileNotFoundError if there is no such file.
     """
     content = check_format(path, _load(path), mend)
+    adapted: Any = kind
     try:
-        return _adapter(kind).validate_python(_known(kind, content))
+        record: T = _adapter(adapted).validate_python(_known(kind, content))
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])
-        raise InputError(f"{path} is damaged: {where}: {wrong['msg']}") from None
+        raise DamagedError(f"{path} is damaged: {where}: {wrong['msg']}") from None
+    return record
 
 
 def write_record(path: Path, value: Any) -> None:
     """Writes a dataclass or a NamedTuple as a record, whole or not at all.
 
-    Fields of the record that it replaces stay in it if they are unknown here; an older format is replaced whole. Raises
-    an InputError if a newer version wrote what is there.
+    Fields of the record that it replaces stay in it if they are unknown here; what is damaged or of an older format
+    is replaced whole. Raises an InputError if a newer version wrote what is there.
     """
     old: dict[str, Any] = {}
-    with suppress(FileNotFoundError, OlderFormatError):
+    with suppress(FileNotFoundError, OlderFormatError, DamagedError):
         old = check_format(path, _load(path))
-    plain = {name: asdict(v) if is_dataclass(v) and not isinstance(v, type) else v for name, v in _fields(value)}
-    write_json(path, {**_with_unknown(type(value), plain, old), "format": FORMAT})
+    kind: Any = type(value)
+    own = {name: getattr(value, name) for name in _kinds(kind)}
+    plain = {name: asdict(v) if is_dataclass(v) and not isinstance(v, type) else v for name, v in own.items()}
+    write_json(path, {**_with_unknown(kind, plain, old), "format": FORMAT})
 
 
 def check_format(path: Path, content: dict[str, Any], mend: str = "") -> dict[str, Any]:
@@ -61,7 +69,7 @@ def check_format(path: Path, content: dict[str, Any], mend: str = "") -> dict[st
     number = content.get("format", 0)
     then = f": {mend}" if mend else ""
     if type(number) is not int or number < 0:
-        raise InputError(f"{path} is damaged: format {number!r} is not a number")
+        raise DamagedError(f"{path} is damaged: format {number!r} is not a number")
     if number > FORMAT:
         raise InputError(
             f"{path} was made by a newer Reelmill (record format {number}, this one reads {FORMAT}): "
@@ -76,14 +84,14 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = from_json(path.read_bytes())
     except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}") from None
+        raise DamagedError(f"{path} is damaged: {error}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object")
+        raise DamagedError(f"{path} is damaged: it holds no JSON object")
     return content
 
 
 @cache
-def _adapter(kind: type[T]) -> "TypeAdapter[T]":
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -95,10 +103,6 @@ def _kinds(kind: Any) -> Mapping[str, Any]:
     names = [field.name for field in fields(kind)] if is_dataclass(kind) else kind._fields
     hints = get_type_hints(kind)
     return {name: hints[name] for name in names}
-
-
-def _fields(value: Any) -> list[tuple[str, Any]]:
-    return [(name, getattr(value, name)) for name in _kinds(type(value))]
 
 
 def _known(kind: Any, content: Any) -> Any:

@@ -19,15 +19,13 @@ def chunks_read(step: Step, chunk: int) -> dict[str, range]:
     plan, layout = step.plan, step.layout_of(chunk)
     before = step.layouts[layout.number - 1].inputs if layout.number else {}
     needed: dict[str, range] = {}
-    for place, name in enumerate(plan.inputs):
-        source = Step(step.run, name)
-        new = range(before.get(name, 0), layout.inputs[name])
-        if plan.kind == "reduce":
-            needed[name] = new if plan.continues else range(source.plan.n)
-        elif plan.aligned and (place == 0 or source.chunk_owner == step.chunk_owner):
+    for name, mode in step.modes.items():
+        if mode == "same":
             needed[name] = range(chunk, chunk + 1)
+        elif plan.kind == "reduce" and mode == "all":  # made again whenever there is more
+            needed[name] = range(Step(step.run, name).plan.n)
         else:
-            needed[name] = new if place == 0 else range(layout.inputs[name])
+            needed[name] = range(before.get(name, 0) if mode == "new" else 0, layout.inputs[name])
     if plan.continues and chunk:
         needed[step.name] = range(chunk)
     return needed
@@ -73,14 +71,21 @@ def source_of(step: Step, chunk: int, known: Known | None = None) -> str:
 
 def sources_of(step: Step, done: Mapping[int, Done], known: Known) -> dict[int, str]:
     """What each of these chunks would read now; "" where some of that is not known, "none" before they are laid out."""
-    if step.plan.aligned and len(step.plan.inputs) == 1:
+    if list(step.modes.values()) == ["same"]:
         there = known[step.plan.inputs[0]]
         return {chunk: record.edition if (record := there.get(chunk)) else "" for chunk in done}
-    found: dict[int, str] = {}
+    laid_out = {
+        layout.first: laid_out_over(step) is None or step.paths.borders_of(layout.number).exists()
+        for layout in step.layouts
+    }
+    found: dict[str | int, str] = {}
     for chunk in done:
-        laid_out = laid_out_over(step) is None or step.paths.borders_of(step.layout_of(chunk).number).exists()
-        found[chunk] = source_of(step, chunk, known) if laid_out else "none"
-    return found
+        first = step.layout_of(chunk).first
+        alike = f"{first}" if len(step.modes) == 1 and not step.plan.continues else chunk  # all of it reads the same
+        if alike not in found:
+            found[alike] = source_of(step, chunk, known) if laid_out[first] else "none"
+        found[chunk] = found[alike]
+    return {chunk: found[chunk] for chunk in done}
 
 
 def is_behind(step: Step) -> bool:

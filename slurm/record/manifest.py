@@ -67,7 +67,7 @@ class Step:
 
     def forget(self) -> None:
         """Has its files read anew."""
-        for name in ("_planned", "layouts", "plan"):
+        for name in ("_planned", "layouts", "plan", "chunk_owner", "modes"):
             self.__dict__.pop(name, None)
 
     def create(self, plan: Plan) -> Plan:
@@ -133,6 +133,19 @@ class Step:
 
     def layout_of(self, chunk: int) -> Layout:
         return next(layout for layout in reversed(self.layouts) if layout.first <= chunk)
+
+    @cached_property
+    def modes(self) -> dict[str, str]:
+        """Which chunks of each input a chunk reads: the `same` one, those that are `new` in its layout, or `all`."""
+        found: dict[str, str] = {}
+        for place, name in enumerate(self.plan.inputs):
+            if self.plan.kind == "reduce":
+                found[name] = "new" if self.plan.continues else "all"
+            elif self.plan.aligned and (place == 0 or Step(self.run, name).chunk_owner == self.chunk_owner):
+                found[name] = "same"
+            else:
+                found[name] = "all" if place else "new"
+        return found
 
     # done records
 

@@ -1,7 +1,8 @@
 """A submission: what was frozen before its tasks were sent."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from slurm.scheduler.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -9,7 +10,7 @@ class Submission:
     """Its tasks, and where and why they run."""
 
     tasks: list[list[int]]  # array index → chunks
-    cluster: dict[str, Any]  # as slurm.scheduler.cluster.Cluster has it
+    cluster: Cluster
     window: int  # tasks of one array job
     why: dict[str, int]  # reason for another attempt → chunks
     again: list[str]  # rows of done chunks that failed with these codes are tried again …

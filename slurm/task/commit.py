@@ -3,7 +3,6 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from slurm.record.history import history
 from slurm.record.manifest import Step
 from slurm.record.merge import Flushed, merged, owners
 from slurm.record.paths import ROWS, bucket, chunk_name
+from slurm.scheduler.cluster import Cluster
 from slurm.task.attempt import Attempt, flush_file
 
 
-def commit(
-    attempt: Attempt, items: pl.Series, cluster: Mapping[str, Any], source: str = "", media: Path | None = None
-) -> Done:
+def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "", media: Path | None = None) -> Done:
     """Makes the chunk done and gives its record. `items` are the keys of its input, in order.
 
     `source` is what it read (`source_of`). Media of rows that the chunk had before and has no more are moved away; they
@@ -48,8 +46,8 @@ def commit(
         wasted_s=round(sum(past.wasted_s for past in history(step, chunk) if past.name != attempt.name), 3),
         attempt=attempt.name,
         ended=round(time.time(), 3),
-        cpus=cluster["cpus"],
-        gpus=cluster["gpus"],
+        cpus=cluster.cpus,
+        gpus=cluster.gpus,
         host=os.uname().nodename,
         source=source,
         same_as=old.edition if old and unchanged and old.rows_kept == counted["rows_kept"] else "",

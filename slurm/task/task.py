@@ -20,13 +20,12 @@ from slurm.record.done import Done
 from slurm.record.history import history
 from slurm.record.inputs import missing, source_of
 from slurm.record.manifest import Step
+from slurm.scheduler.backend import backend
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue
 from slurm.screen import progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure, tripped
 from slurm.task.commit import commit
-
-BEAT_S = {"slurm": 15.0, "local": 1.0, "debug": 1.0}  # a person watches a local run; a shared filesystem needs rest
 
 log = logging.getLogger("reelmill")
 
@@ -66,14 +65,15 @@ class TooManyErrorsError(ReelmillError):
 
 def run_task(spec: Spec) -> None:
     """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
     step = Step(Path(spec.run), spec.step)
     submission = step.submission(spec.submission)
     cluster = submission.cluster
     failures: list[str] = []
     advanced = False
-    with Stop(grace_s=cluster["signal_delay_s"], end=job_end()) as stop, ExitStack() as ends:
+    with Stop(grace_s=cluster.signal_delay_s, end=job_end()) as stop, ExitStack() as ends:
 
         @cache
         def work() -> Work:
@@ -120,7 +120,8 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
     """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
     past = history(step, chunk)
     submission = step.submission(spec.submission)
-    attempt = Attempt(step, chunk, attempt_name(spec), {}, BEAT_S[submission.cluster["executor"]])
+    cluster = submission.cluster
+    attempt = Attempt(step, chunk, attempt_name(spec), {}, backend(cluster).beat_s)
 
     def failed(error: Exception) -> None:
         words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"
@@ -154,7 +155,7 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             new = step.done(chunk)
             if new is not None and new != old and new.source == source:
                 raise FileExistsError(f"another attempt did {step} chunk {chunk}")
-            done = commit(attempt, items, submission.cluster, source, step.paths.media)
+            done = commit(attempt, items, cluster, source, step.paths.media)
         except (OSError, pl.exceptions.PolarsError) as error:
             if source_of(step, chunk) != source:  # its parts were moved away while they were read
                 raise GateError(f"what it reads was replaced while it was read: {error}") from error

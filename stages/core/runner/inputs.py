@@ -50,7 +50,7 @@ def read_slice(step: Step, source: Step, chunk: int, columns: list[str]) -> pl.D
         if done is None or done.rows_kept != borders.offsets[number - base + 1] - borders.offsets[number - base]:
             raise ChunkError(
                 f"{source} has other rows now than when the chunks of {step} were laid out over it: "
-                f"run this step again with overwrite={step.name}"
+                f"run this step again with overwrite=true"
             )
     rows = scan_reach(source, part)
     first, last = borders.borders[chunk - layout.first], borders.borders[chunk - layout.first + 1]

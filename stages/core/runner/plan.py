@@ -1,7 +1,7 @@
 """How a stage's config becomes the plan of a step."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     if stage.kind == "map" and base is None:
         raise InputError(f"step {common.step} needs an input: say after=STEP")
     aligned = base is not None and common.chunks.align and base.kind == "map" and common.chunks.n is None
+    if base is not None and not aligned and common.chunks.cost:
+        find_giver(common.chunks.cost, inputs, plans, f"{common.step} (chunks.cost, a number)", has_number)
     item_keys = base.keys if base else []
     keys = keys_of(stage, item_keys, [plans[name] for name in inputs])
     gives = dict.fromkeys(keys, "String") | {name: str(kind) for name, kind in stage.gives.items()}
@@ -53,7 +55,7 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
             chunks.per_task, chunks.max_error_share, chunks.min_errors, chunks.flush_s, **asdict(common.retry)
         ),
         items=Items(**asdict(common.items)),
-        columns=find_columns(stage, common, config, inputs, plans, own_chunks=not aligned),
+        columns=find_columns(stage, common, config, inputs, plans),
         config=values,
         runtime_keys=runtime_keys,
         pool=config.pool.name if asks else None,
@@ -87,7 +89,7 @@ def named(schema: Mapping[str, Any]) -> dict[str, str]:
 
 
 def find_columns(
-    stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan], own_chunks: bool
+    stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]
 ) -> Columns:
     """The step before it that gives each column and side table that the stage needs, the nearest one."""
     needs = stage.needs(config) if callable(stage.needs) else stage.needs
@@ -95,18 +97,14 @@ def find_columns(
     if stage.kind == "map":
         item_keys = plans[inputs[0]].keys
         for name in needs:
-            columns[name] = find_giver(name, inputs, plans, common.step, lambda plan, name=name: has(plan, name))
+            columns[name] = find_giver(name, inputs, plans, common.step, has)
             giver = plans[columns[name]]
             if item_keys[0] not in giver.keys and giver.key not in item_keys:
                 raise InputError(
                     f"step {common.step} needs {name!r} for each {item_keys[0]}; step {columns[name]} gives it for "
                     f"each {giver.key}, which says nothing of that"
                 )
-        if own_chunks and common.chunks.cost:
-            step = f"{common.step} (chunks.cost, a number)"
-            find_giver(common.chunks.cost, inputs, plans, step, lambda plan: common.chunks.cost in numbers(plan))
-    tables = {t: find_giver(t, inputs, plans, common.step, lambda plan, t=t: t in plan.tables) for t in stage.reads}
-    return Columns(columns, tables)
+    return Columns(columns, {t: find_giver(t, inputs, plans, common.step, has_table) for t in stage.reads})
 
 
 def has(plan: Plan, name: str) -> bool:
@@ -115,21 +113,24 @@ def has(plan: Plan, name: str) -> bool:
     return name in plan.gives or (bool(dot) and column in plan.tables.get(table, {}))
 
 
+def has_table(plan: Plan, name: str) -> bool:
+    return name in plan.tables
+
+
+def has_number(plan: Plan, name: str) -> bool:
+    return plan.gives.get(name, "").startswith(("Int", "UInt", "Float"))
+
+
 def find_giver(
-    name: str, inputs: Sequence[str], plans: Mapping[str, Plan], step: str, gives: Callable[[Plan], bool]
+    name: str, inputs: Sequence[str], plans: Mapping[str, Plan], step: str, gives: Callable[[Plan, str], bool]
 ) -> str:
-    """The nearest step behind `inputs` that gives a column or table."""
+    """The nearest step behind `inputs` of which `gives(plan, name)` is true. Raises InputError."""
     queue = list(inputs)
     for candidate in queue:
-        if gives(plans[candidate]):
+        if gives(plans[candidate], name):
             return candidate
         queue += [further for further in plans[candidate].inputs if further not in queue]
     raise InputError(f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}")
-
-
-def numbers(plan: Plan) -> Collection[str]:
-    """The columns of a step that hold numbers."""
-    return [column for column, kind in plan.gives.items() if kind.startswith(("Int", "UInt", "Float"))]
 
 
 def hash_content(path: str) -> str:

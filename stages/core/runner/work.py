@@ -14,6 +14,8 @@ from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step
 from slurm.record.paths import ROWS
 from slurm.record.plan import Plan
+from slurm.scheduler.backend import backend
+from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop
 from slurm.task.attempt import Output
 from stages.core.runner.inputs import pick, read_items, read_side
@@ -64,7 +66,7 @@ class Rows:
     def note(self, **values: float) -> None:
         """Adds to the counters of this chunk (tokens, bytes, …): they are summed over its attempts, and over chunks.
 
-        Of a counter whose name begins with `most_`, the largest value is kept.
+        Of a counter with `most_` in its name, the largest value is kept.
         """
         self._work.counters.update(add_counters(self._work.counters, values))
 
@@ -90,7 +92,7 @@ class Rows:
 class Work:
     """A step's stage, its config and its worker processes; see `slurm.task.task.Work`."""
 
-    def __init__(self, step: Step, stop: Stop, cluster: Mapping[str, Any]) -> None:
+    def __init__(self, step: Step, stop: Stop, cluster: Cluster) -> None:
         self.step, self.plan = step, step.plan
         self.stage: Stage = load(self.plan.stage)
         self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
@@ -100,10 +102,10 @@ class Work:
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
             os.environ.setdefault(name, "1")
         items = self.plan.items
-        workers = items.workers or cluster["cpus"]
+        workers = items.workers or cluster.cpus
         mem_gb = items.mem_gb
-        if mem_gb is None and cluster["executor"] == "slurm":
-            mem_gb = cluster["mem_gb"] * MEMORY_SHARE / workers
+        if mem_gb is None and backend(cluster).limits_memory:
+            mem_gb = cluster.mem_gb * MEMORY_SHARE / workers
         self.scratch = Scratch()
         self.processes = Processes(workers, items.timeout_s, mem_gb, stop, at_once=items.at_once)
 

@@ -30,7 +30,6 @@ CATALOGUE: Schema = {
     "url": TEXT,  # see stages/core/storage/kinds.py
     **ABOUT,
     "bytes": INT,
-    "extension": INT,  # of the run, by which the row came; 0: from the start
 }
 
 SPANS: Schema = {  # parts of a video that its catalogue names; times in the whole video

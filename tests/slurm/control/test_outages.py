@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +19,7 @@ from slurm.__main__ import main as slurm_command
 from slurm.control.resume import load_cluster, resume
 from slurm.control.survey import survey
 from slurm.record.manifest import Step
-from slurm.scheduler.cluster import environment
+from slurm.scheduler.slurm import Slurm
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
@@ -56,7 +55,7 @@ def test_resume_leaves_queued_tasks_alone(tmp_path: Path) -> None:
             ask("scontrol", "release", window.job)
     finish(run)
     assert begun_once(run)
-    assert len(list((run.step.root / "submissions").glob("[0-9]*"))) == 1
+    assert len(list(run.step.paths.submissions.glob("[0-9]*"))) == 1
 
 
 def test_cancel_takes_tasks_out_of_the_queue_and_resume_brings_them_back(tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_without_a_controller_nothing_is_submitted_and_heartbeats_tell_who_lives
     nowhere = {"env": {**cluster.env, "SLURM_CONF": str(tmp_path / "none.conf")}}
     results = resume(run.run, ["probe"], nowhere)
     assert results["probe"].submitted == []
-    assert environment(asdict(cluster))["SLURM_CONF"] != nowhere["env"]["SLURM_CONF"]
+    assert Slurm(cluster).env["SLURM_CONF"] != nowhere["env"]["SLURM_CONF"]
     finish(run)
     assert run.table().equals(run.expected())
 

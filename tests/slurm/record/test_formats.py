@@ -84,9 +84,10 @@ def test_unknown_fields_are_ignored_and_stay_when_the_record_is_written_again(tm
     }
 
 
-def test_an_older_record_is_replaced_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", ['{"job": "1", "colour": "red"}', '{"format": 1, "jo', ""])
+def test_an_older_or_damaged_record_is_replaced_whole(tmp_path: Path, there: str) -> None:
     path = tmp_path / "end.json"
-    write_json(path, {**END._asdict(), "colour": "red"})
+    path.write_text(there)
     write_record(path, END)
     assert read_json(path) == {**END._asdict(), "format": FORMAT}
 
@@ -104,7 +105,7 @@ def test_a_missing_file_is_told_as_such(tmp_path: Path) -> None:
         ('{"format": "1"}', "format '1' is not a number"),
         ('{"format": true}', "format True is not a number"),
         ('{"format": -1}', "format -1 is not a number"),
-        ('{"format": 1, "job": "1", "cause": "x", "words": "", "was_ready": false}', "at: Missing"),
+        ('{"format": 1, "job": "1", "cause": "x", "words": "", "was_ready": false}', "at: Field required"),
         ('{"format": 1, "job": "1", "cause": "x", "words": "", "was_ready": 7, "at": 1.0}', "was_ready: "),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.steps import made_step
+from support.steps import cluster, made_step
 
 from slurm.record import merge
 from slurm.record.done import Done
@@ -19,7 +19,6 @@ SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "rows": {"video_id": TEXT, "value": TEXT, "error": TEXT, "error_detail": TEXT},
     "letters": {"video_id": TEXT, "letter": TEXT, "place": pl.Int64()},
 }
-ABOUT: dict[str, Any] = {"cpus": 1, "gpus": 0, "host": "here"}
 
 
 @pytest.fixture(params=[merge.BATCH_BYTES, 1], ids=["at once", "row by row"])
@@ -57,7 +56,7 @@ def add(to: Attempt, *outputs: Output) -> None:
 
 
 def commit(of: Attempt, keys: str) -> Done:
-    return finish(of, pl.Series(list(keys)), ABOUT)
+    return finish(of, pl.Series(list(keys)), cluster())
 
 
 def table(step: Step, name: str = "rows") -> pl.DataFrame:

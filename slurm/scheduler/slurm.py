@@ -1,0 +1,181 @@
+"""cluster.executor=slurm: tasks are arrays of Slurm jobs, submitted through submitit."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import submitit
+from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from slurm.errors import ClusterError, InputError
+from slurm.scheduler import accounting
+from slurm.scheduler.accounting import Ended, Queued
+from slurm.scheduler.array import Array, Watch
+from slurm.scheduler.cluster import Cluster, Container
+
+PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submitit has it
+TRANSIENT = (
+    "Socket timed out",
+    "Unable to contact slurm controller",
+    "Connection refused",
+    "Connection reset",
+    "Zero Bytes were transmitted",
+    "temporarily una",  # "… unable to accept job", "Resource temporarily unavailable" (MaxJobCount)
+    "Transport endpoint",
+    "timed out",
+    "try again",
+)
+
+
+class Slurm:
+    """See `Backend`."""
+
+    submits = True
+    limits_memory = True
+    beat_s = 15.0  # a shared filesystem is not to be written to by thousands of tasks every second
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.env = {**os.environ, **cluster.env}  # in which Slurm's own commands are called
+
+    def check(self, folder: Path) -> None:
+        """Asks sbatch --test-only; the error names the key, and what would be valid."""
+        container = self.cluster.container
+        if any(shutil.which(command, path=self.env.get("PATH")) is None for command in ("sbatch", "srun")):
+            raise ClusterError(
+                "no Slurm on this machine (sbatch is not on PATH): say cluster=local, or log in to the cluster"
+            )
+        if container.runtime and not container.image:
+            raise InputError(f"cluster.container.runtime={container.runtime} needs cluster.container.image")
+        ask, script = ["sbatch", "--test-only"], self.script(folder, 1)
+        answer = subprocess.run(
+            ask, input=script, env=self.env, capture_output=True, text=True, check=False, timeout=120
+        )
+        if answer.returncode:
+            raise ClusterError(_refusal(answer.stderr.strip(), self.cluster, self.env))
+
+    def array_size(self, tasks: int) -> int:
+        """Slurm's MaxArraySize, or cluster.max_array_size where scontrol does not tell."""
+        try:
+            found = re.search(r"MaxArraySize\s*=\s*(\d+)", _output(["scontrol", "show", "config"], self.env))
+        except (OSError, subprocess.TimeoutExpired):
+            found = None
+        return int(found[1]) if found else self.cluster.max_array_size
+
+    def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
+        """The job's id. Before a repetition Slurm is asked whether the try before did get through after all."""
+        os.environ.update(self.cluster.env)  # submitit calls sbatch in this process's environment
+        made = self._executor(array.folder, job_name=array.name, dependency=array.dependency)
+        made.parameters["array_parallelism"] = array.parallel
+        again = Retrying(
+            retry=retry_if_exception(_transient),
+            wait=wait_exponential_jitter(initial=1, max=30),
+            stop=stop_after_attempt(tries),
+            reraise=True,
+        )
+
+        def send() -> str:
+            adopted = self.find(array.name) if again.statistics["attempt_number"] > 1 else None
+            if not adopted:
+                return str(made.map_array(array.function, array.arguments)[0].job_id).split("_")[0]
+            for index, argument in enumerate(array.arguments):  # what submitit would have left for the tasks
+                job = f"{adopted}_{index}" if len(array.arguments) > 1 else adopted
+                work = DelayedSubmission(array.function, argument)
+                work.set_timeout(0, 0)
+                work.dump(JobPaths(made.folder, job).submitted_pickle)
+            return adopted
+
+        try:
+            return str(again(send))
+        except (FailedJobError, FailedSubmissionError) as error:
+            raise ClusterError(str(error).strip().splitlines()[-1]) from error
+
+    def script(self, folder: Path, tasks: int) -> str:
+        made = self._executor(folder)
+        made.parameters["map_count"] = tasks
+        return str(made._make_submission_file_text(made._submitit_command_str, "dry"))
+
+    def queued(self, jobs: list[str]) -> list[Queued] | None:
+        return accounting.queued(jobs, self.env)
+
+    def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
+        return accounting.ended(jobs, self.env)
+
+    def find(self, name: str) -> str | None:
+        return accounting.find(name, self.env)
+
+    def cancel(self, jobs: list[str], *, waiting_only: bool = False) -> None:
+        command = ["scancel", *(["--state=PENDING"] if waiting_only else []), *jobs]
+        answer = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, timeout=60)
+        if answer.returncode and not waiting_only:
+            raise ClusterError(f"scancel failed: {answer.stderr.strip()}")
+
+    def _executor(self, folder: Path, **more: str | None) -> submitit.SlurmExecutor:
+        """submitit's executor; `more` are sbatch parameters by submitit's names."""
+        cluster = self.cluster
+        made = submitit.SlurmExecutor(folder, python=_python(cluster.container))
+        made.update_parameters(
+            **{k: getattr(cluster, k) for k in ("partition", "account", "qos", "constraint", "exclude")},
+            time=cluster.minutes,
+            mem=f"{int(cluster.mem_gb * 1024)}M",
+            cpus_per_task=cluster.cpus,
+            gpus_per_node=cluster.gpus or None,
+            signal_delay_s=cluster.signal_delay_s,
+            array_parallelism=cluster.parallel,
+            wckey=None,  # submitit's own would be refused where these are controlled
+            setup=cluster.setup,
+            srun_args=_srun(cluster.container),
+            stderr_to_stdout=True,
+            additional_parameters={"kill-on-invalid-dep": "yes", "requeue": True, **cluster.extra},
+            **more,
+        )
+        return made
+
+
+def _python(container: Container) -> str:
+    """The command that runs Python in a task. Slurm may send the signal before the timeout at once, before Python can
+    handle it: until then it is ignored, and the deadline tells the task just as well."""
+    python = [sys.executable]
+    if container.runtime == "apptainer":
+        binds = [word for mount in container.mounts for word in ("--bind", mount)]
+        python = ["apptainer", "exec", *binds, str(container.image), "python"]
+    return shlex.join(["sh", "-c", f'trap "" {PREEMPT_SIGNAL}; exec "$@"', "sh", *python])
+
+
+def _srun(container: Container) -> list[str] | None:
+    if container.runtime != "pyxis":
+        return None
+    mounts = [f"--container-mounts={','.join(container.mounts)}"] if container.mounts else []
+    return [f"--container-image={container.image}", *mounts]
+
+
+def _transient(error: BaseException) -> bool:
+    return isinstance(error, FailedJobError) and any(words.lower() in str(error).lower() for words in TRANSIENT)
+
+
+def _refusal(message: str, cluster: Cluster, env: dict[str, str]) -> str:
+    """sbatch's words, with what would be valid instead."""
+    message = re.sub(r"(sbatch: |allocation failure: |error: )", "", message).replace("\n", "; ")
+    if "partition" in message:
+        there = _output(["sinfo", "-h", "-o", "%R"], env).split()
+        return f"cluster.partition={cluster.partition}: {message}. Partitions here: {', '.join(sorted(set(there)))}"
+    if "unrecognized option" in message:
+        valid = sorted(set(re.findall(r"--([a-z][a-z-]+)", _output(["sbatch", "--help"], env))))
+        return f"cluster.extra: {message}. sbatch takes: {', '.join(valid)}"
+    if "account" in message.lower() or "qos" in message.lower():
+        return f"cluster.account={cluster.account} cluster.qos={cluster.qos}: {message}"
+    if "node configuration is not available" in message.lower():
+        return (
+            f"no node has cluster.cpus={cluster.cpus} cluster.gpus={cluster.gpus} cluster.mem_gb={cluster.mem_gb:g} "
+            f"cluster.constraint={cluster.constraint}: {message}"
+        )
+    return f"sbatch would refuse this: {message}"
+
+
+def _output(command: list[str], env: dict[str, str]) -> str:
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60).stdout

@@ -1,0 +1,131 @@
+"""Where tasks run: what each place does with an array of them."""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from support.runs import until
+from support.steps import cluster
+
+from slurm.errors import ClusterError, InputError
+from slurm.scheduler.array import Array
+from slurm.scheduler.backend import BACKENDS, backend
+from slurm.scheduler.local import processes
+
+
+def note(path: str) -> None:
+    """Leaves its process, its start and its end in a file; a task whose file is named `bad…` raises."""
+    started = time.time()
+    time.sleep(0.3)
+    Path(path).write_text(f"{os.getpid()} {started} {time.time()} {os.environ.get('REELMILL_TEST', '')}")
+    if Path(path).name.startswith("bad"):
+        raise RuntimeError("told in its log only")
+
+
+def meet(path: str) -> None:
+    """Ends well only if three tasks run at once."""
+    Path(path).write_text("alone")
+    until(lambda: len(list(Path(path).parent.glob("[abc]"))) == 3, 60)
+    Path(path).write_text("met")
+
+
+def array(folder: Path, *names: str, parallel: int = 1) -> Array:
+    return Array(note, [str(folder / name) for name in names], folder / "logs", "made", parallel)
+
+
+def words(folder: Path, name: str) -> list[str]:
+    return (folder / name).read_text().split()
+
+
+@pytest.mark.parametrize("executor", ["local", "debug"])
+def test_tasks_that_run_here_have_all_ended_when_they_are_sent(tmp_path: Path, executor: str) -> None:
+    place = backend(cluster(executor=executor, env={"REELMILL_TEST": "set"}))
+    assert not place.submits
+    assert place.array_size(5000) == 5000
+    assert place.send(array(tmp_path, "a", "bad", "c")) == "local"
+    told = [words(tmp_path, name) for name in ("a", "bad", "c")]
+    assert {process == str(os.getpid()) for process, *_ in told} == {executor == "debug"}
+    assert [environment for *_, environment in told] == ["set"] * 3
+    assert all(float(before[2]) <= float(after[1]) for before, after in pairwise(told))
+    os.environ.pop("REELMILL_TEST", None)
+
+
+def test_local_tasks_run_side_by_side_and_show_how_far_they_are(tmp_path: Path) -> None:
+    shown: list[int] = []
+
+    @contextmanager
+    def watch() -> Iterator[Callable[[], None]]:
+        yield lambda: shown.append(len(list(tmp_path.glob("[abc]"))))
+        shown.append(-1)
+
+    met = array(tmp_path, "a", "b", "c", parallel=3)._replace(function=meet)
+    backend(cluster(executor="local")).send(met, watch)
+    assert [words(tmp_path, name) for name in "abc"] == [["met"]] * 3
+    assert shown[-2:] == [3, -1]
+    assert shown == [*sorted(shown[:-1]), -1]
+
+
+@pytest.mark.parametrize("executor", ["local", "debug"])
+def test_where_tasks_run_here_there_is_no_queue(tmp_path: Path, executor: str) -> None:
+    place = backend(cluster(executor=executor))
+    place.check(tmp_path / "nowhere")
+    place.cancel(["1"])
+    assert (place.queued(["1"]), place.ended(["1"]), place.find("made")) == ([], {}, None)
+    assert place.script(tmp_path, 3) == ""
+
+
+def test_a_slurm_script_bears_what_the_settings_say(tmp_path: Path) -> None:
+    settings = cluster(
+        partition="gpu", gpus=2, mem_gb=1.5, parallel=7, extra={"reservation": "R"}, setup=["module load x"]
+    )
+    script = backend(settings).script(tmp_path, 40)
+    for option in ("partition=gpu", "gpus-per-node=2", "mem=1536M", "array=0-39%7", "reservation=R", "requeue"):
+        assert f"#SBATCH --{option}\n" in script
+    assert "\nmodule load x\n" in script
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_is_no_slurm_it_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=re.escape("sbatch is not on PATH): say cluster=local")):
+        backend(cluster(env={"PATH": str(tmp_path)})).check(tmp_path)
+
+
+def test_a_container_without_an_image_is_refused(tmp_path: Path) -> None:
+    for command in ("sbatch", "srun"):
+        (tmp_path / command).touch(0o755)
+    container: dict[str, object] = {"runtime": "apptainer", "image": None, "mounts": []}
+    with pytest.raises(InputError, match=r"runtime=apptainer needs cluster\.container\.image"):
+        backend(cluster(container=container, env={"PATH": str(tmp_path)})).check(tmp_path)
+
+
+def test_slurm_that_does_not_answer_is_not_taken_for_an_empty_queue(tmp_path: Path) -> None:
+    place = backend(cluster(max_array_size=77, env={"PATH": str(tmp_path)}))
+    assert (place.queued(["1"]), place.ended(["1"]), place.find("made")) == (None, None, "")
+    assert place.array_size(5000) == 77
+
+
+def test_every_executor_of_the_settings_has_a_backend() -> None:
+    assert {name: backend(cluster(executor=name)).submits for name in BACKENDS} == {
+        "slurm": True,
+        "local": False,
+        "debug": False,
+    }
+
+
+def test_processes_live_as_long_as_they_are_wanted(tmp_path: Path) -> None:
+    with processes(cluster(executor="local"), sleep, [str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "logs"):
+        until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists(), 60)
+        running = [int((tmp_path / name).read_text()) for name in "ab"]
+        assert all(Path(f"/proc/{process}").exists() for process in running)
+    assert not any(Path(f"/proc/{process}").exists() for process in running)
+
+
+def sleep(path: str) -> None:
+    Path(path).with_suffix(".new").write_text(str(os.getpid()))
+    Path(path).with_suffix(".new").rename(path)
+    time.sleep(60)

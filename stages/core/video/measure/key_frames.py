@@ -103,7 +103,7 @@ class KeyFrames:
             chosen = min(kept, key=lambda p: abs(p.time_s - at_s))
             if position == "middle":
                 self.hashes.append(perceptual_hash(chosen.planes))
-            bgr = shown(chosen.planes, self._how.max_px)
+            bgr = shown(chosen.planes, self._how.max_side_px)
             height_px, width_px = bgr.shape[:2]
             code = jpeg(bgr, self._how.quality)
             self._take(KeyFrame(shot, position, chosen.time_s, width_px, height_px, code))
@@ -116,7 +116,7 @@ class KeyFrames:
         return min((*self._borders, *self._spaced), key=lambda p: abs(p.number - number))
 
     def _made(self, number: int, time_s: float, native: Planes) -> Picture:
-        return Picture(number, time_s, picture(native, self._how.max_px))
+        return Picture(number, time_s, picture(native, self._how.max_side_px))
 
     def _thin(self, before: int) -> None:
         """Keeps so few of the older pictures that there are at most twice as many as wanted, evenly spaced."""
@@ -131,9 +131,12 @@ class KeyFrames:
         self._spaced = [*kept, *recent]
 
 
-def shown(planes: Planes, max_px: int) -> Image:
-    """The picture as it is to be seen, uint8 BGR [height, width, 3], its long side at most `max_px`, never enlarged."""
-    scale = min(1.0, max_px / max(planes.y.shape))
+def shown(planes: Planes, max_side_px: int) -> Image:
+    """The picture as a viewer sees it, uint8 [height, width, 3] in B, G, R; its longer side is at most `max_side_px`.
+
+    A smaller picture is not enlarged.
+    """
+    scale = min(1.0, max_side_px / max(planes.y.shape))
     width_px, height_px = (max(1, round(side * scale)) for side in planes.y.shape[::-1])
     merged = cv2.merge([eight_bits(fitted(plane, width_px, height_px), planes.bits) for plane in planes.samples])
     luma, chroma, black = (1, 1, 0) if planes.full_range else (255 / 219, 255 / 224, 16)

@@ -28,7 +28,7 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
     ItemError: missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large.
     """
     limits, decoder = settings.limits, settings.decoder
-    with open_video(path, limits.max_px, limits.max_s, decoder.speed, decoder.hwaccel) as video:
+    with open_video(path, limits.max_pixels, limits.max_s, decoder.speed, decoder.hwaccel) as video:
         declared = video.facts
         fps = float(declared.fps)
         shots = ShotDetector(settings.shots.cut, settings.shots.gradual, fps)

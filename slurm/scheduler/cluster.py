@@ -17,8 +17,6 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import ClusterError, InputError
 
 PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submitit has it
-# keys below which Hydra knows none; what reads them checks
-FREE_KEYS = r"^(steps\.|cluster\.extra\b|cluster\.env\b|engine\.options\b|engine\.env\b)"
 STRICT = ConfigDict(extra="forbid")
 
 Count = Annotated[int, Field(ge=1)]

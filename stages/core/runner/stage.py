@@ -83,7 +83,8 @@ class Common:
     step: str
     after: str | list[str] | None  # steps that it reads; "all": every step of the run
     dry_run: bool
-    overwrite: bool
+    overwrite: bool | list[str]  # of steps that exist: all of these, or those that it names
+    extend: bool  # read the source again and add what is new
     chunks: Chunks
     items: Items
     retry: Retry
@@ -94,12 +95,6 @@ class Common:
 WAYS = ("max_error_share", "min_errors", "flush_s", *Retry.__dataclass_fields__, *Items.__dataclass_fields__)
 
 
-def common_key(override: str) -> str | None:
-    """The common key that a word of the command line sets: `chunks` of `chunks.size=2`; None if it is another."""
-    key = override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
-    return key if key in Common.__dataclass_fields__ else None
-
-
 def load(name: str) -> Stage:
     """The stage of this name, or of a module anywhere on PYTHONPATH; its heavy rooms are not imported."""
     stage: Stage = importlib.import_module(name if "." in name else f"stages.{name}").STAGE
@@ -108,9 +103,9 @@ def load(name: str) -> Stage:
 
 def main(stage: Stage) -> None:
     """The command `python -m stages.<name>`: exits with 0 (done or submitted), 1 (chunks failed) or 2 (bad input)."""
-    from stages.core.runner.command import command, launch  # here, since tasks and their workers need no Hydra
+    from stages.core.runner.command import command  # here, since tasks and their workers need no Hydra
 
-    command(stage.name, lambda cfg: launch(stage, cfg))
+    command(stage.name)
 
 
 def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]) -> Plan:

@@ -35,6 +35,10 @@ class Words(NamedTuple):
         """The first file or folder of this name in the folders."""
         return next((folder / name for folder in self.folders if (folder / name).exists()), None)
 
+    def groups(self) -> list[str]:
+        """The names of the folders of configs to choose among."""
+        return sorted({path.name for folder in self.folders for path in folder.iterdir() if path.is_dir()})
+
     def listed(self, group: str) -> list[str]:
         """The names of the configs of a group."""
         return sorted({path.stem for folder in self.folders for path in (folder / group).glob("*.yaml")})

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from slurm.conf import CONF, ERRORS, explain, register
 from slurm.errors import ReelmillError
 from stages.core.runner.remembered import remember
+from stages.core.runner.usage import usage
 from stages.core.runner.words import Line, read_line
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ def told() -> Iterator[Callable[[], int]]:
 
 
 def show(line: Line) -> int:
-    """What Hydra prints for its flags: --help, --cfg job [--resolve], --info."""
+    """What only shows something: our --help, and what Hydra prints for --cfg job [--resolve] and --info."""
+    if {"--help", "-h"} & {*line.flags}:
+        print(usage(line))
+        return 0
     register()
 
     def nothing(cfg: DictConfig) -> None:

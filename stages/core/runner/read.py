@@ -12,8 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from slurm.conf import explain
 from slurm.errors import InputError, check_name
+from slurm.scheduler.cluster import Cluster
 from stages.core.runner.pipeline import Wanted
-from stages.core.runner.stage import Common, Stage, load
+from stages.core.runner.stage import Chunks, Common, Items, Retry, Stage, load
 
 STAGES = Path(__file__).parents[2]
 OF_RUN = ("run", "runs", "dry_run", "overwrite", "extend")  # of Common's fields, those that all steps share
@@ -24,6 +25,7 @@ def read_steps(cfg: DictConfig) -> dict[str, Wanted]:
     """Step → what its config says; an InputError names the key that does not fit."""
     run = {key: resolved(cfg, key) for key in OF_RUN}
     check_name("run", str(run["run"]), Path(str(run["runs"])))
+    check_groups(cfg)
     steps = cfg.get("steps")
     if not isinstance(steps, DictConfig) or not steps:
         raise InputError("steps: the recipe has none; its defaults take stages, /stage@steps.filter: filter")
@@ -35,6 +37,15 @@ def read_steps(cfg: DictConfig) -> dict[str, Wanted]:
     return {str(step): read_step(cfg, str(step), run) for step in steps}
 
 
+def check_groups(cfg: DictConfig) -> None:
+    """Raises an InputError for a key of which no step would take notice, since each takes those that it knows."""
+    for group, kind in (("chunks", Chunks), ("items", Items), ("retry", Retry), ("cluster", Cluster)):
+        valid = [field.name for field in fields(kind)]
+        keys = cfg[group] if isinstance(cfg[group], DictConfig) else [f"={cfg[group]}"]
+        if unknown := [key for key in keys if key not in valid]:
+            raise InputError(f"{group}.{unknown[0]}: no such key; there are: {', '.join(valid)}")
+
+
 def read_step(cfg: DictConfig, step: str, run: Mapping[str, Any]) -> Wanted:
     """A step of the config: its stage, the keys that every step has, and its stage's own."""
     check_name("step", step, Path(str(run["runs"]), str(run["run"])))
@@ -44,6 +55,11 @@ def read_step(cfg: DictConfig, step: str, run: Mapping[str, Any]) -> Wanted:
     values = resolved(cfg.steps, step)
     stage = import_stage(str(values.pop("stage")), f"{where}.stage")
     common = {key: values.pop(key) for key in OF_STEP if key in values}
+    if missing := [key for key in OF_STEP if not isinstance(common.get(key), dict) and key != "after"]:
+        raise InputError(f"{where}.{missing[0]}: no keys; take /common into the defaults of the stage's config")
+    for free in ("extra", "env"):  # what the step adds to the run's; of these no key is known beforehand
+        if isinstance(common["cluster"][free], dict):
+            common["cluster"][free] = {**resolved(cfg.cluster, free), **common["cluster"][free]}
     return Wanted(
         stage,
         validate(Common, {**run, "step": step, **common}, node, where),

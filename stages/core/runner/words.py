@@ -117,7 +117,7 @@ def below_step(word: str, step: str, folders: Words) -> list[str]:
 def chosen(word: str, folders: Words) -> str:
     """`steps.filter.rules=speech` as a choice among conf/rules/: `rules@steps.filter.rules=speech`."""
     match = CHOICE.fullmatch(word)
-    if match is None or (place := folders.finds(match[2])) is None or not place.is_dir():
+    if match is None or match[2] == "stage" or (place := folders.finds(match[2])) is None or not place.is_dir():
         return word
     step, group, name = match.groups()
     return f"{'+' if group in STEP_KEYS else ''}{group}@steps.{step}.{group}={name}"

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from slurm.record.manifest import Step
 from stages.core.runner.stage import Former, Stage
-from stages.core.schema.types import INT
+from stages.core.schema.types import INT, Schema
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -34,7 +34,7 @@ def count(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, 
     return {"rows": rows.with_columns(number=pl.int_range(pl.len()), seen=pl.lit(len(rows)))}
 
 
-GIVES = {"number": INT, "seen": INT}
+GIVES: Schema = {"number": INT, "seen": INT}
 STAGE = Stage(
     name="support.tally", kind="reduce", config=Config, run=count_on, gives=GIVES, key="video_id", continues=True
 )

@@ -15,7 +15,7 @@ from stages.core.video.measure.motion import MotionMeter
 from stages.core.video.measure.settings import Settings
 from stages.core.video.measure.shots import ShotDetector
 from stages.core.video.measure.signals import Samples, over_video, per_second
-from stages.core.video.read.frames import Stance, shrink, small_size, stance, upright_px
+from stages.core.video.read.frames import Orientation, displayed_px, read_orientation, shrink, small_size
 from stages.core.video.read.packets import open_video
 
 EVEN_S = 0.0004  # Matroska rounds times to milliseconds, so they are off by this much where frames are evenly spaced
@@ -39,10 +39,10 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         key_frames = KeyFrames(settings.key_frames, fps, shots.shots, shots.horizon, take)
         meters: Sequence[Meter] = (freezes, motion, look, shots, key_frames)  # key_frames asks shots for what is new
         times_s = array("d")
-        shape: tuple[tuple[int, int], Stance] | None = None
+        shape: tuple[tuple[int, int], Orientation] | None = None
         for number, (time_s, frame) in enumerate(video.frames()):
             times_s.append(time_s)
-            shape = shape or (small_size(frame, settings.width_px), stance(frame))
+            shape = shape or (small_size(frame, settings.width_px), read_orientation(frame))
             small = shrink(frame, *shape)
             for meter in meters:
                 meter.add(number, time_s, small)
@@ -55,7 +55,7 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
             meter.finish(end_s)
         samples: Mapping[str, Samples] = {name: of for meter in meters for name, of in meter.signals().items()}
 
-        width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
+        width_px, height_px = displayed_px(frame, declared.width_px, declared.height_px)
         left, top, right, bottom = look.borders()
         numbers, stored_s = np.append(video.numbers(), video.frame_count()), video.stored_s(times_s)
         facts: dict[str, object] = {

@@ -24,12 +24,12 @@ from stages.core.video.measure.motion import MotionMeter
 from stages.core.video.measure.settings import Pictures
 from stages.core.video.measure.shots import ShotDetector
 from stages.core.video.measure.signals import Samples, make_samples, over_video, per_second
-from stages.core.video.read.frames import Planes, Small, Stance
+from stages.core.video.read.frames import Orientation, Planes, Small
 
 
 def blank(height_px: int, width_px: int) -> Small:
     luma = np.zeros((height_px, width_px), np.uint8)
-    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Stance(0)))
+    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Orientation(0)))
 
 
 def declared(*names: str) -> list[Signal]:

@@ -14,7 +14,7 @@ SURE = 0.25  # levels of 255: more than rounding adds to the mean difference of 
 
 
 class FreezeDetector:
-    """A Meter of freezes, in `spans`: [start, end) in seconds, in order; there are no window borders.
+    """A Meter of freezes, in `spans`: [start, end) in seconds, in order, of any length and wherever they begin.
 
     A freeze is a run of at least `min_s` of frames that differ from its first frame by at most `noise`: the mean
     absolute difference of all samples of the full frames, luma and chroma, as a share of the range. Scaling down only

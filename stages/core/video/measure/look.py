@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 
 class LookMeter:
-    """A Meter of looks, in `samples`: twice a second; and once a second of combing, in the full picture's lines."""
+    """A Meter of looks, in `samples`, twice a second, and of combing, once a second, in the full picture's lines."""
 
     def __init__(self) -> None:
         self._next_s = self._next_lines_s = float("-inf")

@@ -44,7 +44,7 @@ class Motion:
 class Pictures:
     """The longer side of a key frame in pixels, at most, and JPEG quality, 1 to 100.
 
-    `even`: so many more of each shot, at equal distances, beside its first, middle and last.
+    `even`: the number of further ones of each shot at equal distances, beside its first, middle and last.
     """
 
     max_side_px: int

@@ -27,7 +27,7 @@ def clips(frames: list[tuple[int, int]], at_cut: int = 0, at_gradual: int = 0, m
 
 
 def any_shots(chance: random.Random) -> list[tuple[int, int]]:
-    """Frames of shots one after the other, some with a gradual change between them."""
+    """Frames of shots one after the other, some with a gradual transition between them."""
     edges = [0]
     for _ in range(2 * chance.randrange(1, 12) - 1):
         edges.append(edges[-1] + (chance.choice([1, 2, 5, 40, 400]) if len(edges) % 2 else chance.choice([0, 0, 9])))

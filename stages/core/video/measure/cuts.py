@@ -124,5 +124,5 @@ def flash_frames(fps: float) -> int:
 
 
 def alike(one: Image, other: Image) -> bool:
-    """Whether two pictures of about 128 pixels' width are nearly equal as thumbnails: so are rain, water and crowds."""
+    """Whether two pictures, about 128 pixels wide, are nearly equal as thumbnails: so are frames of rain."""
     return correlation(halve(one, 2), halve(other, 2)) > ALIKE

@@ -113,7 +113,7 @@ def test_brightness_runs_from_0_to_1_in_both_ranges(make: Make, tint: str, luma:
 
 
 @pytest.mark.parametrize("matrix", ORIENTATIONS)
-def test_turned_and_mirrored_video_is_upright_as_ffmpeg_shows_it(
+def test_turned_and_mirrored_video_is_displayed_as_ffmpeg_displays_it(
     make: Make, tmp_path: Path, matrix: tuple[int, int, int, int]
 ) -> None:
     plain = make("upright.mp4", QUARTERS, "-pix_fmt", "yuv420p", "-qp", "1")

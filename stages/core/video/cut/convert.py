@@ -1,4 +1,4 @@
-"""Frames as encoders and players take them: turned as the file asks, even sides, 8-bit 4:2:0, limited range."""
+"""Converts frames to what all encoders and players accept: oriented, even sides, 8-bit 4:2:0, limited range."""
 
 import av
 from av.filter import Graph
@@ -7,31 +7,34 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from slurm.errors import ItemError
-from stages.core.video.read.frames import Stance, stance, upright_px
+from stages.core.video.read.frames import Orientation, displayed_px, read_orientation
 
 PIX_FMT = "yuv420p"
 RGB, UNSPECIFIED = 0, 2  # ITU-T H.273, matrix coefficients
 
-# What ffmpeg's command does by itself.
-TURNS: dict[Stance, list[tuple[str, str]]] = {
-    Stance(2): [("hflip", ""), ("vflip", "")],
-    Stance(0, mirrored=True): [("hflip", "")],
-    Stance(2, mirrored=True): [("vflip", "")],
-    Stance(3): [("transpose", "clock")],
-    Stance(1): [("transpose", "cclock")],
-    Stance(1, mirrored=True): [("transpose", "cclock_flip")],
-    Stance(3, mirrored=True): [("transpose", "clock_flip")],
+# The filters that the ffmpeg command inserts for each orientation.
+TURNS: dict[Orientation, list[tuple[str, str]]] = {
+    Orientation(2): [("hflip", ""), ("vflip", "")],
+    Orientation(0, mirrored=True): [("hflip", "")],
+    Orientation(2, mirrored=True): [("vflip", "")],
+    Orientation(3): [("transpose", "clock")],
+    Orientation(1): [("transpose", "cclock")],
+    Orientation(1, mirrored=True): [("transpose", "cclock_flip")],
+    Orientation(3, mirrored=True): [("transpose", "clock_flip")],
 }
 
 
-class Upright:
-    """Makes frames ready; all get the size that the first one gives."""
+class FrameConverter:
+    """Converts frames to the size and orientation of the first one as displayed.
+
+    `sideways`: turned by one or three quarters. Raises ItemError: encode_failed for a picture without pixels.
+    """
 
     def __init__(self, first: VideoFrame) -> None:
         self.coded_px = first.width, first.height
-        filters = list(TURNS.get(stance(first), []))
-        self.sideways = stance(first).turns % 2 == 1
-        width_px, height_px = upright_px(first, *self.coded_px)
+        filters = list(TURNS.get(read_orientation(first), []))
+        self.sideways = read_orientation(first).turns % 2 == 1
+        width_px, height_px = displayed_px(first, *self.coded_px)
         self.width_px, self.height_px = width_px & ~1, height_px & ~1
         if self.width_px == 0 or self.height_px == 0:
             raise ItemError("encode_failed", f"a picture of {width_px}x{height_px} pixels")
@@ -39,8 +42,8 @@ class Upright:
             filters.append(("crop", f"{self.width_px}:{self.height_px}:0:0"))
         self.graph = _graph(self.coded_px, first, filters) if filters else None
 
-    def __call__(self, frame: VideoFrame) -> VideoFrame:
-        """The frame made ready, with its pts. Raises ItemError encode_failed for a format that nothing converts."""
+    def convert(self, frame: VideoFrame) -> VideoFrame:
+        """The converted frame, with its pts. Raises ItemError: encode_failed for a format that cannot be converted."""
         full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
         if (frame.width, frame.height, frame.format.name) != (*self.coded_px, PIX_FMT) or full_range:
             try:
@@ -52,8 +55,8 @@ class Upright:
             frame = self.graph.vpull()
         return frame
 
-    def describe(self, frame: VideoFrame, context: VideoCodecContext) -> None:
-        """Tells an encoder what comes: the size and the colours of a frame that is ready."""
+    def set_up(self, context: VideoCodecContext, frame: VideoFrame) -> None:
+        """Sets an encoder's size, format and colours to those of a converted frame."""
         context.width, context.height, context.pix_fmt = self.width_px, self.height_px, PIX_FMT
         context.color_range, context.color_trc = ColorRange.MPEG, frame.color_trc
         context.color_primaries = frame.color_primaries

@@ -14,14 +14,18 @@ from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
-from slurm.control.resume import Resumed, resume
+from slurm.control.clean import clean, drop
+from slurm.control.resume import resume
+from slurm.control.start import tell
 from slurm.control.status import explain, overview
 from slurm.control.submit import close, submissions
 from slurm.control.survey import queue_of, survey
 from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
+from slurm.record.paths import ROWS
 from slurm.screen import show
+from slurm.table import read_table, write_table
 
 USAGE = """\
 python -m slurm status  run=NAME [step=NAME] [watch=SECONDS]   chunks, rows, failures, rates, hours
@@ -31,6 +35,9 @@ python -m slurm watch   run=NAME [every=60]                     resume in a loop
 python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
 python -m slurm logs    run=NAME step=NAME chunk=N [lines=40]   the log of its last attempt
 python -m slurm cancel  run=NAME [step=NAME]                    take its tasks out of the queue
+python -m slurm table   run=NAME step=NAME [table=NAME] [kept=true] [catalogue=true] out=FILE   write a table (Parquet, CSV, JSONL)
+python -m slurm clean   run=NAME                                free what was replaced, and what killed tasks left
+python -m slurm drop    run=NAME step=NAME[,NAME]               remove steps that no other step reads
 python -m slurm serve   run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi]   start model servers
 python -m slurm serve   run=NAME pool=NAME status|stop
 Every command takes runs=DIR (default: runs)."""
@@ -47,6 +54,9 @@ def main(arguments: list[str]) -> int:
         "explain": (explain_command, "step chunk"),
         "logs": (logs, "step chunk lines"),
         "cancel": (cancel, "step"),
+        "table": (table, "step table kept catalogue out"),
+        "clean": (clean_command, ""),
+        "drop": (drop_command, "step"),
     }
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE)
@@ -61,8 +71,8 @@ def main(arguments: list[str]) -> int:
     words = parse(arguments[1:], known.split())
     run = (Path(words.pop("runs", "runs")) / words["run"]).absolute()
     check_name("run", words.pop("run"), run.parent)
-    if "step" in words:
-        check_name("step", words["step"], run)
+    for name in words.get("step", "").split(",") if "step" in words else ():
+        check_name("step", name, run)
     if not steps(run):
         there = sorted(p.name for p in run.parent.glob("*") if steps(p)) if run.parent.is_dir() else []
         raise InputError(f"no run {run.name!r} in {run.parent}/; there are: {', '.join(there) or 'none'}")
@@ -80,6 +90,10 @@ TYPES: Words = {
     "watch": Seconds,
     "every": Seconds,
     "force": bool,
+    "table": str,
+    "out": str,
+    "kept": bool,
+    "catalogue": bool,
 }
 
 
@@ -128,27 +142,6 @@ def resume_command(run: Path, words: Words) -> int:
     results = resume(run, _only(run, words), words.get("cluster"), words.get("force", False), retry)
     tell(results)
     return 0 if all(not r.set_aside and not r.waits_for for r in results.values()) else 1
-
-
-def tell(results: dict[str, Resumed]) -> None:
-    """One line a step: what was submitted, why, and what was not."""
-    for name, result in results.items():
-        counts = result.survey.counts()
-        parts = [f"{counts['done']}/{result.survey.step.plan.n} chunks done"]
-        if counts["active"]:
-            parts.append(f"{counts['active']} active")
-        if result.submitted:
-            jobs = ", ".join(window.job for window in result.windows)
-            parts.append(f"{len(result.submitted)} submitted (job {jobs})")
-        if result.waits_for:
-            parts.append(f"waits for {result.waits_for}")
-        if not result.survey.queue_known:
-            parts.append("Slurm does not answer, so nothing was submitted")
-        print(f"{name}: {', '.join(parts)}")
-        for why, number in result.why.items():
-            print(f"  {number} again after {why}")
-        for chunk, why in list(result.set_aside.items())[:3]:
-            print(f"  chunk {chunk} not done: {why}")
 
 
 def watch(run: Path, words: Words) -> int:
@@ -208,6 +201,32 @@ def cancel(run: Path, words: Words) -> int:
         if jobs and (slurm := queue_of(step)):
             slurm.cancel(jobs)
         print(f"{name}: {'cancelled job ' + ', '.join(jobs) if jobs else 'nothing in the queue'}")
+    return 0
+
+
+def table(run: Path, words: Words) -> int:
+    """Writes a table of a step, as its finished chunks have it now."""
+    if "step" not in words or "out" not in words:
+        raise InputError("say which table, and where it is to be written: step=NAME out=FILE.parquet")
+    named = words.get("table", ROWS)
+    rows = read_table(run, words["step"], named, kept=words.get("kept", False), catalogue=words.get("catalogue", False))
+    write_table(rows, Path(words["out"]))
+    print(f"{words['out']}: {named} of {run.name}/{words['step']}")
+    return 0
+
+
+def clean_command(run: Path, words: Words) -> int:
+    freed = clean(run)
+    for name, size in freed.items():
+        print(f"{name}: {size:,} bytes")
+    print(f"{sum(freed.values()):,} bytes are free again")
+    return 0
+
+
+def drop_command(run: Path, words: Words) -> int:
+    if "step" not in words:
+        raise InputError("say which step: step=NAME")
+    print("\n".join(drop(run, words["step"].split(","))))
     return 0
 
 

@@ -39,9 +39,9 @@ MAX_FPS, MAX_PARTS = 1000, 1001  # NTSC's rates are n/1001, and a file cannot ho
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Limits:
-    """What is too large to be opened: pixels of a frame (width times height), seconds."""
+    """Larger videos are refused before they are decoded: pixels of a frame (width times height), seconds."""
 
-    max_px: int
+    max_pixels: int
     max_s: float
 
 
@@ -84,7 +84,7 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of video {row['video_id']}")
     limits, encoding = config.limits, Encoding(config.codec, config.quality, str(config.preset), config.threads)
-    how = Cutting(config.mode, encoding, frame_rate(config), 1000 * config.audio_kbps, limits.max_px, limits.max_s)
+    how = Cutting(config.mode, encoding, frame_rate(config), 1000 * config.audio_kbps, limits.max_pixels, limits.max_s)
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
     with local(str(row["path"])) as path:
@@ -132,6 +132,8 @@ STAGE = Stage(
     gives=CUT,
     needs=("path", "start_s", "end_s"),
     check=check,
+    media="clip_path",
+    shows="media",
     version=3,
 )
 

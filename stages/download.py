@@ -244,7 +244,7 @@ STAGE = Stage(
     reads=("spans",),
     tables={"subtitles": SUBTITLES, "info": INFO},
     check=check,
-    ways=("pace", "access"),
+    runtime_keys=("pace", "access"),
 )
 
 if __name__ == "__main__":

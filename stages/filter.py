@@ -8,10 +8,10 @@ each rule saw. `motion.min` says that rule motion's minimum dropped the row, `mo
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.task.attempt import Output
@@ -19,16 +19,21 @@ from stages.core.runner.stage import Stage, main
 from stages.core.runner.work import Rows
 from stages.core.schema.types import REAL, TEXT
 
+Reduction = Literal["mean", "min", "max", "first", "last", "all", "any"]
+QUANTILE = r"^quantile\((0|1|0?\.\d+)\)$"  # quantile(0.9)
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Rule:
     """Limits, null is none. `reduce` makes a list one number, or asks all or any of its elements.
 
+    A list is a column that holds one, or a column of a step with several rows an item (frames of a clip).
+
     `min` and `max` let their own value pass, `above` does not. `per` is a column that the number is divided by.
     """
 
     column: str | None
-    reduce: Literal["mean", "min", "max", "first", "all", "any"]
+    reduce: Reduction | Annotated[str, Field(pattern=QUANTILE)]
     min: float | None
     max: float | None
     above: float | None = None
@@ -47,7 +52,10 @@ def columns(config: Config) -> list[str]:
 
 
 def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
-    """The number that a rule looks at; for all and any the share of elements within the limits; null of nothing."""
+    """The number that a rule looks at; null for an empty list.
+
+    For `all`/`any` it is the share of elements within the limits.
+    """
     if rule.reduce in ("all", "any"):
         number = (pl.element() if is_list else pl.col(column)).cast(pl.Float64).fill_nan(None)
         inside = number.is_not_null()
@@ -58,8 +66,10 @@ def value(rule: Rule, column: str, is_list: bool) -> pl.Expr:
             return pl.col(column).list.eval(inside).list.mean()
         return pl.when(number.is_not_null()).then(inside.cast(pl.Float64))
     if is_list:
-        reduced = {"mean": pl.col(column).list.mean, "min": pl.col(column).list.min, "max": pl.col(column).list.max}
-        number = reduced[rule.reduce]() if rule.reduce in reduced else pl.col(column).list.first()
+        element = pl.element().cast(pl.Float64).fill_nan(None)
+        name, _, q = rule.reduce.rstrip(")").partition("(")
+        reduced = element.quantile(float(q), "linear") if name == "quantile" else getattr(element, name)()
+        number = pl.col(column).list.eval(reduced).list.first()
     else:
         number = pl.col(column)
     number = number.cast(pl.Float64).fill_nan(None)
@@ -82,9 +92,8 @@ def verdict(name: str, rule: Rule, number: pl.Expr) -> pl.Expr:
     return pl.coalesce(pl.when(fails).then(pl.lit(f"{name}.{what}")) for what, fails in failures.items())
 
 
-def judge(table: pl.DataFrame, rules: dict[str, Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def judge(table: pl.DataFrame, keys: list[str], rules: dict[str, Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The keys with `drop_reason` (the first rule that a row fails), and a row with the value of each row and rule."""
-    keys = [key for key in ("clip_id", "video_id") if key in table.columns]
     numbers, verdicts = [], []
     for name, rule in rules.items():
         column = rule.column or name
@@ -97,7 +106,7 @@ def judge(table: pl.DataFrame, rules: dict[str, Rule]) -> tuple[pl.DataFrame, pl
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
-    judged, values = judge(rows.table, config.rules)
+    judged, values = judge(rows.table, rows.keys, config.rules)
     yield from rows.whole({"rows": judged, "values": values})
 
 

@@ -19,9 +19,9 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
-from stages.core.runner.stage import Stage, main
+from stages.core.runner.stage import Former, Stage, main
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
-from stages.core.schema.types import TEXT
+from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
 from stages.core.sources.found import Found
 from stages.core.sources.opt_out import OptOut, is_listed, listed
@@ -113,11 +113,28 @@ def complete(rows: pl.LazyFrame) -> pl.LazyFrame:
     return rows.select(pl.col(c) if c in there else pl.lit(None, kind).alias(c) for c, kind in schema.items())
 
 
-def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame | pl.LazyFrame]:
+def ids(config: Config) -> pl.Series:
+    """The ids of all videos that the source has now."""
+    return catalogue(config).rows.select("video_id").collect(engine="streaming").to_series()
+
+
+def run(
+    steps: Mapping[str, Step], config: Config, folder: Path, former: Former
+) -> dict[str, pl.DataFrame | pl.LazyFrame]:
+    """The tables of the catalogue; in an extension, of the videos that it did not have yet."""
     found = catalogue(config)
-    left_out = pl.DataFrame(list(found.left_out.items()), schema=LEFT_OUT, orient="row")
     assert found.spans is not None
-    return {"rows": found.rows, "spans": found.spans, "left_out": left_out}
+    rows, spans, left_out = (
+        found.rows.with_columns(extension=pl.lit(former.extension, INT)),
+        found.spans,
+        found.left_out,
+    )
+    if former.tables:
+        known = former.tables["rows"].select("video_id").collect().to_series()
+        new = ~pl.col("video_id").is_in(known.implode())
+        rows, spans, left_out = rows.filter(new), spans.filter(new), {}  # what is left out was counted the first time
+    counted = pl.DataFrame(list(left_out.items()), schema=LEFT_OUT, orient="row")
+    return {"rows": rows, "spans": spans, "left_out": counted}
 
 
 def check(config: Config) -> None:
@@ -133,10 +150,12 @@ STAGE = Stage(
     kind="reduce",
     config=Config,
     run=run,
-    gives=CATALOGUE,
+    gives={**CATALOGUE, "extension": INT},  # of the run, by which the row came; 0: from the start
     key="video_id",
     tables={"spans": SPANS, "left_out": LEFT_OUT},
     check=check,
+    continues=True,
+    ids=ids,
     files=lambda config: [config.opt_out.path] if config.opt_out.path else [],
 )
 

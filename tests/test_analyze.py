@@ -2,6 +2,7 @@
 
 import gc
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,22 @@ def test_config_names_a_key_that_is_wrong_missing_or_unknown(settings: dict[str,
         Settings(**{key: value for key, value in settings.items() if key != "min_coverage"})
     with pytest.raises(ValidationError, match=r"freeze\.nois"):
         Settings(**{**settings, "freeze": {**settings["freeze"], "nois": 1}})
+
+
+@pytest.mark.parametrize(
+    ("stage", "old", "new"),
+    [
+        ("analyze", "key_frames.max_px", "max_side_px"),
+        ("analyze", "limits.max_px", "max_pixels"),
+        ("cut", "limits.max_px", "max_pixels"),
+        ("download", "limits.max_px", "max_pixels"),
+    ],
+)
+def test_the_former_key_for_a_side_and_for_an_area_is_refused_with_the_new_one(stage: str, old: str, new: str) -> None:
+    command = [sys.executable, "-m", f"stages.{stage}", "run=r", f"{old}=512"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"unknown key {old} (did you mean {new}?)" in done.stderr
 
 
 @pytest.mark.skipif(not NASA.exists(), reason="the real clip is not here")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.core.runner.stage import Common, load
+from stages.core.runner.config import Common
+from stages.core.runner.stage import load
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "decord", "cv2", "av", "scenedetect", "altair"}

@@ -95,9 +95,9 @@ def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
     assert (good["tokens_out"] > 0).all()
     done = Step(tmp_path / "runs" / "r", "categorize").done(0)
     assert done is not None
-    assert done.notes is not None
-    assert done.notes["answers"] == done.notes["topics_answers"] == 11
-    assert done.notes["tokens_out"] >= good["tokens_out"].sum() > 0
+    assert done.counters is not None
+    assert done.counters["answers"] == done.counters["topics_answers"] == 11
+    assert done.counters["tokens_out"] >= good["tokens_out"].sum() > 0
     again = command("stages.categorize", *words)
     assert "1/1 chunks done" in again.stdout
 

@@ -22,7 +22,7 @@ def rule(
 def judged(values: list[Any], **rules: Rule) -> tuple[list[str | None], list[float | None]]:
     """Reasons and values of the rows of one column `x` under its rules."""
     table = pl.DataFrame({"clip_id": [str(n) for n in range(len(values))], "x": values}, strict=False)
-    rows, seen = judge(table, rules)
+    rows, seen = judge(table, ["clip_id"], rules)
     assert rows["clip_id"].to_list() == table["clip_id"].to_list()
     assert len(seen) == len(values) * len(rules)
     return rows["drop_reason"].to_list(), seen["value"].to_list()
@@ -38,7 +38,7 @@ def test_a_number_may_be_divided_by_another_column() -> None:
     )
     speech = Rule("words", "mean", None, None, above=0.5, per="duration_s")
     assert columns(Config({"speech": speech})) == ["words", "duration_s"]
-    rows, seen = judge(table, {"speech": speech})
+    rows, seen = judge(table, ["video_id"], {"speech": speech})
     assert rows["drop_reason"].to_list() == [
         "speech.above", None, "speech.null", "speech.duration_s", "speech.duration_s", "speech.above",
     ]  # fmt: skip
@@ -112,7 +112,7 @@ def test_the_reason_is_the_first_rule_that_fails() -> None:
 
 def test_every_row_has_the_value_of_every_rule() -> None:
     table = pl.DataFrame({"clip_id": ["c1", "c2"], "video_id": ["v", "v"], "a": [1.0, 2.0], "b": [[3.0], [4.0, 6.0]]})
-    rows, seen = judge(table, {"a": rule(low=9), "b": rule(low=0)})
+    rows, seen = judge(table, ["clip_id", "video_id"], {"a": rule(low=9), "b": rule(low=0)})
     assert rows.columns == ["clip_id", "video_id", "drop_reason"]
     assert rows["drop_reason"].to_list() == ["a.min", "a.min"]
     assert sorted(seen.select("clip_id", "rule", "value").rows()) == [
@@ -122,7 +122,9 @@ def test_every_row_has_the_value_of_every_rule() -> None:
 
 def test_rules_of_the_same_name_as_other_columns_do_not_disturb() -> None:
     table = pl.DataFrame({"video_id": ["v"], "motion": [1.0], "luma": [9.0]})
-    rows, seen = judge(table, {"luma": rule(high=5, column="motion"), "motion": rule(high=5, column="luma")})
+    rows, seen = judge(
+        table, ["video_id"], {"luma": rule(high=5, column="motion"), "motion": rule(high=5, column="luma")}
+    )
     assert rows["drop_reason"].to_list() == ["motion.max"]
     assert dict(seen.select("rule", "value").rows()) == {"luma": 1.0, "motion": 9.0}
 
@@ -133,8 +135,8 @@ def test_flags_can_be_asked_for() -> None:
 
 def test_no_rows_have_no_verdicts_and_no_rules_drop_nothing() -> None:
     empty = pl.DataFrame(schema={"clip_id": pl.String, "x": pl.List(pl.Float32)})
-    assert judge(empty, {"x": rule(low=1)})[0].is_empty()
-    rows, seen = judge(pl.DataFrame({"clip_id": ["a"], "x": [1.0]}), {})
+    assert judge(empty, ["clip_id"], {"x": rule(low=1)})[0].is_empty()
+    rows, seen = judge(pl.DataFrame({"clip_id": ["a"], "x": [1.0]}), ["clip_id"], {})
     assert rows["drop_reason"].to_list() == [None]
     assert seen.is_empty()
 
@@ -145,5 +147,5 @@ def test_the_columns_that_rules_look_at() -> None:
 
 
 def test_an_unknown_reduction_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match="'mean', 'min', 'max', 'first', 'all' or 'any'"):
+    with pytest.raises(ValidationError, match="'mean', 'min', 'max', 'first', 'last', 'all' or 'any'"):
         rule("median")  # type: ignore[arg-type]

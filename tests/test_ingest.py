@@ -9,12 +9,14 @@ from support.runs import command
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
+from stages.core.runner.stage import Former
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.sources import lvd2m, urls, youtube_commons
 from stages.core.sources.opt_out import OptOut
 from stages.ingest import Auto, Config, Input, Source, catalogue, run
 
 ENGLISH = youtube_commons.Options("youtube_commons", "en", "en", None, 50)
+FIRST = Former(0, {})
 ERRORS = {"error": pl.String(), "error_detail": pl.String()}
 
 
@@ -57,9 +59,9 @@ def test_every_source_gives_the_same_columns(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.mp4").touch()
     (tmp_path / "l.csv").write_text("url\nhttps://e.org/b.mp4\n")
     commons(tmp_path / "commons")
-    tables = run({}, config(tmp_path / name, ENGLISH if name == "commons" else None), tmp_path)
+    tables = run({}, config(tmp_path / name, ENGLISH if name == "commons" else None), tmp_path, FIRST)
     assert {name: dict(table.lazy().collect_schema()) for name, table in tables.items()} == {
-        "rows": {**CATALOGUE, **ERRORS},
+        "rows": {**CATALOGUE, **ERRORS, "extension": pl.Int64()},
         "spans": SPANS,
         "left_out": LEFT_OUT,
     }
@@ -67,7 +69,7 @@ def test_every_source_gives_the_same_columns(tmp_path: Path, name: str) -> None:
 
 def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text(f"https://youtu.be/id{6:09d}\nUC{12:022d}\nUC{1:022d}\nnobody\n")
-    tables = run({}, config(commons(tmp_path / "c"), ENGLISH, tmp_path / "out.txt"), tmp_path)
+    tables = run({}, config(commons(tmp_path / "c"), ENGLISH, tmp_path / "out.txt"), tmp_path, FIRST)
     left_out = dict(tables["left_out"].lazy().collect().iter_rows())
     assert left_out == {"language": 10, "too_few_words": 1, "duplicate": 1, "opt_out": 2}
     ids = tables["rows"].lazy().collect()["video_id"].to_list()
@@ -170,7 +172,7 @@ def test_a_whole_run_writes_the_catalogue_and_what_was_left_out(tmp_path: Path) 
     again = command("stages.ingest", *words, f"opt_out.path={tmp_path / 'out.csv'}", "cluster.executor=debug")
     assert again.returncode == 2
     assert "out.csv" in again.stderr
-    assert "overwrite=true" in again.stderr
+    assert "overwrite=ingest computes them again; finished rows would be lost: ingest (1 of 1 chunks" in again.stderr
 
 
 @pytest.mark.parametrize("reachable", [False, True])

@@ -15,6 +15,7 @@ from support.steps import cluster, finish, made_step
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
+from slurm.record.plan import Columns
 from slurm.scheduler.signals import Stop
 from stages.analyze import analyze_video
 from stages.core.runner.work import Work
@@ -64,9 +65,9 @@ def analyzed(tmp_path: Path) -> Step:
 def test_the_chunk_of_a_step_is_split_by_video(analyzed: Step) -> None:
     split = made_step(
         analyzed.run, "split", stage="split", config=asdict(CONFIG), inputs=["analyze"], aligned=True, n=1,
-        settings={"columns": {"fps": "analyze"}, "reads": dict.fromkeys(SIDES, "analyze")},
+        columns=Columns({"fps": "analyze"}, dict.fromkeys(SIDES, "analyze")),
     )  # fmt: skip
-    work = Work(split, Stop(), asdict(cluster()))
+    work = Work(split, Stop(), cluster())
     (output,) = work.run(work.items(0))
     made = output.tables["rows"]
     assert isinstance(made, pl.DataFrame)

@@ -68,7 +68,7 @@ class Line(NamedTuple):
 def stream_index(video: Path) -> int:
     """The stream that `analyze` takes."""
     limits = settings("exact").limits
-    with open_video(str(video), limits.max_px, limits.max_s) as opened:
+    with open_video(str(video), limits.max_pixels, limits.max_s) as opened:
         return opened.facts.index
 
 

@@ -138,7 +138,7 @@ def main() -> int:
     for title in ("cut", "cut / split", "bar", "CPU s per s", "split's", "of it"):
         table.add_column(title, justify="left" if title in ("cut", "of it") else "right")
     chance = np.random.default_rng(4)
-    every = Cutting("encode", SMART.encoding, None, SMART.audio_bit_rate, SMART.max_px, SMART.max_s)
+    every = Cutting("encode", SMART.encoding, None, SMART.audio_bit_rate, SMART.max_pixels, SMART.max_s)
     with tempfile.TemporaryDirectory(prefix="reelmill-bench-cut-") as name:
         cuts = film(folder := Path(name), chance)
         recoded(folder, "gop_2s.mp4", "-g", str(2 * FPS))

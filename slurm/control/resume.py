@@ -1,7 +1,7 @@
 """Resume: submit what is unfinished and not queued, and only that. The first submission is a resume of nothing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,16 +10,19 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.control.retry import bad_nodes, decide
-from slurm.control.submit import Again, RacedError, Window, submissions, submit
+from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, Window, submissions, submit
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT, InputError
 from slurm.pool.launch import served
 from slurm.pool.registry import PoolFolder
-from slurm.record.files import read_json, write_json
+from slurm.record.formats import read_record, write_record
 from slurm.record.history import Past
+from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step, steps
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
+
+Resources = tuple[float, int]  # memory (GB) and time limit (min) of a task
 
 
 @dataclass
@@ -52,14 +55,17 @@ class Resumed:
         return [*self.survey.windows, *self.windows]
 
 
+Inputs = dict[str, Resumed]  # by step
+
+
 def save_cluster(step: Step, cluster: Cluster) -> None:
     """Keeps where the step runs, for later resumes."""
-    write_json(step.root / "cluster.json", asdict(cluster))
+    write_record(step.paths.cluster, cluster)
 
 
 def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
     """Where the step runs; `changes` are keys of the cluster config with new values."""
-    stored = read_json(step.root / "cluster.json")
+    stored = asdict(read_record(step.paths.cluster, Cluster))
     unknown = sorted((changes or {}).keys() - stored.keys())
     if unknown:
         raise InputError(
@@ -98,61 +104,90 @@ def resume(
     return result
 
 
-def _resume_step(
-    step: Step, cluster: Cluster, before: dict[str, Resumed], force: bool, retry: frozenset[str]
-) -> Resumed:
-    plan, place = step.plan, backend(cluster)
-    sources = plan.inputs if plan.kind == "reduce" else plan.inputs[:1]
-    inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in sources}
+def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retry: frozenset[str]) -> Resumed:
+    """Looks at the step, decides what is to be tried and with what, submits it, and looks again if it ran here."""
+    inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in step.plan.inputs}
     known = {name: source.survey for name, source in inputs.items()}
     now = survey(step, known)
     report = Resumed(now)
-    if not now.queue_known and place.submits:
+    submits = backend(cluster).submits
+    if submits and not now.queue_known:
         return report
+    if step.plan.continues:
+        inputs[step.name] = Resumed(now)
     again, reasons = _again(now, inputs, force, retry)
     todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
-    for name, source in inputs.items():
-        promised = source.promised
-        ready = [chunk for chunk in todo if chunk in promised] if plan.aligned else todo
-        if not plan.aligned and len(promised) < source.survey.step.plan.n:
-            ready = []
-        if len(ready) < len(todo):
-            todo, report.waits_for = ready, name
-    groups: dict[tuple[float, int], list[int]] = defaultdict(list)
+    todo, report.waits_for = _without_waiting(step, todo, inputs)
+    groups = _by_resources(report, todo, cluster, reasons, force)
+    with _servers(step, cluster, inputs) if groups else nullcontext():
+        _submit(report, groups, cluster, inputs, again)
+    if not submits and report.submitted:
+        tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
+        _set_aside_failed(report, tried, now, cluster)
+    return report
+
+
+def _without_waiting(step: Step, todo: list[int], inputs: Inputs) -> tuple[list[int], str | None]:
+    """Those chunks whose input is done or on its way, and an input that others wait for in vain."""
+    promised = {name: source.promised for name, source in inputs.items()}
+    known: dict[tuple[str, range], bool] = {}
+
+    def comes(name: str, needed: range) -> bool:
+        if (name, needed) not in known:
+            known[name, needed] = all(number in promised[name] for number in needed)
+        return known[name, needed]
+
+    ready, waits_for = [], None
     for chunk in todo:
-        decision = decide(now.past.get(chunk, []), cluster, plan.settings["max_attempts"])
+        lacking = [name for name, needed in chunks_read(step, chunk).items() if not comes(name, needed)]
+        if lacking:
+            waits_for = lacking[0]
+        else:
+            ready.append(chunk)
+    return ready, waits_for
+
+
+def _by_resources(
+    report: Resumed, todo: Iterable[int], cluster: Cluster, reasons: dict[int, str], force: bool
+) -> dict[Resources, list[int]]:
+    """The chunks to submit, by what their tasks get; those that failed too often are set aside in the report."""
+    past, most = report.survey.past, report.survey.step.plan.policy.max_attempts
+    groups: dict[Resources, list[int]] = defaultdict(list)
+    for chunk in todo:
+        decision = decide(past.get(chunk, []), cluster, most)
         if decision.again or force:
             groups[decision.mem_gb, decision.minutes].append(chunk)
-            why = reasons.get(chunk, decision.why)
-            if why:
+            if why := reasons.get(chunk, decision.why):
                 report.why[why] = report.why.get(why, 0) + 1
         else:
             report.set_aside[chunk] = decision.why
-    avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(now.past.values())])) or None
-    per_task = plan.settings["per_task"]
-    with _servers(step, cluster, inputs) if groups else nullcontext():
-        for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
-            if not place.submits:  # nobody else waits for these processes: start no more than can run at once
-                per_task = max(per_task, -(-len(chunks) // cluster.parallel))
-            tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
-            where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
-            report.windows += submit(
-                step,
-                tasks,
-                where,
-                after=_dependency(plan.aligned, inputs),
-                seen=now.submissions + number,
-                why=report.why,
-                again=again,
-            )
-            report.submitted += chunks
-    if not place.submits and report.submitted:  # they were run: look what became of them
-        tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
-        for chunk in report.survey.failed:
-            report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, plan.settings["max_attempts"]).why
-        ends = {chunk: _unfinished(report.survey, chunk, now.past.get(chunk)) for chunk in sorted(tried)}
-        report.set_aside |= {chunk: end for chunk, end in ends.items() if end}
-    return report
+    return groups
+
+
+def _submit(
+    report: Resumed, groups: dict[Resources, list[int]], cluster: Cluster, inputs: Inputs, again: Again = NOTHING_AGAIN
+) -> None:
+    """Sends a submission for each group, away from nodes that failed; runs it where the backend does not submit."""
+    step, seen = report.survey.step, report.survey.submissions
+    avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(report.survey.past.values())])) or None
+    after = _dependency(step, inputs)
+    for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
+        per_task = step.plan.policy.per_task
+        if not backend(cluster).submits:  # nobody else waits for these processes: start no more than can run at once
+            per_task = max(per_task, -(-len(chunks) // cluster.parallel))
+        tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
+        where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
+        report.windows += submit(step, tasks, where, after=after, seen=seen + number, why=report.why, again=again)
+        report.submitted += chunks
+
+
+def _set_aside_failed(report: Resumed, tried: Iterable[int], before: Survey, cluster: Cluster) -> None:
+    """Says of chunks that were run here why they are not done."""
+    most = report.survey.step.plan.policy.max_attempts
+    for chunk in report.survey.failed:
+        report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, most).why
+    ends = {chunk: _unfinished(report.survey, chunk, before.past.get(chunk)) for chunk in sorted(tried)}
+    report.set_aside |= {chunk: end for chunk, end in ends.items() if end}
 
 
 def _unfinished(found: Survey, chunk: int, before: list[Past] | None) -> str | None:
@@ -162,50 +197,62 @@ def _unfinished(found: Survey, chunk: int, before: list[Past] | None) -> str | N
     last = next(reversed(found.past.get(chunk, [])[len(before or []) :]), None)
     if last and last.cause:
         return None if last.cause == "gated" else last.headline
-    log = last.log if last else f"{found.step.root}/logs/{submissions(found.step)[-1]}/"
+    log = last.log if last else f"{found.step.paths.log_folder(submissions(found.step)[-1])}/"
     return f"its task ended without a word (killed, out of time, or it did not start): see {log}"
 
 
-def _servers(step: Step, cluster: Cluster, inputs: dict[str, Resumed]) -> AbstractContextManager[None]:
+def _servers(step: Step, cluster: Cluster, inputs: Inputs) -> AbstractContextManager[None]:
     """The model servers that the step's tasks need: here for as long as these run; on a cluster they outlive us.
 
     There a step that waits for its input starts none yet: its tasks will.
     """
-    name = step.plan.settings.get("pool")
+    name = step.plan.pool
     if name is None or (backend(cluster).submits and not all(s.survey.complete() for s in inputs.values())):
         return nullcontext()
     return served(PoolFolder(step.run, name))
 
 
-def _again(now: Survey, inputs: dict[str, Resumed], force: bool, retry: frozenset[str]) -> tuple[Again, dict[int, str]]:
-    """What is to be done again of done chunks, and why: rows that may get the better of it, and what is read anew."""
-    plan, codes = now.step.plan, TRANSIENT | retry
-    changing = {chunk for source in inputs.values() for chunk in source.submitted}
-    same = {chunk: record for chunk, record in now.stale.items() if record.fingerprint == plan.fingerprint}
+def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> tuple[Again, dict[int, str]]:
+    """What is to be done again of done chunks, and why: rows that may succeed now, and what is read anew."""
+    step, codes = now.step, TRANSIENT | retry
+    changing = {name: set(source.submitted) for name, source in inputs.items() if source.submitted}
+    same = {chunk: record for chunk, record in now.stale.items() if record.fingerprint == step.plan.fingerprint}
     why = dict.fromkeys(same, "its input got other rows")
     for chunk, record in now.done.items():
         failed = codes & record.errors.keys()
-        if failed and (force or failed & retry or record.tries < plan.settings["max_attempts"]):
+        if failed and (force or failed & retry or record.tries < step.plan.policy.max_attempts):
             why[chunk] = "rows that failed in passing"
-        elif changing if plan.kind == "reduce" else plan.aligned and chunk in changing:
+        elif changing and _reads_any(step, chunk, changing):
             why[chunk] = "rows that its input may get"
     records = now.done | same
     return Again(sorted(codes), {chunk: records[chunk].part for chunk in why}), why
 
 
-def _dependency(aligned: bool, inputs: dict[str, Resumed]) -> Callable[[list[list[int]]], str | None]:
-    """The sbatch dependency of a window: chunk by chunk where the input has a like array, else a barrier."""
+def _reads_any(step: Step, chunk: int, changing: dict[str, set[int]]) -> bool:
+    """Whether a chunk reads one of these chunks, other than through the borders of a layout, which do not change."""
+    needed = chunks_read(step, chunk)
+    return any(
+        mode != "new" or step.plan.kind == "reduce"
+        for name, mode in step.modes.items()
+        if name in changing and not changing[name].isdisjoint(needed[name])
+    )
 
+
+def _dependency(step: Step, inputs: Inputs) -> Callable[[list[list[int]]], str | None]:
+    """The sbatch dependency of a window: chunk by chunk where the input has a like array, else a barrier."""
     settled = {name: source.settled for name, source in inputs.items()}
+    modes = {**step.modes, **({step.name: "new"} if step.plan.continues else {})}
 
     def after(tasks: list[list[int]]) -> str | None:
         words = []
         for name, source in inputs.items():
-            twin = next((w for w in source.arrays if w.tasks == tasks and len(tasks) > 1), None) if aligned else None
-            needed = {chunk for task in tasks for chunk in task} if aligned else set(range(source.survey.step.plan.n))
+            twin = None
+            if modes[name] == "same":
+                twin = next((w for w in source.arrays if w.tasks == tasks and len(tasks) > 1), None)
+            ranges = {chunks_read(step, chunk).get(name, range(0)) for task in tasks for chunk in task}
             if twin:
                 words.append(f"aftercorr:{twin.job}")
-            elif source.jobs and needed - settled[name]:
+            elif source.jobs and any(number not in settled[name] for needed in ranges for number in needed):
                 words.append(f"afterany:{':'.join(source.jobs)}")
         return ",".join(words) or None
 

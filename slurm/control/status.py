@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -13,9 +14,11 @@ from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT
-from slurm.record.files import read_json
+from slurm.record.done import add_counters
 from slurm.record.history import history
-from slurm.record.manifest import Step, differences, steps
+from slurm.record.inputs import borders_of, is_behind
+from slurm.record.manifest import Step, steps
+from slurm.record.plan import differences
 
 RATE_OVER_S = 3600.0
 
@@ -93,6 +96,8 @@ def _troubles(found: Survey) -> list[str]:
         chunk = min(c for c, why in found.failed.items() if why == cause)
         detail = escape(found.past[chunk][-1].detail.partition("\n")[0])
         lines.append(f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail}")
+    if counters := add_counters(*(done.counters for done in found.done.values())):
+        lines.append(escape(f"{name}: {show_counters(counters)}"))
     errors: Counter[str] = Counter()
     for done in found.done.values():
         errors.update(done.errors)
@@ -111,12 +116,12 @@ def _outdated(step: Step) -> list[str]:
     """The inputs of a step that are not as they were when it was planned, or its chunks laid out over them."""
     now = {name: Step(step.run, name).plan.fingerprint for name in step.plan.inputs}
     other = [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
-    return other or (step.plan.inputs[:1] if step.behind() else [])
+    return other or (step.plan.inputs[:1] if is_behind(step) else [])
 
 
 def _set_aside(found: Survey) -> list[str]:
     cluster = load_cluster(found.step)
-    decisions = (decide(found.past[chunk], cluster, found.step.plan.settings["max_attempts"]) for chunk in found.failed)
+    decisions = (decide(found.past[chunk], cluster, found.step.plan.policy.max_attempts) for chunk in found.failed)
     return [decision.why for decision in decisions if not decision.again]
 
 
@@ -135,11 +140,11 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             f"part parts/{record.part}: {record.rows_in} in, {record.rows_out} out, {record.rows_kept} kept, "
             f"{record.rows_failed} failed {record.errors or ''} in {record.seconds:.1f} s on {record.host}"
         )
-        if record.notes:
-            lines.append(", ".join(f"{name} {value:,g}" for name, value in record.notes.items()))
+        if record.counters:
+            lines.append(show_counters(record.counters))
         if record.fingerprint != plan.fingerprint:
-            old = step.root / f"step.{record.fingerprint}.json"
-            changed = differences(read_json(old)["identity"], plan.identity) if old.exists() else ["(plan not kept)"]
+            old = step.former_plan(record.fingerprint)
+            changed = differences(old.identity, plan.identity) if old else ["(plan not kept)"]
             lines += ["stale, because this changed since:", *(f"  {line}" for line in changed)]
     past = found.past.get(chunk) or history(step, chunk)
     if past:
@@ -155,15 +160,22 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
     if chunk in found.active:
         lines.append(f"in the queue: {found.active[chunk]}")
     elif chunk not in found.done:
-        decision = decide(past, load_cluster(step), plan.settings["max_attempts"])
+        decision = decide(past, load_cluster(step), plan.policy.max_attempts)
         then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
         why = f" ({decision.why})" if decision.why else ""
         lines.append(escape(f"next: python -m slurm resume run={run.name} {then}{why}"))
     return Group(*lines)
 
 
+def show_counters(counters: Mapping[str, float]) -> str:
+    """Counters of a stage's work in one line."""
+    return ", ".join(f"{name} {value:,.10g}" for name, value in counters.items())
+
+
 def _span(step: Step, chunk: int) -> str:
-    if not (step.root / "borders.json").exists():
+    layout = step.layout_of(chunk)
+    if not step.paths.borders_of(layout.number).exists():
         return "(not known before the first task)"
-    borders = step.borders().borders
-    return f"{borders[chunk]}..{borders[chunk + 1]}"
+    borders = borders_of(step, chunk).borders
+    more = f" of extension {layout.number}" if layout.number else ""
+    return f"{borders[chunk - layout.first]}..{borders[chunk - layout.first + 1]}{more}"

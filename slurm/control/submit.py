@@ -13,14 +13,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from slurm.errors import ClusterError
 from slurm.record.files import names, read_json, write_json
+from slurm.record.formats import write_record
 from slurm.record.history import history
 from slurm.record.manifest import Step
+from slurm.record.submission import Submission
 from slurm.scheduler.array import Array
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
@@ -79,17 +80,17 @@ def submit(
             array = Array(
                 function=run_task,
                 arguments=[Spec(str(step.run), step.name, name, first + i) for i in range(len(window))],
-                folder=step.root / "logs" / name,
+                folder=step.paths.log_folder(name),
                 name=job_name(step, name, number),
                 parallel=lane.parallel,
                 dependency=dependency or None,
             )
             job = place.send(array, partial(_progress, step, tasks), TRIES)
             done.append(Window(job, first, len(window), window))
-            write_json(step.root / "submissions" / name / "jobs.json", [[w.job, w.first, w.size] for w in done])
+            write_json(step.paths.jobs(name), [[w.job, w.first, w.size] for w in done])
     except ClusterError as error:
         if not done:
-            shutil.rmtree(step.root / "submissions" / name)
+            shutil.rmtree(step.paths.submissions / name)
         raise ClusterError(
             f"sbatch refused {'the rest of ' if done else ''}{step}: {error}\n"
             f"{sum(w.size for w in done)} of {len(tasks)} tasks were submitted; when the cause is mended: "
@@ -120,7 +121,7 @@ def _windows(tasks: list[list[int]], size: int, parallel: int) -> Iterator[tuple
 
 def job_name(step: Step, submission: str, window: int) -> str:
     """Unique over runs directories, so that a submission whose answer got lost can be found again."""
-    token = hashlib.sha256(str(step.root.absolute()).encode()).hexdigest()[:6]
+    token = hashlib.sha256(str(step.paths.root.absolute()).encode()).hexdigest()[:6]
     return f"{step.run.name}.{step.name}.{submission}.{window}.{token}"
 
 
@@ -136,20 +137,20 @@ def freeze(
 ) -> str:
     """The name of the new submission, on disk before anything is submitted; RacedError if another one came first."""
     name = f"{seen:04d}"
-    folder = step.root / "submissions"
+    folder = step.paths.submissions
     draft = folder / f".{name}.{os.uname().nodename}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-    content: dict[str, Any] = {
-        "tasks": tasks,
-        "cluster": asdict(cluster),
-        "window": size,
-        "why": dict(why),  # reason for another attempt → chunks
-        "again": list(again.codes),
-        "replaces": {str(chunk): part for chunk, part in again.parts.items()},
-        "created": time.time(),
-        "host": os.uname().nodename,
-        "pid": os.getpid(),
-    }
-    write_json(draft / "submission.json", content)
+    content = Submission(
+        tasks=tasks,
+        cluster=cluster,
+        window=size,
+        why=dict(why),
+        again=list(again.codes),
+        replaces={str(chunk): part for chunk, part in again.parts.items()},
+        created=time.time(),
+        host=os.uname().nodename,
+        pid=os.getpid(),
+    )
+    write_record(draft / "submission.json", content)
     try:
         draft.rename(folder / name)  # fails if it exists: a folder with content is never replaced
     except OSError as error:
@@ -161,7 +162,7 @@ def freeze(
 
 
 def submissions(step: Step) -> list[str]:
-    return names(step.root / "submissions")
+    return names(step.paths.submissions)
 
 
 @contextmanager
@@ -184,17 +185,17 @@ def _finished(step: Step, tasks: list[list[int]]) -> tuple[int, int, int]:
 
 def load_windows(step: Step, name: str) -> list[Window]:
     """The array jobs of a submission, as far as its submitter wrote them down."""
-    path = step.root / "submissions" / name / "jobs.json"
+    path = step.paths.jobs(name)
     if not path.exists():
         return []
-    tasks = step.submission(name)["tasks"]
+    tasks = step.submission(name).tasks
     return [Window(job, first, size, tasks[first : first + size]) for job, first, size in read_json(path)]
 
 
 def close(step: Step, name: str) -> None:
     """Marks that nothing more comes of a submission: it was cancelled, or was run here to its end."""
-    (step.root / "submissions" / name / "closed").touch()
+    step.paths.closed(name).touch()
 
 
 def closed(step: Step, name: str) -> bool:
-    return (step.root / "submissions" / name / "closed").exists()
+    return step.paths.closed(name).exists()

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
+from slurm.record.done import Done
 from slurm.record.files import names
 from slurm.record.history import Past, alive, history
-from slurm.record.manifest import Done, Step, stamp
+from slurm.record.inputs import sources_of
+from slurm.record.manifest import Step
 from slurm.scheduler.accounting import Ended
 from slurm.scheduler.backend import Backend, backend
-from slurm.scheduler.cluster import Cluster
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
@@ -105,38 +106,33 @@ def _outdated(found: Survey, before: Mapping[str, Survey]) -> None:
     step, plan = found.step, found.step.plan
     if not plan.inputs or not any(done.source for done in found.done.values()):
         return
-    if plan.kind == "map" and not plan.aligned:
-        now = dict.fromkeys(found.done, step.borders().stamp if (step.root / "borders.json").exists() else "none")
-    else:
-        inputs = {name: before.get(name) for name in (plan.inputs if plan.kind == "reduce" else plan.inputs[:1])}
-        done = {n: dict(s.done) if s else {d.chunk: d for d in Step(step.run, n).all_done()} for n, s in inputs.items()}
-        if plan.kind == "reduce":
-            whole = all(len(done[name]) == Step(step.run, name).plan.n for name in inputs)
-            now = {0: stamp(record for name in inputs for _, record in sorted(done[name].items()))} if whole else {}
-        else:
-            now = {chunk: record.edition for chunk, record in done[plan.inputs[0]].items()}
+    known = {
+        name: before[name].done if name in before else {d.chunk: d for d in Step(step.run, name).all_done()}
+        for name in plan.inputs
+    }
+    now = sources_of(step, found.done, {**known, step.name: dict(found.done)})
     for chunk, record in list(found.done.items()):
-        if record.source and now.get(chunk, record.source) != record.source:
+        if record.source and now[chunk] and now[chunk] != record.source:
             found.stale[chunk] = found.done.pop(chunk)
 
 
 def _redone(found: Survey, there: list[str]) -> None:
     """Which done chunks a submission was to do again, and has not yet."""
     for name in there:
-        for chunk, part in found.step.submission(name)["replaces"].items():
+        for chunk, part in found.step.submission(name).replaces.items():
             record = found.done.get(int(chunk))
             if record and record.part == part:
                 found.redone.add(int(chunk))
 
 
 def _tried(step: Step) -> set[int]:
-    root = step.root / "attempts"
+    root = step.paths.attempts
     return {int(name) for folder in names(root) for name in names(root / folder)}
 
 
 def backends(step: Step) -> dict[str, Backend]:
     """Where each submission's tasks run, oldest first."""
-    return {name: backend(Cluster(**step.submission(name)["cluster"])) for name in submissions(step)}
+    return {name: backend(step.submission(name).cluster) for name in submissions(step)}
 
 
 def queue_of(step: Step) -> Backend | None:
@@ -169,12 +165,12 @@ def _queue(found: Survey, places: Mapping[str, Backend]) -> None:
 def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
     """The array jobs of a submission; one whose submitter died before it could write down its id is looked up."""
     submission = found.step.submission(name)
-    tasks, size = submission["tasks"], submission["window"]
+    tasks, size = submission.tasks, submission.window
     windows = load_windows(found.step, name) if place.submits else []
     if closed(found.step, name):
         return windows
     if not place.submits:  # another command runs it on this machine, as long as that lives
-        if alive(submission["host"], submission["pid"]) and submission["pid"] != os.getpid():
+        if alive(submission.host, submission.pid) and submission.pid != os.getpid():
             found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if found.open(chunk)}
         return []
     written = len(windows)
@@ -183,7 +179,7 @@ def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
         job = place.find(job_name(found.step, name, number))
         if job:
             windows.append(Window(job, first, size, tasks[first : first + size]))
-        elif time.time() - submission["created"] < SUBMITTING_S:
+        elif time.time() - submission.created < SUBMITTING_S:
             found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
         elif job is None and len(windows) == written:  # its submitter is gone, and nothing of the rest got through
             close(found.step, name)

@@ -11,20 +11,10 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
-PER_BUCKET = 1000
 GROUP_ROWS = 1 << 14  # of a Parquet row group: some 50 MB where a row has a transcript
 PICTURE_ROWS = 1 << 5  # where a row has a picture: of 25 kB to 1 MB, and the writer holds nine groups
 LEVEL = 1  # of zstd; 3 takes twice the time to make transcripts a tenth smaller
 SMALL_BYTES = 1 << 16  # a read's buffer is made anew each time; one of 1 MiB costs five times as much
-
-
-def bucket(chunk: int) -> str:
-    """The folder of a chunk, so that no directory holds more than a thousand chunks: 42 → `000`, 12345 → `012`."""
-    return f"{chunk // PER_BUCKET:03d}"
-
-
-def chunk_name(chunk: int) -> str:
-    return f"{chunk:06d}"
 
 
 def _temporary(path: Path) -> Path:

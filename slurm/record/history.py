@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from slurm.record.files import bucket, chunk_name, names
+from slurm.record.files import names
 from slurm.record.manifest import Step
 
 
@@ -29,6 +29,7 @@ class Past(NamedTuple):
     fingerprint: str
     node: str
     items: int = 0  # of the chunk; 0 before they were read
+    counters: dict[str, float] | None = None  # of the stage's work on the rows that it kept
 
     @property
     def headline(self) -> str:
@@ -45,14 +46,10 @@ class Past(NamedTuple):
         return 0.0 if self.rows or self.cause in ("done", None) else self.seconds
 
 
-def attempts_folder(step: Step, chunk: int) -> Path:
-    return step.root / "attempts" / bucket(chunk) / chunk_name(chunk)
-
-
 def history(step: Step, chunk: int) -> list[Past]:
     """The attempts at a chunk of the step as it is now (same fingerprint), oldest first."""
     # text, since where thousands failed making paths costs more than reading them
-    folder = f"{step.root}/attempts/{bucket(chunk)}/{chunk_name(chunk)}"
+    folder = str(step.paths.attempts_at(chunk))
     past = [_past(folder, name) for name in names(folder)]
     ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
     return sorted(ours, key=lambda p: (p.started, p.name))
@@ -94,6 +91,7 @@ def _past(folder: str, name: str) -> Past | None:
         log=start["log"],
         fingerprint=start["fingerprint"],
         node=start["node"],
+        counters=last.get("counters"),
     )
 
 

@@ -1,7 +1,8 @@
 """An attempt: one try at a chunk. Its events and the rows it finished are on disk seconds after they happened.
 
     attempts/<bucket>/<chunk>/<attempt>.jsonl                        start, beats, end; a torn last line is ignored
-    partial/<bucket>/<chunk>/<fingerprint>.<attempt>.<n>[.<table>].parquet   rows finished so far, the main table last
+    partial/<bucket>/<chunk>/<fingerprint>.<attempt>.<n>[.<table>].flush   rows finished so far, the main table last;
+                                                                     Parquet, but not met by a glob for results
 
 What is flushed is never computed again: the next attempt loads it. Two attempts at one chunk may run at once (a zombie
 on a lost node): each writes its own files, and an item that both finished is taken from one of them.
@@ -9,8 +10,6 @@ on a lost node): each writes its own files, and an item that both finished is ta
 
 import json
 import logging
-import os
-import shutil
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,10 +19,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from slurm.record.files import bucket, chunk_name, names, write_table
-from slurm.record.history import attempts_folder, history
-from slurm.record.manifest import ROWS, Done, Step
-from slurm.record.merge import ITEM, Flushed, merged, owners, scan
+from slurm.record.done import Done
+from slurm.record.files import names, write_table
+from slurm.record.manifest import Step
+from slurm.record.merge import ITEM, scan
+from slurm.record.paths import ROWS
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Row = dict[str, object]
 class Output(NamedTuple):
     """Items that are finished, and their rows in each table; every row bears its item's key.
 
-    What a lazy table reads has to be there until the next output is asked for.
+    Files that a LazyFrame scans must exist until the next Output is requested.
     """
 
     keys: list[str]
@@ -54,13 +54,14 @@ class Attempt:
         self.step, self.chunk, self.name = step, chunk, name
         self.beat_s = beat_s
         self.schemas = schemas  # table → column → type
-        self.events_path = attempts_folder(step, chunk) / f"{name}.jsonl"
-        self.partial = step.root / "partial" / bucket(chunk) / chunk_name(chunk)
+        self.events_path = step.paths.attempts_at(chunk) / f"{name}.jsonl"
+        self.partial = step.paths.partial_of(chunk)
         self.prefix = f"{step.plan.fingerprint[:8]}."
         self.files: list[Path] = []  # of the main table: loaded ones, then our own
         self.old: Done | None = None  # what the chunk was before, if its good rows are to stay
         self.buffer: list[Output] = []
         self.rows = self.failed = 0
+        self.counters: dict[str, float] = {}  # of the stage's work, as far as it has noted them
         self.started = self.flushed = time.time()
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -78,7 +79,8 @@ class Attempt:
 
     def event(self, kind: str, **fields: Any) -> None:
         """Appends one line to the attempt's own file; a full disk costs the line, not the attempt."""
-        line = json.dumps({"event": kind, "t": round(time.time(), 3), **fields}) + "\n"
+        counters = {"counters": dict(self.counters)} if self.counters and kind in ("beat", "end") else {}
+        line = json.dumps({"event": kind, "t": round(time.time(), 3), **fields, **counters}) + "\n"
         with self._lock:
             if kind == "beat" and self._over.is_set():
                 return
@@ -104,7 +106,7 @@ class Attempt:
             try:
                 table = pl.read_parquet(path, columns=[ITEM, "error"], glob=False)
                 for side in self.schemas.keys() - {ROWS}:
-                    pl.read_parquet(_file(path, side), columns=[ITEM], glob=False)
+                    pl.read_parquet(flush_file(path, side), columns=[ITEM], glob=False)
             except (pl.exceptions.PolarsError, OSError) as error:  # torn by a power cut: its items are done again
                 log.warning("%s is not readable and left out: %s", path, error)
                 continue
@@ -124,7 +126,7 @@ class Attempt:
         """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
         self.old = old
         key = self.step.plan.item_key
-        part = self.step.part_path(old.part)
+        part = self.step.paths.part(old.part)
         rows = pl.read_parquet(part, columns=[key, "error"], glob=False, hive_partitioning=False)
         return set(rows[key]) - set(rows.filter(pl.col("error").is_in(again))[key])
 
@@ -135,7 +137,7 @@ class Attempt:
         """
         good = scan([path]).filter(pl.col("error").is_null()).select(ITEM).collect()
         taken = pl.col(ITEM).is_in(good[ITEM].implode())
-        tables = {table: scan([_file(path, table)]).filter(taken) for table in self.schemas}
+        tables = {table: scan([flush_file(path, table)]).filter(taken) for table in self.schemas}
         self.buffer.append(Output(good[ITEM].to_list(), tables))
         self.flush()
         path.unlink(missing_ok=True)
@@ -151,11 +153,11 @@ class Attempt:
 
     def flush(self) -> None:
         if self.buffer and self.step.plan.kind == "map":
-            main = self.partial / f"{self.prefix}{self.name}.{len(self.files):05d}.parquet"
+            main = self.partial / f"{self.prefix}{self.name}.{len(self.files):05d}.flush"
             for table in sorted(
                 self.schemas, key=lambda name: name == ROWS
             ):  # the main table last: it makes them count
-                write_table(_file(main, table), self._frame(table))
+                write_table(flush_file(main, table), self._frame(table))
             self.files.append(main)
             self.buffer = []
             self.event("beat", rows=self.rows, failed=self.failed)
@@ -178,56 +180,6 @@ class Attempt:
                 rows += [{**row, ITEM: keys[0]} for row in part]
         return pl.concat([pl.concat([pl.DataFrame(rows, schema=schema), *frames]).lazy(), *lazy])
 
-    def commit(
-        self, items: pl.Series, cluster: Mapping[str, Any], source: str = "", notes: dict[str, float] | None = None
-    ) -> Done:
-        """Makes the chunk done: parts, then the done record. `items` are the keys of its input, in order.
-
-        `source` is the stamp of what it read (`Step.source`), `notes` is what its stage tells of its work.
-        """
-        self.flush()
-        tables = self._whole() if self.step.plan.kind == "reduce" else self._merged(items)
-        part = f"{bucket(self.chunk)}/{chunk_name(self.chunk)}.{self.name}.parquet"
-        for table in sorted(tables, key=lambda name: name == ROWS):
-            write_table(self.step.part_path(part, table), tables[table])
-        rows = pl.scan_parquet(self.step.part_path(part), glob=False, hive_partitioning=False)
-        good, columns = pl.col("error").is_null(), rows.collect_schema().names()
-        kept = good & pl.col("drop_reason").is_null() if "drop_reason" in columns else good
-        bad = (
-            pl.col(self.step.plan.item_key).filter(~good).n_unique() if self.step.plan.kind == "map" else (~good).sum()
-        )
-        rows_out, rows_kept, rows_failed = (
-            rows.select(pl.len(), kept.sum().alias("kept"), bad.alias("bad")).collect().row(0)
-        )
-        errors = rows.filter(~good).group_by("error").len().sort("error").collect()
-        old = self.old
-        unchanged = old is not None and old.source == source
-        done = Done(
-            chunk=self.chunk,
-            fingerprint=self.step.plan.fingerprint,
-            part=part,
-            tables=sorted(tables.keys() - {ROWS}),
-            rows_in=len(items),
-            rows_out=rows_out,
-            rows_kept=rows_kept,
-            rows_failed=rows_failed,
-            errors={str(code): int(n) for code, n in errors.iter_rows()},
-            seconds=round(time.time() - self.started + (old.seconds if old else 0.0), 3),
-            wasted_s=round(sum(a.wasted_s for a in history(self.step, self.chunk) if a.name != self.name), 3),
-            attempt=self.name,
-            ended=round(time.time(), 3),
-            cpus=cluster["cpus"],
-            gpus=cluster["gpus"],
-            host=os.uname().nodename,
-            source=source,
-            same_as=old.edition if old and unchanged and old.rows_kept == rows_kept else "",
-            tries=old.tries + 1 if old and unchanged else 1,
-            notes=notes or None,
-        )
-        self.step.finish(done)
-        shutil.rmtree(self.partial, ignore_errors=True)
-        return done
-
     def withdraw(self) -> None:
         """Removes what it flushed: another attempt has done the chunk, and removed what was there then."""
         for name in names(self.partial):
@@ -235,34 +187,6 @@ class Attempt:
                 (self.partial / name).unlink(missing_ok=True)
         with suppress(OSError):  # a third one is at work
             self.partial.rmdir()
-
-    def _whole(self) -> dict[str, pl.LazyFrame]:
-        """The tables of a reduce step, not computed yet, with all columns of their schemas."""
-        tables = self.buffer[-1].tables
-        whole: dict[str, pl.LazyFrame] = {}
-        for name, schema in self.schemas.items():
-            given = tables.get(name, [])
-            frame = given if isinstance(given, pl.DataFrame | pl.LazyFrame) else pl.DataFrame(given, schema)
-            table = frame.lazy()
-            there = table.collect_schema().names()
-            whole[name] = table.select(
-                (pl.col(column) if column in there else pl.lit(None)).cast(kind).alias(column)
-                for column, kind in schema.items()
-            )
-        return whole
-
-    def _merged(self, items: pl.Series) -> dict[str, pl.LazyFrame]:
-        """Each table over all flushed files: every item once (see `owners`), in input order."""
-        flushed = {table: Flushed([_file(path, table) for path in self.files]) for table in self.schemas}
-        old = {table: Flushed(self._old_paths(table), self.step.plan.item_key) for table in self.schemas}
-        owner = owners(flushed[ROWS], old[ROWS], items, f"{self.step} chunk {self.chunk}")
-        return {table: merged(flushed[table], old[table], owner, schema) for table, schema in self.schemas.items()}
-
-    def _old_paths(self, table: str) -> list[Path]:
-        """The file of a table in the chunk's last part, if there is one."""
-        if self.old is None or table not in (ROWS, *self.old.tables):
-            return []
-        return [self.step.part_path(self.old.part, table)]
 
 
 def columns_of(
@@ -275,10 +199,11 @@ def columns_of(
         yield (item if name == ITEM and ITEM not in there else given).cast(kind).alias(name)
 
 
-def _file(main: Path, table: str) -> Path:
-    return main if table == ROWS else main.with_suffix(f".{table}.parquet")
+def flush_file(main: Path, table: str) -> Path:
+    """The file of a table that was flushed together with this one of the main table."""
+    return main if table == ROWS else main.with_suffix(f".{table}.flush")
 
 
 def main_files(folder: Path, prefix: str) -> list[Path]:
-    """Partial files of the main table: `<fingerprint>.<attempt>.<n>.parquet`, with no table name before the suffix."""
+    """Partial files of the main table: `<fingerprint>.<attempt>.<n>.flush`, with no table name before the suffix."""
     return [folder / name for name in names(folder) if name.startswith(prefix) and name.count(".") == 3]

@@ -6,10 +6,10 @@ submissions/<id>/failures/<signature>/<chunk>    one file a failed chunk, with i
 import hashlib
 import re
 from itertools import islice
-from pathlib import Path
 
-from slurm.record.files import chunk_name, names
+from slurm.record.files import names
 from slurm.record.manifest import Step
+from slurm.record.paths import chunk_name
 
 
 def signature(detail: str) -> str:
@@ -18,12 +18,8 @@ def signature(detail: str) -> str:
     return hashlib.sha256(shape.encode()).hexdigest()[:8]
 
 
-def _folder(step: Step, submission: str) -> Path:
-    return step.root / "submissions" / submission / "failures"
-
-
 def report_failure(step: Step, submission: str, chunk: int, detail: str) -> None:
-    folder = _folder(step, submission) / signature(detail)
+    folder = step.paths.failures(submission) / signature(detail)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / chunk_name(chunk)).write_text(detail)
@@ -33,12 +29,12 @@ def report_failure(step: Step, submission: str, chunk: int, detail: str) -> None
 
 def tripped(step: Step, submission: str) -> str | None:
     """The common message, if at least retry.breaker chunks failed with it and fewer than that got done; else None."""
-    for kind in names(_folder(step, submission)):
-        failed = names(_folder(step, submission) / kind)
-        if len(failed) >= step.plan.settings["breaker"]:
+    for kind in names(step.paths.failures(submission)):
+        failed = names(step.paths.failures(submission) / kind)
+        if len(failed) >= step.plan.policy.breaker:
             about = step.submission(submission)
-            records = (step.done(chunk) for task in about["tasks"] for chunk in task)
-            as_many = islice((done for done in records if done and done.ended >= about["created"]), len(failed))
+            records = (step.done(chunk) for task in about.tasks for chunk in task)
+            as_many = islice((done for done in records if done and done.ended >= about.created), len(failed))
             if len(list(as_many)) < len(failed):
-                return (_folder(step, submission) / kind / failed[0]).read_text()
+                return (step.paths.failures(submission) / kind / failed[0]).read_text()
     return None

@@ -1,5 +1,6 @@
 """What one array task does: the gate, then each of its chunks from the last flushed row to the done record."""
 
+import atexit
 import importlib
 import logging
 import os
@@ -15,14 +16,16 @@ import polars as pl
 import submitit
 
 from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
+from slurm.record.done import Done
 from slurm.record.history import history
-from slurm.record.manifest import Done, Step
+from slurm.record.inputs import missing, source_of
+from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
-from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue
 from slurm.screen import progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure, tripped
+from slurm.task.commit import commit
 
 log = logging.getLogger("reelmill")
 
@@ -40,7 +43,7 @@ class Work(Protocol):
     """A step's stage as a task needs it; the plan's `entry` names what makes one from (step, stop, cluster)."""
 
     schemas: dict[str, dict[str, pl.DataType]]
-    notes: dict[str, float]  # of the chunk whose items were asked for last, for its done record
+    counters: dict[str, float]  # of the work on the chunk whose items were asked for last
 
     def items(self, chunk: int) -> pl.DataFrame:
         """The input rows of a chunk, in order, with the item key and all columns that the stage needs."""
@@ -62,14 +65,15 @@ class TooManyErrorsError(ReelmillError):
 
 def run_task(spec: Spec) -> None:
     """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
     step = Step(Path(spec.run), spec.step)
     submission = step.submission(spec.submission)
-    cluster = submission["cluster"]
+    cluster = submission.cluster
     failures: list[str] = []
     advanced = False
-    with Stop(grace_s=cluster["signal_delay_s"], end=job_end()) as stop, ExitStack() as ends:
+    with Stop(grace_s=cluster.signal_delay_s, end=job_end()) as stop, ExitStack() as ends:
 
         @cache
         def work() -> Work:
@@ -77,13 +81,15 @@ def run_task(spec: Spec) -> None:
             make: Callable[..., Work] = getattr(importlib.import_module(module), name)
             return ends.enter_context(closing(make(step, stop, cluster)))
 
-        for number, chunk in enumerate(submission["tasks"][spec.task]):
+        for number, chunk in enumerate(submission.tasks[spec.task]):
             if stop.asked:
                 break
             try:
                 advanced |= run_chunk(step, chunk, work, stop, spec, first=number == 0)
             except ChunkError as error:  # recorded already; the task's other chunks go on
                 failures.append(f"chunk {chunk}: {error}")
+    if not stop.asked:
+        atexit.register(remove_pickles)
     if failures:
         raise ChunkError("; ".join(failures))
     if stop.asked:
@@ -92,6 +98,14 @@ def run_task(spec: Spec) -> None:
         if go_on:
             requeue()
         sys.exit(143)
+
+
+def remove_pickles() -> None:
+    """Removes what submitit keeps for a task beside its log, once it will not be requeued any more."""
+    if "SUBMITIT_FOLDER" in os.environ:
+        paths = submitit.JobEnvironment().paths
+        for path in (paths.submitted_pickle, paths.result_pickle):
+            path.unlink(missing_ok=True)
 
 
 def attempt_name(spec: Spec) -> str:
@@ -105,7 +119,8 @@ def attempt_name(spec: Spec) -> str:
 def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> bool:
     """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
     past = history(step, chunk)
-    cluster = Cluster(**step.submission(spec.submission)["cluster"])
+    submission = step.submission(spec.submission)
+    cluster = submission.cluster
     attempt = Attempt(step, chunk, attempt_name(spec), {}, backend(cluster).beat_s)
 
     def failed(error: Exception) -> None:
@@ -117,13 +132,13 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
 
     with reported(failed), attempt:
         attempt.event("start", **_circumstances(step, spec, stop))
-        submission, old = step.submission(spec.submission), step.done(chunk)
-        if old and submission["replaces"].get(str(chunk)) != old.part:
+        old = step.done(chunk)
+        if old and submission.replaces.get(str(chunk)) != old.part:
             attempt.event("end", cause="done", detail="another attempt did it")
             return True
         gate(step, chunk, spec.submission)
-        source = step.source(chunk)
-        if old and old.source == source and not old.errors.keys() & set(submission["again"]):
+        source = source_of(step, chunk)
+        if old and old.source == source and not old.errors.keys() & set(submission.again):
             attempt.event("end", cause="done", detail="its input is still the same")
             return True
         work = made()  # here, since a stage that cannot even be imported is a failure of the chunk
@@ -131,14 +146,19 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
         causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
         retry_failed = causes[-1:] == ["too_many_errors"]
         try:
-            items, todo = _do_items(attempt, work, old, again=submission["again"], retry_failed=retry_failed)
+            items, todo = _do_items(attempt, work, old, again=submission.again, retry_failed=retry_failed)
             if stop.asked and attempt.rows < todo:
                 # out of time before the first row: it needs more time, not another turn
                 stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
                 attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
                 return attempt.rows > 0
-            done = attempt.commit(items, submission["cluster"], source, work.notes)
-        except (OSError, pl.exceptions.PolarsError):
+            new = step.done(chunk)
+            if new is not None and new != old and new.source == source:
+                raise FileExistsError(f"another attempt did {step} chunk {chunk}")
+            done = commit(attempt, items, cluster, source, step.paths.media)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            if source_of(step, chunk) != source:  # its parts were moved away while they were read
+                raise GateError(f"what it reads was replaced while it was read: {error}") from error
             new = step.done(chunk)
             if new is None or new == old or new.source != source:
                 raise
@@ -174,21 +194,24 @@ def _do_items(
 
     Of an `old` part all is left but what failed with a code in `again`, and what is new in the input.
     """
-    step, chunk, limits = attempt.step, attempt.chunk, attempt.step.plan.settings
+    step, chunk, policy = attempt.step, attempt.chunk, attempt.step.plan.policy
     items = work.items(chunk)
+    attempt.counters = work.counters
     keys = items[step.plan.item_key]
-    finished = attempt.load(retry_failed, keys) | (attempt.adopt(old, again) if old else set())
+    finished = attempt.load(retry_failed, keys)
+    if old and step.plan.kind == "map":  # a reduce step is made again as a whole
+        finished |= attempt.adopt(old, again)
     todo = items.filter(~keys.is_in(list(finished)))
     before = len(items) - len(todo)
     attempt.event("items", items=len(items), before=before)
     log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), before)
     with progress(f"{step.name} {chunk}") as report:
         for output in work.run(todo):
-            attempt.add(output, limits["flush_s"])
+            attempt.add(output, policy.flush_s)
             report(before + attempt.rows, attempt.failed, len(items))
-            if attempt.failed >= limits["min_errors"] and attempt.failed > limits["max_error_share"] * len(items):
+            if attempt.failed >= policy.min_errors and attempt.failed > policy.max_error_share * len(items):
                 attempt.flush()
-                share = limits["max_error_share"]
+                share = policy.max_error_share
                 raise TooManyErrorsError(
                     f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share={share}; "
                     f"last: {_last_error(output)}"
@@ -205,16 +228,9 @@ def _last_error(output: Output) -> str:
 
 def gate(step: Step, chunk: int, submission: str) -> None:
     """Passes if the chunk's input is there and its step is worth going on with; raises a GateError otherwise."""
-    source = step.input()
-    if source is not None:
-        if step.plan.aligned and not source.done(chunk):
-            raise GateError(f"chunk {chunk} of {source}, its input, is not done")
-        if not step.plan.aligned and not (step.root / "borders.json").exists() and not source.complete():
-            raise GateError(f"{source}, its input, is not complete")
-    if step.plan.kind == "reduce":
-        for name in step.plan.inputs:
-            if not Step(step.run, name).complete():
-                raise GateError(f"{name}, one of its inputs, is not complete")
+    waits_for = missing(step, chunk)
+    if waits_for:
+        raise GateError(waits_for)
     cause = tripped(step, submission)
     if cause:
         raise GateError(f"most chunks of this submission failed alike, so the rest is not tried: {cause}")

@@ -67,7 +67,7 @@ def test_explain_says_which_field_made_a_chunk_stale(tmp_path: Path) -> None:
     run.seconds = 0.01
     run.order(1, "raise")
     assert run.submit("overwrite=true") == 1
-    run.step.done_path(0).write_text(run.step.done_path(1).read_text().replace('"chunk": 1', '"chunk": 0'))
+    run.step.paths.done(0).write_text(run.step.paths.done(1).read_text().replace('"chunk": 1', '"chunk": 0'))
     told = slurm(run, "explain", "step=probe", "chunk=0")
     assert "chunk 0: stale" in told
     assert "config.seconds: 0.0 → 0.01" in told
@@ -85,7 +85,7 @@ def test_status_says_that_a_step_was_made_from_an_earlier_input(tmp_path: Path) 
 @pytest.mark.parametrize("chunk", [0, 1])
 def test_logs_show_the_end_of_the_last_attempts_log(run: ProbeRun, chunk: int) -> None:
     told = slurm(run, "logs", "step=probe", f"chunk={chunk}", "lines=200")
-    assert told.startswith(f"==> {run.step.root / 'logs'}")
+    assert told.startswith(f"==> {run.step.paths.logs}")
     assert "the test said so" in told if chunk else "chunk 0 done: 3 in, 1 failed" in told
 
 

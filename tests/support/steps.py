@@ -1,33 +1,25 @@
 """Steps made by hand, with finished chunks in them: for tests below the stage runner."""
 
 import time
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import yaml
 
-from slurm.record.files import bucket, chunk_name, write_table
-from slurm.record.manifest import ROWS, Done, Plan, Step, fingerprint
+from slurm.record.done import Done
+from slurm.record.files import write_table
+from slurm.record.manifest import Step
+from slurm.record.paths import ROWS, bucket, chunk_name
+from slurm.record.plan import Chunking, Columns, Items, Plan, Policy, fingerprint
 from slurm.scheduler.cluster import Cluster
 
 CONF = Path(__file__).parents[2] / "conf"
 
-SETTINGS: dict[str, Any] = {
-    "columns": {},
-    "reads": {},
-    "cost": None,
-    "per_task": 1,
-    "max_error_share": 0.5,
-    "min_errors": 10,
-    "flush_s": 5.0,
-    "max_attempts": 6,
-    "breaker": 5,
-    "timeout_s": 60.0,
-    "at_once": 1,
-    "workers": 1,
-    "mem_gb": None,
-}
+CHUNKING = Chunking(size=64, n=None, ahead=8, cost=None)
+POLICY = Policy(per_task=1, max_error_share=0.5, min_errors=10, flush_s=5.0, max_attempts=6, breaker=5)
+ITEMS = Items(timeout_s=60.0, at_once=1, workers=1, mem_gb=None)
 
 
 def cluster(**changes: Any) -> Cluster:
@@ -35,31 +27,40 @@ def cluster(**changes: Any) -> Cluster:
     return Cluster(**{**yaml.safe_load((CONF / "cluster" / "slurm.yaml").read_text()), **changes})
 
 
-def plan(settings: dict[str, Any] | None = None, **changes: Any) -> Plan:
-    """A map step of `n` chunks without inputs; `identity` decides its fingerprint."""
+def plan(**changes: Any) -> Plan:
+    """A map step of `n` chunks without inputs; `identity` decides its fingerprint.
+
+    `cost` is its chunking's; keys of its policy may be given by their names.
+    """
     identity = changes.get("identity", {"stage": "made", "config.level": 1})
+    policy = {field.name: changes.pop(field.name) for field in fields(Policy) if field.name in changes}
     made: dict[str, Any] = {
         "stage": "made",
         "kind": "map",
         "entry": "none:none",
         "n": 4,
         "inputs": [],
+        "input_chunks": {},
         "aligned": False,
-        "key": "video_id",
-        "item_key": "video_id",
+        "keys": ["video_id"],
+        "item_keys": ["video_id"],
         "gives": {"video_id": "String", "value": "String", "error": "String", "error_detail": "String"},
-        "tables": [],
+        "tables": {},
         "identity": identity,
         "fingerprint": fingerprint(identity),
-        "settings": {**SETTINGS, **(settings or {})},
+        "chunking": replace(CHUNKING, cost=changes.pop("cost", None)),
+        "policy": replace(POLICY, **policy),
+        "items": ITEMS,
+        "columns": Columns({}, {}),
     }
     return Plan(**{**made, **changes})
 
 
 def made_step(run: Path, name: str = "made", **changes: Any) -> Step:
-    """A new step with `plan(**changes)`."""
+    """A new step with `plan(**changes)`, over all chunks that its inputs have."""
     step = Step(run, name)
-    step.create(plan(**changes))
+    counts = {source: Step(run, source).plan.n for source in changes.get("inputs", []) if Step(run, source).exists}
+    step.create(plan(**{"input_chunks": counts, **changes}))
     return step
 
 
@@ -67,7 +68,7 @@ def finish(step: Step, chunk: int, rows: pl.DataFrame, attempt: str = "1_0_0", *
     """Makes a chunk done with these rows, as a task does it."""
     part = f"{bucket(chunk)}/{chunk_name(chunk)}.{attempt}.parquet"
     for name, table in {**tables, ROWS: rows}.items():
-        write_table(step.part_path(part, name), table)
+        write_table(step.paths.part(part, name), table)
     failed = rows.filter(pl.col("error").is_not_null()) if "error" in rows.columns else rows.clear()
     dropped = rows["drop_reason"].count() if "drop_reason" in rows.columns else 0
     done = Done(

@@ -32,7 +32,7 @@ def probe(file: Path, limits: Limits, sha256: str | None = None) -> Row:
         raise ItemError("too_large", f"{size / 2**30:.1f} GB are more than limits.max_gb={limits.max_gb:g}")
     told = by_header(file, limits)
     if told is None:
-        with open_video(str(file), limits.max_px, limits.max_s) as video:
+        with open_video(str(file), limits.max_pixels, limits.max_s) as video:
             told = Told(video.facts, sound(video.container, video.facts))
     facts, names, suffix = told.facts, told.facts.container.split(","), file.suffix.lstrip(".").lower()
     if sha256 is None:
@@ -63,7 +63,7 @@ def by_header(file: Path, limits: Limits) -> Told | None:
             all_sound = facts.audio_index is not None or not container.streams.audio
     except (av.FFmpegError, OSError, ValueError):
         return None
-    fits = 0 < facts.width_px * facts.height_px <= limits.max_px and 0 < (facts.declared_s or 0) <= limits.max_s
+    fits = 0 < facts.width_px * facts.height_px <= limits.max_pixels and 0 < (facts.declared_s or 0) <= limits.max_s
     return told if fits and all_sound else None
 
 

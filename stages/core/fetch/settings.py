@@ -36,11 +36,11 @@ class Spans:
 
 @dataclass(frozen=True, config=STRICT)
 class Limits:
-    """`max_px` is the width times the height of a frame; `stall_s` is how long a host may send nothing."""
+    """`max_pixels` is a frame's width times its height; `stall_s` is how long a host may send nothing."""
 
     max_s: Positive
     max_gb: Positive
-    max_px: Annotated[int, Field(gt=0)]
+    max_pixels: Annotated[int, Field(gt=0)]
     stall_s: Positive
 
     @property

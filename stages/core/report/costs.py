@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from slurm.record.done import Done
 from slurm.record.files import names
-from slurm.record.history import attempts_folder, history
-from slurm.record.manifest import Done, Step
+from slurm.record.history import history
+from slurm.record.manifest import Step
 
 NO_FAILURE = {"done", "stopped", "gated"}  # ends of an attempt that are nobody's fault
 KILLED = "ended without a word"  # killed, or its node was lost: only Slurm knows
@@ -42,7 +43,7 @@ def failed_attempts(step: Step, records: list[Done]) -> Counter[str]:
     """How many attempts at these chunks failed, by cause. Only of chunks with several are the events read."""
     causes: Counter[str] = Counter()
     for done in records:
-        if len(names(attempts_folder(step, done.chunk))) > 1:
+        if len(names(step.paths.attempts_at(done.chunk))) > 1:
             others = (past for past in history(step, done.chunk) if past.name != done.attempt)
             causes.update(past.cause or KILLED for past in others if past.cause not in NO_FAILURE)
     return causes

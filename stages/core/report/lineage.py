@@ -4,12 +4,10 @@ import polars as pl
 
 from slurm.record.manifest import Step
 
-UNITS = {"video_id": "videos", "clip_id": "clips"}
-
 
 def unit(key: str) -> str:
     """What rows with this key are called."""
-    return UNITS.get(key, "rows")
+    return f"{key.removesuffix('_id')}s" if key.endswith("_id") else "rows"
 
 
 def lineage(step: Step) -> list[Step]:

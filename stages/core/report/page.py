@@ -10,13 +10,13 @@ from markupsafe import Markup
 
 from slurm.errors import ITEM_CODES
 from slurm.record.files import replacing
+from slurm.record.plan import flatten
 from stages.core.report import charts, words
 from stages.core.report.categories import Categories
 from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
 from stages.core.report.histograms import Histogram
 from stages.core.report.thumbnails import Thumbnail
-from stages.core.runner.stage import flat
 
 HERE = Path(__file__).parent
 
@@ -54,7 +54,7 @@ def write(
             ("kept", [t for t in thumbnails if t.reason is None]),
             ("dropped or failed", [t for t in thumbnails if t.reason is not None]),
         ],
-        costs=[(cost, [*flat(cost.step.plan.config).items()]) for cost in costs],
+        costs=[(cost, [*flatten(cost.step.plan.config).items()]) for cost in costs],
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -95,7 +95,7 @@ def fair(sizes: Sequence[int], n: int) -> list[int]:
 
 def with_pictures(spans: pl.DataFrame, giver: Step, last: Step) -> list[Thumbnail]:
     """A thumbnail of each span: of the key frames inside it, else of all, the one nearest to its middle."""
-    paths = [giver.part_path(done.part, FRAMES) for done in giver.all_done() if FRAMES in done.tables]
+    paths = [giver.paths.part(done.part, FRAMES) for done in giver.all_done() if FRAMES in done.tables]
     index = pl.scan_parquet(paths, glob=False, include_file_paths="file")
     index = index.select("video_id", "shot", "position", "time_s", "file")
     wanted = spans["video_id"].unique()

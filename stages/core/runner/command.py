@@ -18,7 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from slurm.errors import InputError, ReelmillError, check_name
 from slurm.scheduler.cluster import FREE_KEYS, cpu_count
-from stages.core.runner.stage import Common, Stage
+from stages.core.runner.config import Common
+from stages.core.runner.stage import Stage
 
 CONF = str(Path(__file__).parents[3] / "conf")
 

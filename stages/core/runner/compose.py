@@ -14,8 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from stages.core.runner.command import CONF, explained, read
+from stages.core.runner.config import common_key
 from stages.core.runner.pipeline import Wanted, inputs_of
-from stages.core.runner.stage import common_key, load
+from stages.core.runner.stage import load
 from stages.core.runner.sweep import point_name
 
 

@@ -1,19 +1,18 @@
-"""Several steps of a run at once: their plans in order, and their submission."""
+"""Several steps of a run at once: their plans in order, handed to `slurm` as plain intents."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
-from slurm.__main__ import tell
-from slurm.control.resume import resume, save_cluster
+from slurm.control.extend import Growth
+from slurm.control.start import Intent, start
 from slurm.errors import InputError
 from slurm.pool.config import Settings
-from slurm.pool.launch import want
-from slurm.pool.registry import PoolFolder
-from slurm.record.manifest import Plan, Step, steps
-from slurm.scheduler.backend import backend
-from stages.core.runner.stage import Common, Stage, make_plan
+from slurm.record.manifest import Step, steps
+from slurm.record.plan import Plan, fingerprint
+from stages.core.runner.config import Common
+from stages.core.runner.plan import make_plan
+from stages.core.runner.stage import Stage
 
 
 class Wanted(NamedTuple):
@@ -31,9 +30,10 @@ class Wanted(NamedTuple):
     def name(self) -> str:
         return self.common.step
 
-    def servers(self) -> Settings:
+    def servers(self) -> Settings | None:
         """The model servers that its stage asks."""
-        return Settings(self.config.pool, self.config.engine, self.common.cluster)
+        asks = self.stage.pool(self.config)
+        return Settings(self.config.pool, self.config.engine, self.common.cluster) if asks else None
 
 
 def inputs_of(wanted: Wanted) -> list[str]:
@@ -45,90 +45,67 @@ def inputs_of(wanted: Wanted) -> list[str]:
 
 def submit_steps(order: list[Wanted]) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed."""
-    run = order[0].run
-    for wanted in order:
-        check_writable(run / wanted.name)
-    plans = plan_all(order)
+    run, common = order[0].run, order[-1].common
+    overwrite = common.overwrite if isinstance(common.overwrite, bool) else split_names(common.overwrite)
+    intents = [
+        Intent(wanted.name, plan, wanted.common.cluster, wanted.servers(), wanted.stage.shows)
+        for wanted, plan in zip(order, plan_all(order, [] if isinstance(overwrite, bool) else overwrite), strict=True)
+    ]
     for wanted in order:
         if not Step(run, wanted.name).exists:
             wanted.stage.check(wanted.config)
-        backend(wanted.common.cluster).check(run / wanted.name)
-        if wanted.stage.pool(wanted.config):
-            backend(wanted.servers().site()).check(run / wanted.name)
-    if order[-1].common.dry_run:
-        show_plan(order, plans)
-        return 0
-    if backend(order[-1].common.cluster).submits:
-        status = start(order, plans)
-        print(f"python -m slurm status run={run.name} tells how it goes")
-        return status
-    # here each step is over before the next is planned, so that the size of its input is known
-    return max(start([wanted], plan_all([wanted])) for wanted in order)
+    growth = look_for_new(order, intents) if common.extend else None
+    return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run)
 
 
-def check_writable(folder: Path) -> None:
-    """Raises an InputError if the folder cannot be made or written into; makes nothing."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        with TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}): choose another place, runs=DIR") from error
+def split_names(names: str | list[str]) -> list[str]:
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
-def start(order: list[Wanted], plans: Mapping[str, Plan]) -> int:
-    """Writes the plans and submits what is missing of their steps; 1 if something cannot get done."""
-    run = order[0].run
-    for wanted in order:
-        step, plan = Step(run, wanted.name), plans[wanted.name]
-        same = step.exists and step.plan.fingerprint == plan.fingerprint
-        if step.exists and wanted.common.overwrite and (not same or step.behind()):
-            step.supersede()
-        save_cluster(step, wanted.common.cluster)
-        if wanted.stage.pool(wanted.config):
-            pool = PoolFolder(run, wanted.config.pool.name)
-            want(pool, wanted.servers())
-            pool.add_step(wanted.name)
-        step.create(plan)  # from here on the step exists
-        if same:
-            step.change(plan)
-    results = resume(run, only=[wanted.name for wanted in order])
-    tell(results)
-    for wanted in order:
-        if wanted.stage.shows and results[wanted.name].survey.complete():
-            print(f"{wanted.name}: {run / wanted.name / wanted.stage.shows}")
-    return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
-
-
-def plan_all(order: list[Wanted]) -> dict[str, Plan]:
-    """The plans of steps that follow each other; an InputError if one of them stands with another config."""
+def plan_all(order: list[Wanted], overwritten: list[str]) -> list[Plan]:
+    """The plans of steps that follow each other; those in `overwritten` differ from what stands even if made alike."""
     run = order[0].run
     plans = {name: Step(run, name).plan for name in steps(run)}
+    found = []
     for wanted in order:
         inputs = inputs_of(wanted)
         if unknown := [name for name in inputs if name not in plans]:
             raise InputError(f"step {wanted.name} is after {unknown[0]!r}, which is no step of the run before it")
         plan = make_plan(wanted.stage, wanted.common, wanted.config, inputs, plans)
-        step = Step(run, wanted.name)
-        if step.exists and not wanted.common.overwrite:
-            step.refuse_other(plan)
-        same = step.exists and step.plan.fingerprint == plan.fingerprint
-        if same:  # its chunks are frozen, whatever the config says of them now
-            plan = step.plan.with_ways(plan.config, plan.settings)
+        standing = plans.get(wanted.name)
+        if standing is not None:
+            times = standing.identity.get("overwritten", 0) + (wanted.name in overwritten)
+            identity = plan.identity | ({"overwritten": times} if times else {})
+            plan = replace(plan, identity=identity, fingerprint=fingerprint(identity))
         plans[wanted.name] = plan
-    return plans
+        found.append(plan)
+    return found
 
 
-def show_plan(order: list[Wanted], plans: Mapping[str, Plan]) -> None:
-    """Prints what would be submitted, and the sbatch script of the last step."""
-    for wanted in order:
-        plan, cluster = plans[wanted.name], wanted.common.cluster
-        tasks = -(-plan.n // wanted.common.chunks.per_task)
-        state = "planned already" if Step(wanted.run, wanted.name).exists else "new"
-        behind = ", ".join(plan.inputs) or "nothing"
-        size = f"{cluster.cpus} cpus, {cluster.gpus} gpus, {cluster.mem_gb:g} GB, {cluster.minutes} min"
-        print(f"{wanted.name} ({state}): {plan.n} chunks in {tasks} tasks behind {behind}; {size}; {plan.fingerprint}")
-    last = order[-1]
-    folder, tasks = last.run / last.name / "logs" / "0000", -(-plans[last.name].n // last.common.chunks.per_task)
-    if script := backend(last.common.cluster).script(folder, tasks):
-        print(script)
+def look_for_new(order: list[Wanted], intents: list[Intent]) -> Growth | None:
+    """What the source of these steps has that the run has not; None where the run has no source yet.
+
+    Raises InputError if it has fewer rows than the run has of it: it may be another one, or not all there.
+    """
+    sources = [wanted for wanted in order if wanted.stage.ids is not None]
+    if not sources:
+        names = ", ".join(wanted.name for wanted in order)
+        raise InputError(f"extend=true: none of {names} reads a source; say it of `ingest`, or of a recipe with it")
+    wanted = sources[0]
+    step = Step(wanted.run, wanted.name)
+    if not step.exists:
+        return None
+    step.refuse_other(next(intent.plan for intent in intents if intent.name == wanted.name))
+    rows = step.scan()
+    if rows is None or not step.complete():
+        raise InputError(f"extend=true: step {step} is not finished: python -m slurm resume run={step.run.name}")
+    known = rows.select(step.plan.key).collect().to_series()
+    assert wanted.stage.ids is not None
+    there = wanted.stage.ids(wanted.config).unique()
+    if len(there) < len(known) and wanted.common.extend != "fewer":
+        raise InputError(
+            f"extend=true: the source of step {step} has {len(there):,} rows now, the run has {len(known):,} of it: "
+            f"is all of it there (input.path)? Say extend=fewer if rows were taken away on purpose"
+        )
+    new = int((~there.is_in(known.implode())).sum())
+    return Growth(step.name, new, len(known), gone=len(known) - (len(there) - new))

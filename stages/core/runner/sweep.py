@@ -19,7 +19,7 @@ from rich.table import Table
 
 from slurm.record.manifest import Step
 from slurm.screen import show
-from stages.core.runner.stage import common_key
+from stages.core.runner.config import common_key
 
 LONGEST_NAME = 200  # of a directory, in bytes; file systems end at 255
 

@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from stages.core.schema.types import FLAG, INT, PICTURE, REAL, TEXT, Schema
+from stages.core.schema.second import MEASURED, video_columns
+from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
 
 VIDEO: Schema = {
     "video_id": TEXT,
@@ -15,27 +16,16 @@ VIDEO: Schema = {
     "frames": INT,
     "has_audio": FLAG,
     "shots": INT,
-    "gradual": INT,  # changes from shot to shot that are no cuts
+    "gradual": INT,  # gradual transitions between shots
     "freeze_share": REAL,
-    "motion": REAL,  # means over time of what SIGNALS has
-    "motion_median": REAL,  # of the speeds of the pixels
-    "motion_p90": REAL,
-    "moving": REAL,
-    "camera": REAL,
-    "object": REAL,
-    "luma": REAL,
-    "contrast": REAL,
-    "black": REAL,
-    "white": REAL,
-    "sharpness": REAL,
-    "colour": REAL,
+    **video_columns(MEASURED),  # means over time
     "border_left": REAL,  # black bars, as shares of the width or height
     "border_top": REAL,
     "border_right": REAL,
     "border_bottom": REAL,
-    "interlaced": REAL,  # share of the seconds whose picture is combed
+    "interlaced": REAL,  # share of the seconds in which the picture shows combing
     "decode_errors": INT,
-    "coverage": REAL,
+    "coverage": REAL,  # share of the declared duration that was decoded
     "hwaccel": TEXT,  # null: decoded by the CPU
 }
 
@@ -46,35 +36,25 @@ SHOTS: Schema = {
     "end_frame": INT,
     "start_s": REAL,
     "end_s": REAL,
-    "start_score": REAL,  # of the change before it; null for the first
-    "hash": pl.UInt64(),  # perceptual, of its middle
+    "start_score": REAL,  # of the transition before it; null for the first
+    "hash": pl.UInt64(),  # perceptual hash of its middle key frame
 }
 
-CHANGES: Schema = {  # every place that might be a border of shots, also those below the threshold
+CHANGES: Schema = {  # candidates for a cut or a gradual transition, those below the threshold too
     "video_id": TEXT,
     "kind": TEXT,  # cut or gradual
-    "start_frame": INT,  # first that is no longer the old shot
-    "end_frame": INT,  # first that is only the new shot; of a cut the same frame
+    "start_frame": INT,  # first frame that is not purely the shot before
+    "end_frame": INT,  # first frame that is purely the shot after; of a cut the same frame
     "start_s": REAL,
     "end_s": REAL,
     "score": REAL,
-    "taken": FLAG,  # the shots were made with it
+    "taken": FLAG,  # SHOTS has a border here
 }
 
-TIMES: Schema = {  # when each frame is shown, of videos whose frames are not evenly spaced
+TIMES: Schema = {  # presentation times of all frames, for videos of variable frame rate only
     "video_id": TEXT,
     "first_us": INT,
     "steps_us": pl.List(pl.Int64()),  # from each frame to the next
 }
 
 FREEZES: Schema = {"video_id": TEXT, "start_s": REAL, "end_s": REAL}
-
-KEY_FRAMES: Schema = {
-    "video_id": TEXT,
-    "shot": INT,
-    "position": TEXT,
-    "time_s": REAL,
-    "width_px": INT,
-    "height_px": INT,
-    "jpeg": PICTURE,
-}

@@ -11,7 +11,7 @@ from stages.core.fetch.probe import by_header, probe
 from stages.core.fetch.settings import Limits
 from stages.core.video.cut.encode import ffmpeg_path
 
-LIMITS = Limits(max_s=100, max_gb=1, max_px=320 * 180, stall_s=1)
+LIMITS = Limits(max_s=100, max_gb=1, max_pixels=320 * 180, stall_s=1)
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 SOUND = ("-f", "lavfi", "-i", "sine=d=2")
 

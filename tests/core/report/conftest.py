@@ -6,9 +6,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from support.steps import plan
 
+from slurm.record.done import Done
 from slurm.record.files import write_table
-from slurm.record.manifest import Done, Plan, Step, fingerprint
+from slurm.record.manifest import Step
+from slurm.record.plan import fingerprint
 
 Make = Callable[..., Step]
 
@@ -23,15 +26,16 @@ def make(tmp_path: Path) -> Make:
         gives = {column: str(dtype) for column, dtype in rows.schema.items()}
         identity = {"stage": name, **{f"upstream.{i}": Step(step.run, i).plan.fingerprint for i in inputs}}
         key = "clip_id" if "clip_id" in rows.columns else "video_id"
-        plan: dict[str, Any] = {
-            **{"stage": name, "kind": "map", "entry": "", "n": 1, "inputs": list(inputs), "aligned": False},
-            **{"key": key, "item_key": key, "gives": gives, "tables": sorted(tables), "identity": identity},
-            **{"fingerprint": fingerprint(identity), **about},
+        keys = [key, "video_id"] if key == "clip_id" else [key]
+        standing: dict[str, Any] = {
+            **{"stage": name, "n": 1, "inputs": list(inputs), "input_chunks": dict.fromkeys(inputs, 1)},
+            **{"keys": keys, "item_keys": keys, "gives": gives, "tables": {name: {} for name in tables}},
+            **{"identity": identity, "fingerprint": fingerprint(identity), **about},
         }
-        step.create(Plan(**plan))
-        write_table(step.part_path("000/0.parquet"), rows)
+        step.create(plan(**standing))
+        write_table(step.paths.part("000/0.parquet"), rows)
         for table, content in tables.items():
-            write_table(step.part_path("000/0.parquet", table), content)
+            write_table(step.paths.part("000/0.parquet", table), content)
         failed = len(rows.drop_nulls("error")) if "error" in rows.columns else 0
         record: dict[str, Any] = {
             **{"chunk": 0, "fingerprint": step.plan.fingerprint, "part": "000/0.parquet", "tables": sorted(tables)},

@@ -12,7 +12,8 @@ from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.scheduler.cluster import Cluster
 from stages.core.runner.command import CONF, read
-from stages.core.runner.stage import Common, load
+from stages.core.runner.config import Common
+from stages.core.runner.stage import load
 
 FILES = sorted(path.stem for path in Path(CONF).glob("*.yaml"))
 STAGES = [name for name in FILES if name not in ("base", "pipeline", "serve")]

@@ -33,7 +33,7 @@ def test_every_item_is_in_the_table_in_order(tmp_path: Path, executor: str) -> N
     assert run.table().equals(run.expected())
     assert run.letters()["video_id"].to_list() == [name for name in run.names for _ in range(3)]
     assert calls(run) == [1] * 11
-    assert not list(run.step.root.glob("partial/*/*"))
+    assert not list(run.step.paths.partial.glob("*/*"))
 
 
 def test_submitting_again_does_nothing(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_failed_items_are_tried_again_even_if_the_attempt_between_got_nowhere(tm
 def begin_and_die(run: ProbeRun) -> None:
     """An attempt that was killed before it read a row."""
     (last,) = history(run.step, 0)
-    path = next(run.step.root.glob(f"attempts/*/*/{last.name}.jsonl"))
+    path = next(run.step.paths.attempts.glob(f"*/*/{last.name}.jsonl"))
     start = path.read_text().splitlines()[0].replace(f'"pid": {last.pid}', '"pid": 4194304')
     path.with_name("localdead_0_0.jsonl").write_text(
         start.replace(f'"t": {last.started}', f'"t": {last.last + 1}') + "\n"
@@ -164,7 +164,7 @@ def test_a_task_that_did_not_start_is_told_with_the_place_of_its_log(
     assert submit_steps(run.wanted()[:1]) == 0
     assert submit_steps(run.wanted("cluster.setup=[exit 7]")[1:]) == 1
     assert "chunk 0 not done: its task ended without a word" in (told := capsys.readouterr().out)
-    assert f"see {run.step.root}/logs/0000/" in told
+    assert f"see {run.step.paths.logs}/0000/" in told
 
 
 def test_another_config_is_refused_and_overwrite_computes_again(tmp_path: Path) -> None:

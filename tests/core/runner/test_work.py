@@ -1,7 +1,6 @@
 """What a task reads and what it lets through: columns from the nearest step, each item once, nothing unnamed."""
 
 import re
-from dataclasses import asdict
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -9,12 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.runs import ProbeRun
-from support.steps import SETTINGS, cluster, finish, made_step, plan
+from support.steps import cluster, finish, made_step, plan
 
 from slurm.errors import ChunkError, InputError
 from slurm.record.manifest import Step
+from slurm.record.plan import Columns
 from slurm.scheduler.signals import Stop
-from stages.core.runner.stage import giver
+from stages.core.runner.plan import find_giver, has
 from stages.core.runner.work import Work
 
 GIVES = {"video_id": "String", "error": "String", "error_detail": "String"}
@@ -29,9 +29,9 @@ def probe(run: Path, inputs: list[str], columns: dict[str, str], n: int = 1, ali
     """The work of a probe step behind these steps."""
     step = made_step(
         run, "probe", stage="support.probe", config={"folder": str(run), "seconds": 0.0}, inputs=inputs, n=n,
-        aligned=aligned, settings={"columns": columns},
+        aligned=aligned, columns=Columns(columns, {}),
     )  # fmt: skip
-    return Work(step, Stop(), asdict(cluster()))
+    return Work(step, Stop(), cluster())
 
 
 def catalogue(run: Path, per_chunk: list[int], name: str = "catalogue") -> list[str]:
@@ -82,12 +82,12 @@ def test_each_column_comes_from_the_nearest_step_that_gives_it(tmp_path: Path) -
         "side": plan(inputs=["far"], gives={**GIVES, "fps": "Float64"}),
     }
     columns = {
-        name: giver(name, ["near", "side"], plans, "probe", lambda made: made.gives)
+        name: find_giver(name, ["near", "side"], plans, "probe", has)
         for name in ("path", "title", "fps")
     }  # fmt: skip
     assert columns == {"path": "far", "title": "near", "fps": "side"}
     with pytest.raises(InputError, match="step probe needs 'luma', which none of the steps before it gives: near, far"):
-        giver("luma", ["near"], plans, "probe", lambda made: made.gives)
+        find_giver("luma", ["near"], plans, "probe", has)
 
 
 @pytest.mark.parametrize("aligned", [False, True])
@@ -108,13 +108,15 @@ def test_columns_of_further_steps_are_joined_by_their_key_in_the_order_of_the_it
 
 def test_clips_get_the_columns_of_their_videos(tmp_path: Path) -> None:
     catalogue(tmp_path, [2])
-    clips = made_step(tmp_path, "clips", n=1, inputs=["catalogue"], key="clip_id", gives={**GIVES, "clip_id": "String"})
+    clips = made_step(
+        tmp_path, "clips", n=1, inputs=["catalogue"], keys=["clip_id", "video_id"], gives={**GIVES, "clip_id": "String"}
+    )
     finish(clips, 0, rows(["v001", "v000", "v001"], clip_id=["x", "y", "z"]))
     step = made_step(
         tmp_path, "probe", stage="support.probe", config={"folder": "", "seconds": 0.0}, inputs=["clips"], n=1,
-        item_key="clip_id", settings={"columns": {"path": "catalogue"}},
+        keys=["clip_id", "video_id"], item_keys=["clip_id", "video_id"], columns=Columns({"path": "catalogue"}, {}),
     )  # fmt: skip
-    table = Work(step, Stop(), asdict(cluster())).items(0)
+    table = Work(step, Stop(), cluster()).items(0)
     assert table["clip_id"].to_list() == ["x", "y", "z"]
     assert table["path"].to_list() == ["v001.mp4", "v000.mp4", "v001.mp4"]
 
@@ -127,12 +129,18 @@ def test_a_key_that_stands_twice_is_refused_and_named(tmp_path: Path) -> None:
 
 
 def test_side_tables_are_those_of_the_items(tmp_path: Path) -> None:
-    step = made_step(tmp_path, "catalogue", n=2, gives={**GIVES, "path": "String"}, tables=["shots"])
+    step = made_step(
+        tmp_path,
+        "catalogue",
+        n=2,
+        gives={**GIVES, "path": "String"},
+        tables={"shots": {"video_id": "String", "shot": "Int64"}},
+    )
     for chunk, key in enumerate("ab"):
         shots = pl.DataFrame({"video_id": [key, key, "gone"], "shot": [1, 0, 0]})
         finish(step, chunk, rows([key], path=[key]), shots=shots)
     work = probe(tmp_path, ["catalogue"], {"path": "catalogue"}, n=2, aligned=True)
-    work.plan.settings["reads"]["shots"] = "catalogue"
+    work.plan.columns.tables["shots"] = "catalogue"
     items = work.items(1)
     assert work.side("shots", items).rows() == [("b", 1), ("b", 0)]
 
@@ -174,10 +182,10 @@ def test_a_stage_that_gives_what_it_does_not_name_fails_its_chunk(
     assert run.submit() == 0
     made_step(
         run.run, "strange", stage=f"{name}.stage", entry="stages.core.runner.work:Work", inputs=["ingest"], n=1,
-        config={"folder": "", "seconds": 0.0}, settings={**SETTINGS, "columns": {"path": "ingest"}},
+        config={"folder": "", "seconds": 0.0}, columns=Columns({"path": "ingest"}, {}),
     )  # fmt: skip
     step = Step(run.run, "strange")
-    (step.root / "cluster.json").write_text((run.step.root / "cluster.json").read_text())
+    step.paths.cluster.write_text(run.step.paths.cluster.read_text())
     result = run.resume(only=["strange"])["strange"]
     assert result.survey.state(0) == "failed (exception)"
     (past,) = result.survey.past[0]

@@ -1,7 +1,6 @@
 """Rows that are more than memory should hold reach their task by files in its scratch, and nothing stays there."""
 
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +12,10 @@ from support.steps import cluster, finish, made_step
 from slurm.errors import ItemError
 from slurm.record.files import names
 from slurm.record.manifest import Step
+from slurm.record.plan import Columns, Items
 from slurm.scheduler.signals import Stop
 from slurm.task.attempt import Attempt
+from slurm.task.commit import commit
 from stages.core.runner.processes import Processes
 from stages.core.runner.work import Work
 from stages.core.schema.types import Row
@@ -102,16 +103,16 @@ def test_pictures_of_many_items_reach_the_part_in_the_order_of_the_input(tmp_pat
     finish(given, 0, pl.DataFrame({"video_id": keys, "path": keys}).with_columns(error=pl.lit(None, pl.String)))
     step = made_step(
         tmp_path, "pictures", stage="support.pictures", config={"count": MANY}, inputs=["catalogue"], n=1,
-        tables=["pictures"], settings={"columns": {"path": "catalogue"}, "reads": {}, "workers": 2, "at_once": 1,
-        "timeout_s": 60, "mem_gb": None},
+        tables={"pictures": {}}, columns=Columns({"path": "catalogue"}, {}),
+        items=Items(timeout_s=60, at_once=1, workers=2, mem_gb=None),
     )  # fmt: skip
-    with closing(Work(step, Stop(), asdict(cluster()))) as work, Attempt(step, 0, "1_0_0", work.schemas) as attempt:
+    with closing(Work(step, Stop(), cluster())) as work, Attempt(step, 0, "1_0_0", work.schemas) as attempt:
         items, scratch = work.items(0), work.scratch.path
         for output in work.run(items):
             attempt.add(output, flush_s=3600)
             assert len(names(scratch)) <= 3  # of the one that was taken, of two that are under way
         assert names(scratch) == []
-        done = attempt.commit(items["video_id"], asdict(cluster()))
+        done = commit(attempt, items["video_id"], cluster())
     assert (done.rows_in, done.rows_failed) == (6, 1)
     table = whole(step)
     wanted = [(key, place) for key in keys if key != "bad" for place in range(1 if key == "few" else MANY)]

@@ -97,7 +97,7 @@ def test_a_task_that_finishes_no_row_in_its_time_is_given_more(out_of_time: tupl
     _, run = out_of_time
     assert sum(resume_until_done(run, seconds=150)) == 1
     same_as_undisturbed(run)
-    assert run.step.submission("0001")["cluster"]["minutes"] == 2
+    assert run.step.submission("0001").cluster.minutes == 2
 
 
 def test_a_task_out_of_memory_gets_more(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_a_task_out_of_memory_gets_more(tmp_path: Path) -> None:
     assert set(run.survey().failed.values()) == {"out_of_memory"}
     assert resume_until_done(run)
     same_as_undisturbed(run)
-    last = max(p.name for p in (run.step.root / "submissions").glob("[0-9]*"))
-    assert run.step.submission(last)["cluster"]["mem_gb"] > 1
+    last = max(p.name for p in run.step.paths.submissions.glob("[0-9]*"))
+    assert run.step.submission(last).cluster.mem_gb > 1
 
 
 def test_a_lost_node_whose_process_still_writes_breaks_nothing(tmp_path: Path, slurm: Path) -> None:

@@ -36,7 +36,7 @@ def test_an_attempt_that_another_one_overtook_ends_as_done_and_leaves_nothing(tm
     ends = [(past.cause, past.detail) for past in history(run.step, 0)]
     assert ends == [("done", ""), ("done", "another attempt did it")]
     assert run.table().equals(run.expected())
-    assert not list(run.step.root.glob("partial/*/*"))
+    assert not list(run.step.paths.partial.glob("*/*"))
 
 
 def test_what_a_killed_local_command_left_is_resumed(tmp_path: Path) -> None:

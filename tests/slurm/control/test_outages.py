@@ -55,7 +55,7 @@ def test_resume_leaves_queued_tasks_alone(tmp_path: Path) -> None:
             ask("scontrol", "release", window.job)
     finish(run)
     assert begun_once(run)
-    assert len(list((run.step.root / "submissions").glob("[0-9]*"))) == 1
+    assert len(list(run.step.paths.submissions.glob("[0-9]*"))) == 1
 
 
 def test_cancel_takes_tasks_out_of_the_queue_and_resume_brings_them_back(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def test_what_is_submitted_is_on_disk_before(step: Step) -> None:
     name = freeze(step, TASKS, cluster(mem_gb=3), seen=0, size=2, why={"timeout": 2})
     content = step.submission(name)
     assert submissions(step) == [name] == ["0000"]
-    assert (content["tasks"], content["window"], content["why"]) == (TASKS, 2, {"timeout": 2})
-    assert content["cluster"]["mem_gb"] == 3
+    assert (content.tasks, content.window, content.why) == (TASKS, 2, {"timeout": 2})
+    assert content.cluster.mem_gb == 3
     assert load_windows(step, name) == []
 
 
@@ -61,14 +61,14 @@ def test_the_second_of_two_that_looked_at_the_same_time_is_refused(step: Step) -
     with pytest.raises(RacedError):
         freeze(step, [[9]], cluster(), seen=0, size=100, why={})
     assert submissions(step) == ["0000"]
-    assert step.submission("0000")["why"] == {"first": 1}
-    assert [path.name for path in (step.root / "submissions").iterdir()] == ["0000"]
+    assert step.submission("0000").why == {"first": 1}
+    assert [path.name for path in step.paths.submissions.iterdir()] == ["0000"]
     assert freeze(step, [[9]], cluster(), seen=1, size=100, why={}) == "0001"
 
 
 def test_what_hinders_a_submission_and_is_no_other_one_is_told(step: Step) -> None:
-    (step.root / "submissions").mkdir(parents=True)
-    (step.root / "submissions" / "0000").write_text("")
+    step.paths.submissions.mkdir(parents=True)
+    (step.paths.submissions / "0000").write_text("")
     with pytest.raises(NotADirectoryError):
         freeze(step, TASKS, cluster(), seen=0, size=9, why={})
 
@@ -77,7 +77,7 @@ def test_what_hinders_a_submission_and_is_no_other_one_is_told(step: Step) -> No
 def test_a_submission_that_somebody_removed_stops_no_other(step: Step, gone: str) -> None:
     for seen in range(3):
         close(step, freeze(step, TASKS, cluster(), seen=seen, size=9, why={}))
-    shutil.rmtree(step.root / "submissions" / gone)
+    shutil.rmtree(step.paths.submissions / gone)
     name = freeze(step, TASKS, cluster(), seen=survey(step).submissions, size=9, why={})
     assert name == submissions(step)[-1] == ("0002" if gone == "0002" else "0003")
 
@@ -100,11 +100,11 @@ def test_of_many_processes_one_submits(step: Step) -> None:
     racers = [subprocess.Popen([*command, str(n)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for n in range(3)]
     won = [line for racer in racers for line in racer.communicate(timeout=60)[0].split()]
     assert sorted(map(int, won)) == list(range(20))
-    assert len(list((step.root / "submissions").iterdir())) == 20
+    assert len(list(step.paths.submissions.iterdir())) == 20
 
 
 def test_a_draft_that_a_killed_submitter_left_is_no_submission(step: Step) -> None:
-    draft = step.root / "submissions" / ".0000.node.123"
+    draft = step.paths.submissions / ".0000.node.123"
     draft.mkdir(parents=True)
     (draft / "submission.json").write_text("{}")
     assert submissions(step) == []

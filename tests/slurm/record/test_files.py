@@ -11,8 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from slurm.record.files import (
-    bucket,
-    chunk_name,
     names,
     read_json,
     replacing,
@@ -21,6 +19,7 @@ from slurm.record.files import (
     write_once,
     write_table,
 )
+from slurm.record.paths import bucket, chunk_name
 
 ROOT = Path(__file__).parents[3]
 

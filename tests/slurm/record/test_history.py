@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.steps import made_step
 
-from slurm.record.history import attempts_folder, history
+from slurm.record.history import history
 from slurm.record.manifest import Step
 from slurm.task.attempt import Attempt
 
@@ -44,7 +44,7 @@ def test_a_torn_last_event_is_ignored(step: Step) -> None:
 
 
 def test_an_attempt_whose_first_event_is_torn_did_not_happen(step: Step) -> None:
-    folder = attempts_folder(step, 0)
+    folder = step.paths.attempts_at(0)
     folder.mkdir(parents=True)
     (folder / "7_0_0.jsonl").write_text('{"event": "star')
     assert history(step, 0) == []
@@ -67,7 +67,9 @@ def test_history_is_oldest_first_and_only_of_the_present_config(step: Step) -> N
 @pytest.mark.parametrize("first", ["", '{"event": "start", "t": 1, "jo'])
 def test_an_attempt_whose_start_a_full_disk_swallowed_hides_no_other(step: Step, first: str) -> None:
     begin(step, "7_0_0")
-    (attempts_folder(step, 0) / "8_0_0.jsonl").write_text(first + '{"event": "beat", "t": 2, "rows": 1, "failed": 0}\n')
+    (step.paths.attempts_at(0) / "8_0_0.jsonl").write_text(
+        first + '{"event": "beat", "t": 2, "rows": 1, "failed": 0}\n'
+    )
     assert "7_0_0" in [past.name for past in history(step, 0)]
 
 

@@ -8,8 +8,10 @@ from support.steps import finish, made_step, plan
 
 from slurm.control.survey import survey
 from slurm.errors import InputError
-from slurm.record.files import names, read_json
-from slurm.record.manifest import Plan, Step, differences, fingerprint, steps
+from slurm.record.files import names
+from slurm.record.inputs import borders_of
+from slurm.record.manifest import Step, steps
+from slurm.record.plan import Plan, differences, fingerprint
 
 TEXT = pl.String()
 
@@ -35,7 +37,7 @@ def test_a_finished_chunk_is_done_and_its_rows_are_read(tmp_path: Path) -> None:
 
 def test_a_record_without_its_part_does_not_count(tmp_path: Path) -> None:
     step = made_step(tmp_path)
-    step.part_path(finish(step, 0, rows("a")).part).unlink()
+    step.paths.part(finish(step, 0, rows("a")).part).unlink()
     finish(step, 1, rows("b"))
     assert step.done(0) is None
     assert [done.chunk for done in step.all_done()] == [1]
@@ -45,7 +47,7 @@ def test_a_record_without_its_part_does_not_count(tmp_path: Path) -> None:
 def test_a_part_without_its_record_does_not_count(tmp_path: Path) -> None:
     step = made_step(tmp_path)
     finish(step, 0, rows("a"))
-    step.done_path(0).unlink()
+    step.paths.done(0).unlink()
     assert step.done(0) is None
     assert step.scan() is None
 
@@ -65,7 +67,7 @@ def test_a_chunk_of_another_fingerprint_is_stale(tmp_path: Path) -> None:
 
 def test_a_step_with_another_config_is_refused_and_the_difference_shown(tmp_path: Path) -> None:
     made_step(tmp_path / "run")
-    with pytest.raises(InputError, match=r"run/made .*\n  config\.level: 1 → 2\n.*overwrite=true"):
+    with pytest.raises(InputError, match=r"run/made .*\n  config\.level: 1 → 2\n.*overwrite=made"):
         Step(tmp_path / "run", "made").create(other())
     assert Step(tmp_path / "run", "made").plan.identity["config.level"] == 1
 
@@ -79,8 +81,9 @@ def test_a_superseded_plan_stays_beside_the_new_one(tmp_path: Path) -> None:
     step = made_step(tmp_path)
     step.supersede()
     step.create(other())
-    old = read_json(step.root / f"step.{plan().fingerprint}.json")
-    assert differences(old["identity"], step.plan.identity) == ["config.level: 1 → 2"]
+    old = step.former_plan(plan().fingerprint)
+    assert old is not None
+    assert differences(old.identity, step.plan.identity) == ["config.level: 1 → 2"]
 
 
 def test_fingerprints_depend_on_values_and_not_on_order() -> None:
@@ -97,7 +100,7 @@ def test_chunks_are_read_in_order_over_buckets(tmp_path: Path) -> None:
     step = made_step(tmp_path, n=12_346)
     for chunk in (12_345, 5, 1005, 999):
         finish(step, chunk, rows(str(chunk)))
-    assert names(step.root / "done") == ["000", "001", "012"]
+    assert names(step.paths.dones) == ["000", "001", "012"]
     assert [done.chunk for done in step.records()] == [5, 999, 1005, 12_345]
     assert step.kept().collect()["video_id"].to_list() == ["5", "999", "1005", "12345"]
 
@@ -105,7 +108,7 @@ def test_chunks_are_read_in_order_over_buckets(tmp_path: Path) -> None:
 def test_a_torn_temporary_record_is_not_a_record(tmp_path: Path) -> None:
     step = made_step(tmp_path)
     finish(step, 0, rows("a"))
-    step.done_path(1).with_name(".000001.json.node7.99.tmp").write_text('{"chunk": 1, "fing')
+    step.paths.done(1).with_name(".000001.json.node7.99.tmp").write_text('{"chunk": 1, "fing')
     assert [done.chunk for done in step.records()] == [0]
     assert not step.complete()
 
@@ -121,7 +124,7 @@ def test_only_good_rows_without_a_reason_to_be_dropped_are_kept(tmp_path: Path) 
 
 
 def test_side_tables_are_read_where_a_chunk_has_them(tmp_path: Path) -> None:
-    step = made_step(tmp_path, tables=["shots"])
+    step = made_step(tmp_path, tables={"shots": {"video_id": "String"}})
     finish(step, 0, rows("a"), shots=pl.DataFrame({"video_id": ["a", "a"]}))
     finish(step, 1, rows("b"), shots=pl.DataFrame({"video_id": ["b"]}))
     shots, second = step.scan("shots"), step.scan("shots", only=[1])
@@ -147,20 +150,20 @@ def test_a_step_that_is_not_there_is_an_error_that_lists_those_that_are(tmp_path
 
 def test_borders_follow_the_cost_and_are_written_once(tmp_path: Path) -> None:
     source = made_step(tmp_path, "source", n=2, gives={**plan().gives, "bytes": "Int64"})
-    behind = made_step(tmp_path, "behind", n=2, inputs=["source"], settings={"cost": "bytes"})
+    behind = made_step(tmp_path, "behind", n=2, inputs=["source"], cost="bytes")
     with pytest.raises(InputError, match="0 of 2 chunks are done"):
-        behind.borders()
-    assert not (behind.root / "borders.json").exists()
+        borders_of(behind, 0)
+    assert not behind.paths.borders.exists()
     finish(source, 0, rows("a", "b").with_columns(bytes=pl.Series([9, 1])))
     finish(source, 1, rows("c", "d").with_columns(bytes=pl.Series([None, 1], dtype=pl.Int64)))
-    assert behind.borders().borders == [0, 1, 4]
-    assert behind.borders().offsets == [0, 2, 4]
+    assert borders_of(behind, 0).borders == [0, 1, 4]
+    assert borders_of(behind, 0).offsets == [0, 2, 4]
     finish(source, 1, rows("c"), attempt="later")
-    assert Step(tmp_path, "behind").borders().borders == [0, 1, 4]
+    assert borders_of(Step(tmp_path, "behind"), 0).borders == [0, 1, 4]
 
 
 def test_borders_leave_out_rows_that_failed(tmp_path: Path) -> None:
     source = made_step(tmp_path, "source", n=1)
     behind = made_step(tmp_path, "behind", n=2, inputs=["source"])
     finish(source, 0, rows("a", "b", "c").with_columns(error=pl.Series([None, "corrupt", None])))
-    assert behind.borders().borders == [0, 1, 2]
+    assert borders_of(behind, 0).borders == [0, 1, 2]

@@ -5,26 +5,27 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.steps import made_step
+from support.steps import cluster, made_step
 
 from slurm.record import merge
-from slurm.record.manifest import Done, Step
+from slurm.record.done import Done
+from slurm.record.manifest import Step
 from slurm.record.merge import LostRowsError
-from slurm.task.attempt import Attempt, Output, main_files
+from slurm.task.attempt import Attempt, Output, flush_file, main_files
+from slurm.task.commit import commit as finish
 
 TEXT = pl.String()
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "rows": {"video_id": TEXT, "value": TEXT, "error": TEXT, "error_detail": TEXT},
     "letters": {"video_id": TEXT, "letter": TEXT, "place": pl.Int64()},
 }
-ABOUT: dict[str, Any] = {"cpus": 1, "gpus": 0, "host": "here"}
 
 
 @pytest.fixture(params=[merge.BATCH_BYTES, 1], ids=["at once", "row by row"])
 def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Step:
     """A step whose parts are put together in one batch, or in as many as there are rows."""
     monkeypatch.setattr(merge, "BATCH_BYTES", request.param)
-    return made_step(tmp_path, tables=["letters"])
+    return made_step(tmp_path, tables={"letters": {}})
 
 
 def attempt(step: Step, name: str) -> Attempt:
@@ -55,7 +56,7 @@ def add(to: Attempt, *outputs: Output) -> None:
 
 
 def commit(of: Attempt, keys: str) -> Done:
-    return of.commit(pl.Series(list(keys)), ABOUT)
+    return finish(of, pl.Series(list(keys)), cluster())
 
 
 def table(step: Step, name: str = "rows") -> pl.DataFrame:
@@ -77,7 +78,7 @@ def test_the_next_attempt_goes_on_after_the_flushed_rows(step: Step) -> None:
 
 @pytest.mark.parametrize("name", ["a[1]", "a*", "q?", "a%20b"])
 def test_a_run_may_have_a_name_that_looks_like_a_pattern(tmp_path: Path, name: str) -> None:
-    step = made_step(tmp_path / name, tables=["letters"])
+    step = made_step(tmp_path / name, tables={"letters": {}})
     add(attempt(step, "1_0_0"), good("a"), failed("b"))
     second = attempt(step, "1_0_1")
     assert second.load(retry_failed=False) == {"a", "b"}
@@ -197,7 +198,7 @@ def test_a_torn_partial_file_costs_only_its_items(step: Step, lost: str) -> None
     first = attempt(step, "1_0_0")
     add(first, good("a"))
     add(first, good("b"))
-    torn = first.files[0] if lost == "rows" else first.files[0].with_suffix(".letters.parquet")
+    torn = first.files[0] if lost == "rows" else flush_file(first.files[0], "letters")
     torn.write_bytes(torn.read_bytes()[:-20])
     second = attempt(step, "1_0_1")
     assert second.load(retry_failed=False) == {"b"}

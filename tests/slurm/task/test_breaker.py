@@ -19,7 +19,7 @@ def submitted(step: Step, seen: int = 0) -> str:
 
 @pytest.fixture
 def step(tmp_path: Path) -> Step:
-    return made_step(tmp_path, n=20, settings={"breaker": 3})
+    return made_step(tmp_path, n=20, breaker=3)
 
 
 def fail(step: Step, name: str, chunks: range, detail: str = "OSError: no model in {}") -> None:
@@ -77,7 +77,7 @@ def test_stale_chunks_that_are_computed_again_count(step: Step) -> None:
     for chunk in range(10, 20):
         finish(step, chunk, ROWS)
     step.supersede()
-    step.create(plan(n=20, settings={"breaker": 3}, identity={"config.level": 2}))
+    step.create(plan(n=20, breaker=3, identity={"config.level": 2}))
     name = submitted(step)
     for chunk in range(10, 20):
         finish(step, chunk, ROWS, attempt="2_0_0")
@@ -93,5 +93,5 @@ def test_a_new_submission_begins_anew(step: Step) -> None:
 
 def test_a_full_disk_costs_the_report_only(step: Step) -> None:
     name = submitted(step)
-    (step.root / "submissions" / name / "failures").write_text("a file in the place of the folder")
+    step.paths.failures(name).write_text("a file in the place of the folder")
     fail(step, name, range(3))

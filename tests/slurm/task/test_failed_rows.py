@@ -12,7 +12,8 @@ from support.steps import finish, made_step
 from slurm.control.status import overview
 from slurm.control.survey import survey
 from slurm.errors import InputError
-from slurm.record.manifest import Step, stamp
+from slurm.record.inputs import is_behind, source_of
+from slurm.record.manifest import Step
 from stages.core.runner.pipeline import submit_steps
 
 DEBUG = "cluster.executor=debug"
@@ -121,18 +122,18 @@ def test_a_step_whose_chunks_were_laid_out_over_other_rows_is_told_and_computed_
     run.order(1, "net")
     run.submit_chain(align=False, n=3)
     step = Step(run.run, "second")
-    assert not step.behind()
+    assert not is_behind(step)
     (run.folder / f"{run.names[1]}.net").unlink()
     run.resume()
-    assert step.behind()
+    assert is_behind(step)
     assert "second: made from an earlier probe" in status_of(run)
     assert behind(run)[1] == [1, 0, 1, 1]
-    step.done_path(0).unlink()
+    step.paths.done(0).unlink()
     assert "has other rows now than when the chunks" in run.resume()["second"].set_aside[0]
     assert submit_steps(run.chain(align=False, n=3, overwrite=True)) == 0
     table, _ = behind(run)
     assert table["video_id"].to_list() == run.names
-    assert not Step(run.run, "second").behind()
+    assert not is_behind(Step(run.run, "second"))
 
 
 def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: P
     order = run.chain(align=False, n=2)
     (run.folder / "second" / f"{run.names[7]}.raise").write_text("once")
     assert submit_steps(order) == 1  # the second chunk has 4 to 7, and flushed 4, which will be in the first one
-    assert list(Step(run.run, "second").root.glob("partial/*/000001/*"))
+    assert list(Step(run.run, "second").paths.partial_of(1).iterdir())
     for item in (8, 9):
         (run.folder / f"{run.names[item]}.net").unlink()
     run.resume(only=["probe"])
@@ -155,10 +156,10 @@ def test_a_reduce_step_is_stale_once_an_input_has_other_rows(tmp_path: Path) -> 
     source = made_step(tmp_path, "source", n=1)
     last = made_step(tmp_path, "last", n=1, kind="reduce", inputs=["source"])
     first = finish(source, 0, table)
-    last.finish(finish(last, 0, table)._replace(source=last.source(0)))
+    last.finish(finish(last, 0, table)._replace(source=source_of(last, 0)))
     assert survey(last).complete()
     finish(source, 0, table, attempt="2_0_0")
-    assert last.source(0) == stamp(source.all_done())
+    assert source_of(last, 0) == source.all_done()[0].edition
     assert survey(last).state(0) == "stale"
     source.finish(finish(source, 0, table, attempt="3_0_0")._replace(same_as=first.part))
     assert survey(last).state(0) == "done"
@@ -169,7 +170,7 @@ def test_settings_may_change_while_a_step_stands_and_the_rest_may_not(tmp_path: 
     run.submit()
     run.submit("items.timeout_s=70", "chunks.size=1", "chunks.flush_s=0")
     plan = Step(run.run, "probe").plan
-    assert (plan.settings["timeout_s"], plan.settings["flush_s"], plan.n) == (70.0, 0.0, 2)
+    assert (plan.items.timeout_s, plan.policy.flush_s, plan.n) == (70.0, 0.0, 2)
     run.seconds = 0.01
     with pytest.raises(InputError, match=r"config\.seconds"):
         run.submit()

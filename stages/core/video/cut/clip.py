@@ -43,7 +43,7 @@ class Cutting:
     encoding: Encoding
     fps: Fraction | None
     audio_bit_rate: int
-    max_px: int
+    max_pixels: int
     max_s: float
 
 
@@ -106,7 +106,7 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
     span = Span(Fraction(start_s), Fraction(end_s), path)
     with replacing(out) as unfinished:
         try:
-            with open_video(path, how.max_px, how.max_s) as video:
+            with open_video(path, how.max_pixels, how.max_s) as video:
                 check_order(video)
                 if how.mode == "smart":
                     try:
@@ -116,7 +116,7 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
                 return _encoded(video, span, unfinished, how)
         except UntimedError as reason:
             log.info("%s: read from its start: %s", path, reason)
-        with open_video(path, how.max_px, how.max_s) as video, open_container(path) as heard:
+        with open_video(path, how.max_pixels, how.max_s) as video, open_container(path) as heard:
             return _encoded_from_start(video, heard, span, unfinished, how)
 
 
@@ -246,7 +246,7 @@ def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) ->
 
 def _play(out: Path, times_s: list[float], how: Cutting) -> None:
     """Raises UncopiableError unless these frames of a clip can be decoded."""
-    with open_video(str(out), how.max_px, how.max_s) as video:
+    with open_video(str(out), how.max_pixels, how.max_s) as video:
         tick_s = _tick_s(video)
         first, last = round(times_s[0] / tick_s), round(times_s[-1] / tick_s)
         whole = (frame.pts or 0 for frame in frames(video, first, last + 1) if not frame.is_corrupt)

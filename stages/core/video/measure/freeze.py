@@ -1,9 +1,10 @@
 """Frozen spans of a video, as ffmpeg's freezedetect filter finds them (libavfilter/vf_freezedetect.c)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 
+from stages.core.video.measure.signals import Samples, make_samples
 from stages.core.video.read.frames import Planes, Small, difference
 
 Span = tuple[float, float]
@@ -13,7 +14,7 @@ SURE = 0.25  # of 255: more than rounding adds on the average to the difference 
 
 
 class FreezeDetector:
-    """Feed it every frame in order; there are no window borders, so a freeze is found wherever it lies.
+    """A Meter of freezes, in `spans`: [start, end) in seconds, in order; there are no window borders.
 
     A freeze is a run of frames that differ from its first frame by at most `noise` (mean absolute difference of all
     samples at their full size, luma and chroma, as a share of the range) and that lasts `min_s`. Averaging only makes
@@ -28,18 +29,19 @@ class FreezeDetector:
         self._first_s = 0.0
         self.spans: list[Span] = []
 
-    def add(self, time_s: float, small: Small) -> None:
-        """The frame is kept, and with it the decoder's memory of it."""
+    def add(self, number: int, time_s: float, small: Small) -> None:
         if self._first is not None and not self._moved(self._first, small):
             return
         self._close(time_s)
         self._first, self._first_s = small, time_s
 
-    def finish(self, end_s: float) -> list[Span]:
-        """All freezes as [start, end) in seconds; `end_s` is the end of the last frame."""
+    def finish(self, end_s: float) -> None:
         self._close(end_s)
         self._first = None
-        return self.spans
+
+    def signals(self) -> Mapping[str, Samples]:
+        starts, ends = ([span[edge] for span in self.spans] for edge in (0, 1))
+        return {"frozen": make_samples(starts, ends, [1.0] * len(self.spans))}
 
     def _moved(self, first: Small, small: Small) -> bool:
         native = small.native

@@ -1,6 +1,6 @@
 """Pictures of every shot as JPEG, from a pass that learns of a shot's borders only later."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 from stages.core.video.measure.cuts import Suspicion
 from stages.core.video.measure.settings import Pictures
 from stages.core.video.measure.shots import Shot
+from stages.core.video.measure.signals import Samples
 from stages.core.video.read.frames import Image, Planes, Small, eight_bits, fitted, picture, upright
 
 EVERY_S = 0.25
@@ -50,9 +51,12 @@ class KeyFrames:
     known, so a middle is off by an eighth of the shot at most.
     """
 
-    def __init__(self, how: Pictures, fps: float, horizon: int, take: Callable[[KeyFrame], object]) -> None:
+    def __init__(
+        self, how: Pictures, fps: float, shots: Sequence[Shot], horizon: int, take: Callable[[KeyFrame], object]
+    ) -> None:
         self._how = how
         self._suspicion = Suspicion(fps)
+        self._shots = shots
         self._horizon = horizon
         self._most = max(8, 4 * how.even)
         self._last: Held | None = None
@@ -70,6 +74,7 @@ class KeyFrames:
         if not self._spaced or time_s - self._spaced[-1].time_s >= EVERY_S - 1e-6:
             self._spaced.append(self._made(*self._last))
             self._thin(number - self._horizon)
+        self._close_shots()
 
     def _suspect(self, last: Held, first: Held) -> None:
         """Keeps the last frame before what may be a cut, and the first after it; older ones were no borders."""
@@ -81,14 +86,17 @@ class KeyFrames:
             kept.append(self._made(*last))
         self._borders = [*kept, self._made(*first)]
 
-    def finish(self) -> None:
-        """Keeps the last frame, the end of the last shot."""
+    def finish(self, end_s: float) -> None:
         if self._last is not None:
-            self._borders.append(self._made(*self._last))
+            self._borders.append(self._made(*self._last))  # the end of the last shot
+        self._close_shots()
 
-    def close(self, shots: Sequence[Shot]) -> None:
-        """Adds the pictures of the shots that it does not have yet; all before are told of again each time."""
-        for shot in shots[len(self.hashes) :]:
+    def signals(self) -> Mapping[str, Samples]:
+        return {}
+
+    def _close_shots(self) -> None:
+        """Gives the pictures of the shots that have become known since the last time."""
+        for shot in self._shots[len(self.hashes) :]:
             self._close(shot.start, shot.end)
 
     def _close(self, start: int, end: int) -> None:
@@ -103,7 +111,7 @@ class KeyFrames:
             chosen = min(kept, key=lambda p: abs(p.time_s - at_s))
             if position == "middle":
                 self.hashes.append(perceptual_hash(chosen.planes))
-            bgr = shown(chosen.planes, self._how.max_px)
+            bgr = shown(chosen.planes, self._how.max_side_px)
             height_px, width_px = bgr.shape[:2]
             code = jpeg(bgr, self._how.quality)
             self._take(KeyFrame(shot, position, chosen.time_s, width_px, height_px, code))
@@ -116,7 +124,7 @@ class KeyFrames:
         return min((*self._borders, *self._spaced), key=lambda p: abs(p.number - number))
 
     def _made(self, number: int, time_s: float, native: Planes) -> Picture:
-        return Picture(number, time_s, picture(native, self._how.max_px))
+        return Picture(number, time_s, picture(native, self._how.max_side_px))
 
     def _thin(self, before: int) -> None:
         """Keeps so few of the older pictures that there are at most twice as many as wanted, evenly spaced."""
@@ -131,9 +139,12 @@ class KeyFrames:
         self._spaced = [*kept, *recent]
 
 
-def shown(planes: Planes, max_px: int) -> Image:
-    """The picture as it is to be seen, uint8 BGR [height, width, 3], its long side at most `max_px`, never enlarged."""
-    scale = min(1.0, max_px / max(planes.y.shape))
+def shown(planes: Planes, max_side_px: int) -> Image:
+    """The picture as a viewer sees it, uint8 [height, width, 3] in B, G, R; its longer side is at most `max_side_px`.
+
+    A smaller picture is not enlarged.
+    """
+    scale = min(1.0, max_side_px / max(planes.y.shape))
     width_px, height_px = (max(1, round(side * scale)) for side in planes.y.shape[::-1])
     merged = cv2.merge([eight_bits(fitted(plane, width_px, height_px), planes.bits) for plane in planes.samples])
     luma, chroma, black = (1, 1, 0) if planes.full_range else (255 / 219, 255 / 224, 16)

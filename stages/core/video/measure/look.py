@@ -1,11 +1,13 @@
 """How the picture looks: brightness, contrast, colour, sharpness, borders and combing, at a few moments a second."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.core.video.measure.signals import Samples, make_samples
 from stages.core.video.read.frames import BLACK, WHITE, Image, Planes, Small, eight_bits, halved
 
 DARK = BLACK + (WHITE - BLACK) // 10  # ffmpeg blackdetect's pix_th of 0.1
@@ -36,7 +38,7 @@ class Look(NamedTuple):
 
 
 class LookMeter:
-    """Feed it every frame in order; it looks twice a second, and once a second at the full picture's lines."""
+    """A Meter of looks, in `samples`: twice a second; and once a second of combing, in the full picture's lines."""
 
     def __init__(self) -> None:
         self._next_s = self._next_lines_s = float("-inf")
@@ -47,7 +49,7 @@ class LookMeter:
         self._strips: list[NDArray[np.int16]] = []
         self.samples: list[Look] = []
 
-    def add(self, time_s: float, small: Small) -> None:
+    def add(self, number: int, time_s: float, small: Small) -> None:
         if time_s < self._next_s:
             return
         self._next_s = time_s + EVERY_S
@@ -58,10 +60,14 @@ class LookMeter:
         if len(self._new) == AT_ONCE:
             self._measure()
 
-    def finish(self) -> list[Look]:
-        """All moments, in order; only after it borders and combing are known."""
+    def finish(self, end_s: float) -> None:
         self._measure()
-        return self.samples
+
+    def signals(self) -> Mapping[str, Samples]:
+        at_s = [one.time_s for one in self.samples]
+        return {
+            name: make_samples(at_s, at_s, [getattr(one, name) for one in self.samples]) for name in Look._fields[1:]
+        }
 
     def _measure(self) -> None:
         for time_s, luma, chroma in self._new:

@@ -1,7 +1,7 @@
 """How fast the picture moves: dense optical flow at a few moments a second, of camera and objects apart."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.video.measure.match import moved
-from stages.core.video.read.frames import Image
+from stages.core.video.measure.signals import Samples, make_samples
+from stages.core.video.read.frames import Image, Small
 
 Flow = NDArray[np.float32]
 Pair = tuple[float, float, Image, Image]  # two moments in seconds, and their pictures
@@ -28,40 +29,44 @@ ROUNDS = 3  # of the camera's fit; the third changes it by less than a hundredth
 
 
 class Sample(NamedTuple):
-    """Speeds between two times in frame widths per second, never negative; of pixels where nothing else is said.
+    """Speeds between two times, in frame widths a second, never negative.
 
-    `camera` is the mean speed of the motion that fits the whole picture (pan, zoom, rotation), `object` that of what is
-    left beside it; `moving` is the share of the picture that moves at all, 0 to 1.
+    `motion` is the mean speed of all pixels, beside its median and 90th percentile; `camera` the mean speed of the one
+    motion that fits the whole picture (pan, zoom, rotation), `object` that of what is left beside it; `moving` is the
+    share of the picture that moves at all, 0 to 1.
     """
 
     start_s: float
     end_s: float
-    mean: float
-    median: float
-    p90: float
+    motion: float
+    motion_median: float
+    motion_p90: float
     moving: float
     camera: float
     object: float
 
 
 class MotionMeter:
-    """Feed it every frame in order; it measures `per_s` times a second, each time between two frames `gap_s` apart.
+    """A Meter of motion, in `samples`: `per_s` times a second, each time between two frames `gap_s` apart.
 
     A fixed gap in time makes the numbers independent of the frame rate. Flow is DIS (Kroeger et al. 2016, "Fast optical
-    flow using dense inverse search"), preset ultrafast.
+    flow using dense inverse search"), preset ultrafast. `borders_s` are the times at which shots begin, sorted and
+    complete when the signals are asked for: they leave out what was measured across one.
     """
 
-    def __init__(self, per_s: float, gap_s: float) -> None:
+    def __init__(self, per_s: float, gap_s: float, borders_s: Sequence[float]) -> None:
         self._every_s = 1 / per_s
         self._gap_s = gap_s
+        self._borders_s = borders_s
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._first: tuple[float, Image] | None = None
         self._next_s = float("-inf")
         self._pairs: list[Pair] = []
-        self._samples: list[Sample] = []
+        self.samples: list[Sample] = []
 
-    def add(self, time_s: float, luma: Image) -> None:
-        """`luma` is uint8 [height, width], of one size for the whole video; it is kept and must not be written to."""
+    def add(self, number: int, time_s: float, small: Small) -> None:
+        """The luma is of one size for the whole video; it is kept and must not be written to."""
+        luma = small.luma
         if self._first is None:
             if time_s >= self._next_s:
                 self._first = (time_s, luma)
@@ -76,21 +81,24 @@ class MotionMeter:
         # where frames are rarer than the gap, this one begins the next pair
         self._first = None
         if time_s >= self._next_s:
-            self.add(time_s, luma)
+            self.add(number, time_s, small)
 
-    def finish(self) -> list[Sample]:
-        """All samples, in order."""
+    def finish(self, end_s: float) -> None:
         self._measure()
-        return self._samples
+
+    def signals(self) -> Mapping[str, Samples]:
+        kept = within_shots(self.samples, self._borders_s)
+        starts, ends = [one.start_s for one in kept], [one.end_s for one in kept]
+        return {name: make_samples(starts, ends, [getattr(one, name) for one in kept]) for name in Sample._fields[2:]}
 
     def _measure(self) -> None:
         if self._pairs:
-            self._samples += samples(self._pairs, self._flow)
+            self.samples += measure_pairs(self._pairs, self._flow)
         self._pairs.clear()
 
 
-def samples(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Sample]:
-    """What the flow between the two pictures of each pair says.
+def measure_pairs(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Sample]:
+    """A sample of each pair, by the dense flow from its first to its second picture.
 
     In each block of GRID_PX the flow is taken for what it is only where it explains what changed; where nothing
     changed the block stands still; where neither can be told, as in a clear sky or in grain, it goes with the camera.
@@ -188,6 +196,6 @@ def _grid(height: int, width: int) -> NDArray[np.float64]:
     return np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1)
 
 
-def within_shots(samples: Sequence[Sample], cuts_s: Sequence[float]) -> list[Sample]:
-    """The samples without those that span a cut: flow between two shots means nothing. `cuts_s` is sorted."""
-    return [s for s in samples if bisect_right(cuts_s, s.start_s) == bisect_right(cuts_s, s.end_s)]
+def within_shots(samples: Sequence[Sample], borders_s: Sequence[float]) -> list[Sample]:
+    """The samples whose two frames are of one shot: flow between two shots means nothing. `borders_s` is sorted."""
+    return [s for s in samples if bisect_right(borders_s, s.start_s) == bisect_right(borders_s, s.end_s)]

@@ -42,18 +42,21 @@ class Motion:
 
 @dataclass(frozen=True, config=STRICT)
 class Pictures:
-    """Longest side and JPEG quality (1 to 100) of key frames; `even` of them at equal distances beside the usual."""
+    """The longer side of a key frame in pixels, at most, and JPEG quality, 1 to 100.
 
-    max_px: int
+    `even`: so many more of each shot, at equal distances, beside its first, middle and last.
+    """
+
+    max_side_px: int
     quality: int
     even: int
 
 
 @dataclass(frozen=True, config=STRICT)
 class Limits:
-    """What is too large to be decoded at all: pixels of a frame (width times height), seconds."""
+    """Larger videos are refused before they are decoded: pixels of a frame (width times height), seconds."""
 
-    max_px: int
+    max_pixels: int
     max_s: float
 
 

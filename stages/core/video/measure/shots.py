@@ -1,10 +1,12 @@
 """Shots of a video: what lies between its cuts and its gradual changes."""
 
 from array import array
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from stages.core.video.measure.cuts import FLOOR, CutDetector
 from stages.core.video.measure.gradual import AT_ONCE, GradualDetector
+from stages.core.video.measure.signals import Samples, make_samples
 from stages.core.video.read.frames import Image, Small, halved
 
 
@@ -42,6 +44,7 @@ class ShotDetector:
         self._delay = self._graduals.delay_frames + self._cuts.delay_frames
         self.horizon = self._delay + AT_ONCE + round(fps)  # frames after which a shot's end is known
         self._new: list[Image] = []  # not looked at yet
+        self._times_s = array("d")
         self._frames = 0
         self._hard: list[int] = []  # frames of cuts
         self._open: list[Change] = []  # a gradual change may still be found around these
@@ -49,21 +52,25 @@ class ShotDetector:
         self.scores = array("f")
         self.changes: list[Change] = []
         self.shots: list[Shot] = []
+        self.borders_s: list[float] = []  # when the shots behind a border begin
 
-    def add(self, small: Small) -> None:
+    def add(self, number: int, time_s: float, small: Small) -> None:
         self._new.append(small.luma)
+        self._times_s.append(time_s)
         if len(self._new) == AT_ONCE:
             self._detect()
             self._gather(ended=False)
             self._settle(self._frames - self._delay)
 
-    def finish(self) -> None:
-        """Makes the last changes and shots certain, after the last frame."""
+    def finish(self, end_s: float) -> None:
         self._detect()
         self._cuts.finish()
         self._gather(ended=True)
         self._settle(self._frames)
         self._close(self._frames)
+
+    def signals(self) -> Mapping[str, Samples]:
+        return {"cut_score": make_samples(self._times_s, self._times_s, self.scores)}
 
     def _detect(self) -> None:
         for luma in self._new:
@@ -102,6 +109,7 @@ class ShotDetector:
             if self.changes[-1].taken:
                 self._close(change.start)
                 self._last = change
+                self.borders_s.append(self._times_s[change.end])
 
     def _close(self, end: int) -> None:
         start, score = (self._last.end, self._last.score) if self._last else (0, None)

@@ -131,9 +131,9 @@ def shrink(frame: VideoFrame, size: tuple[int, int], stands: Stance = AS_STORED)
     return Small(luma, native)
 
 
-def picture(native: Planes, max_px: int) -> Planes:
-    """The frame halved until its long side is less than twice `max_px`: enough for a JPEG, not the decoder's memory."""
-    times = max(0, (max(native.y.shape) // max_px).bit_length() - 1)
+def picture(native: Planes, max_side_px: int) -> Planes:
+    """A copy of the frame, halved until its longer side is below twice `max_side_px`: it holds no decoder memory."""
+    times = max(0, (max(native.y.shape) // max_side_px).bit_length() - 1)
     y, u, v = (halved(plane, times) if times else plane.copy() for plane in native.samples)
     return replace(native, y=y, chroma=lambda: (u, v))
 

@@ -23,10 +23,10 @@ log = logging.getLogger("reelmill")
 SAFE_INPUT = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
-def open_container(path: str, hwaccel: str | None = None, max_px: int | None = None) -> InputContainer:
+def open_container(path: str, hwaccel: str | None = None, max_pixels: int | None = None) -> InputContainer:
     """The opened container; the caller closes it. `hwaccel` is a device of ffmpeg's, left out where there is none.
 
-    Opening looks at the first frames, of which those of more than `max_px` (width times height) are left out.
+    Opening looks at the first frames, of which those of more than `max_pixels` (width times height) are left out.
     Raises ItemError: missing, unreadable (not a regular file, no permission, input or output error), empty, corrupt.
     """
     file = Path(path)
@@ -40,7 +40,7 @@ def open_container(path: str, hwaccel: str | None = None, max_px: int | None = N
             stream.read(1)
         # the scheme keeps a name like "concat:a|b" or "pipe:0" from being an address
         device = hardware(hwaccel) if hwaccel else None
-        options = SAFE_INPUT | ({"max_pixels": str(max_px)} if max_px else {})
+        options = SAFE_INPUT | ({"max_pixels": str(max_pixels)} if max_pixels else {})
         return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace", hwaccel=device)
     except FileNotFoundError as error:
         raise ItemError("missing", path) from error

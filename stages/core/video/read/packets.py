@@ -50,7 +50,7 @@ class Video:
     facts: Facts
     container: InputContainer
     stream: VideoStream
-    max_px: int
+    max_pixels: int
     max_s: float
     device: str | None = None
     packets: int = field(default=0, init=False)
@@ -81,7 +81,7 @@ class Video:
             self._last_lasts_s = float((frame.duration or 0) * tick_s)
             yield at / unit, frame
         if last is None:
-            unread = "" if self.facts.width_px else f", no picture of at most {self.max_px} pixels"
+            unread = "" if self.facts.width_px else f", no picture of at most {self.max_pixels} pixels"
             told = f"{self.packets} packets, {self.decode_errors} decode errors{unread}"
             raise ItemError("no_frames", f"{self.path}: {told}")
 
@@ -141,8 +141,8 @@ class Video:
         self._check_seconds(self.facts.declared_s or 0.0)
 
     def _check_size(self, width_px: int, height_px: int) -> None:
-        if width_px * height_px > self.max_px:
-            raise ItemError("too_large", f"{self.path}: {width_px}x{height_px} is more than {self.max_px} pixels")
+        if width_px * height_px > self.max_pixels:
+            raise ItemError("too_large", f"{self.path}: {width_px}x{height_px} is more than {self.max_pixels} pixels")
 
     def _check_seconds(self, seconds: float) -> None:
         if seconds > self.max_s:
@@ -188,14 +188,14 @@ class Video:
 
 @contextmanager
 def open_video(
-    path: str, max_px: int, max_s: float, speed: Speed = "exact", hwaccel: str | None = None
+    path: str, max_pixels: int, max_s: float, speed: Speed = "exact", hwaccel: str | None = None
 ) -> Iterator[Video]:
     """The file with its largest video stream chosen; closed on leaving.
 
-    `max_px` is width times height; `hwaccel` is a device of ffmpeg's ("cuda"), left out where there is none. Raises
+    `max_pixels` is width times height; `hwaccel` is a device of ffmpeg's ("cuda"), left out where there is none. Raises
     ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
     """
-    padded_px = 2 * max_px + 2**16  # what decoders allocate
+    padded_px = 2 * max_pixels + 2**16  # what decoders allocate
     with open_container(path, hwaccel, padded_px) as container:
         stream = _largest(path, container)
         for other in container.streams:
@@ -204,7 +204,7 @@ def open_video(
         stream.thread_count = 1
         # a picture that grows inside the stream is refused by the decoder before it allocates
         stream.codec_context.options = {"max_pixels": str(padded_px), **SKIPPED[speed]}
-        video = Video(path, read_facts(container, stream), container, stream, max_px, max_s, hwaccel)
+        video = Video(path, read_facts(container, stream), container, stream, max_pixels, max_s, hwaccel)
         video.check_limits()
         yield video
 

@@ -110,13 +110,13 @@ def check_order(video: Video) -> None:
             raise UntimedError("packets without a time")
     else:
         file = Path(video.path).stat()
-        if _jumps(video.path, video.max_px, video.max_s, (file.st_size, file.st_mtime_ns)):
+        if _jumps(video.path, video.max_pixels, video.max_s, (file.st_size, file.st_mtime_ns)):
             raise UntimedError("times jump back")
 
 
 @lru_cache(maxsize=4)  # the clips of a video follow one another
-def _jumps(path: str, max_px: int, max_s: float, version: tuple[int, int]) -> bool:
-    with open_video(path, max_px, max_s) as video:
+def _jumps(path: str, max_pixels: int, max_s: float, version: tuple[int, int]) -> bool:
+    with open_video(path, max_pixels, max_s) as video:
         last = None
         for packet in _read(video.container, video.stream):
             if packet.dts is not None:
@@ -161,7 +161,7 @@ def _decoded(video: Video, first: int, end: int, at: int) -> Iterator[tuple[Vide
         for frame in decoded:
             if frame.pts is None or (last is not None and frame.pts <= last):
                 raise UntimedError(f"times of frames that do not grow: {frame.pts} after {last}")
-            if frame.width * frame.height > video.max_px:
+            if frame.width * frame.height > video.max_pixels:
                 raise ItemError("too_large", f"{video.path}: {frame.width}x{frame.height}")
             last = frame.pts
             if last >= end:

@@ -200,7 +200,7 @@ def test_hostile_and_too_large_sources_are_refused(film: Path, tmp_path: Path) -
     hostile.write_text(f"ffconcat version 1.0\nfile '{film}'\n")
     for path, how, code in (
         (hostile, SMART, "corrupt"),
-        (film, replace(SMART, max_px=160 * 96 - 1), "too_large"),
+        (film, replace(SMART, max_pixels=160 * 96 - 1), "too_large"),
         (film, replace(SMART, max_s=5), "too_large"),
         (tmp_path / "gone.mp4", ENCODE, "missing"),
     ):

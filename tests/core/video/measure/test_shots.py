@@ -14,6 +14,7 @@ from stages.core.video.measure.cuts import Suspicion
 from stages.core.video.measure.fades import fades
 from stages.core.video.measure.key_frames import KeyFrame, KeyFrames
 from stages.core.video.measure.settings import Pictures
+from stages.core.video.measure.shots import Shot as KnownShot
 from stages.core.video.measure.shots import ShotDetector
 from stages.core.video.read.frames import shrink, small_size
 from stages.core.video.read.packets import open_video
@@ -25,15 +26,15 @@ def detect(path: Path, even: int = 0) -> tuple[ShotDetector, list[KeyFrame], Key
     with open_video(str(path), 10**8, 10**5) as video:
         shots = ShotDetector(0.5, 0.5, float(video.facts.fps))
         found: list[KeyFrame] = []
-        key_frames = KeyFrames(Pictures(100, 85, even), float(video.facts.fps), shots.horizon, found.append)
+        key_frames = KeyFrames(
+            Pictures(100, 85, even), float(video.facts.fps), shots.shots, shots.horizon, found.append
+        )
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
+            shots.add(number, time_s, small)
             key_frames.add(number, time_s, small)
-            shots.add(small)
-            key_frames.close(shots.shots)
-        shots.finish()
-        key_frames.finish()
-        key_frames.close(shots.shots)
+        shots.finish(video.end_s(time_s))
+        key_frames.finish(video.end_s(time_s))
         return shots, found, key_frames
 
 
@@ -143,13 +144,14 @@ def test_pictures_stay_few_where_every_frame_may_be_a_cut(make: Make) -> None:
     noise = "color=gray:s=64x36:r=25:d=24,noise=alls=100:allf=t"
     path = make("snow.mp4", noise, "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-qp", "20")
     found: list[KeyFrame] = []
-    shots, key_frames = ShotDetector(0.5, 0.5, 25.0), KeyFrames(Pictures(100, 85, 0), 25.0, 300, found.append)
+    known: list[KnownShot] = []  # none before the end
+    shots, key_frames = ShotDetector(0.5, 0.5, 25.0), KeyFrames(Pictures(100, 85, 0), 25.0, known, 300, found.append)
     suspected = most = 0
     with open_video(str(path), 10**8, 10**5) as video:
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
             key_frames.add(number, time_s, small)
-            shots.add(small)
+            shots.add(number, time_s, small)
             suspected = max([suspected, *(picture.number for picture in key_frames._borders)])
             most = max(most, len(key_frames._borders))
     assert suspected > 590
@@ -157,9 +159,9 @@ def test_pictures_stay_few_where_every_frame_may_be_a_cut(make: Make) -> None:
     numbers = [picture.number for picture in key_frames._borders]
     assert numbers == sorted(set(numbers))
     assert numbers[0] <= 25
-    shots.finish()
-    key_frames.finish()
-    key_frames.close(shots.shots)
+    shots.finish(24.0)
+    known += shots.shots
+    key_frames.finish(24.0)
     assert found[0].time_s == 0
     assert found[-1].time_s == 599 / 25
 
@@ -185,16 +187,17 @@ def test_pictures_of_a_long_shot_stay_few_and_near_their_places(make: Make) -> N
     path = make("long.mp4", "color=gray:s=32x32:r=2:d=400", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
     with open_video(str(path), 10**8, 10**5) as video:
         found: list[KeyFrame] = []
-        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(Pictures(100, 85, 0), 2.0, 16, found.append)
+        known: list[KnownShot] = []  # none before the end
+        shots, key_frames = ShotDetector(0.5, 0.5, 2.0), KeyFrames(Pictures(100, 85, 0), 2.0, known, 16, found.append)
         kept = []
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
             key_frames.add(number, time_s, small)
-            shots.add(small)
+            shots.add(number, time_s, small)
             kept.append(len(key_frames._spaced) + len(key_frames._borders))
-        shots.finish()
-        key_frames.finish()
-        key_frames.close(shots.shots)
+        shots.finish(400.0)
+        known += shots.shots
+        key_frames.finish(400.0)
     assert max(kept) <= 2 * 8 + 2 * 8 + 2
     assert found[1].time_s == pytest.approx(200, abs=400 / 8)
 

@@ -12,10 +12,10 @@ import pytest
 from scripts.sample_corpus import Film, Shot, picture
 from stages.core.video.cut.encode import ffmpeg_path
 from stages.core.video.measure.freeze import FreezeDetector, Span, native_difference, share
-from stages.core.video.measure.look import Look, LookMeter
+from stages.core.video.measure.look import LookMeter
+from stages.core.video.measure.meter import Meter
 from stages.core.video.measure.motion import MotionMeter, Sample, camera_flow, within_shots
-from stages.core.video.measure.signals import overall, per_second
-from stages.core.video.read.frames import Planes, Stance, shrink, small_size
+from stages.core.video.read.frames import Planes, Small, Stance, shrink, small_size
 from stages.core.video.read.packets import open_video
 
 Make = Callable[..., Path]
@@ -23,14 +23,15 @@ Make = Callable[..., Path]
 
 def measure(path: Path, noise: float = 0.001, min_s: float = 1.0) -> tuple[list[Span], list[Sample], LookMeter]:
     with open_video(str(path), 10**8, 10**5) as video:
-        freezes, motion, look = FreezeDetector(noise, min_s), MotionMeter(4, 0.06), LookMeter()
-        for time_s, frame in video.frames():
+        freezes, motion, look = FreezeDetector(noise, min_s), MotionMeter(4, 0.06, []), LookMeter()
+        meters: tuple[Meter, ...] = (freezes, motion, look)
+        for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
-            freezes.add(time_s, small)
-            motion.add(time_s, small.luma)
-            look.add(time_s, small)
-        look.finish()
-        return freezes.finish(video.end_s(time_s)), motion.finish(), look
+            for meter in meters:
+                meter.add(number, time_s, small)
+        for meter in meters:
+            meter.finish(video.end_s(time_s))
+        return freezes.spans, motion.samples, look
 
 
 def freezedetect(path: Path, noise: float, min_s: float, end_s: float) -> list[Span]:
@@ -43,7 +44,7 @@ def freezedetect(path: Path, noise: float, min_s: float, end_s: float) -> list[S
     return [(float(start), float(end)) for start, end in zip(starts, ends, strict=True)]
 
 
-def mean(samples: list[Sample], field: str = "mean") -> float:
+def mean(samples: list[Sample], field: str = "motion") -> float:
     return float(np.mean([getattr(sample, field) for sample in samples]))
 
 
@@ -82,7 +83,7 @@ def test_video_that_is_still_to_its_end_is_frozen_all_along(make: Make) -> None:
         make("still.mp4", "testsrc=s=160x90:r=25,trim=end_frame=1,loop=49:1", "-pix_fmt", "yuv420p")
     )
     assert share(spans, 0, 2) == pytest.approx(1)
-    assert max(sample.mean for sample in samples) < 0.002
+    assert max(sample.motion for sample in samples) < 0.002
 
 
 @pytest.mark.parametrize("speed", [0.02, 0.15, 0.6, 1.2])
@@ -91,7 +92,7 @@ def test_motion_is_the_speed_of_a_pan_in_either_direction(wall: Callable[[float]
         spans, samples, _ = measure(wall(signed))
         assert spans == []
         assert len(samples) == pytest.approx(8, abs=1)
-        for field in ("mean", "median", "camera"):
+        for field in ("motion", "motion_median", "camera"):
             assert mean(samples, field) == pytest.approx(speed, rel=0.1, abs=0.0035)
         assert mean(samples, "object") < 0.15 * speed + 0.001
         assert mean(samples, "moving") > 0.9
@@ -120,7 +121,7 @@ def test_what_moves_before_a_still_background_is_an_object_and_no_camera(make: M
     assert mean(samples) == pytest.approx(truth, rel=0.25)
     assert mean(samples, "camera") < 0.1 * truth
     assert mean(samples, "object") == pytest.approx(mean(samples), rel=0.1)
-    assert mean(samples, "median") < 0.002 < mean(samples, "p90")
+    assert mean(samples, "motion_median") < 0.002 < mean(samples, "motion_p90")
     assert mean(samples, "moving") == pytest.approx(120 * 90 / (320 * 180), abs=0.08)
 
 
@@ -141,10 +142,16 @@ def test_motion_of_a_very_wide_strip_is_measured(make: Make) -> None:
 
 
 def test_motion_is_measured_where_frames_are_rarer_than_samples() -> None:
-    motion = MotionMeter(per_s=4, gap_s=0.06)
+    motion = MotionMeter(per_s=4, gap_s=0.06, borders_s=[])
     for second in range(4):
-        motion.add(float(second), np.zeros((32, 64), np.uint8))
-    assert [(s.start_s, s.end_s) for s in motion.finish()] == [(0, 1), (1, 2), (2, 3)]
+        motion.add(second, float(second), blank(32, 64))
+    motion.finish(4.0)
+    assert [(s.start_s, s.end_s) for s in motion.samples] == [(0, 1), (1, 2), (2, 3)]
+
+
+def blank(height_px: int, width_px: int) -> Small:
+    luma = np.zeros((height_px, width_px), np.uint8)
+    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Stance(0)))
 
 
 def still(start_s: float, end_s: float, speed: float = 1.0) -> Sample:
@@ -156,6 +163,15 @@ def test_motion_across_a_cut_is_left_out() -> None:
     assert within_shots(samples, [1.5]) == [samples[0], samples[2]]
     assert within_shots(samples, [2.0]) == [samples[0], samples[2]]
     assert within_shots(samples, []) == samples
+    borders_s: list[float] = []
+    motion = MotionMeter(per_s=4, gap_s=0.06, borders_s=borders_s)
+    for second in range(4):
+        motion.add(second, float(second), blank(32, 64))
+    borders_s.append(2.0)  # known only later
+    motion.finish(4.0)
+    assert {name: of.start_s.tolist() for name, of in motion.signals().items()} == {
+        name: [0, 2] for name in ("motion", "motion_median", "motion_p90", "moving", "camera", "object")
+    }
 
 
 @pytest.mark.parametrize(
@@ -208,27 +224,3 @@ def test_fields_of_different_times_are_told_from_frames(make: Make) -> None:
     plain = make("plain.mkv", f"{moving},setsar=1", "-c:v", "ffv1")
     assert measure(woven)[2].interlaced() == 1
     assert measure(plain)[2].interlaced() == 0
-
-
-def test_seconds_hold_means_peaks_and_shares_and_null_where_nothing_was_seen() -> None:
-    def look(time_s: float, luma: float, sharpness: float) -> Look:
-        return Look(time_s, luma, 0.1, 0.0, 0.0, sharpness, 20.0)
-
-    looks = [look(0.0, 0.2, 10), look(0.5, 0.4, 30), look(3.0, 1.0, 5)]
-    seconds = per_second(
-        3.2,
-        looks=looks,
-        motion=[still(0.9, 1.1, 0.5)],
-        frozen=[(0.75, 3.1)],
-        times_s=[0.0, 0.5, 3.0],
-        cut_scores=[0.0, 0.7, 0.2],
-    )
-    assert [s["second"] for s in seconds] == [0, 1, 2, 3]
-    assert [s["luma"] for s in seconds] == [pytest.approx(0.3), None, None, 1.0]
-    assert [s["sharpness"] for s in seconds] == [20.0, None, None, 5.0]
-    assert [s["motion"] for s in seconds] == [0.5, None, None, None]
-    assert [s["frozen"] for s in seconds] == pytest.approx([0.25, 1, 1, 0.5])
-    assert [s["cut_score"] for s in seconds] == pytest.approx([0.7, None, None, 0.2])
-    whole = overall(looks, [])
-    assert whole["luma"] == pytest.approx(1.6 / 3)
-    assert whole["motion"] is None

@@ -52,12 +52,12 @@ def test_colours_survive_every_pixel_format(make: Make, pix_fmt: str) -> None:
     assert colourfulness(*small_chroma(small.native)) > 60
 
 
-@pytest.mark.parametrize("max_px", [64, 128, 1000])
-def test_a_kept_picture_holds_none_of_the_decoders_memory(make: Make, max_px: int) -> None:
+@pytest.mark.parametrize("max_side_px", [64, 128, 1000])
+def test_a_kept_picture_holds_none_of_the_decoders_memory(make: Make, max_side_px: int) -> None:
     with open_video(str(make("kept.mkv", HALVES, "-c:v", "ffv1", "-pix_fmt", "yuv420p")), 10**8, 10**5) as video:
         _, frame = next(video.frames())
         native = shrink(frame, small_size(frame, 64)).native
-        kept = picture(native, max_px)
+        kept = picture(native, max_side_px)
         assert not any(np.shares_memory(*both) for both in zip(kept.samples, native.samples, strict=True))
 
 

@@ -21,16 +21,16 @@ BIG, LONG = 10**8, 10**5
 KEPT = ("-fps_mode", "passthrough", "-pix_fmt", "yuv420p")
 
 
-def read(path: Path | str, max_px: int = BIG, max_s: float = LONG) -> tuple[list[float], int, float]:
+def read(path: Path | str, max_pixels: int = BIG, max_s: float = LONG) -> tuple[list[float], int, float]:
     """Times, decode errors, coverage."""
-    with open_video(str(path), max_px, max_s) as video:
+    with open_video(str(path), max_pixels, max_s) as video:
         times = [time_s for time_s, _ in video.frames()]
         return times, video.decode_errors, video.coverage(times[-1] + float(1 / video.facts.fps))
 
 
-def code(path: Path | str, max_px: int = BIG, max_s: float = LONG) -> str:
+def code(path: Path | str, max_pixels: int = BIG, max_s: float = LONG) -> str:
     with pytest.raises(ItemError) as caught:
-        read(path, max_px, max_s)
+        read(path, max_pixels, max_s)
     assert str(path) in caught.value.detail
     return caught.value.code
 
@@ -137,15 +137,15 @@ def test_video_stream_without_a_readable_frame_has_its_code(make: Make, tmp_path
 
 
 def test_limits_stop_a_video_before_it_is_decoded(three_shots: Path) -> None:
-    assert code(three_shots, max_px=160 * 90 - 1) == "too_large"
+    assert code(three_shots, max_pixels=160 * 90 - 1) == "too_large"
     assert code(three_shots, max_s=4) == "too_large"
-    assert len(read(three_shots, max_px=160 * 90, max_s=5)[0]) == 120
+    assert len(read(three_shots, max_pixels=160 * 90, max_s=5)[0]) == 120
 
 
 def test_a_picture_beyond_the_limit_is_not_even_looked_at(make: Make) -> None:
     bomb = make("bomb.apng", "color=red:s=4000x4000", "-frames:v", "2", "-c:v", "apng")
     with pytest.raises(ItemError, match="no picture of at most 14400 pixels") as caught:
-        read(bomb, max_px=160 * 90)
+        read(bomb, max_pixels=160 * 90)
     assert caught.value.code == "no_frames"
     assert len(read(bomb)[0]) == 2
 

@@ -1,0 +1,214 @@
+"""Starting steps: what the stage layer wants is compared with the run, written, submitted and reported."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from slurm.control.extend import Growth, grow, steps_behind
+from slurm.control.resume import Resumed, resume, save_cluster
+from slurm.errors import InputError
+from slurm.pool.config import Settings
+from slurm.pool.launch import want
+from slurm.pool.registry import PoolFolder
+from slurm.record import chunks
+from slurm.record.inputs import is_behind
+from slurm.record.manifest import Step, steps
+from slurm.record.plan import Plan, differences
+from slurm.scheduler.backend import backend
+from slurm.scheduler.cluster import Cluster
+
+Overwrite = bool | Collection[str]
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A step as somebody wants it to be."""
+
+    name: str
+    plan: Plan  # its number of chunks is left open (0) where that depends on the rows of its input
+    cluster: Cluster
+    pool: Settings | None = None  # the model servers that its tasks ask
+    shows: str | None = None  # a file or folder of the step that a person wants to open
+
+    @property
+    def sites(self) -> list[Cluster]:
+        """Where its tasks run, and the servers that they ask."""
+        return [self.cluster, *([self.pool.site()] if self.pool else [])]
+
+
+def start(
+    run: Path,
+    intents: Sequence[Intent],
+    *,
+    overwrite: Overwrite = False,
+    growth: Growth | None = None,
+    dry_run: bool = False,
+) -> int:
+    """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed.
+
+    `growth` says what the source has that the run has not. Raises InputError or ClusterError, before anything is
+    written, if a step stands with another config, or the cluster would refuse a task.
+    """
+    check_overwrite(run, intents, overwrite)
+    for intent in intents:
+        check_writable(run / intent.name)
+        for site in intent.sites:
+            backend(site).check(run / intent.name)
+    if dry_run:
+        show_plans(run, intents, growth)
+        return 0
+    names = [intent.name for intent in intents]
+    if growth is not None:
+        print(growth)
+        names = list(dict.fromkeys([growth.source, *steps_behind(run, growth.source), *names]))
+    wanted = {intent.name: intent for intent in intents}
+    if backend(intents[-1].cluster).submits:
+        for name in names:
+            prepare(Step(run, name), wanted.get(name), growth, bool(overwrite))
+        status = submit(run, names, wanted)
+        print(f"python -m slurm status run={run.name} tells how it goes")
+        return status
+    status = 0
+    for name in names:  # here each step is over before the next is laid out, so that the size of its input is known
+        prepare(Step(run, name), wanted.get(name), growth, bool(overwrite))
+        status = max(status, submit(run, [name], wanted))
+    return status
+
+
+def prepare(step: Step, intent: Intent | None, growth: Growth | None, overwrite: bool) -> None:
+    """Writes what a step is to be: its plan, or the chunks that an extension adds."""
+    if intent is not None:
+        if step.exists and step.plan.fingerprint != intent.plan.fingerprint:
+            step.supersede()
+        elif step.exists and overwrite and is_behind(step):
+            step.lay_out_again()
+        plan = lay_out(step.run, intent.plan, {name: Step(step.run, name).plan for name in intent.plan.inputs})
+        save_cluster(step, intent.cluster)
+        if intent.pool is not None:
+            pool = PoolFolder(step.run, intent.pool.pool.name)
+            want(pool, intent.pool)
+            pool.add_step(step.name)
+        if not step.exists:
+            step.create(plan)  # from here on the step exists
+            return
+        step.change(plan)
+    if growth is not None:
+        grow(step, growth)
+
+
+def submit(run: Path, names: Sequence[str], wanted: Mapping[str, Intent]) -> int:
+    """Submits what is missing of these steps and says so; 1 if something cannot get done."""
+    results = resume(run, only=names)
+    tell(results)
+    for name in names:
+        shows = wanted[name].shows if name in wanted else None
+        if shows and results[name].survey.complete() and (run / name / shows).exists():
+            print(f"{name}: {run / name / shows}")
+    return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
+
+
+def lay_out(run: Path, plan: Plan, inputs: Mapping[str, Plan]) -> Plan:
+    """The plan with its number of chunks; `inputs` are the plans of the steps that it reads."""
+    counts = {name: inputs[name].n for name in plan.inputs}
+    plan = replace(plan, input_chunks=counts)
+    if plan.kind == "reduce":
+        return replace(plan, n=1)
+    source = Step(run, plan.inputs[0])
+    if plan.aligned:
+        return replace(plan, n=counts[source.name])
+    if plan.chunking.n is not None:
+        return replace(plan, n=plan.chunking.n)
+    same = source.exists and source.plan.fingerprint == inputs[source.name].fingerprint
+    done = source.all_done() if same else []
+    known = same and len(done) == source.plan.n
+    rows = sum(record.rows_kept for record in done)
+    return replace(plan, n=chunks.count(rows, plan.chunking.size) if known else plan.chunking.ahead)
+
+
+def check_overwrite(run: Path, intents: Iterable[Intent], overwrite: Overwrite) -> None:
+    """Raises an InputError that says what would be lost, unless `overwrite` names each step that would lose rows."""
+    intents = list(intents)
+    named = set() if isinstance(overwrite, bool) else set(overwrite)
+    if unknown := named - {intent.name for intent in intents}:
+        there = ", ".join(intent.name for intent in intents)
+        raise InputError(f"overwrite={min(unknown)}: this command has no such step; it has: {there}")
+    refused: list[str] = []
+    lost: list[str] = []
+    for intent in intents:
+        step = Step(run, intent.name)
+        if not step.exists or step.plan.fingerprint == intent.plan.fingerprint or intent.name in named:
+            continue
+        finished = step.all_done()
+        if overwrite is not True or finished:
+            changed = [f"\n  {line}" for line in differences(step.plan.identity, intent.plan.identity)]
+            refused.append(f"step {step} exists with another config:{''.join(changed)}")
+            lost += [f"{intent.name} ({describe(step)})"] if finished else []
+    if refused:
+        mend = ",".join(sorted(named | {text.partition(" ")[0] for text in lost}, key=[i.name for i in intents].index))
+        again = f"overwrite={mend or 'true'} computes them again"
+        if lost:
+            again += f"; finished rows would be lost: {', '.join(lost)}"
+        raise InputError("\n".join([*refused, f"Use another run= (or step=); {again}."]))
+
+
+def describe(step: Step) -> str:
+    """What is finished of a step, in words."""
+    done = step.all_done()
+    rows, cpu_h = sum(record.rows_out for record in done), sum(record.seconds * record.cpus for record in done) / 3600
+    return f"{len(done):,} of {step.plan.n:,} chunks done, {rows:,} rows, {cpu_h:,.2f} CPU hours"
+
+
+def check_writable(folder: Path) -> None:
+    """Raises an InputError if the folder cannot be made or written into; makes nothing."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): choose another place, runs=DIR") from error
+
+
+def show_plans(run: Path, intents: Sequence[Intent], growth: Growth | None) -> None:
+    """Prints what would be submitted, and the sbatch script of the last step."""
+    plans = {name: Step(run, name).plan for name in steps(run)}
+    if growth is not None:
+        print(growth)
+    for intent in intents:
+        step, cluster = Step(run, intent.name), intent.cluster
+        state = "new"
+        if step.exists and step.plan.fingerprint == intent.plan.fingerprint:
+            plan = plans[intent.name]
+            state = f"planned already: {describe(step)}"
+        else:
+            plan = lay_out(run, intent.plan, plans)
+            state = f"replaces {describe(step)}" if step.exists else "new"
+        plans[intent.name] = plan
+        tasks = -(-plan.n // plan.policy.per_task)
+        behind = ", ".join(plan.inputs) or "nothing"
+        size = f"{cluster.cpus} cpus, {cluster.gpus} gpus, {cluster.mem_gb:g} GB, {cluster.minutes} min"
+        print(f"{intent.name} ({state}): {plan.n} chunks in {tasks} tasks behind {behind}; {size}; {plan.fingerprint}")
+    last = intents[-1]
+    if text := backend(last.cluster).script(Step(run, last.name).paths.log_folder("0000"), tasks):
+        print(text)
+
+
+def tell(results: Mapping[str, Resumed]) -> None:
+    """One line a step: what was submitted, why, and what was not."""
+    for name, result in results.items():
+        counts = result.survey.counts()
+        parts = [f"{counts['done']}/{result.survey.step.plan.n} chunks done"]
+        if counts["active"]:
+            parts.append(f"{counts['active']} active")
+        if result.submitted:
+            jobs = ", ".join(window.job for window in result.windows)
+            parts.append(f"{len(result.submitted)} submitted (job {jobs})")
+        if result.waits_for:
+            parts.append(f"waits for {result.waits_for}")
+        if not result.survey.queue_known:
+            parts.append("Slurm does not answer, so nothing was submitted")
+        print(f"{name}: {', '.join(parts)}")
+        for why, number in result.why.items():
+            print(f"  {number} again after {why}")
+        for chunk, why in list(result.set_aside.items())[:3]:
+            print(f"  chunk {chunk} not done: {why}")

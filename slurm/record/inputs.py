@@ -1,0 +1,127 @@
+"""What a chunk reads: which chunks of its step's inputs, whether they are done, and as which edition."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from slurm.errors import InputError
+from slurm.record import chunks
+from slurm.record.done import Borders, Done, make_stamp
+from slurm.record.files import write_once
+from slurm.record.formats import FORMAT, read_record
+from slurm.record.manifest import Step
+
+Known = Mapping[str, Mapping[int, Done]]  # the done chunks of steps that the caller has read already
+
+
+def chunks_read(step: Step, chunk: int) -> dict[str, range]:
+    """The chunks of each input that have to be done before this chunk; of a step that continues, its own before it."""
+    plan, layout = step.plan, step.layout_of(chunk)
+    before = step.layouts[layout.number - 1].inputs if layout.number else {}
+    needed: dict[str, range] = {}
+    for name, mode in step.modes.items():
+        if mode == "same":
+            needed[name] = range(chunk, chunk + 1)
+        elif plan.kind == "reduce" and mode == "all":  # made again whenever there is more
+            needed[name] = range(Step(step.run, name).plan.n)
+        else:
+            needed[name] = range(before.get(name, 0) if mode == "new" else 0, layout.inputs[name])
+    if plan.continues and chunk:
+        needed[step.name] = range(chunk)
+    return needed
+
+
+def missing(step: Step, chunk: int) -> str | None:
+    """What this chunk waits for, in words; None if all that it reads is done."""
+    for name, needed in chunks_read(step, chunk).items():
+        if name == laid_out_over(step) and step.paths.borders_of(step.layout_of(chunk).number).exists():
+            continue  # its rows are known, and are compared when they are read
+        source = Step(step.run, name)
+        lacking = [number for number, done in source.done_in(needed).items() if not done]
+        if lacking and source.plan.n == 1:
+            return f"{source}, which it reads, is not done"
+        if lacking:
+            what = f"chunk {lacking[0]}" if len(needed) == 1 else f"{len(lacking)} of {len(needed)} chunks"
+            return f"{what} of {source}, which it reads, {'is' if len(lacking) == 1 else 'are'} not done"
+    return None
+
+
+def laid_out_over(step: Step) -> str | None:
+    """The input whose rows the step cut into chunks of its own; None if it takes over chunks, or has no input."""
+    plan = step.plan
+    return plan.inputs[0] if plan.kind == "map" and plan.inputs and not plan.aligned else None
+
+
+def source_of(step: Step, chunk: int, known: Known | None = None) -> str:
+    """What a chunk reads now: the edition of the only chunk that it reads, or a stamp of all that it reads.
+
+    "" where some of it is not known.
+    """
+    editions: list[str] = []
+    for name, needed in chunks_read(step, chunk).items():
+        if name == laid_out_over(step):
+            editions.append(borders_of(step, chunk).stamp)
+        else:
+            there = known[name] if known and name in known else Step(step.run, name).done_in(needed)
+            editions += [done.edition if (done := there.get(number)) else "" for number in needed]
+    if len(editions) == 1:
+        return editions[0]
+    return make_stamp(editions) if all(editions) else ""
+
+
+def sources_of(step: Step, done: Mapping[int, Done], known: Known) -> dict[int, str]:
+    """What each of these chunks would read now; "" where some of that is not known, "none" before they are laid out."""
+    if list(step.modes.values()) == ["same"]:
+        there = known[step.plan.inputs[0]]
+        return {chunk: record.edition if (record := there.get(chunk)) else "" for chunk in done}
+    laid_out = {
+        layout.first: laid_out_over(step) is None or step.paths.borders_of(layout.number).exists()
+        for layout in step.layouts
+    }
+    found: dict[str | int, str] = {}
+    for chunk in done:
+        first = step.layout_of(chunk).first
+        alike = f"{first}" if len(step.modes) == 1 and not step.plan.continues else chunk  # all of it reads the same
+        if alike not in found:
+            found[alike] = source_of(step, chunk, known) if laid_out[first] else "none"
+        found[chunk] = found[alike]
+    return {chunk: found[chunk] for chunk in done}
+
+
+def is_behind(step: Step) -> bool:
+    """Whether the input that its chunks were laid out over has got other rows since."""
+    name = laid_out_over(step)
+    if name is None:
+        return False
+    for layout in step.layouts:
+        if step.paths.borders_of(layout.number).exists() and (stamp := borders_of(step, layout.first).stamp):
+            there = Step(step.run, name).done_in(chunks_read(step, layout.first)[name])
+            if stamp != make_stamp(done.edition if done else "" for done in there.values()):
+                return True
+    return False
+
+
+def borders_of(step: Step, chunk: int) -> Borders:
+    """Where the chunks that were laid out with this one lie in the input, which must be complete; written once."""
+    layout, name = step.layout_of(chunk), laid_out_over(step)
+    path = step.paths.borders_of(layout.number)
+    if path.exists():
+        return read_record(path, Borders)
+    assert name is not None, f"{step} takes over the chunks of its input"
+    source, needed = Step(step.run, name), chunks_read(step, chunk)[name]
+    records = [done for done in source.done_in(needed).values() if done]
+    if len(records) < len(needed):
+        raise InputError(f"step {step} needs all of {source}: {len(records)} of {len(needed)} chunks are done")
+    offsets = [0]
+    for record in records:
+        offsets.append(offsets[-1] + record.rows_kept)
+    weight = step.plan.chunking.cost
+    if weight in source.plan.gives:
+        rows = source.kept(only=list(needed))
+        cost = rows.select(pl.col(str(weight)).cast(pl.Float64)).collect().to_series()
+    else:
+        cost = pl.repeat(1.0, offsets[-1], eager=True)
+    borders = chunks.borders(cost, layout.end - layout.first)
+    made = Borders(borders, offsets, make_stamp(record.edition for record in records))
+    write_once(path, {**made._asdict(), "format": FORMAT})
+    return read_record(path, Borders)

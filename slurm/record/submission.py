@@ -1,0 +1,20 @@
+"""A submission: what was frozen before its tasks were sent."""
+
+from dataclasses import dataclass
+
+from slurm.scheduler.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Its tasks, and where and why they run."""
+
+    tasks: list[list[int]]  # array index → chunks
+    cluster: Cluster
+    window: int  # tasks of one array job
+    why: dict[str, int]  # reason for another attempt → chunks
+    again: list[str]  # rows of done chunks that failed with these codes are tried again …
+    replaces: dict[str, str]  # … of these chunks: chunk → the part that the new one stands in for
+    created: float  # seconds since 1970, as are all times
+    host: str
+    pid: int

@@ -1,0 +1,107 @@
+"""A chunk's input rows: the slice of the step that it reads, with columns of the steps that give them."""
+
+import polars as pl
+
+from slurm.errors import ChunkError
+from slurm.record.inputs import borders_of, chunks_read
+from slurm.record.lineage import Reach, reach, scan_reach
+from slurm.record.manifest import Step
+
+
+def read_items(step: Step, chunk: int) -> pl.DataFrame:
+    """The items of a chunk of a map step, in order: their keys, and every column that the stage needs.
+
+    A column of a step (or side table) with several rows an item is a list, in the order of these rows. Raises
+    ChunkError where the items cannot be told apart, or the input has other rows than it had.
+    """
+    source, plan = step.input(), step.plan
+    assert source is not None
+    wanted = {name: giver for name, giver in plan.columns.columns.items() if name not in plan.item_keys}
+    own = [name for name, giver in wanted.items() if giver == source.name and name in source.plan.gives]
+    table = read_slice(step, source, chunk, [*plan.item_keys, *own])
+    keys = table[plan.item_key]
+    if keys.n_unique() != len(keys):
+        twice = keys.filter(keys.is_duplicated())[0]
+        raise ChunkError(f"{source} gives {plan.item_key}={twice!r} more than once: rows could not be told apart")
+    for giver in dict.fromkeys(wanted.values()):
+        names = [name for name, by in wanted.items() if by == giver and name not in own]
+        there = Step(step.run, giver)
+        columns = [name for name in names if name in there.plan.gives]
+        if columns and plan.item_key in there.plan.keys[1:]:
+            table = gather(table, kept_rows(step, chunk, there), plan.item_key, {name: name for name in columns})
+        elif columns:
+            table = join(step, table, there, chunk, columns)
+        for side in dict.fromkeys(name.partition(".")[0] for name in names if name not in columns):
+            listed = {name: name.partition(".")[2] for name in names if name.partition(".")[0] == side}
+            table = gather(table, read_side(step, there, side, chunk), plan.item_key, listed)
+    return table.select(*plan.item_keys, *wanted)
+
+
+def read_slice(step: Step, source: Step, chunk: int, columns: list[str]) -> pl.DataFrame:
+    """The rows of a chunk in the kept rows of its step's input."""
+    if step.plan.aligned:
+        return source.kept(only=[chunk]).select(columns).collect()
+    borders, layout = borders_of(step, chunk), step.layout_of(chunk)
+    base = chunks_read(step, chunk)[source.name].start
+    part = reach(step, chunk, source.name)
+    assert part is not None and part.rows is not None
+    for number in part.chunks:
+        done = source.done(number)
+        if done is None or done.rows_kept != borders.offsets[number - base + 1] - borders.offsets[number - base]:
+            raise ChunkError(
+                f"{source} has other rows now than when the chunks of {step} were laid out over it: "
+                f"run this step again with overwrite=true"
+            )
+    rows = scan_reach(source, part)
+    first, last = borders.borders[chunk - layout.first], borders.borders[chunk - layout.first + 1]
+    if rows is None:
+        raise ChunkError(f"{source} has no rows")
+    found = source.keep(rows).select(columns).collect()
+    if len(found) != last - first:
+        raise ChunkError(f"{source} gave {len(found)} rows for {step} chunk {chunk}, not {last - first}")
+    return found
+
+
+def join(step: Step, table: pl.DataFrame, giver: Step, chunk: int, columns: list[str]) -> pl.DataFrame:
+    """The table with columns of a step further up, by that step's key."""
+    key = giver.plan.key
+    part = reach(step, chunk, giver.name)
+    rows = scan_reach(giver, part) if part is not None else giver.scan()
+    if rows is None or key not in table.columns:
+        raise ChunkError(f"{giver} cannot be joined: {'it has no rows' if rows is None else f'no column {key}'}")
+    found = pick(rows, table[key]).select(key, *columns).collect()
+    if part is not None and table[key].n_unique() > found[key].n_unique():  # they lie elsewhere: look everywhere
+        rows = giver.scan()
+        assert rows is not None
+        found = pick(rows, table[key]).select(key, *columns).collect()
+    return table.join(found, on=key, how="left", maintain_order="left")
+
+
+def kept_rows(step: Step, chunk: int, giver: Step) -> pl.LazyFrame | None:
+    """The kept rows of a step that may belong to the items of a chunk."""
+    part = reach(step, chunk, giver.name)
+    rows = scan_reach(giver, Reach(part.chunks, None)) if part is not None else giver.scan()
+    return None if rows is None else giver.keep(rows)
+
+
+def gather(table: pl.DataFrame, rows: pl.LazyFrame | None, key: str, columns: dict[str, str]) -> pl.DataFrame:
+    """The table with a list of each of these columns (name → column of `rows`): of all rows with the item's key."""
+    if rows is None:
+        raise ChunkError(f"no rows for {', '.join(columns)}")
+    named = [pl.col(column).alias(name) for name, column in columns.items()]
+    lists = pick(rows, table[key]).select(key, *named).collect().group_by(key, maintain_order=True).agg(pl.all())
+    return table.join(lists, on=key, how="left", maintain_order="left")
+
+
+def pick(rows: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
+    """The rows with one of these keys."""
+    return rows.filter(pl.col(keys.name).is_in(keys.implode()))
+
+
+def read_side(step: Step, giver: Step, table: str, chunk: int) -> pl.LazyFrame:
+    """A side table of a step before, as far as it may belong to a chunk; in the order in which it was written."""
+    part = reach(step, chunk, giver.name)
+    rows = giver.scan(table, only=None if part is None else list(part.chunks))
+    if rows is None:
+        raise ChunkError(f"{giver} has no table {table!r}")
+    return rows

@@ -1,0 +1,141 @@
+"""How a stage's config becomes the plan of a step."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from slurm.errors import InputError
+from slurm.record.plan import Chunking, Columns, Items, Plan, Policy, fingerprint, flatten
+from stages.core.runner.config import Common
+from stages.core.runner.stage import Stage
+
+
+def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]) -> Plan:
+    """The plan of a step behind its inputs, the one whose rows are its items first; `plans` are those before it.
+
+    Its number of chunks is left open (0) where that depends on the rows of its input. Raises InputError.
+    """
+    values = TypeAdapter(stage.config).dump_python(config, mode="json")
+    asks = stage.pool(config)
+    runtime_keys = [*stage.runtime_keys, *(key for key in ("pool", "engine") if key in values)]
+    identity = make_identity(stage, config, {k: v for k, v in values.items() if k not in runtime_keys})
+    identity |= {f"config.pool.{key}": values["pool"][key] for key in ("model", "revision")} if asks else {}
+    identity |= {f"upstream.{name}": plans[name].fingerprint for name in inputs}
+    base = plans[inputs[0]] if stage.kind == "map" and inputs else None
+    if stage.kind == "map" and base is None:
+        raise InputError(f"step {common.step} needs an input: say after=STEP")
+    aligned = base is not None and common.chunks.align and base.kind == "map" and common.chunks.n is None
+    if base is not None and not aligned and common.chunks.cost:
+        find_giver(common.chunks.cost, inputs, plans, f"{common.step} (chunks.cost, a number)", has_number)
+    item_keys = base.keys if base else []
+    keys = keys_of(stage, item_keys, [plans[name] for name in inputs])
+    gives = dict.fromkeys(keys, "String") | {name: str(kind) for name, kind in stage.gives.items()}
+    side = {name: dict.fromkeys(item_keys, "String") | named(schema) for name, schema in stage.tables.items()}
+    chunks = common.chunks
+    return Plan(
+        stage=stage.name,
+        kind=stage.kind,
+        entry="stages.core.runner.work:Work",
+        n=1 if stage.kind == "reduce" else 0,
+        inputs=list(inputs),
+        input_chunks={},
+        aligned=aligned,
+        keys=keys,
+        item_keys=item_keys,
+        gives=gives | {"error": "String", "error_detail": "String"},
+        tables=side,
+        identity=identity,
+        fingerprint=fingerprint(identity),
+        chunking=Chunking(chunks.size, chunks.n, chunks.ahead, chunks.cost),
+        policy=Policy(
+            chunks.per_task, chunks.max_error_share, chunks.min_errors, chunks.flush_s, **asdict(common.retry)
+        ),
+        items=Items(**asdict(common.items)),
+        columns=find_columns(stage, common, config, inputs, plans),
+        config=values,
+        runtime_keys=runtime_keys,
+        pool=config.pool.name if asks else None,
+        continues=stage.continues,
+        media=stage.media,
+    )
+
+
+def make_identity(stage: Stage, config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the step's result, but for the steps before it."""
+    return {
+        "stage": stage.name,
+        "version": stage.version,
+        **{f"config.{key}": value for key, value in flatten(values).items()},
+        **{f"file.{path}": hash_content(path) for path in stage.files(config)},
+    }
+
+
+def keys_of(stage: Stage, item_keys: list[str], inputs: Sequence[Plan]) -> list[str]:
+    """The columns that name a row of a step: its own, then those of what the row was made of."""
+    if stage.kind == "map":
+        return [*([stage.key] if stage.key and stage.key not in item_keys else []), *item_keys]
+    if stage.key is None:
+        return []
+    chain = next((plan.keys for plan in inputs if stage.key in plan.keys), [stage.key])
+    return chain[chain.index(stage.key) :]
+
+
+def named(schema: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(kind) for name, kind in schema.items()}
+
+
+def find_columns(
+    stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]
+) -> Columns:
+    """The step before it that gives each column and side table that the stage needs, the nearest one."""
+    needs = stage.needs(config) if callable(stage.needs) else stage.needs
+    columns: dict[str, str] = {}
+    if stage.kind == "map":
+        item_keys = plans[inputs[0]].keys
+        for name in needs:
+            columns[name] = find_giver(name, inputs, plans, common.step, has)
+            giver = plans[columns[name]]
+            if item_keys[0] not in giver.keys and giver.key not in item_keys:
+                raise InputError(
+                    f"step {common.step} needs {name!r} for each {item_keys[0]}; step {columns[name]} gives it for "
+                    f"each {giver.key}, which says nothing of that"
+                )
+    return Columns(columns, {t: find_giver(t, inputs, plans, common.step, has_table) for t in stage.reads})
+
+
+def has(plan: Plan, name: str) -> bool:
+    """Whether a step gives a column, or a column of a side table (`table.column`)."""
+    table, dot, column = name.partition(".")
+    return name in plan.gives or (bool(dot) and column in plan.tables.get(table, {}))
+
+
+def has_table(plan: Plan, name: str) -> bool:
+    return name in plan.tables
+
+
+def has_number(plan: Plan, name: str) -> bool:
+    return plan.gives.get(name, "").startswith(("Int", "UInt", "Float"))
+
+
+def find_giver(
+    name: str, inputs: Sequence[str], plans: Mapping[str, Plan], step: str, gives: Callable[[Plan, str], bool]
+) -> str:
+    """The nearest step behind `inputs` of which `gives(plan, name)` is true. Raises InputError."""
+    queue = list(inputs)
+    for candidate in queue:
+        if gives(plans[candidate], name):
+            return candidate
+        queue += [further for further in plans[candidate].inputs if further not in queue]
+    raise InputError(f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}")
+
+
+def hash_content(path: str) -> str:
+    """16 hex digits of a file that the config names; an InputError if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error

@@ -31,7 +31,7 @@ WORTH = 0.1  # the share of new content from which on it is written again: that 
 Stamp = tuple[int, ...]  # of a folder: inode, mtime and ctime in ns
 Row = tuple[Any, ...]
 Dones = dict[str, tuple[Stamp, list[Row], list[Row]]]  # by folder: records with their parts, and without
-Attempts = dict[int, tuple[Stamp, list[Row], list[str]]]  # by chunk: attempts that have ended, names of others
+Attempted = tuple[Stamp, list[Row], list[str]]  # of a chunk: attempts that have ended, names of those that are open
 
 
 class Cache:
@@ -40,7 +40,7 @@ class Cache:
     def __init__(self, step: Step, least: int = LEAST) -> None:
         self.step, self.least = step, least
         self._done, self._attempts = self._load()
-        self._kept: tuple[Dones, Attempts] = {}, {}  # what the next cache will hold
+        self._kept: tuple[Dones, dict[int, Attempted]] = {}, {}  # what the next cache will hold
         self._read = 0  # records among these that the old one lacks
         self._now_ns: int | None = None
 
@@ -71,24 +71,33 @@ class Cache:
             folder = f"{root}/{bucket(chunk)}/{chunk_name(chunk)}"
             stamp, entry = _stamp(folder), self._attempts.get(chunk)
             if entry is None or entry[0] != stamp:
-                settled = self._settled(stamp)
-                ended, open_ended = list[Row](), names(folder)
+                entry, settled = (stamp, [], names(folder)), self._settled(stamp)
             else:
-                settled, ended, open_ended = True, list(entry[1]), entry[2]
-            past, still_open = [Past._make(row) for row in ended], []
-            for name in open_ended:
-                attempt = read_attempt(folder, name)
-                past += [attempt] if attempt else []
-                if attempt and _has_ended(attempt):
-                    ended.append(tuple(attempt))
-                else:
-                    still_open.append(name)
+                settled = True
+            if entry[2]:
+                entry, past = self._read_open(folder, entry)
+            else:
+                past = [Past._make(row) for row in entry[1]]
             if settled:
-                self._kept[1][chunk] = stamp, ended, still_open
-                self._read += len(open_ended) - len(still_open)
-            if ours := sorted((p for p in past if p.fingerprint == fingerprint), key=lambda p: (p.started, p.name)):
-                found[chunk] = ours
+                self._kept[1][chunk] = entry
+            past = [attempt for attempt in past if attempt.fingerprint == fingerprint]
+            if past:
+                found[chunk] = sorted(past, key=lambda p: (p.started, p.name)) if len(past) > 1 else past
         return found
+
+    def _read_open(self, folder: str, entry: Attempted) -> tuple[Attempted, list[Past]]:
+        """The entry with those of its open attempts that have ended since, and all its attempts."""
+        ended, still_open = list(entry[1]), []
+        past = [Past._make(row) for row in ended]
+        for name in entry[2]:
+            attempt = read_attempt(folder, name)
+            past += [attempt] if attempt else []
+            if attempt and _has_ended(attempt):
+                ended.append(tuple(attempt))
+                self._read += 1
+            else:
+                still_open.append(name)
+        return (entry[0], ended, still_open), past
 
     def save(self) -> None:
         """Replaces the cache, if enough was read that it lacks. Where nothing can be written there is none."""
@@ -103,7 +112,7 @@ class Cache:
         except (OSError, ValueError):  # no space, or no permission
             return
 
-    def _load(self) -> tuple[Dones, Attempts]:
+    def _load(self) -> tuple[Dones, dict[int, Attempted]]:
         """The content of the cache; nothing if there is none, it is damaged, or another version wrote it."""
         try:
             head, _, content = self.step.paths.cache.read_bytes().partition(b"\n")
@@ -111,7 +120,7 @@ class Cache:
             return {}, {}
         if head + b"\n" != _head(content):
             return {}, {}
-        loaded: tuple[Dones, Attempts] = marshal.loads(content)
+        loaded: tuple[Dones, dict[int, Attempted]] = marshal.loads(content)
         return loaded
 
     def _settled(self, stamp: Stamp) -> bool:

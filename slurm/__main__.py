@@ -35,7 +35,7 @@ python -m slurm watch   run=NAME [every=60]                     resume in a loop
 python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
 python -m slurm logs    run=NAME step=NAME chunk=N [lines=40]   the log of its last attempt
 python -m slurm cancel  run=NAME [step=NAME]                    take its tasks out of the queue
-python -m slurm table   run=NAME step=NAME [table=NAME] [kept=true] [catalogue=true] out=FILE   write a table (Parquet, CSV, JSONL)
+python -m slurm table   run=NAME step=NAME out=FILE [table=NAME] [kept=true] [catalogue=true]   a table as one file
 python -m slurm clean   run=NAME                                free what was replaced, and what killed tasks left
 python -m slurm drop    run=NAME step=NAME[,NAME]               remove steps that no other step reads
 python -m slurm serve   run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi]   start model servers

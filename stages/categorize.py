@@ -59,7 +59,7 @@ class Embedding:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    """Values are in conf/categorize.yaml."""
+    """Values are in conf/stage/categorize.yaml."""
 
     method: Literal["embedding", "generate", "cascade"]
     categories: str  # the taxonomy

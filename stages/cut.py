@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    """Values are in conf/cut.yaml. `fps` is a number or a fraction like "30000/1001"; None keeps the video's times."""
+    """Values are in conf/stage/cut.yaml. `fps` is a number or a fraction ("30000/1001"); None: the video's times."""
 
     mode: Literal["smart", "encode"]
     codec: str

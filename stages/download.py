@@ -43,7 +43,7 @@ CONNECTIONS = 32  # to a host, that are kept
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    """Values are in conf/download.yaml."""
+    """Values are in conf/stage/download.yaml."""
 
     formats: Formats
     subtitles: Subtitles

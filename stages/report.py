@@ -31,7 +31,7 @@ STEPS: Schema = {
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    """Key frames shown at most, and bins of the histograms; values are in conf/report.yaml."""
+    """Key frames shown at most, and bins of the histograms; values are in conf/stage/report.yaml."""
 
     thumbnails: Annotated[int, Field(ge=0)]
     bins: Annotated[int, Field(gt=0)]

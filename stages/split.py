@@ -53,7 +53,7 @@ class Margin:
 
 @dataclass(frozen=True, config=STRICT)
 class Config:
-    """Values are in conf/split.yaml."""
+    """Values are in conf/stage/split.yaml."""
 
     min_s: float
     max_s: float

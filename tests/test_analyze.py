@@ -40,8 +40,8 @@ TABLES: dict[str, Schema] = {  # the runner adds the video's id
 
 @pytest.fixture(scope="session")
 def settings() -> dict[str, Any]:
-    """The stage's own keys of conf/analyze.yaml."""
-    loaded = yaml.safe_load((ROOT / "conf" / "analyze.yaml").read_text())
+    """The stage's own keys of conf/stage/analyze.yaml."""
+    loaded = yaml.safe_load((ROOT / "conf" / "stage" / "analyze.yaml").read_text())
     return {key: loaded[key] for key in Settings.__dataclass_fields__}
 
 

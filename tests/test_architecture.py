@@ -87,8 +87,8 @@ def drags(path: Path) -> bool:
 def test_only_the_runner_knows_hydra() -> None:
     knowing = {name(p) for p in [*SLURM, *(ROOT / "stages").rglob("*.py")] if "hydra" in roots(imported(p))}
     assert knowing <= {
-        "slurm/pool/serve.py",
-        *(f"stages/core/runner/{runner}.py" for runner in ("command", "compose", "sweep")),
+        "slurm/conf.py",
+        *(f"stages/core/runner/{runner}.py" for runner in ("command", "points", "words")),
     }
 
 
@@ -127,9 +127,10 @@ def test_a_config_begins_with_the_command_that_uses_it(path: Path) -> None:
 def test_a_stage_is_named_like_its_file_and_its_config_has_exactly_its_keys(stage: str) -> None:
     made = load(stage)
     assert made.name == stage
-    config = yaml.safe_load((ROOT / "conf" / f"{stage}.yaml").read_text())
+    config = yaml.safe_load((ROOT / "conf" / "stage" / f"{stage}.yaml").read_text())
     groups = {group for default in config.pop("defaults") if isinstance(default, dict) for group in default}
-    keys = config.keys() | groups
+    assert config.pop("stage") == stage
+    keys = config.keys() | {group.removeprefix("/") for group in groups}
     common, own = {field.name for field in fields(Common)}, {field.name for field in fields(made.config)}
     assert keys - common == own
     assert not own & common

@@ -20,8 +20,8 @@ NASA = ROOT.parent / "shared" / "videos" / "nasa_13013.mp4"
 
 
 def configured(**changes: object) -> Config:
-    """The stage's own keys of conf/cut.yaml, with changes."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "cut.yaml").read_text())
+    """The stage's own keys of conf/stage/cut.yaml, with changes."""
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "stage" / "cut.yaml").read_text())
     own = {key: loaded[key] for key in Config.__dataclass_fields__}
     return TypeAdapter(Config).validate_python({**own, **changes})
 

@@ -33,7 +33,7 @@ CONFIG = Config(2, 10, Margin(0, 0), Borders(None, None), Merge(None, 10))
 
 
 def settings(cut: float, gradual: float) -> Settings:
-    loaded = yaml.safe_load((CONF / "analyze.yaml").read_text())
+    loaded = yaml.safe_load((CONF / "stage" / "analyze.yaml").read_text())
     values = {key: loaded[key] for key in Settings.__dataclass_fields__}
     return replace(TypeAdapter(Settings).validate_python(values), shots=Thresholds(cut, gradual))
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -20,8 +19,6 @@ from unittest.mock import patch
 
 import polars as pl
 import submitit
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
 
 from scripts.bench.inputs import noop as bench_noop
 from slurm.control.resume import resume, save_cluster
@@ -29,33 +26,25 @@ from slurm.control.submit import freeze, submit
 from slurm.record.files import bucket, chunk_name, write_table
 from slurm.record.manifest import Done, Step
 from slurm.task.attempt import Attempt
-from stages import ingest
-from stages.core.runner.command import CONF, read
 from stages.core.runner.pipeline import Wanted, plan_all, start
-from stages.core.runner.stage import Common, Stage
+from stages.core.runner.points import points_of
+from stages.core.runner.words import read_line
 from stages.core.schema.catalogue import CATALOGUE
 
+CONF = Path(__file__).parent / "conf"  # of the stage `noop`
 ITEMS, CHUNKS, STATUS_CHUNKS, OVERHEAD_ITEMS = 1_000_000, 10_000, 100_000, 10_000
 TASKS, ROUNDS = 1_000, 3  # few, since MaxJobCount (10,000 as shipped) counts cancelled tasks too, for five minutes
 Seconds = dict[str, float]
 
 
-def wanted(stage: Stage, config: str, *words: str) -> Wanted:
-    """A step of a stage, by a config of conf/, of which keys that it does not know are left out, and a command line."""
-    OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
-    with initialize_config_dir(CONF, version_base="1.3"):
-        cfg = compose(config, ["run=bench", *words])
-    known = {field.name for kind in (Common, stage.config) for field in fields(kind)}
-    with open_dict(cfg):
-        for key in cfg.keys() - known:
-            del cfg[key]
-    return Wanted(stage, *read(stage, cfg))
+def wanted(stage: str, *words: str) -> Wanted:
+    """A step by the words of `python -m <stage>`; what it is behind must be there."""
+    return points_of(read_line([f"--config-dir={CONF}", "run=bench", *words], stage))[0].order[-1]
 
 
 def noop(folder: Path, *words: str) -> Wanted:
     """The step `noop` behind `ingest`; it has only the keys that every stage has."""
-    own = (f"runs={folder}", "step=noop", "after=ingest", "chunks.align=false")
-    return wanted(bench_noop.STAGE, "split", *own, *words)
+    return wanted(bench_noop.STAGE.name, f"runs={folder}", *words)
 
 
 def planned(asked: Wanted) -> Step:
@@ -77,7 +66,7 @@ def record(step: Step, chunk: int, rows: int, **other: Any) -> Done:
 
 def catalogue(folder: Path, items: int = ITEMS) -> Seconds:
     """A done `ingest` of that many made-up videos between 1 kB and 1 GB."""
-    source = wanted(ingest.STAGE, "ingest", f"runs={folder}", "input.path=/data/videos.parquet")
+    source = wanted("stages.ingest", f"runs={folder}", "input.path=/data/videos.parquet")
     step = planned(source)
     freeze(step, [[0]], source.common.cluster, seen=0, size=1, why={})
     size = (pl.int_range(items, eager=True).hash(1) % 1_000_000 + 1).cast(pl.Int64) * 1000

@@ -4,7 +4,6 @@ python -m slurm serve run=NAME pool=NAME status|stop
 On a cluster the command returns when the jobs are submitted; on this machine it serves until Ctrl-C.
 """
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,12 +17,10 @@ from slurm.errors import InputError
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, launches, served, want
 from slurm.pool.registry import PoolFolder
-from slurm.scheduler import cluster as site
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.screen import show
 
-CONF = Path(__file__).parents[2] / "conf"
 VERBS = ("status", "stop")
 
 
@@ -41,21 +38,16 @@ def serve(words: Sequence[str]) -> int:
 
 def compose(words: Sequence[str]) -> Settings:
     """The settings that conf/serve.yaml and the command line make."""
-    from hydra import compose as hydra_compose  # here, since the other commands need no Hydra
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+    from omegaconf import OmegaConf  # here, since the other commands need no Hydra
+    from omegaconf.errors import MissingMandatoryValue
 
-    OmegaConf.register_new_resolver("cpu_count", site.cpu_count, replace=True)
+    from slurm import conf
+
+    composed = conf.compose("serve", conf.with_folders(words).words)
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            composed = hydra_compose("serve", [re.sub(site.FREE_KEYS, r"++\1", word) for word in words])
-            plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key}: no value; say {error.full_key}=…") from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(f"{str(error).splitlines()[0]} (see conf/serve.yaml)") from error
     kinds = {"pool": Pool, "engine": Engine, "cluster": Cluster}
     try:
         settings = Settings(**{key: TypeAdapter(kind).validate_python(plain[key]) for key, kind in kinds.items()})

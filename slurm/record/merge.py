@@ -13,6 +13,7 @@ from slurm.errors import ReelmillError
 from slurm.record.files import streamed
 
 ITEM = "_item"  # in flushed files: the key of the item that a row belongs to
+NOTHING = "_nothing"  # in flushed files of the main table: true of a row that only says that its item gave none
 BATCH_BYTES = 1 << 25  # of files; unpacked, sorted and on its way to the disk it takes up to four times as much
 BATCH_ROWS = 1 << 20  # of a table that is packed a hundredfold
 
@@ -57,7 +58,7 @@ def batches(
     flushed: Flushed, old: Flushed, owner: pl.DataFrame, schema: dict[str, pl.DataType]
 ) -> Iterator[pl.DataFrame]:
     """The rows that `merged` tells of, in frames of about BATCH_BYTES of the files, and no more than BATCH_ROWS."""
-    where = located(flushed, old).join(owner, on=[ITEM, "_file"]).sort("_order", "_row")
+    where = located(flushed, old).filter(~pl.col(NOTHING)).join(owner, on=[ITEM, "_file"]).sort("_order", "_row")
     paths = [*flushed.paths, *old.paths]
     few = sum(path.stat().st_size for path in paths) <= BATCH_BYTES and len(where) <= BATCH_ROWS
     if few:  # many small files are read faster together
@@ -71,16 +72,23 @@ def batches(
 
 
 def located(flushed: Flushed, old: Flushed, failed: pl.Expr | None = None) -> pl.DataFrame:
-    """ITEM of every row, its file's number (`_file`), its place there (`_row`), its share of the file (`_bytes`), and
-    its place among all rows (`_at`).
+    """ITEM and NOTHING of every row, its file's number (`_file`), its place there (`_row`), its share of the file
+    (`_bytes`), and its place among all rows (`_at`).
 
     Of the main table also whether it `failed` (`_failed`).
     """
     more = {} if failed is None else {"_failed": failed}
-    found = [pl.DataFrame(schema={ITEM: pl.String(), "_path": pl.String(), **dict.fromkeys(more, pl.Boolean())})]
+    marks = dict.fromkeys([NOTHING, *more], pl.Boolean())
+    found = [pl.DataFrame(schema={ITEM: pl.String(), "_path": pl.String(), **marks})]
     for files, item in (flushed, old):
         if files:
-            found.append(scan(files).select(pl.col(item).alias(ITEM), "_path", **more).collect())
+            rows = scan(files)
+            nothing = pl.col(NOTHING) if NOTHING in rows.collect_schema() else pl.lit(False)
+            found.append(
+                rows.select(
+                    pl.col(item).alias(ITEM), "_path", nothing.fill_null(False).alias(NOTHING), **more
+                ).collect()
+            )
     paths = [(str(path), path.stat().st_size) for path in (*flushed.paths, *old.paths)]
     numbers = pl.DataFrame(paths, schema={"_path": pl.String(), "_size": pl.Int64()}, orient="row")
     numbers = numbers.with_row_index("_file")

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-# keys below which Hydra knows none; what reads them checks
-FREE_KEYS = r"^(steps\.|cluster\.extra\b|cluster\.env\b|engine\.options\b|engine\.env\b)"
 STRICT = ConfigDict(extra="forbid")
 
 Count = Annotated[int, Field(ge=1)]

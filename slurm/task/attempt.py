@@ -22,8 +22,10 @@ import polars as pl
 from slurm.record.done import Done
 from slurm.record.files import names, write_table
 from slurm.record.manifest import Step
-from slurm.record.merge import ITEM, scan
+from slurm.record.merge import ITEM, NOTHING, scan
 from slurm.record.paths import ROWS
+
+OURS = (ITEM, NOTHING, "error", "error_detail")  # columns that a stage need not give
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Attempt:
         self.rows = self.failed = 0
         self.counters: dict[str, float] = {}  # of the stage's work, as far as it has noted them
         self.started = self.flushed = time.time()
+        self.may_give_nothing = step.plan.key not in step.plan.item_keys  # it has rows of its own, perhaps none
         self._lock = threading.Lock()
         self._over = threading.Event()
 
@@ -166,6 +169,8 @@ class Attempt:
     def _frame(self, table: str) -> pl.LazyFrame:
         """The buffered rows of a table, each with its item in the column ITEM."""
         schema = {**self.schemas[table], ITEM: pl.String()}
+        if table == ROWS and self.may_give_nothing:
+            schema[NOTHING] = pl.Boolean()
         rows: list[Row] = []
         frames: list[pl.DataFrame] = []
         lazy: list[pl.LazyFrame] = []
@@ -178,6 +183,9 @@ class Attempt:
                 frames.append(part.select(*columns_of(part, schema, own)))
             else:
                 rows += [{**row, ITEM: keys[0]} for row in part]
+            if NOTHING in schema and not isinstance(part, pl.LazyFrame):
+                there = set(part[self.step.plan.item_key]) if isinstance(part, pl.DataFrame) else keys[:1] * bool(part)
+                rows += [{ITEM: key, NOTHING: True} for key in keys if key not in there]
         return pl.concat([pl.concat([pl.DataFrame(rows, schema=schema), *frames]).lazy(), *lazy])
 
     def withdraw(self) -> None:
@@ -195,7 +203,7 @@ def columns_of(
     """The columns of a schema with ITEM out of a stage's table, or of a flushed one, which has ITEM already."""
     there = table.collect_schema().names()
     for name, kind in schema.items():
-        given = pl.col(name) if name in there or name not in (ITEM, "error", "error_detail") else pl.lit(None)
+        given = pl.col(name) if name in there or name not in OURS else pl.lit(False if name == NOTHING else None)
         yield (item if name == ITEM and ITEM not in there else given).cast(kind).alias(name)
 
 

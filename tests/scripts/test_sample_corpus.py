@@ -44,7 +44,7 @@ def test_lost_file_is_made_again_just_as_it_was(corpus: Path) -> None:
 
 
 def test_films_are_measured_as_they_were_made(corpus: Path) -> None:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "analyze.yaml").read_text())
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "conf" / "stage" / "analyze.yaml").read_text())
     config = Settings(**{key: loaded[key] for key in Settings.__dataclass_fields__})
     share_frozen = {"still.webm": 1.0, "half_frozen.mov": 0.5}
     files = json.loads((corpus / "sample.json").read_text())["files"]

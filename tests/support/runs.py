@@ -10,18 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf, open_dict
-from support import probe
 
 from slurm.control.resume import Resumed, resume
 from slurm.control.survey import Survey, survey
 from slurm.record.manifest import Step
-from stages import ingest
-from stages.core.runner.command import CONF, read
 from stages.core.runner.pipeline import Wanted, submit_steps
+from stages.core.runner.points import points_of
+from stages.core.runner.words import read_line
 
 ROOT = Path(__file__).parents[2]
+CONF = Path(__file__).parent / "conf"  # of the stage `support.probe`
 
 
 class ProbeRun:
@@ -45,18 +43,9 @@ class ProbeRun:
         return Step(self.run, "probe")
 
     def wanted(self, *more: str) -> list[Wanted]:
-        OmegaConf.register_new_resolver("cpu_count", lambda: 2, replace=True)
-        with initialize_config_dir(CONF, version_base="1.3"):
-            source = compose("ingest", [*self.overrides, *more, f"input.path={self.catalogue}"])
-            chunked = compose("analyze", [*self.overrides, *more])
-        with open_dict(chunked):
-            for key in probe_less(chunked):
-                del chunked[key]
-            chunked.update(
-                {"step": "probe", "folder": str(self.folder), "seconds": self.seconds, "eat_gb": self.eat_gb}
-            )
-            chunked.chunks.cost = None
-        return [Wanted(ingest.STAGE, *read(ingest.STAGE, source)), Wanted(probe.STAGE, *read(probe.STAGE, chunked))]
+        own = [f"steps.probe.{k}={v}" for k, v in (("folder", self.folder), ("seconds", self.seconds))]
+        words = [*self.overrides, *more, f"input.path={self.catalogue}", *own, f"steps.probe.eat_gb={self.eat_gb}"]
+        return planned("probe", f"--config-dir={CONF}", *words)
 
     def submit(self, *more: str) -> int:
         return submit_steps(self.wanted(*more))
@@ -68,7 +57,7 @@ class ProbeRun:
         common = replace(order[1].common, step="second", after="probe", chunks=chunks, overwrite=overwrite)
         (self.folder / "second").mkdir(exist_ok=True)
         config = replace(order[1].config, folder=str(self.folder / "second"))
-        return [*order, Wanted(probe.STAGE, common, config)]
+        return [*order, Wanted(order[1].stage, common, config)]
 
     def submit_chain(self, *, align: bool = True, n: int | None = None) -> int:
         return submit_steps(self.chain(align=align, n=n))
@@ -113,9 +102,9 @@ class ProbeRun:
         return rows.collect()
 
 
-def probe_less(cfg: object) -> list[str]:
-    """analyze's own keys, which the probe does not have."""
-    return ["width_px", "decoder", "shots", "freeze", "motion", "key_frames", "limits", "min_coverage"]
+def planned(*words: str) -> list[Wanted]:
+    """The steps that `python -m stages` would submit for these words."""
+    return points_of(read_line(words))[0].order
 
 
 def until(what: Callable[[], object], seconds: float = 90.0, every: float = 0.3) -> None:

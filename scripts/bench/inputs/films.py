@@ -72,8 +72,8 @@ class Found(NamedTuple):
 
 @cache
 def settings(speed: Speed) -> Settings:
-    """The stage's own, from conf/analyze.yaml, at a speed."""
-    loaded = yaml.safe_load((ROOT / "conf" / "analyze.yaml").read_text())
+    """The stage's own, from conf/stage/analyze.yaml, at a speed."""
+    loaded = yaml.safe_load((ROOT / "conf" / "stage" / "analyze.yaml").read_text())
     given = Settings(**{key: loaded[key] for key in Settings.__dataclass_fields__})
     return replace(given, decoder=replace(given.decoder, speed=speed))
 

@@ -1,4 +1,4 @@
-"""How videos are fetched, as conf/download.yaml says; the values are there."""
+"""How videos are fetched, as conf/stage/download.yaml says; the values are there."""
 
 from typing import Annotated, Literal
 

@@ -1,63 +1,107 @@
-"""Steps as their configs say they should be: those of a recipe, and those that a run lacks before a step."""
+"""The steps that a command line asks for, in the order in which they are planned."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from hydra import compose
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import yaml
 
+from slurm.conf import Words, compose
 from slurm.errors import InputError
 from slurm.record.manifest import Step
-from stages.core.runner.command import CONF, explained, read
-from stages.core.runner.config import common_key
 from stages.core.runner.pipeline import Wanted, inputs_of
-from stages.core.runner.stage import load
-from stages.core.runner.sweep import point_name
+from stages.core.runner.read import read_steps
+from stages.core.runner.words import Line
+
+Steps = dict[str, Wanted]
 
 
-def configured(stage_name: str, step: str, changes: Mapping[str, Any]) -> Wanted:
-    """A step from conf/<stage>.yaml, the common keys of this command line, and `changes`."""
-    common = [word for word in HydraConfig.get().overrides.task if common_key(word) not in (None, "step", "after")]
-    chosen = choices(changes)
-    words = [f"{group}={name}" for group, name in chosen.items()]
-    base = compose(stage_name, overrides=[*common, *words, f"step={step}"])
-    try:
-        cfg = OmegaConf.merge(base, {k: v for k, v in changes.items() if k not in chosen or isinstance(v, Mapping)})
-    except OmegaConfBaseException as error:
-        raise InputError(f"steps.{step}: {explained(error)}") from error
-    stage = load(stage_name)
-    assert isinstance(cfg, DictConfig)
-    return Wanted(stage, *read(stage, cfg))
+def ask(line: Line, words: Sequence[str] | None = None) -> list[Wanted]:
+    """The steps of a command line; of one of its points with the `words` of that. Raises InputError."""
+    words = list(line.words if words is None else words)
+    steps = read_steps(compose("run", words))
+    if line.step is None:
+        return order(spell_all(steps))
+    if not any(word.startswith(f"steps.{line.step}.after=") for word in words):
+        steps[line.step] = keep_inputs(steps[line.step])
+    if missing := find_missing(steps, line.folders):
+        words += [f"+stage@steps.{name}={name}" for name in missing]
+        steps = {**read_steps(compose("run", words)), line.step: steps[line.step]}
+    return order(steps)
 
 
-def choices(changes: Mapping[str, Any]) -> dict[str, str]:
-    """The files of conf/<key>/ that a step's keys choose, by their name or by the `name` that is one of their keys.
+def keep_inputs(wanted: Wanted) -> Wanted:
+    """The step behind those that it reads already, if the run has it."""
+    step = Step(wanted.run, wanted.name)
+    return behind(wanted, step.plan.inputs) if step.exists and wanted.common.after != "all" else wanted
 
-    A choice comes before the merge, so that no key of the file that would have been chosen else remains.
+
+def behind(wanted: Wanted, after: list[str], **more: Any) -> Wanted:
+    """The step behind other ones."""
+    return wanted._replace(common=replace(wanted.common, after=after, **more))
+
+
+def find_missing(steps: Steps, folders: Words) -> list[str]:
+    """The stages that must come along: what these steps read, and what that reads, as far as the run has it not."""
+    missing: list[str] = []
+    readers = [(name, wanted) for wanted in steps.values() for name in inputs_of(wanted)]
+    run = next(iter(steps.values())).run
+    queue = [(name, wanted.name) for name, wanted in readers]
+    for name, reader in queue:
+        if name in steps or name in missing or Step(run, name).exists:
+            continue
+        if (file := folders.finds(f"stage/{name}.yaml")) is None:
+            raise InputError(f"steps.{reader}.after: the run has no step {name!r}, and no stage is called so")
+        missing.append(name)
+        after = (yaml.safe_load(file.read_text()) or {}).get("after")
+        queue += [(before, name) for before in names_of(after)]
+    return missing
+
+
+def names_of(after: str | list[str] | None) -> list[str]:
+    """The steps that `after` names; none for `all`, which takes what is there."""
+    return [after] if isinstance(after, str) and after != "all" else list(after or []) if after != "all" else []
+
+
+def spell_all(steps: Steps) -> Steps:
+    """The steps of a recipe with `after: all` spelt out: every other step, but for those that read this one.
+
+    Of several such steps each reads the ones that are listed before it.
     """
-    groups = {key: value for key, value in changes.items() if (Path(CONF) / key).is_dir()}
-    named = {key: value.get("name") if isinstance(value, Mapping) else value for key, value in groups.items()}
-    return {key: name for key, name in named.items() if isinstance(name, str)}
+    last = [name for name, wanted in steps.items() if wanted.common.after == "all"]
+    found = dict(steps)
+    for number, name in enumerate(last):
+        later = {*last[number + 1 :], *readers_of(steps, name), name}
+        found[name] = behind(steps[name], [other for other in steps if other not in later])
+    return found
 
 
-def with_missing(wanted: Wanted) -> list[Wanted]:
-    """The step behind all steps that it needs and its run does not have; a variant of it in a Hydra multirun."""
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        base = Step(wanted.run, wanted.name)
-        after = base.plan.inputs if base.exists else wanted.common.after
-        name = point_name(wanted.name, HydraConfig.get().overrides.task)
-        common = replace(wanted.common, step=name, after=after)
-        wanted = wanted._replace(common=common)
-    elif Step(wanted.run, wanted.name).exists and wanted.common.after != "all":
-        wanted = wanted._replace(common=replace(wanted.common, after=Step(wanted.run, wanted.name).plan.inputs))
-    order = [wanted]
-    while missing := [name for name in inputs_of(order[0]) if not Step(wanted.run, name).exists]:
-        if missing[0] in (later.name for later in order):
-            raise InputError(f"step {missing[0]!r} cannot be after itself: say after= another step")
-        order.insert(0, configured(missing[0], missing[0], {}))
-    return order
+def readers_of(steps: Steps, name: str) -> set[str]:
+    """The steps that read a step, or one that reads it."""
+    found: set[str] = set()
+    while more := {n for n, w in steps.items() if {name, *found} & {*names_of(w.common.after)}} - found:
+        found |= more
+    return found
+
+
+def order(steps: Mapping[str, Wanted]) -> list[Wanted]:
+    """Every step behind those that it reads, else as listed. Raises an InputError that names the steps of a circle."""
+    ordered: list[Wanted] = []
+    rest = dict(steps)
+    while rest:
+        ready = [name for name, wanted in rest.items() if not {*names_of(wanted.common.after)} & {*rest}]
+        if not ready:
+            circle = find_circle(rest)
+            raise InputError(
+                f"the steps {' → '.join(circle)} read each other in a circle: say steps.{circle[0]}.after= another step"
+            )
+        ordered.append(rest.pop(ready[0]))
+    return ordered
+
+
+def find_circle(steps: Steps) -> list[str]:
+    """The names of steps each of which reads the next one, and the last one is the first."""
+    path = [next(iter(steps))]
+    while path.count(path[-1]) == 1:
+        path.append(next(name for name in names_of(steps[path[-1]].common.after) if name in steps))
+    return path[path.index(path[-1]) :]

@@ -44,15 +44,9 @@ class Common:
     step: str
     after: str | list[str] | None  # steps that it reads; "all": every step of the run
     dry_run: bool
-    overwrite: bool | str | list[str]  # steps whose finished rows may be replaced; true: of steps that have none
+    overwrite: bool | list[str]  # steps whose finished rows may be replaced; true: of steps that have none
     extend: bool | Literal["fewer"]  # read the source again for what is new; fewer: though rows are gone from it
     chunks: Chunks
     items: Items
     retry: Retry
     cluster: Cluster
-
-
-def common_key(override: str) -> str | None:
-    """The common key that a word of the command line sets: `chunks` of `chunks.size=2`; None if it is another."""
-    key = override.lstrip("+~").partition("=")[0].partition(".")[0].partition("@")[0]
-    return key if key in Common.__dataclass_fields__ else None

@@ -46,7 +46,7 @@ def inputs_of(wanted: Wanted) -> list[str]:
 def submit_steps(order: list[Wanted]) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed."""
     run, common = order[0].run, order[-1].common
-    overwrite = common.overwrite if isinstance(common.overwrite, bool) else split_names(common.overwrite)
+    overwrite = common.overwrite
     intents = [
         Intent(wanted.name, plan, wanted.common.cluster, wanted.servers(), wanted.stage.shows)
         for wanted, plan in zip(order, plan_all(order, [] if isinstance(overwrite, bool) else overwrite), strict=True)
@@ -56,10 +56,6 @@ def submit_steps(order: list[Wanted]) -> int:
             wanted.stage.check(wanted.config)
     growth = look_for_new(order, intents) if common.extend else None
     return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run)
-
-
-def split_names(names: str | list[str]) -> list[str]:
-    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
 def plan_all(order: list[Wanted], overwritten: list[str]) -> list[Plan]:

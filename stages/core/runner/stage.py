@@ -70,6 +70,6 @@ def load(name: str) -> Stage:
 
 def main(stage: Stage) -> None:
     """The command `python -m stages.<name>`: exits with 0 (done or submitted), 1 (chunks failed) or 2 (bad input)."""
-    from stages.core.runner.command import command, launch  # here, since tasks and their workers need no Hydra
+    from stages.core.runner.command import command  # here, since tasks and their workers need no Hydra
 
-    command(stage.name, lambda cfg: launch(stage, cfg))
+    command(stage.name)

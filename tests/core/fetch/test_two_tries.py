@@ -24,7 +24,7 @@ import yaml
 from pydantic import TypeAdapter
 from stages.core.schema.catalogue import ABOUT
 from stages.download import Config, download_video
-given = yaml.safe_load(Path("conf/download.yaml").read_text())
+given = yaml.safe_load(Path("conf/stage/download.yaml").read_text())
 config = TypeAdapter(Config).validate_python({key: given[key] for key in Config.__dataclass_fields__})
 config = replace(config, pace=replace(config.pace, requests_per_s=None))
 row = {**dict.fromkeys(ABOUT), "video_id": "v", "path": None, "url": sys.argv[1], "from_s": None, "to_s": None}

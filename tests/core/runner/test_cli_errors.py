@@ -58,7 +58,7 @@ def test_a_run_with_another_config_shows_the_difference(tmp_path: Path, videos: 
     before = sorted(tmp_path.rglob("*"))
     (tmp_path / "more").mkdir()
     done = command(*words, f"input.path={tmp_path / 'more'}")
-    refused(done, "r/ingest", f"config.input.path: '{videos}' → '{tmp_path / 'more'}'", "run=", "overwrite=true")
+    refused(done, "r/ingest", f"config.input.path: '{videos}' → '{tmp_path / 'more'}'", "run=", "overwrite=ingest")
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "more"])
 
 

@@ -174,7 +174,7 @@ def test_another_config_is_refused_and_overwrite_computes_again(tmp_path: Path) 
     with pytest.raises(InputError, match=r"config\.seconds: 0\.0 → 0\.01"):
         run.submit()
     assert calls(run) == [1] * 4
-    assert run.submit("overwrite=true") == 0
+    assert run.submit("overwrite=probe") == 0
     assert calls(run) == [2] * 4
     assert run.table().equals(run.expected())
 

@@ -67,7 +67,7 @@ def test_the_same_sweep_again_begins_nothing_and_its_table_is_whole_without_a_te
 
 
 def test_a_point_is_shown_as_it_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finish([("codecs=[h264]", made_step(tmp_path / "r[1]"))], tmp_path / "[vp9]")
+    finish([("codecs=[h264]", "made", made_step(tmp_path / "r[1]"))], tmp_path / "[vp9]")
     told = capsys.readouterr().out
     assert "codecs=[h264]" in told
     assert "sweep of [vp9]" in told

@@ -244,7 +244,7 @@ def test_the_clips_of_a_video_in_an_object_store_are_cut_from_one_copy(task: Scr
     test = ["-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=2,format=yuv420p"]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *test, str(film)], check=True)
     web.files["bucket/film.mp4"] = film.read_bytes()
-    loaded = yaml.safe_load((ROOT / "conf" / "cut.yaml").read_text())
+    loaded = yaml.safe_load((ROOT / "conf" / "stage" / "cut.yaml").read_text())
     config = Config(**{key: loaded[key] for key in Config.__dataclass_fields__})
     row: dict[str, object] = {"video_id": "v", "path": "s3://bucket/film.mp4", "fps": 25.0}
     for n in range(2):

@@ -1,4 +1,4 @@
-"""How a video is measured: the settings of the one pass. Values are in conf/analyze.yaml."""
+"""How a video is measured: the settings of the one pass. Values are in conf/stage/analyze.yaml."""
 
 from typing import Literal
 

@@ -1,0 +1,138 @@
+"""Keys are data: rows under a key of their own, read by later steps, and reduced back to what they were made of."""
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from support import frames, spans
+from support.runs import ProbeRun
+
+from slurm.errors import InputError
+from slurm.record.manifest import Step
+from slurm.table import read_table
+from stages import filter as filtering
+from stages.core.runner.pipeline import Wanted, submit_steps
+from stages.core.runner.stage import Stage
+from stages.filter import Config, Rule
+
+SCORES = (0.1, 0.9, 0.5)
+
+
+def wanted(run: ProbeRun, stage: Stage, config: Any, step: str, after: str | list[str], **chunks: Any) -> Wanted:
+    common = run.wanted()[1].common
+    chunking = replace(common.chunks, **chunks)
+    return Wanted(stage, replace(common, step=step, after=after, chunks=chunking), config)
+
+
+def rule(reduce: Any = "mean", column: str = "score", **limits: float) -> Rule:
+    return Rule(column, reduce, limits.get("min"), limits.get("max"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ProbeRun:
+    """Four videos, two clips each, three frames a clip; the last clip has none."""
+    made = ProbeRun(tmp_path_factory.mktemp("keys"), 4, "cluster.executor=debug", "chunks.size=2")
+    last = f"{made.names[-1]}_1"
+    order = [
+        made.wanted()[0],
+        wanted(made, spans.STAGE, spans.Config(), "clips", "ingest"),
+        wanted(made, frames.STAGE, frames.Config(SCORES, [last]), "frames", "clips"),
+    ]
+    assert submit_steps(order) == 0
+    return made
+
+
+def test_a_row_bears_its_own_key_and_those_of_all_that_it_was_made_of(run: ProbeRun) -> None:
+    assert Step(run.run, "frames").plan.keys == ["frame_id", "clip_id", "video_id"]
+    table = read_table(run.run, "frames").collect()
+    first = run.names[0]
+    assert table.row(0, named=True) | {"error": None} == {
+        "frame_id": f"{first}_0_0", "clip_id": f"{first}_0", "video_id": first, "score": 0.1, "error": None,
+        "error_detail": None,
+    }  # fmt: skip
+    assert len(table) == 7 * 3
+    assert read_table(run.run, "frames", "boxes").collect().columns == ["clip_id", "video_id", "box", "area"]
+
+
+def test_a_step_behind_works_on_rows_with_a_third_key(run: ProbeRun) -> None:
+    step = wanted(run, filtering.STAGE, Config({"score": rule(min=0.5)}), "good", "frames")
+    assert submit_steps([step]) == 0
+    table = read_table(run.run, "good").collect()
+    assert table.columns[:4] == ["frame_id", "clip_id", "video_id", "drop_reason"]
+    assert table["drop_reason"].to_list() == ["score.min", None, None] * 7
+    assert read_table(run.run, "good", "values").collect().columns[:3] == ["frame_id", "clip_id", "video_id"]
+
+
+@pytest.mark.parametrize(
+    ("reduce", "value"),
+    [
+        ("mean", 0.5), ("min", 0.1), ("max", 0.9), ("first", 0.1), ("last", 0.5), ("quantile(0.5)", 0.5),
+        ("quantile(0.75)", 0.7), ("any", 1 / 3), ("all", 1 / 3),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("align", [True, False])
+def test_frames_are_reduced_back_to_clips_without_a_step_in_between(
+    run: ProbeRun, reduce: str, value: float, align: bool
+) -> None:
+    rules = {"score": rule(reduce, min=0.6)}
+    after, name = ["clips", "frames"], f"kept_{reduce}_{align}"
+    assert submit_steps([wanted(run, filtering.STAGE, Config(rules), name, after, align=align, size=3)]) == 0
+    assert Step(run.run, name).plan.keys == ["clip_id", "video_id"]
+    values = read_table(run.run, name, "values").collect()
+    assert values["value"].to_list() == pytest.approx([value] * 7 + [None])
+    reasons = read_table(run.run, name).collect()["drop_reason"].to_list()
+    fails = None if value >= 0.6 or reduce == "any" else f"score.{'all' if reduce == 'all' else 'min'}"
+    assert reasons == [fails] * 7 + ["score.null"]
+
+
+def test_frames_are_reduced_to_their_videos_as_well(run: ProbeRun) -> None:
+    rules = {"score": rule("max", max=0.95), "frames": rule("first", column="score", min=0.1)}
+    assert submit_steps([wanted(run, filtering.STAGE, Config(rules), "videos", ["ingest", "frames"])]) == 0
+    table = read_table(run.run, "videos").collect()
+    assert table["video_id"].to_list() == run.names
+    assert table["drop_reason"].to_list() == [None] * 4
+
+
+def test_a_column_of_a_side_table_is_reduced_likewise(run: ProbeRun) -> None:
+    rules = {"area": rule("max", column="boxes.area", max=0.4)}
+    assert submit_steps([wanted(run, filtering.STAGE, Config(rules), "small", ["clips", "frames"])]) == 0
+    assert read_table(run.run, "small").collect()["drop_reason"].to_list() == ["area.max"] * 7 + ["area.null"]
+
+
+def test_rows_that_a_filter_dropped_are_reduced_no_more(run: ProbeRun) -> None:
+    order = [
+        wanted(run, filtering.STAGE, Config({"score": rule(max=0.6)}), "dull", "frames"),
+        wanted(run, frames.STAGE, frames.Config((1.0, 2.0, 3.0), []), "again", "dull"),
+    ]
+    assert submit_steps(order) == 0
+    assert Step(run.run, "again").plan.keys == ["frame_id", "clip_id", "video_id"]
+
+
+def test_a_clip_gets_the_columns_of_its_video(run: ProbeRun) -> None:
+    step = wanted(run, filtering.STAGE, Config({"path": Rule("duration_s", "mean", None, None)}), "long", "clips")
+    assert submit_steps([step]) == 0
+    assert read_table(run.run, "long").collect()["drop_reason"].to_list() == ["path.null"] * 8
+
+
+def test_a_column_that_says_nothing_of_the_items_is_refused_before_anything_runs(run: ProbeRun) -> None:
+    made = Step(run.run, "frames").plan
+    assert made.keys[0] == "frame_id"
+    order = [
+        wanted(run, frames.STAGE, frames.Config(SCORES, []), "others", "ingest"),
+        wanted(run, filtering.STAGE, Config({"score": rule(min=0.5)}), "mixed", ["clips", "others"]),
+    ]
+    with pytest.raises(
+        InputError, match=r"mixed needs 'score' for each clip_id; step others gives it for each frame_id"
+    ):
+        submit_steps(order)
+    assert not Step(run.run, "others").exists
+
+
+def test_a_table_may_be_joined_with_the_catalogue(run: ProbeRun) -> None:
+    table = read_table(run.run, "frames", catalogue=True).collect()
+    assert (
+        table["path"].to_list()
+        == [str(run.catalogue.parent / f"{name}.mp4") for name in run.names for _ in range(6)][:21]
+    )
+    assert isinstance(table.schema["path"], pl.String)

@@ -116,7 +116,8 @@ def _outdated(found: Survey, before: Mapping[str, Survey]) -> None:
     }
     now = sources_of(step, found.done, {**known, step.name: dict(found.done)})
     for chunk, record in list(found.done.items()):
-        if record.source and now[chunk] and now[chunk] != record.source:
+        follows = plan.continues and bool(found.stale)  # it was handed what a stale chunk gave
+        if follows or (record.source and now[chunk] and now[chunk] != record.source):
             found.stale[chunk] = found.done.pop(chunk)
 
 

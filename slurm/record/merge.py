@@ -82,10 +82,10 @@ def located(flushed: Flushed, old: Flushed, failed: pl.Expr | None = None) -> pl
     found = [pl.DataFrame(schema={ITEM: pl.String(), "_path": pl.String(), **marks})]
     for files, item in (flushed, old):
         if files:
-            rows = scan(files)
-            nothing = pl.col(NOTHING) if NOTHING in rows.collect_schema() else pl.lit(False)
+            lazy = scan(files)
+            nothing = pl.col(NOTHING) if NOTHING in lazy.collect_schema() else pl.lit(False)
             found.append(
-                rows.select(
+                lazy.select(
                     pl.col(item).alias(ITEM), "_path", nothing.fill_null(False).alias(NOTHING), **more
                 ).collect()
             )

@@ -46,10 +46,13 @@ def inputs_of(wanted: Wanted) -> list[str]:
 def submit_steps(order: list[Wanted]) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed."""
     run, common = order[0].run, order[-1].common
-    overwrite = common.overwrite
+    named = [
+        name for wanted in order if not isinstance(wanted.common.overwrite, bool) for name in wanted.common.overwrite
+    ]
+    overwrite = named or common.overwrite is True
     intents = [
         Intent(wanted.name, plan, wanted.common.cluster, wanted.servers(), wanted.stage.shows)
-        for wanted, plan in zip(order, plan_all(order, [] if isinstance(overwrite, bool) else overwrite), strict=True)
+        for wanted, plan in zip(order, plan_all(order, named), strict=True)
     ]
     for wanted in order:
         if not Step(run, wanted.name).exists:

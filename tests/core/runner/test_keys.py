@@ -20,7 +20,7 @@ SCORES = (0.1, 0.9, 0.5)
 
 
 def wanted(run: ProbeRun, stage: Stage, config: Any, step: str, after: str | list[str], **chunks: Any) -> Wanted:
-    common = run.wanted()[1].common
+    common = run.wanted()[-1].common
     chunking = replace(common.chunks, **chunks)
     return Wanted(stage, replace(common, step=step, after=after, chunks=chunking), config)
 

@@ -162,7 +162,7 @@ def test_a_task_that_did_not_start_is_told_with_the_place_of_its_log(
 ) -> None:
     run = ProbeRun(tmp_path, 2, LOCAL, *ONE)
     assert submit_steps(run.wanted()[:1]) == 0
-    assert submit_steps(run.wanted("cluster.setup=[exit 7]")[1:]) == 1
+    assert submit_steps(run.wanted("cluster.setup=[exit 7]")[-1:]) == 1
     assert "chunk 0 not done: its task ended without a word" in (told := capsys.readouterr().out)
     assert f"see {run.step.paths.logs}/0000/" in told
 

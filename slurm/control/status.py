@@ -14,6 +14,7 @@ from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT
+from slurm.record.cache import Cache
 from slurm.record.done import add_counters
 from slurm.record.history import history
 from slurm.record.inputs import borders_of, is_behind
@@ -27,7 +28,8 @@ def overview(run: Path, only: list[str] | None = None) -> RenderableType:
     """The table of a run's steps, and what failed in them. A column in which nothing stands is left out."""
     known: dict[str, Survey] = {}
     for name in only or steps(run):
-        known[name] = survey(Step(run, name), known)
+        step = Step(run, name)
+        known[name] = survey(step, known, Cache(step))
     surveys = list(known.values())
     cells = [{"step": escape(found.step.name), **_chunks(found), **_work(found)} for found in surveys]
     table = Table(title=escape(f"run {run.name}"), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
@@ -100,7 +102,8 @@ def _troubles(found: Survey) -> list[str]:
         lines.append(escape(f"{name}: {show_counters(counters)}"))
     errors: Counter[str] = Counter()
     for done in found.done.values():
-        errors.update(done.errors)
+        if done.errors:
+            errors.update(done.errors)
     for code, number in errors.most_common():
         then = " (resume tries them again)" if code in TRANSIENT else ""
         lines.append(f"{name}: {number:,} rows with error [bold]{code}[/]{then}")

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
+from slurm.record.cache import Cache
 from slurm.record.done import Done
 from slurm.record.files import names
-from slurm.record.history import Past, alive, history
+from slurm.record.history import Past, alive, histories
 from slurm.record.inputs import sources_of
 from slurm.record.manifest import Step
 from slurm.scheduler.accounting import Ended
@@ -80,24 +81,27 @@ class Survey:
         return counts
 
 
-def survey(step: Step, before: Mapping[str, Survey] | None = None) -> Survey:
+def survey(step: Step, before: Mapping[str, Survey] | None = None, cache: Cache | None = None) -> Survey:
     """The state of the step now: one pass over its done records, one call of squeue, at most one round of sacct.
 
-    `before` holds surveys of its inputs, as far as they were made already.
+    `before` holds surveys of its inputs, as far as they were made already. With a `cache`, records that it holds are
+    not read again.
     """
     plan, there = step.plan, submissions(step)
     found = Survey(step, submissions=max(map(int, there), default=-1) + 1)
-    for record in step.records():
+    for record in cache.records() if cache else step.records():
         if record.chunk < plan.n:
             (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
     _outdated(found, before or {})
     _redone(found, there)
     if len(found.done) < plan.n or found.redone:
-        tried = (_tried(step) - found.done.keys()) | found.redone
-        found.past = {chunk: past for chunk in sorted(tried) if (past := history(step, chunk))}
+        tried = sorted((_tried(step) - found.done.keys()) | found.redone)
+        found.past = cache.histories(tried) if cache else histories(step, tried)
         _queue(found, backends(step))
         _ends(found, queue_of(step))
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
+    if cache:
+        cache.save()
     return found
 
 
@@ -193,7 +197,8 @@ def _ends(found: Survey, slurm: Backend | None) -> None:
     open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
     jobs = sorted({job.split("_")[0] for job in open_ended})
     lives = slurm.ended(jobs) if slurm and jobs else {}
-    found.past = {chunk: [_with_cause(p, lives or {}) for p in past] for chunk, past in found.past.items()}
+    if lives:
+        found.past = {chunk: [_with_cause(p, lives) for p in past] for chunk, past in found.past.items()}
     for chunk, past in found.past.items():
         if chunk in found.active:
             continue

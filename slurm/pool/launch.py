@@ -21,7 +21,8 @@ from slurm.pool.engine import Remote
 from slurm.pool.probe import probe
 from slurm.pool.registry import PoolFolder
 from slurm.pool.supervisor import serve
-from slurm.record.files import names, read_json, write_json
+from slurm.record.files import names
+from slurm.record.formats import OlderFormatError, write_record
 from slurm.scheduler.array import Array
 from slurm.scheduler.backend import backend
 from slurm.scheduler.local import processes
@@ -31,18 +32,38 @@ CLAIM_S = 120.0  # a launch without a job after this time: its submitter died
 IN_VAIN = 2  # replicas in a row that never answered: no more are started
 
 
+class Claim(NamedTuple):
+    """Who did something, and when: one process, epoch seconds."""
+
+    at: float
+    host: str
+    pid: int
+
+
+class Job(NamedTuple):
+    id: str
+
+
 class Launch(NamedTuple):
+    """The submission of one replica's job."""
+
     name: str
     job: str  # "" while it is being submitted
-    at: float
+    at: float  # epoch seconds
 
 
 def want(folder: PoolFolder, settings: Settings) -> None:
-    """Says what is wanted from now on. Raises InputError while servers of another model are up: nobody could tell
-    whom he asks.
+    """Sets the pool's model, engine and size from now on; what an older version left of the pool is forgotten.
+
+    Raises InputError while servers of another model are up: clients could not tell which model answers.
     """
-    if folder.exists:
-        old, new = folder.settings.pool, settings.pool
+    try:
+        old = folder.settings.pool if folder.exists else None
+    except OlderFormatError:
+        folder.forget()
+        old = None
+    if old:
+        new = settings.pool
         other = (old.model, old.revision) != (new.model, new.revision)
         if other and (folder.replicas() or alive(folder, launches(folder))):
             raise InputError(
@@ -93,8 +114,8 @@ def launches(folder: PoolFolder) -> list[Launch]:
     found = []
     for name in names(folder.root / "launches"):
         root = folder.root / "launches" / name
-        job = read_json(root / "job.json") if (root / "job.json").exists() else ""
-        found.append(Launch(name, job, read_json(root / "launch.json")["at"]))
+        job = folder.read(root / "job.json", Job).id if (root / "job.json").exists() else ""
+        found.append(Launch(name, job, folder.read(root / "launch.json", Claim).at))
     return found
 
 
@@ -113,7 +134,7 @@ def _my_turn(folder: PoolFolder) -> bool:
     with suppress(FileNotFoundError):
         if time.time() - path.stat().st_mtime < LOOK_S:
             return False
-    write_json(path, os.uname().nodename)
+    write_record(path, Claim(time.time(), os.uname().nodename, os.getpid()))
     return True
 
 
@@ -121,7 +142,7 @@ def _claim(folder: PoolFolder, number: int) -> str | None:
     """The name of the new launch; None if somebody else has it."""
     name, root = f"{number:04d}", folder.root / "launches"
     draft = root / f".{name}.{os.uname().nodename}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-    write_json(draft / "launch.json", {"at": time.time(), "host": os.uname().nodename, "pid": os.getpid()})
+    write_record(draft / "launch.json", Claim(time.time(), os.uname().nodename, os.getpid()))
     try:
         draft.rename(root / name)
     except OSError:
@@ -144,7 +165,7 @@ def _submit(folder: PoolFolder, name: str) -> str:
     except ClusterError as error:
         shutil.rmtree(folder.root / "launches" / name)
         raise ClusterError(f"sbatch refused a replica of {folder}: {error}") from error
-    write_json(folder.root / "launches" / name / "job.json", job)
+    write_record(folder.root / "launches" / name / "job.json", Job(job))
     return job
 
 

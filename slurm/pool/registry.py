@@ -1,6 +1,8 @@
-"""The files of a pool, for servers and clients to find each other: <run>/pools/<name>/, one writer a file.
+"""The files of a pool, by which servers and clients find each other: <run>/pools/<name>/, one writer a file.
 
-pool.json                what is wanted (`Settings`); written by whoever starts it
+Every .json is a record with a format number (see slurm/record/formats.py).
+
+pool.json                its model, engine, size and site (`Settings`); written by whoever starts it
 key                      what every request must bear; mode 0600
 steps/<step>             the steps that use it: when all are done, so is the pool
 launches/<n>/            the jobs that were submitted (see launch.py)
@@ -17,20 +19,19 @@ logs/                    those of the jobs, and of the engines: <job>.engine.log
 import hashlib
 import os
 import secrets
+import shutil
 import time
-from dataclasses import asdict
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from pydantic import TypeAdapter
+from typing import NamedTuple, TypeVar
 
 from slurm.errors import InputError
-from slurm.pool.config import Engine, Pool, Settings
+from slurm.pool.config import Settings
 from slurm.pool.wire import Call
-from slurm.record.files import names, read_json, write_json
+from slurm.record.files import names
+from slurm.record.formats import read_record, write_record
 from slurm.record.manifest import Step
-from slurm.scheduler.cluster import Cluster
 
 BEAT_S = 10.0
 STALE_S = 60.0  # without a beat it counts as gone; clocks of a cluster agree within less
@@ -65,8 +66,17 @@ class End(NamedTuple):
     at: float
 
 
+class Beat(NamedTuple):
+    """When somebody did something last, epoch seconds."""
+
+    at: float
+
+
+T = TypeVar("T")
+
+
 class PoolFolder:
-    """A pool of a run, as its files tell it."""
+    """A pool of a run, as its files tell it. Whatever reads them raises an InputError if another version wrote them."""
 
     def __init__(self, run: Path, name: str) -> None:
         self.run, self.name = run, name
@@ -84,22 +94,20 @@ class PoolFolder:
     @cached_property
     def settings(self) -> Settings:
         try:
-            stored = read_json(self.root / "pool.json")
+            return self.read(self.root / "pool.json", Settings)
         except FileNotFoundError:
             there = ", ".join(names(self.run / "pools")) or "none"
             raise InputError(f"run {self.run.name!r} has no pool {self.name!r}; it has: {there}") from None
-        kinds = {"pool": Pool, "engine": Engine, "cluster": Cluster}
-        return Settings(**{key: TypeAdapter(kind).validate_python(stored[key]) for key, kind in kinds.items()})
 
     def configure(self, settings: Settings) -> None:
         """Says what is wanted from now on."""
-        write_json(self.root / "pool.json", {key: asdict(value) for key, value in settings._asdict().items()})
+        write_record(self.root / "pool.json", settings)
         self.__dict__.pop("settings", None)
 
     def go_on(self) -> None:
         """Replicas may start again, though it was stopped or some failed."""
         (self.root / "stopped").unlink(missing_ok=True)
-        write_json(self.root / "begun.json", {"at": time.time()})
+        write_record(self.root / "begun.json", Beat(time.time()))
 
     def key(self) -> str:
         """What requests must bear; "" for a server of somebody else's that wants none."""
@@ -124,7 +132,7 @@ class PoolFolder:
     def begun(self) -> float:
         """When it was last told to start, epoch seconds."""
         path = self.root / "begun.json"
-        return float(read_json(path)["at"]) if path.exists() else 0.0
+        return self.read(path, Beat).at if path.exists() else 0.0
 
     def stop(self) -> None:
         """Has nothing more started. Raises InputError where there is no such pool."""
@@ -147,51 +155,62 @@ class PoolFolder:
         return bool(using) and all(step.exists and step.complete() for step in using)
 
     def beat_client(self, name: str) -> None:
-        write_json(self.root / "clients" / f"{name}.json", {"at": time.time()})
+        write_record(self.root / "clients" / f"{name}.json", Beat(time.time()))
 
     def remove_client(self, name: str) -> None:
         (self.root / "clients" / f"{name}.json").unlink(missing_ok=True)
 
     def clients(self) -> dict[str, float]:
         """When each client was last heard of."""
-        return {name: value["at"] for name, value in _contents(self.root / "clients")}
+        return {name: beat.at for name, beat in self._records("clients", Beat)}
 
     def warm(self, form: str, request: Call) -> None:
         """Has servers that start from now on answer one request of this form before they are registered."""
         path = self.root / "warm" / f"{hashlib.sha256(form.encode()).hexdigest()[:16]}.json"
         if not path.exists():
-            write_json(path, request._asdict())
+            write_record(path, request)
 
     def warm_requests(self) -> list[Call]:
-        return [Call(**request) for _, request in _contents(self.root / "warm")]
+        return [request for _, request in self._records("warm", Call)]
 
     # who serves it
 
     def put(self, replica: Replica) -> None:
-        write_json(self.root / "replicas" / f"{replica.job}.json", replica._asdict())
+        write_record(self.root / "replicas" / f"{replica.job}.json", replica)
 
     def remove(self, job: str) -> None:
         (self.root / "replicas" / f"{job}.json").unlink(missing_ok=True)
 
     def replicas(self) -> list[Replica]:
         """Those heard of lately, whatever their state."""
-        found = [Replica(**value) for _, value in _contents(self.root / "replicas")]
+        found = [replica for _, replica in self._records("replicas", Replica)]
         return [replica for replica in found if replica.beat is None or time.time() - replica.beat < STALE_S]
 
     def end(self, end: End) -> None:
         number = len(names(self.root / "ended"))
-        write_json(self.root / "ended" / f"{end.job}.{number}.json", end._asdict())
+        write_record(self.root / "ended" / f"{end.job}.{number}.json", end)
 
     def ends(self) -> list[End]:
-        return sorted((End(**value) for _, value in _contents(self.root / "ended")), key=lambda end: end.at)
+        return sorted((end for _, end in self._records("ended", End)), key=lambda end: end.at)
 
+    # records
 
-def _contents(folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """(name, content) of the files there; those that go meanwhile are left out."""
-    found = []
-    for name in names(folder):
-        try:
-            found.append((name.removesuffix(".json"), read_json(folder / name)))
-        except FileNotFoundError:
-            continue
-    return found
+    def read(self, path: Path, kind: type[T]) -> T:
+        """A record of the pool; FileNotFoundError if it is not there."""
+        again = f"python -m slurm serve run={self.run.name} pool={self.name}"
+        return read_record(path, kind, f"end the pool's jobs with scancel, then start it again: {again}")
+
+    def _records(self, folder: str, kind: type[T]) -> list[tuple[str, T]]:
+        """(name, record) of the files there, by name; those that go meanwhile are left out."""
+        found = []
+        for name in names(self.root / folder):
+            with suppress(FileNotFoundError):
+                found.append((name.removesuffix(".json"), self.read(self.root / folder / name, kind)))
+        return found
+
+    def forget(self) -> None:
+        """Removes its records; the key, the logs and the names of the steps that use it stay."""
+        for folder in ("replicas", "ended", "clients", "launches", "warm"):
+            shutil.rmtree(self.root / folder, ignore_errors=True)
+        for path in self.root.glob("*.json"):
+            path.unlink(missing_ok=True)

@@ -64,9 +64,9 @@ def write_record(path: Path, value: Any) -> None:
     write_json(path, {**_with_unknown(kind, plain, old), "format": FORMAT})
 
 
-def check_format(path: Path, content: dict[str, Any], mend: str = "") -> dict[str, Any]:
+def check_format(path: Path, content: Any, mend: str = "") -> dict[str, Any]:
     """The content of a record, if this version reads its format; an InputError otherwise."""
-    number = content.get("format", 0)
+    number = content.get("format", 0) if isinstance(content, dict) else 0  # records were not always JSON objects
     then = f": {mend}" if mend else ""
     if type(number) is not int or number < 0:
         raise DamagedError(f"{path} is damaged: format {number!r} is not a number")
@@ -77,17 +77,14 @@ def check_format(path: Path, content: dict[str, Any], mend: str = "") -> dict[st
         )
     if number < FORMAT:
         raise OlderFormatError(f"{path} was made by {MADE_BY[number]}, and this one reads format {FORMAT}{then}")
-    return content
+    return dict(content)
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> Any:
     try:
-        content = from_json(path.read_bytes())
+        return from_json(path.read_bytes())
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}") from None
-    if not isinstance(content, dict):
-        raise DamagedError(f"{path} is damaged: it holds no JSON object")
-    return content
 
 
 @cache

@@ -2,8 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
@@ -50,9 +50,14 @@ def history(step: Step, chunk: int) -> list[Past]:
     """The attempts at a chunk of the step as it is now (same fingerprint), oldest first."""
     # text, since where thousands failed making paths costs more than reading them
     folder = str(step.paths.attempts_at(chunk))
-    past = [_past(folder, name) for name in names(folder)]
+    past = [read_attempt(folder, name) for name in names(folder)]
     ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
     return sorted(ours, key=lambda p: (p.started, p.name))
+
+
+def histories(step: Step, chunks: Iterable[int]) -> dict[int, list[Past]]:
+    """The history of each of these chunks that was tried."""
+    return {chunk: past for chunk in chunks if (past := history(step, chunk))}
 
 
 def _events(path: str) -> list[dict[str, Any]]:
@@ -69,7 +74,8 @@ def _events(path: str) -> list[dict[str, Any]]:
     return events
 
 
-def _past(folder: str, name: str) -> Past | None:
+def read_attempt(folder: str, name: str) -> Past | None:
+    """An attempt by its file of events; None if that does not begin with its start."""
     events = _events(f"{folder}/{name}")
     if not events or events[0]["event"] != "start":  # a full disk took its first line: nothing is known of it
         return None
@@ -97,4 +103,4 @@ def _past(folder: str, name: str) -> Past | None:
 
 def alive(host: str, pid: int) -> bool | None:
     """Whether a process on this machine lives; None for another machine's, which only heartbeats tell."""
-    return Path(f"/proc/{pid}").exists() if host == os.uname().nodename else None
+    return os.path.exists(f"/proc/{pid}") if host == os.uname().nodename else None  # noqa: PTH110 (asked of thousands)

@@ -174,14 +174,19 @@ class Step:
     def records(self) -> Iterator[Done]:
         """The done records as `record` gives them, by chunk. 100,000 take about a second."""
         for folder in names(self.paths.dones):
-            there = set(names(self.paths.parts / folder))
-            texts = b",".join(contents(self.paths.dones / folder))
-            for content in from_json(b"[" + texts + b"]"):  # a thousand at once is faster than one by one
-                if content.get("format") != FORMAT:
-                    check_format(self.paths.dones / folder, content)
-                record = from_record(content)
-                if record.part.rpartition("/")[2] in there or record.fingerprint != self.plan.fingerprint:
+            for record, has_part in self.read_records(folder):
+                if has_part or record.fingerprint != self.plan.fingerprint:
                     yield record
+
+    def read_records(self, folder: str) -> Iterator[tuple[Done, bool]]:
+        """Every done record in a folder of a thousand chunks, and whether its part is there."""
+        there = set(names(self.paths.parts / folder))
+        texts = b",".join(contents(self.paths.dones / folder))
+        for content in from_json(b"[" + texts + b"]"):  # a thousand at once is faster than one by one
+            if content.get("format") != FORMAT:
+                check_format(self.paths.dones / folder, content)
+            record = from_record(content)
+            yield record, record.part.rpartition("/")[2] in there
 
     def all_done(self) -> list[Done]:
         shown = range(self.plan.n) if self.only is None else self.only

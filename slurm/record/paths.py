@@ -12,6 +12,7 @@
     parts/<bucket>/                 the rows of finished chunks, as .parquet
     done/<bucket>/<chunk>.json      the last act of a chunk
     logs/<id>/                      one log a task
+    .cache                          what `status` read before; may be removed at any time
     media/                          the files that the stage writes
 <run>/tables/<step>/<table>/<bucket>/   side tables, as .parquet, under the names of their parts
 <run>/.superseded/<step>/           what was replaced, until `python -m slurm clean`
@@ -49,6 +50,7 @@ class StepPaths:
         self.parts = self.root / "parts"
         self.dones = self.root / "done"
         self.logs = self.root / "logs"
+        self.cache = self.root / ".cache"
         self.media = self.root / "media"
         self.tables = run / "tables" / step
         self.superseded = run / ".superseded" / step

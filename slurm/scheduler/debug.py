@@ -2,8 +2,6 @@
 
 import os
 
-import submitit
-
 from slurm.scheduler.array import Array, Watch
 from slurm.scheduler.local import Local
 
@@ -12,6 +10,8 @@ class Debug(Local):
     """As `Local`, but without processes; a task shows its own progress."""
 
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
+        import submitit  # here, since commands that send nothing need none of it
+
         os.environ.update(self.cluster.env)
         made = submitit.DebugExecutor(array.folder)
         for argument in array.arguments:

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
-
-import submitit
+from typing import TYPE_CHECKING, Any
 
 from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch
 from slurm.scheduler.cluster import Cluster
+
+if TYPE_CHECKING:
+    import submitit
 
 
 class Local:
@@ -67,7 +68,9 @@ class Local:
         """There are none."""
 
 
-def local_executor(cluster: Cluster, folder: Path) -> submitit.LocalExecutor:
+def local_executor(cluster: Cluster, folder: Path) -> "submitit.LocalExecutor":
+    import submitit  # here, since commands that send nothing need none of it
+
     made = submitit.LocalExecutor(folder)
     made.update_parameters(timeout_min=cluster.minutes, setup=cluster.setup, gpus_per_node=cluster.gpus)
     made.parameters["stderr_to_stdout"] = True

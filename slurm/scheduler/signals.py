@@ -8,6 +8,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from submitit.core.utils import JobPaths
 
 KILL_AFTER_S = 2.0  # after SIGTERM, Slurm kills within KillWait (30 s as shipped; preemption may give less)
 KILLED_WITHIN_S = 60.0  # of a requeue
@@ -65,6 +69,15 @@ def own_job() -> str | None:
     """
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+
+
+def task_paths() -> "JobPaths | None":
+    """The log and pickles of this task; None outside a task that submitit started."""
+    if "SUBMITIT_FOLDER" not in os.environ:
+        return None
+    from submitit import JobEnvironment
+
+    return JobEnvironment().paths
 
 
 def job_end() -> float | None:

@@ -7,16 +7,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import submitit
-from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from typing import TYPE_CHECKING
 
 from slurm.errors import ClusterError, InputError
 from slurm.scheduler import accounting
 from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch
 from slurm.scheduler.cluster import Cluster, Container
+
+if TYPE_CHECKING:
+    import submitit
 
 PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submitit has it
 TRANSIENT = (
@@ -69,11 +69,14 @@ class Slurm:
 
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         """The job's id. Before a repetition Slurm is asked whether the try before did get through after all."""
+        from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
         os.environ.update(self.cluster.env)  # submitit calls sbatch in this process's environment
         made = self._executor(array.folder, job_name=array.name, dependency=array.dependency)
         made.parameters["array_parallelism"] = array.parallel
         again = Retrying(
-            retry=retry_if_exception(_transient),
+            retry=retry_if_exception(lambda error: isinstance(error, FailedJobError) and _transient(str(error))),
             wait=wait_exponential_jitter(initial=1, max=30),
             stop=stop_after_attempt(tries),
             reraise=True,
@@ -115,8 +118,10 @@ class Slurm:
         if answer.returncode and not waiting_only:
             raise ClusterError(f"scancel failed: {answer.stderr.strip()}")
 
-    def _executor(self, folder: Path, **more: str | None) -> submitit.SlurmExecutor:
+    def _executor(self, folder: Path, **more: str | None) -> "submitit.SlurmExecutor":
         """submitit's executor; `more` are sbatch parameters by submitit's names."""
+        import submitit  # here, since commands that send nothing need none of it
+
         cluster = self.cluster
         made = submitit.SlurmExecutor(folder, python=_python(cluster.container))
         made.update_parameters(
@@ -154,8 +159,8 @@ def _srun(container: Container) -> list[str] | None:
     return [f"--container-image={container.image}", *mounts]
 
 
-def _transient(error: BaseException) -> bool:
-    return isinstance(error, FailedJobError) and any(words.lower() in str(error).lower() for words in TRANSIENT)
+def _transient(message: str) -> bool:
+    return any(words.lower() in message.lower() for words in TRANSIENT)
 
 
 def _refusal(message: str, cluster: Cluster, env: dict[str, str]) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import polars as pl
-import submitit
 
 from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
 from slurm.record.done import Done
@@ -21,7 +20,7 @@ from slurm.record.history import history
 from slurm.record.inputs import missing, source_of
 from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
-from slurm.scheduler.signals import Stop, job_end, own_job, requeue
+from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
 from slurm.screen import progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure, tripped
@@ -102,8 +101,7 @@ def run_task(spec: Spec) -> None:
 
 def remove_pickles() -> None:
     """Removes what submitit keeps for a task beside its log, once it will not be requeued any more."""
-    if "SUBMITIT_FOLDER" in os.environ:
-        paths = submitit.JobEnvironment().paths
+    if paths := task_paths():
         for path in (paths.submitted_pickle, paths.result_pickle):
             path.unlink(missing_ok=True)
 
@@ -182,7 +180,7 @@ def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:
         "submission": spec.submission,
         "index": spec.task,
         "fingerprint": step.plan.fingerprint,
-        "log": str(submitit.JobEnvironment().paths.stdout) if "SUBMITIT_FOLDER" in os.environ else "",
+        "log": str(paths.stdout) if (paths := task_paths()) else "",
         "end": stop.end,
     }
 

@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import TRANSIENT, ItemError
 from slurm.task.attempt import Output
-from stages.core.fetch.fetched import Fetched
+from stages.core.fetch.result import FetchedVideo
 from stages.core.fetch.settings import Access, Formats, Limits, Pace, Spans, Store, Subtitles
 from stages.core.runner.stage import Stage, main
 from stages.core.runner.work import Rows
@@ -34,8 +34,8 @@ from stages.core.schema.types import REAL, TEXT, Row
 from stages.core.storage.kinds import kind_of
 
 if TYPE_CHECKING:
-    from stages.core.fetch.pace import Line
-    from stages.core.fetch.web.http import Http
+    from stages.core.fetch.session import Session
+    from stages.core.fetch.web.http import HttpClient
     from stages.core.storage.store import Store as Place
 
 CONNECTIONS = 32  # to a host, that are kept
@@ -102,27 +102,27 @@ def stored(row: Row, address: str, place: "Place", config: Config, shared: Path)
     return tables
 
 
-def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) -> Fetched:
-    """The video in a folder of its own, by whichever way its address asks for. A host that wants a pause gets it."""
-    from stages.core.fetch.pace import line
-    from stages.core.fetch.refused import RefusedError
+def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) -> FetchedVideo:
+    """The video in a folder of its own, by the method of its kind of address. A host that wants a pause gets it."""
+    from stages.core.fetch.session import get_session
+    from stages.core.fetch.throttled import ThrottledError
     from stages.core.storage import files
 
     kind = kind_of(address)
     if kind == "local":
-        return Fetched(files.link(address, folder))
+        return FetchedVideo(files.link(address, folder))
     if kind == "cell":
-        return Fetched(Path(str(row["staged"])))
-    way = line(shared, config.pace, config.access)
+        return FetchedVideo(Path(str(row["staged"])))
+    session = get_session(shared, config.pace, config.access)
     host = host_of(address.partition("::")[2] if kind == "zip" else address)
-    way.rest(host)
+    session.start_video(host)
     while True:
         try:
-            found = ask(row, address, folder, config, way)
-        except RefusedError as refused:
-            way.back_off(host, refused)
+            found = ask(row, address, folder, config, session)
+        except ThrottledError as refused:
+            session.back_off(host, refused)
         else:
-            way.went_well(host)
+            session.report_success(host)
             return found
 
 
@@ -132,8 +132,8 @@ def host_of(address: str) -> str:
     return parts.hostname or address if parts.scheme in ("http", "https") else parts.scheme
 
 
-def ask(row: Row, address: str, folder: Path, config: Config, way: "Line") -> Fetched:
-    """One try. Raises ItemError by class, RefusedError where the host wants a pause."""
+def ask(row: Row, address: str, folder: Path, config: Config, session: "Session") -> FetchedVideo:
+    """One try. Raises ItemError by class, ThrottledError where the host wants a pause."""
     from stages.core.fetch.sites import site
     from stages.core.fetch.web import zips
     from stages.core.storage import files
@@ -142,24 +142,24 @@ def ask(row: Row, address: str, folder: Path, config: Config, way: "Line") -> Fe
     if kind == "site":
         span = None if row["from_s"] is None else (float(str(row["from_s"])), float(str(row["to_s"])))
         wishes: dict[str, Any] = {"formats": config.formats, "subtitles": config.subtitles, "limits": limits}
-        return site.fetch(address, folder, span=span, line=way, **wishes)
+        return site.fetch(address, folder, span=span, session=session, **wishes)
     if kind == "files":
-        return Fetched(files.fetch_files(address, folder, limits.max_bytes))
+        return FetchedVideo(files.fetch_files(address, folder, limits.max_bytes))
     name = zips.parse(address)[0] if kind == "zip" else urlsplit(address).path
     file = folder / f"video{PurePosixPath(name).suffix.lower()}"
     if kind == "zip":
-        return Fetched(zips.fetch(client(way, limits.stall_s), address, file, limits.max_bytes))
+        return FetchedVideo(zips.fetch(client(session, limits.stall_s), address, file, limits.max_bytes))
     url, headers = files.hub_url(address) if kind == "hub" else (address, {})
-    saved = client(way, limits.stall_s).save(url, file, limits.max_bytes, headers)
-    return Fetched(saved.file, sha256=saved.sha256)
+    saved = client(session, limits.stall_s).save(url, file, limits.max_bytes, headers)
+    return FetchedVideo(saved.file, sha256=saved.sha256)
 
 
 @cache
-def client(way: "Line", stall_s: float) -> "Http":
+def client(session: "Session", stall_s: float) -> "HttpClient":
     """The process's connections to web servers."""
-    from stages.core.fetch.web.http import Http
+    from stages.core.fetch.web.http import HttpClient
 
-    return Http(way, stall_s, CONNECTIONS)
+    return HttpClient(session, stall_s, CONNECTIONS)
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -176,14 +176,14 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
 
 def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared: Path) -> Iterator[Output]:
     """The videos that lie in cells: those of a Parquet file are staged by this process, then worked on as all are."""
-    from stages.core.fetch.pace import Line
+    from stages.core.fetch.session import Session
     from stages.core.storage.store import Store as Place
 
     place = Place(root)
-    with place.work_folder(rows.name) as folder, closing(Line(shared, config.pace, config.access)) as way:
+    with place.work_folder(rows.name) as folder, closing(Session(shared, config.pace, config.access)) as session:
         for group in by_file(cells):
             staged: dict[str, Path | ItemError] = {}
-            for key, found in stage(group, place, folder, way):
+            for key, found in stage(group, place, folder, session):
                 if rows.stopping:  # what is staged stays there for the next attempt
                     return
                 staged[key] = found
@@ -205,14 +205,16 @@ def by_file(cells: pl.DataFrame) -> list[pl.DataFrame]:
     return cells.with_columns(file=file).partition_by("file", maintain_order=True, include_key=False)
 
 
-def stage(cells: pl.DataFrame, place: "Place", folder: Path, way: "Line") -> Iterator[tuple[str, "Path | ItemError"]]:
+def stage(
+    cells: pl.DataFrame, place: "Place", folder: Path, session: "Session"
+) -> Iterator[tuple[str, "Path | ItemError"]]:
     """The files in `folder`, by video id, of those cells whose videos the store does not have; or what is wrong."""
     from stages.core.fetch import record
-    from stages.core.fetch.web.cells import stage_cells
+    from stages.core.fetch.web.cells import extract_cells
 
     addresses = dict(cells.select("video_id", pl.coalesce("path", "url")).iter_rows())
     missing = {key: address for key, address in addresses.items() if record.load(place, key, address) is None}
-    return stage_cells(missing, folder, turn=lambda file: way.turn(host_of(file)))
+    return extract_cells(missing, folder, turn=lambda file: session.wait_turn(host_of(file)))
 
 
 def with_spans(rows: Rows, spans: Spans) -> pl.DataFrame:

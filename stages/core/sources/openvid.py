@@ -15,18 +15,18 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError, ItemError
-from stages.core.fetch.refused import RefusedError
 from stages.core.fetch.settings import Access, Pace
+from stages.core.fetch.throttled import ThrottledError
 from stages.core.fetch.web.archive import GONE
-from stages.core.fetch.web.zips import Place, address, directory
+from stages.core.fetch.web.zips import MemberLocation, address, directory
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 from stages.core.sources import tables
 from stages.core.sources.found import Found
 from stages.core.storage import places
 
 if TYPE_CHECKING:
-    from stages.core.fetch.pace import Line
-    from stages.core.fetch.web.http import Http
+    from stages.core.fetch.session import Session
+    from stages.core.fetch.web.http import HttpClient
 
 NUMBERS = range(186)  # of the zip files that are published
 FILE, CAPTION, AESTHETIC, SECONDS = "video", "caption", "aesthetic score", "seconds"
@@ -72,7 +72,7 @@ def check(path: str, options: Options) -> None:
 def read(path: str, options: Options) -> Found:
     """The clips that reach the minima, each a video with one span: its caption, and its aesthetic score.
 
-    Captions stay in the file until the spans are written. A line that cannot be read is a row "<video id>#<row>".
+    Captions stay in the file until the spans are written. A session that cannot be read is a row "<video id>#<row>".
     """
     check(path, options)
     file = one_file(path)
@@ -105,7 +105,7 @@ def one_file(path: str) -> str:
 
 
 def marked(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame:
-    """A line each: row (from 1), file, video_id, score, duration_s, `out` (why not wanted), `wrong` (why not read)."""
+    """A row per line: row (from 1), file, video_id, score, duration_s, `out` (filtered by), `wrong` (not readable)."""
     minima = {column: least for name, column in MINIMA.items() if (least := getattr(options, name)) is not None}
     numeric = dict.fromkeys((AESTHETIC, SECONDS, *minima))
     columns = table.collect_schema().names()
@@ -163,20 +163,24 @@ def located(clips: pl.DataFrame, options: Options) -> pl.DataFrame:
 
 def look(options: Options, numbers: list[int], wanted: set[str]) -> list[list[Member] | None]:
     """Of each zip file the wanted members; None of one that is not there."""
-    from stages.core.fetch.pace import Line
-    from stages.core.fetch.web.http import Http
+    from stages.core.fetch.session import Session
+    from stages.core.fetch.web.http import HttpClient
 
     with TemporaryDirectory() as alone, ThreadPoolExecutor(options.at_once) as pool:
-        line = Line(Path(alone), PACE, OPEN)
-        return list(pool.map(partial(members, Http(line, STALL_S, options.at_once), line, options, wanted), numbers))
+        session = Session(Path(alone), PACE, OPEN)
+        return list(
+            pool.map(partial(members, HttpClient(session, STALL_S, options.at_once), session, options, wanted), numbers)
+        )
 
 
-def members(http: "Http", line: "Line", options: Options, wanted: set[str], number: int) -> list[Member] | None:
+def members(
+    http: "HttpClient", session: "Session", options: Options, wanted: set[str], number: int
+) -> list[Member] | None:
     base = options.zips.rstrip("/") if places.is_remote(options.zips) else str(Path(options.zips).absolute())
     for name in options.files:
         zip_address = f"{base}/{name.replace('{n}', str(number))}"
         try:
-            listed = after_pauses(http, line, zip_address)
+            listed = after_pauses(http, session, zip_address)
         except ItemError as error:
             if error.code in GONE:
                 continue
@@ -188,15 +192,15 @@ def members(http: "Http", line: "Line", options: Options, wanted: set[str], numb
     return None
 
 
-def after_pauses(http: "Http", line: "Line", zip_address: str) -> dict[str, Place]:
+def after_pauses(http: "HttpClient", session: "Session", zip_address: str) -> dict[str, MemberLocation]:
     """The directory, for which a host may want some patience."""
     host = zip_address.rpartition("/")[0]
-    line.rest(host)
+    session.start_video(host)
     while True:
         try:
             found = directory(http, zip_address)
-        except RefusedError as refused:
-            line.back_off(host, refused)
+        except ThrottledError as refused:
+            session.back_off(host, refused)
         else:
-            line.went_well(host)
+            session.report_success(host)
             return found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurm.errors import ItemError
-from stages.core.fetch.probe import by_header, probe
+from stages.core.fetch.probe import probe, read_header
 from stages.core.fetch.settings import Limits
 from stages.core.video.cut.encode import ffmpeg_path
 
@@ -53,7 +53,7 @@ def test_every_container_tells_the_same(
     assert found["duration_s"] == pytest.approx(2, abs=0.1)
     assert found["bytes"] == file.stat().st_size
     assert found["sha256"] == sha256(file.read_bytes()).hexdigest()
-    assert (by_header(file, LIMITS) is None) == (name.startswith("no_") or file.suffix == ".ts")
+    assert (read_header(file, LIMITS) is None) == (name.startswith("no_") or file.suffix == ".ts")
 
 
 def test_of_several_pictures_the_largest_counts(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 from stages.core.storage.begun import own_folder
-from stages.core.fetch.web.part import Part
+from stages.core.fetch.web.partial import PartialFile
 with own_folder(Path(sys.argv[1])) as folder:
     {does}
     print("here", flush=True)
@@ -31,7 +31,7 @@ WHOLE_AND_BEGUN = """
     (folder / "linked.mp4").symlink_to("/etc/hostname")
     for name in ("stream-4567.part", "stream-4567.ytdl", "unfinished-1-video.mp4", ".nfs001", "small.mp4.part"):
         (folder / name).write_bytes(b"begun")
-    part = Part(folder / "video.mp4", "http://host/video.mp4")
+    part = PartialFile(folder / "video.mp4", "http://host/video.mp4")
     part.__enter__()
     part.begin(None, "tag")
     for _ in range(300):
@@ -39,7 +39,7 @@ WHOLE_AND_BEGUN = """
 """
 OVER_AND_OVER = """
     print("here", flush=True)
-    with Part(folder / "video.mp4", "http://host/video.mp4") as part:
+    with PartialFile(folder / "video.mp4", "http://host/video.mp4") as part:
         for number in range(10**6):
             part.begin(None, f"tag {number}")
             for _ in range(20):

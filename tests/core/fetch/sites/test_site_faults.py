@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.session import direct
 from support.site import FPS, LIMITS, SECONDS, VideoSite, fetch, streams
-from support.way import direct
 
 from slurm.errors import ItemError
-from stages.core.fetch.refused import RefusedError
 from stages.core.fetch.sites.extraction import BLOCK_BYTES
+from stages.core.fetch.throttled import ThrottledError
 
 PICTURE, SOUND = "h264_216.mp4", "aac.m4a"
 
 
-def refused(call: Callable[[], object]) -> ItemError | RefusedError:
-    with pytest.raises((ItemError, RefusedError)) as caught:
+def refused(call: Callable[[], object]) -> ItemError | ThrottledError:
+    with pytest.raises((ItemError, ThrottledError)) as caught:
         call()
-    assert isinstance(caught.value, ItemError | RefusedError)
+    assert isinstance(caught.value, ItemError | ThrottledError)
     return caught.value
 
 
@@ -48,7 +48,7 @@ def asked(site: VideoSite) -> list[str]:
 def test_what_the_page_says_is_the_rows_error(site: VideoSite, tmp_path: Path, said: list[str], code: str) -> None:
     url = site.page("one", **{"raise": said})
     error = refused(lambda: fetch(url, tmp_path))
-    assert (error.code, isinstance(error, RefusedError)) == (code, code == "bot_check")
+    assert (error.code, isinstance(error, ThrottledError)) == (code, code == "bot_check")
     assert error.detail.startswith(said[-1] if len(said) > 1 else "The channel")
 
 
@@ -74,7 +74,7 @@ def test_a_host_that_wants_a_pause_is_not_asked_again(site: VideoSite, tmp_path:
     url = site.page("one", "hls.m3u8" if where == "hls5.ts" else PICTURE)
     site.fault(where, 429, 17)
     error = refused(lambda: fetch(url, tmp_path))
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, ThrottledError)
     assert (error.code, error.after_s) == ("rate_limited", 17)
     assert asked(site).count(where) == 1
 
@@ -139,7 +139,7 @@ def test_what_is_no_video_is_corrupt_and_what_is_empty_was_not_sent(site: VideoS
 
 def test_what_is_too_long_or_live_is_not_begun(site: VideoSite, tmp_path: Path) -> None:
     long = refused(lambda: fetch(site.page("long", PICTURE, duration=3601), tmp_path))
-    assert (long.code, long.detail) == ("too_long", "3601 s are more than limits.max_s=3600")
+    assert (long.code, long.detail) == ("too_long", "3601 s is more than limits.max_s=3600")
     for status in ("is_live", "is_upcoming", "post_live"):
         assert refused(lambda: fetch(site.page("live", PICTURE, live_status=status), tmp_path)).code == "live"  # noqa: B023
     assert refused(lambda: fetch(site.page("live", PICTURE, is_live=True), tmp_path)).code == "live"

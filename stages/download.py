@@ -31,7 +31,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.download import FETCHED, INFO, SUBTITLES
 from stages.core.schema.types import REAL, TEXT, Row
-from stages.core.storage.kinds import kind_of
+from stages.core.storage.addresses import classify_address
 
 if TYPE_CHECKING:
     from stages.core.fetch.session import Session
@@ -83,7 +83,7 @@ def stored(row: Row, address: str, place: "Place", config: Config, shared: Path)
     """The rows of a video that is fetched and put into the store."""
     from stages.core.fetch import record
     from stages.core.fetch.probe import probe
-    from stages.core.storage.remote import shown
+    from stages.core.storage.errors import hide_passwords
 
     video_id = str(row["video_id"])
     with place.work_folder(video_id) as folder:
@@ -93,8 +93,12 @@ def stored(row: Row, address: str, place: "Place", config: Config, shared: Path)
         except ItemError as error:
             if error.code not in TRANSIENT:  # what is there of it is of no use
                 place.remove_work(video_id)
-            raise ItemError(error.code, error.detail.replace(f"{folder}/", f"{shown(address)} → ")) from error
-        facts |= {"path": place.address(fetched.file, video_id), "kind": kind_of(address), "offset_s": fetched.offset_s}
+            raise ItemError(error.code, error.detail.replace(f"{folder}/", f"{hide_passwords(address)} → ")) from error
+        facts |= {
+            "path": place.address(fetched.file, video_id),
+            "kind": classify_address(address),
+            "offset_s": fetched.offset_s,
+        }
         tables = {"rows": [facts], "subtitles": fetched.subtitles, "info": [fetched.info] if fetched.info else []}
         record.save(place, video_id, address, tables)
         place.put(fetched.file, video_id)  # the last act: now the record counts
@@ -106,11 +110,11 @@ def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) ->
     """The video in a folder of its own, by the method of its kind of address. A host that wants a pause gets it."""
     from stages.core.fetch.session import get_session
     from stages.core.fetch.throttled import ThrottledError
-    from stages.core.storage import files
+    from stages.core.storage import transfer
 
-    kind = kind_of(address)
+    kind = classify_address(address)
     if kind == "local":
-        return FetchedVideo(files.link(address, folder))
+        return FetchedVideo(transfer.link_file(address, folder))
     if kind == "cell":
         return FetchedVideo(Path(str(row["staged"])))
     session = get_session(shared, config.pace, config.access)
@@ -136,20 +140,20 @@ def ask(row: Row, address: str, folder: Path, config: Config, session: "Session"
     """One try. Raises ItemError by class, ThrottledError where the host wants a pause."""
     from stages.core.fetch.sites import site
     from stages.core.fetch.web import zips
-    from stages.core.storage import files
+    from stages.core.storage import transfer
 
-    kind, limits = kind_of(address), config.limits
+    kind, limits = classify_address(address), config.limits
     if kind == "site":
         span = None if row["from_s"] is None else (float(str(row["from_s"])), float(str(row["to_s"])))
         wishes: dict[str, Any] = {"formats": config.formats, "subtitles": config.subtitles, "limits": limits}
         return site.fetch(address, folder, span=span, session=session, **wishes)
     if kind == "files":
-        return FetchedVideo(files.fetch_files(address, folder, limits.max_bytes))
+        return FetchedVideo(transfer.download_file(address, folder, limits.max_bytes))
     name = zips.parse(address)[0] if kind == "zip" else urlsplit(address).path
     file = folder / f"video{PurePosixPath(name).suffix.lower()}"
     if kind == "zip":
         return FetchedVideo(zips.fetch(client(session, limits.stall_s), address, file, limits.max_bytes))
-    url, headers = files.hub_url(address) if kind == "hub" else (address, {})
+    url, headers = transfer.resolve_hub_url(address) if kind == "hub" else (address, {})
     saved = client(session, limits.stall_s).save(url, file, limits.max_bytes, headers)
     return FetchedVideo(saved.file, sha256=saved.sha256)
 
@@ -167,7 +171,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     wishes = json.dumps([asdict(config.formats), asdict(config.subtitles), asdict(config.spans)])
     root = f"{config.store.root or rows.folder}/{sha256(wishes.encode()).hexdigest()[:8]}"
     given = (config, root, rows.folder.parent / "pace")
-    kind = pl.coalesce("path", "url").map_elements(kind_of, TEXT)
+    kind = pl.coalesce("path", "url").map_elements(classify_address, TEXT)
     table = with_spans(rows, config.spans).with_columns(kind=kind, staged=pl.lit(None, TEXT))
     yield from rows.each(download_video, *given, table=table.filter(pl.col("kind").ne_missing("cell")))
     if len(cells := table.filter(kind="cell")):

@@ -21,7 +21,7 @@ from stages.core.schema.types import TEXT, Row
 from stages.core.sources.folder import video_id
 from stages.core.sources.found import Found
 from stages.core.sources.values import typed
-from stages.core.storage import places
+from stages.core.storage import input_files
 
 SUFFIXES = {".parquet"}
 KNOWN = {  # catalogue's column → theirs
@@ -65,7 +65,7 @@ class Listing(NamedTuple):
 
 
 def check(path: str, options: Options) -> None:
-    places.check(path)
+    input_files.check(path)
 
 
 def read(path: str, options: Options) -> Found:
@@ -73,7 +73,7 @@ def read(path: str, options: Options) -> Found:
 
     What the catalogue has of them is held in memory: of FineVideo's 43,751 videos 0.3 GB.
     """
-    files = places.files(path, SUFFIXES)
+    files = input_files.list_files(path, SUFFIXES)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         listings = list(pool.map(lambda file: listing(file, path, options.categories), files))
     seen = set().union(*(found.categories for found in listings))
@@ -112,7 +112,7 @@ def listing(file: str, path: str, categories: list[str] | None) -> Listing:
 
 def below(file: str, path: str) -> str:
     """The file's name within what the user named, so that the same data at another place has the same ids."""
-    folder = path if places.is_remote(path) else str(Path(path).absolute())
+    folder = path if input_files.is_remote(path) else str(Path(path).absolute())
     return file.removeprefix(folder).lstrip("/") or PurePosixPath(file).name
 
 
@@ -137,7 +137,7 @@ def json_column(file: str) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with places.opened(file, ahead=False) as stream:
+        with input_files.open_file(file, ahead=False) as stream:
             parquet = pq.ParquetFile(stream, pre_buffer=True)
             schema = parquet.schema_arrow
             for column in ("mp4", "json"):

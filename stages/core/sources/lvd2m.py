@@ -25,7 +25,7 @@ from stages.core.sources.found import Found
 from stages.core.sources.tables import scan
 from stages.core.sources.times import seconds
 from stages.core.sources.youtube import WATCH
-from stages.core.storage import places
+from stages.core.storage import input_files
 
 Layout = Literal["ytb", "hdvg", "webvid"]
 NEEDED: dict[Layout, tuple[str, ...]] = {
@@ -65,8 +65,8 @@ PLACE: Schema = {name: SPANS.get(name, pl.String()) for name in Place._fields}
 
 def check(path: str, options: Options) -> None:
     """Raises InputError if there is no CSV, or a local one lacks a column that all its lines need."""
-    places.check(path)
-    for file in [] if places.is_remote(path) else places.files(path, SUFFIXES):
+    input_files.check(path)
+    for file in [] if input_files.is_remote(path) else input_files.list_files(path, SUFFIXES):
         found = scan(file).collect_schema().names()
         layout = one_layout(found, options.layout)
         check_columns(file, found, [layout] if layout else [])
@@ -78,7 +78,7 @@ def read(path: str, options: Options) -> Found:
     A line that cannot be read is a row of its own, `<video id>#<key>`. The captions stay in their files until the spans
     are written; the rest of every line is held in memory, about 0.3 KB.
     """
-    tables = {file: scan(file) for file in places.files(path, SUFFIXES)}
+    tables = {file: scan(file) for file in input_files.list_files(path, SUFFIXES)}
     lines = pl.concat([placed_lines(file, table, options.layout) for file, table in tables.items()])
     first = lines.filter(pl.col("key").is_null() | pl.struct("video_id", "key").is_first_distinct())
     clips = first.filter(pl.col("wrong").is_null())

@@ -22,7 +22,7 @@ from stages.core.fetch.web.zips import MemberLocation, address, directory
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 from stages.core.sources import tables
 from stages.core.sources.found import Found
-from stages.core.storage import places
+from stages.core.storage import input_files
 
 if TYPE_CHECKING:
     from stages.core.fetch.session import Session
@@ -61,8 +61,8 @@ class Options:
 
 def check(path: str, options: Options) -> None:
     """What can be told before a server is asked."""
-    places.check(path)
-    if not places.is_remote(options.zips) and not Path(options.zips).is_dir():
+    input_files.check(path)
+    if not input_files.is_remote(options.zips) and not Path(options.zips).is_dir():
         raise InputError(f"source.zips={options.zips}: no such folder (seen from {Path.cwd()})")
     for name in options.files:
         if "{n}" not in name:
@@ -98,7 +98,7 @@ def read(path: str, options: Options) -> Found:
 
 
 def one_file(path: str) -> str:
-    files = places.files(path, {".csv"})
+    files = input_files.list_files(path, {".csv"})
     if len(files) > 1:
         raise InputError(f"input.path={path} has {len(files)} CSV files; name one of them: {', '.join(files[:9])}")
     return files[0]
@@ -176,7 +176,7 @@ def look(options: Options, numbers: list[int], wanted: set[str]) -> list[list[Me
 def members(
     http: "HttpClient", session: "Session", options: Options, wanted: set[str], number: int
 ) -> list[Member] | None:
-    base = options.zips.rstrip("/") if places.is_remote(options.zips) else str(Path(options.zips).absolute())
+    base = options.zips.rstrip("/") if input_files.is_remote(options.zips) else str(Path(options.zips).absolute())
     for name in options.files:
         zip_address = f"{base}/{name.replace('{n}', str(number))}"
         try:

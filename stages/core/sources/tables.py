@@ -9,7 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from slurm.errors import InputError
-from stages.core.storage.places import is_remote, opened
+from stages.core.storage.input_files import is_remote, open_file
 
 SUFFIXES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".txt"}
 BATCH_ROWS = 10_000  # of a remote Parquet file: some 30 MB where a row has a transcript
@@ -44,12 +44,12 @@ def whole(file: str) -> str | bytes:
     """A local file's path; all of a remote one, since lists of lines are read from their beginning to their end."""
     if not is_remote(file):
         return file
-    with opened(file) as remote:
+    with open_file(file) as remote:
         return remote.read()
 
 
 def text(file: str) -> pl.LazyFrame:
-    with opened(file) as lines:
+    with open_file(file) as lines:
         found = lines.read().decode("utf-8-sig", errors="replace").splitlines()
     return pl.LazyFrame({LINE: found}, schema={LINE: pl.String})
 
@@ -58,14 +58,14 @@ def remote_parquet(file: str) -> pl.LazyFrame:
     """Rows of a remote Parquet file: of each row group the wanted columns are fetched, when it is its turn."""
     import pyarrow.parquet as pq
 
-    with opened(file, ahead=False) as remote:
+    with open_file(file, ahead=False) as remote:
         schema = pl.Schema(pq.ParquetFile(remote).schema_arrow)
 
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_rows: int | None
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        with opened(file, ahead=False) as remote:
+        with open_file(file, ahead=False) as remote:
             parquet = pq.ParquetFile(remote, pre_buffer=True)
             for group in range(parquet.num_row_groups):
                 for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):

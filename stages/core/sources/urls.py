@@ -20,7 +20,7 @@ from stages.core.sources.folder import video_id
 from stages.core.sources.found import Found
 from stages.core.sources.tables import LINE, SUFFIXES, scan
 from stages.core.sources.values import is_bad, typed
-from stages.core.storage import places
+from stages.core.storage import input_files
 
 TAKEN_OVER: Schema = {"source": TEXT, "url": TEXT, **ABOUT, "bytes": INT}
 ROW = "_row"
@@ -37,7 +37,7 @@ class Options:
 
 
 def check(path: str, options: Options) -> None:
-    places.check(path)
+    input_files.check(path)
     if Path(path).is_file() and Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(f"input.path={path}: neither a folder nor one of {', '.join(sorted(SUFFIXES))}")
 
@@ -45,7 +45,7 @@ def check(path: str, options: Options) -> None:
 def read(path: str, options: Options) -> Found:
     """A row for every line of every list; relative paths are below their list's own folder."""
     check(path, options)
-    return Found(pl.concat(rows(file, options) for file in places.files(path, SUFFIXES)))
+    return Found(pl.concat(rows(file, options) for file in input_files.list_files(path, SUFFIXES)))
 
 
 def rows(file: str, options: Options) -> pl.LazyFrame:
@@ -116,7 +116,7 @@ def located(file: str) -> dict[str, pl.Expr]:
     folder, place = file.rpartition("/")[0], pl.col("_place")
     is_path = pl.col("_page").is_null() & ~place.str.contains("://", literal=True)
     url = [youtube.WATCH + pl.col("_page"), pl.when(~is_path).then(place)]
-    if places.is_remote(file):
+    if input_files.is_remote(file):
         return {"path": pl.lit(None, TEXT), "url": pl.coalesce(*url, f"{folder}/" + place)}
     path = each("_place", lambda below: str(Path(folder, below)))
     return {"path": pl.when(is_path).then(path), "url": pl.coalesce(*url, "url")}

@@ -19,7 +19,7 @@ from stages.core.sources import tables, youtube
 from stages.core.sources.folder import video_id
 from stages.core.sources.found import Found
 from stages.core.sources.values import typed
-from stages.core.storage import places
+from stages.core.storage import input_files
 
 SUFFIXES = {".parquet"}
 AT_ONCE_BYTES = 512 << 20  # of files that are read at the same time; their kept rows are in memory
@@ -57,7 +57,7 @@ class Options:
 
 
 def check(path: str, options: Options) -> None:
-    places.check(path)
+    input_files.check(path)
 
 
 def read(path: str, options: Options) -> Found:
@@ -66,7 +66,7 @@ def read(path: str, options: Options) -> Found:
     The files are read twice: first the narrow columns that decide, file by file; then, as they are written, the wide
     ones of what passes. A row without an id of YouTube fails; of other columns what cannot be read is null.
     """
-    files = places.files(path, SUFFIXES)
+    files = input_files.list_files(path, SUFFIXES)
     out: Counter[str] = Counter()
     passed = []
     for number, file in enumerate(files):
@@ -81,7 +81,7 @@ def read(path: str, options: Options) -> Found:
     out["duplicate"] = len(twice)
     again = [twice.filter(file=number)[ROW] for number in range(len(files))]
     rows = [catalogue(file, options, twice) for file, twice in zip(files, again, strict=True)]
-    largest = max(places.size(file) for file in files)
+    largest = max(input_files.size(file) for file in files)
     at_once = max(1, min(len(os.sched_getaffinity(0)), AT_ONCE_BYTES // max(1, largest)))
     return Found(tables.in_order(rows, at_once), left_out={why: n for why, n in out.items() if n})
 

@@ -13,7 +13,7 @@ import pytest
 from support.runs import until
 from support.site import VideoSite, streams
 
-from stages.core.storage.begun import SYNC_BYTES
+from stages.core.storage.partial import SYNC_BYTES
 
 SIZE_BYTES, PER_S = 3 * SYNC_BYTES, 20_000_000
 PROGRAM = """

@@ -18,7 +18,7 @@ from slurm.task.attempt import Attempt
 from stages.core.runner.processes import Processes
 from stages.core.runner.work import Work
 from stages.core.schema.types import Row
-from stages.core.storage.scratch import Scratch, folder
+from stages.core.storage.scratch import Scratch, scratch_folder
 from stages.core.storage.spill import PIECE_BYTES, Spill, Spilled
 
 MANY = 2 * PIECE_BYTES // BYTES + 3  # pictures that make two pieces and a rest
@@ -92,7 +92,7 @@ def test_a_full_scratch_is_the_items_error(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ItemError, match="No space left") as caught, Spill(PICTURES) as spill:
             fill(spill, MANY)
         assert caught.value.code == "disk"
-        assert names(folder()) == []
+        assert names(scratch_folder()) == []
         scratch.close()
 
 

@@ -171,7 +171,7 @@ def test_a_root_that_can_be_is_not_made_by_the_check(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with small_disk(tmp_path / "disk", 1) as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        with pytest.raises(InputError, match=r"store\.root=.*nothing can be written in"):
+        with pytest.raises(InputError, match=r"store\.root=.*no permission to write in"):
             check(str(disk / "x"))
 
 

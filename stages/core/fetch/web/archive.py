@@ -62,9 +62,9 @@ def open_archive(ranges: RangeReader, zip_address: str, parts: tuple[int, ...] =
         raise ItemError("bad_value", f"{zip_address}: a zip file must be a local path, or at http(s):// or hf://")
     url, headers, source = zip_address, dict[str, str](), ranges if separator else LocalFiles()
     if scheme == "hf":
-        from stages.core.storage.files import hub_url
+        from stages.core.storage.transfer import resolve_hub_url
 
-        url, headers = hub_url(zip_address)
+        url, headers = resolve_hub_url(zip_address)
     files = part_files(url)
     sizes = parts[: len(files)] or tuple(part_sizes(source, files, headers))
     return Archive(source, tuple(files[: len(sizes)]), sizes, headers)

@@ -19,12 +19,19 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError  # type: ignore[att
 
 from slurm.errors import ItemError
 from stages.core.fetch.web.archive import translate_read_errors
-from stages.core.storage.places import HUB, file_system
-from stages.core.storage.remote import Codes, again, connected, on_disk, shown, told
+from stages.core.storage.errors import (
+    ErrorCodes,
+    hide_passwords,
+    retry_network,
+    translate_disk_errors,
+    translate_store_errors,
+)
+from stages.core.storage.input_files import HUB, file_system
+from stages.core.storage.remote import open_file_system
 from stages.core.storage.store import file_name
 
 ADDRESS = re.compile(r"parquet://(.+?)@(\d{1,18})::(.+)", re.DOTALL)
-CODES = Codes(absent="missing", barred="private")
+CODES = ErrorCodes(missing="missing", forbidden="private")
 HUB_CODES = {401: "private", 403: "private", 404: "missing", 410: "missing", 429: "rate_limited"}
 BUFFER_BYTES = 1 << 20  # read ahead to see where a page ends
 PIECE_BYTES = 1 << 25  # one request: what a broken connection costs
@@ -156,7 +163,7 @@ def save(content: Any, file: Path, where: str) -> Path | ItemError:
     if not content:
         return ItemError("removed", f"{where} is null") if content is None else ItemError("empty", where)
     part = file.with_name(f"{file.name}.part")
-    with on_disk(part), part.open("wb") as out:
+    with translate_disk_errors(part), part.open("wb") as out:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
@@ -188,7 +195,7 @@ class ParquetSource(io.RawIOBase):
             content += piece
         return content
 
-    @again
+    @retry_network
     def _piece(self, size: int) -> bytes:
         if "://" in self.file:
             self.turn(self.file)
@@ -201,7 +208,7 @@ def open_source(file: str, turn: Turn) -> Iterator[ParquetSource]:
     with translate_file_errors(file):
         if "://" in file:
             turn(file)
-            system, path = file_system(file) if file.startswith(HUB) else connected(file)
+            system, path = file_system(file) if file.startswith(HUB) else open_file_system(file)
             raw = system.open(path, "rb", cache_type="none")
         else:
             raw = io.FileIO(file)
@@ -216,11 +223,11 @@ def translate_file_errors(file: str) -> Iterator[None]:
         with translate_read_errors(file):
             yield
         return
-    with told(file, CODES):
+    with translate_store_errors(file, CODES):
         try:
             yield
         except HTTPError as error:  # of the Hub
             status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-            raise ItemError(HUB_CODES.get(status or 0, "network"), shown(f"{file}: {error}")) from error
+            raise ItemError(HUB_CODES.get(status or 0, "network"), hide_passwords(f"{file}: {error}")) from error
         except ValueError as error:  # of a server without range requests
-            raise ItemError("other", shown(f"{file}: {error}")) from error
+            raise ItemError("other", hide_passwords(f"{file}: {error}")) from error

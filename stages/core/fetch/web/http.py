@@ -15,7 +15,7 @@ from slurm.errors import ItemError
 from stages.core.fetch.session import Session
 from stages.core.fetch.web.connections import Connections, Headers, TransientError
 from stages.core.fetch.web.partial import PartialFile, SavedFile
-from stages.core.storage.remote import on_disk
+from stages.core.storage.errors import translate_disk_errors
 
 TRIES = 4
 PROGRESS_BYTES = 1 << 18  # an attempt that got this much further than all before resets the count of attempts
@@ -88,7 +88,7 @@ class HttpClient:
         Until it is complete it is kept in `<file>.part`. The next call resumes from that, even after a kill, if the
         server supports ranges and an ETag or date shows that the file is unchanged; else it starts again.
         """
-        with on_disk(file), PartialFile(file, url) as part:
+        with translate_disk_errors(file), PartialFile(file, url) as part:
             self._retrying(lambda: part.bytes)(self._append_rest, part, url, max_bytes, headers or {})
             return part.finish()
 

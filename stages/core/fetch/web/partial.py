@@ -6,7 +6,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from stages.core.storage.begun import SYNC_BYTES
+from stages.core.storage.partial import SYNC_BYTES
 
 NOTED_BYTES = 1 << 22  # below this no note is written while downloading: a kill then costs less than the note would
 

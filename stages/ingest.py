@@ -23,8 +23,8 @@ from stages.core.runner.stage import Stage, main
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.schema.types import TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
-from stages.core.sources.found import Found
-from stages.core.sources.opt_out import OptOut, is_listed, listed
+from stages.core.sources.catalogue import Catalogue
+from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
 
 STRICT = ConfigDict(extra="forbid")
 READERS: dict[str, ModuleType] = {
@@ -72,15 +72,15 @@ def reader(config: Config) -> tuple[ModuleType, Source]:
     return urls, urls.Options("urls", column=None, id=None, columns={})
 
 
-def catalogue(config: Config) -> Found:
+def catalogue(config: Config) -> Catalogue:
     """All videos of the source but those in the opt-out list, by CATALOGUE; each has its own id.
 
     Raises InputError if there is none. Of wide columns nothing is read yet.
     """
     path, (module, options) = config.input.path, reader(config)
-    entries = listed(config.opt_out.path) if config.opt_out.path else pl.Series(dtype=TEXT)
+    entries = read_opt_out(config.opt_out.path) if config.opt_out.path else pl.Series(dtype=TEXT)
     try:
-        found: Found = module.read(path, options)
+        found: Catalogue = module.read(path, options)
         rows = complete(found.rows)
         opted_out = is_listed(entries) if len(entries) else pl.lit(False)
         narrow = rows.select("video_id", opted_out=opted_out).collect(engine="streaming")
@@ -92,7 +92,7 @@ def catalogue(config: Config) -> Found:
     left_out = {**found.left_out, "opt_out": len(narrow) - len(ids)}
     check_ids(path, ids, left_out)
     spans = pl.LazyFrame(schema=SPANS) if found.spans is None else found.spans
-    return Found(rows.filter(stays), spans.filter(stays), {reason: n for reason, n in left_out.items() if n})
+    return Catalogue(rows.filter(stays), spans.filter(stays), {reason: n for reason, n in left_out.items() if n})
 
 
 def check_ids(path: str, ids: pl.Series, left_out: Mapping[str, int]) -> None:
@@ -125,7 +125,7 @@ def check(config: Config) -> None:
     module, options = reader(config)
     module.check(config.input.path, options)
     if config.opt_out.path:
-        listed(config.opt_out.path)
+        read_opt_out(config.opt_out.path)
 
 
 STAGE = Stage(

@@ -155,7 +155,7 @@ def test_a_category_that_no_video_has_is_told_with_those_there_are(
     with caplog.at_level(logging.WARNING, "reelmill"):
         rows, left_out = found(tmp_path, "Sport", "Chess")
     assert (len(rows), left_out) == (1, {"category": 1})
-    assert "no video is of Sport; there are: Chess, Education, Engineering Projects, Sports" in caplog.text
+    assert "no video has Sport; the source has: Chess, Education, Engineering Projects, Sports" in caplog.text
 
 
 def test_a_video_that_is_there_twice_is_listed_once_and_counted(tmp_path: Path) -> None:

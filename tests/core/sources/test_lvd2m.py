@@ -162,13 +162,13 @@ BAD: dict[str, tuple[Line, str]] = {
     "no key": ({**ytb("v_1", GOOD), "key": ""}, "key is empty"),
     "cut": (
         hdvg("v_1", "['0:01:00', '0:01:40']", "[24, 0]", 12.0),
-        "scene_cut='[24, 0]', video_time='12.0' name no",
+        "scene_cut='[24, 0]', video_time='12.0' are not",
     ),
-    "open cut": (hdvg("v_1", "['0:01:00', '0:01:40']", "[24, -1]", 12.0), "name no part"),
-    "no frames": (hdvg("v_1", "['0:01:00', '0:01:40']", "['a', 'b']", 12.0), "name no part"),
-    "huge cut": (hdvg("v_1", "['0:01:00', '0:01:40']", f"[0, {10**30}]", 12.0), "name no part"),
+    "open cut": (hdvg("v_1", "['0:01:00', '0:01:40']", "[24, -1]", 12.0), "are not a part"),
+    "no frames": (hdvg("v_1", "['0:01:00', '0:01:40']", "['a', 'b']", 12.0), "are not a part"),
+    "huge cut": (hdvg("v_1", "['0:01:00', '0:01:40']", f"[0, {10**30}]", 12.0), "are not a part"),
     "beyond": (hdvg("v_1", "['0:01:00', '0:01:40']", "[900, 1260]", 12.0), "reaches beyond orig_span"),
-    "no length": (hdvg("v_1", "['0:01:00', '0:01:40']", "[0, 90]", None), "video_time=None name no part"),
+    "no length": (hdvg("v_1", "['0:01:00', '0:01:40']", "[0, 90]", None), "video_time=None are not a part"),
     "length": (webvid("v_1", video_time="long"), "video_time: 'long' is not a time"),
     "no url": (webvid("v_1", url=""), "url is empty"),
 }

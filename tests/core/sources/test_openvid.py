@@ -183,7 +183,7 @@ def test_what_is_wrong_with_the_zip_files_is_said_with_what_mends_it(web: Web, t
         read(path, options(web.url("none"), numbers=None))
     with pytest.raises(InputError, match=r"source.zips=.*: no such folder"):
         check(path, options(tmp_path / "none"))
-    with pytest.raises(InputError, match=r"source.files: 'a.zip' has no \{n\}"):
+    with pytest.raises(InputError, match=r"source.files: 'a.zip' must contain \{n\}"):
         check(path, options(web.url(""), files=["a.zip"]))
     web.fault("OpenVid_part3.zip", 403, times=2)
     with pytest.raises(InputError, match=r"part3.zip.* cannot be read: .*403.* Copies will do: source.zips=DIR"):

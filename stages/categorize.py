@@ -24,7 +24,7 @@ from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
 
 if TYPE_CHECKING:
     from stages.core.text.client import Answer
-    from stages.core.text.nearest import Near
+    from stages.core.text.nearest import NearestLabels
     from stages.core.text.prompts import Prompts
     from stages.core.text.taxonomy import Taxonomy
 
@@ -80,24 +80,24 @@ def asks(config: Config) -> bool:
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
-    from stages.core.text.nearest import Near, nearest
-    from stages.core.text.prompts import cut_words
+    from stages.core.text.nearest import NearestLabels, find_nearest
+    from stages.core.text.prompts import truncate_words
     from stages.core.text.taxonomy import read_taxonomy
 
     taxonomy = read_taxonomy(Path(config.categories))
     items: dict[str, Row] = {}
     for row in rows.table.to_dicts():
-        row["description"] = cut_words(row["description"], config.description_tokens)
-        row["transcript"] = cut_words(row["transcript"], config.transcript_tokens)
+        row["description"] = truncate_words(row["description"], config.description_tokens)
+        row["transcript"] = truncate_words(row["transcript"], config.transcript_tokens)
         if any(row[name] for name in ("title", "description", "transcript")):
             items[str(row["video_id"])] = row
         else:
             yield rows.failed(row, ItemError("no_words", "neither title nor description nor transcript"))
-    near: Mapping[str, Near] = {}
+    near: Mapping[str, NearestLabels] = {}
     if config.method != "generate" and items:
         by = config.embedding
         untrained = by.fallback == "untrained"
-        near = nearest(items, taxonomy, by.model, by.revision, untrained=untrained, top_k=config.top_k)
+        near = find_nearest(items, taxonomy, by.model, by.revision, untrained=untrained, top_k=config.top_k)
     sure = {key: found for key, found in near.items() if config.method == "embedding" or found.margin >= config.margin}
     for key, found in sure.items():
         yield one(rows, items[key], {**category(taxonomy, found.labels[0]), **by_embedding(found), **also(found)})
@@ -107,7 +107,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
 
 
 def generated(
-    rows: Rows, items: Mapping[str, Row], near: "Mapping[str, Near]", taxonomy: "Taxonomy", config: Config
+    rows: Rows, items: Mapping[str, Row], near: "Mapping[str, NearestLabels]", taxonomy: "Taxonomy", config: Config
 ) -> Iterator[Output]:
     """What a model says of the items; of those whose answer is no category, an error."""
     from stages.core.text.prompts import Prompts
@@ -138,23 +138,23 @@ def ask(
     `notes` is what the names of its figures in the done record begin with.
     """
     from slurm.pool.wire import Prompt
-    from stages.core.text.client import Asked, answers
+    from stages.core.text.client import Question, ask_all
 
     told: dict[str, str] = {}
 
-    def asked() -> Iterator[Asked]:
+    def asked() -> Iterator[Question]:
         for key, row in items.items():
             labels = below[key].labels
-            system = told.setdefault(below[key].hash, "") or prompts.told({"labels": labels})
+            system = told.setdefault(below[key].hash, "") or prompts.system_message({"labels": labels})
             told[below[key].hash] = system
             longest = max(len(label.encode()) for label in labels)
-            messages = [("system", system), ("user", prompts.asked(row))]
-            yield Asked(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
+            messages = [("system", system), ("user", prompts.user_message(row))]
+            yield Question(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
 
     def note(**figures: float) -> None:
         rows.note(**{notes + name: figure for name, figure in figures.items()})
 
-    yield from answers(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
+    yield from ask_all(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
 
 
 def label_of(answer: "Answer") -> str:
@@ -178,7 +178,7 @@ def category(taxonomy: "Taxonomy", label: str) -> Row:
     }
 
 
-def by_embedding(near: "Near") -> Row:
+def by_embedding(near: "NearestLabels") -> Row:
     return {
         "confidence": near.confidence,
         "category_by": "embedding",
@@ -204,7 +204,7 @@ def by_model(answer: "Answer", prompt: str) -> Row:
     }
 
 
-def also(near: "Near | None") -> Row:
+def also(near: "NearestLabels | None") -> Row:
     """What embedding says, whoever decided."""
     return {} if near is None else {"nearest": list(near.labels), "nearest_margin": near.margin}
 

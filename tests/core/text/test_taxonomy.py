@@ -44,7 +44,7 @@ def test_finevideos_form_is_read_and_names_that_are_twice_are_told_apart_by_thei
 
 def test_lists_and_descriptions_are_leaves_too(tmp_path: Path) -> None:
     found = read_taxonomy(written(tmp_path, "Music: [Rock, {Jazz: with a swing}]\nOther: all the rest\n"))
-    assert [leaf.words for leaf in found.leaves] == [
+    assert [leaf.text for leaf in found.leaves] == [
         "Music > Rock",
         "Music > Jazz: with a swing",
         "Other: all the rest",
@@ -64,7 +64,7 @@ def test_the_hash_changes_with_what_a_model_is_told(tmp_path: Path) -> None:
         ("only: one", "1 categories"),
         ("", "its top"),
         ("a: {b: 3}", "a > b is 3"),
-        ("a > b: {}\nc: {}", "is no name"),
+        ("a > b: {}\nc: {}", "is not a name"),
         ("m: [a, a]", "'m > a' twice"),
     ],
 )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stages.core.models.hub import UnloadableError, UnreachableError, commit, found, sees
+from stages.core.models.hub import UnloadableError, UnreachableError, find_model, find_revision, takes_images
 
 if TYPE_CHECKING:  # torch and transformers take seconds: a wrong name or a port that is taken is told before
     from stages.core.models.embedded.server import Server
@@ -90,8 +90,8 @@ def bound(given: argparse.Namespace) -> Iterator[None]:
 def model(given: argparse.Namespace, ends: ExitStack) -> tuple[Path, str]:
     """The folder of the model and its name; an untrained one's where that is asked for and the Hub is out of reach."""
     try:
-        folder = found(given.model_id, given.revision, "--model-id ", instead="take --fallback untrained")
-        if given.images and not sees(folder):
+        folder = find_model(given.model_id, given.revision, "--model-id ", instead="take --fallback untrained")
+        if given.images and not takes_images(folder):
             raise UnloadableError(
                 f"--images: the model {given.model_id} sees none; give one that does, such as SmolVLM"
             )
@@ -123,7 +123,7 @@ def served(given: argparse.Namespace, folder: Path, name: str) -> "Server":
     batches = Batches(partial(generation.run, loaded), given.max_batch_size, given.max_batch_total_tokens)
     key = os.environ.get("API_KEY") or None
     return Server(
-        Served(name, commit(folder), given.max_concurrent_requests, given.payload_limit, key), prompts, batches
+        Served(name, find_revision(folder), given.max_concurrent_requests, given.payload_limit, key), prompts, batches
     )
 
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from stages.core.models.embedded.vocabulary import Vocabulary
-from stages.core.models.hub import UnloadableError, line
+from stages.core.models.hub import UnloadableError, one_line
 
 TINY = 20_000_000  # parameters; below, a second thread costs more than it gives: 24 ms a batch against 69
 LONGEST = 8192  # tokens, where a model says nothing of it; and more than that is only had when asked for
@@ -69,9 +69,7 @@ def told(folder: Path) -> Iterator[None]:
     try:
         yield
     except LOADING as error:
-        words = (
-            f"the model in {folder} cannot be loaded: {line(error)}; is it whole, and of a kind that transformers has?"
-        )
+        words = f"the model in {folder} cannot be loaded: {one_line(error)}; is it complete, and known to transformers?"
         raise UnloadableError(words) from error
 
 

@@ -48,7 +48,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     ordered = [step for step in steps.values() if step.plan.stage != STAGE.name]
     flows, costs = [read_flow(step) for step in ordered], [read_cost(step) for step in ordered]
     shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
-    categorized = [found for step in ordered if (found := count_categories(step))]
+    categorized = [counts for step in ordered if (counts := count_categories(step))]
     untrained = {step.name: number for step in ordered if (number := count_untrained(step))}
     write(
         folder / "report.html",

@@ -66,7 +66,7 @@ class Backoff:
         return pause is None or self._resumed_at().get(host, 0.0) >= pause.until
 
     def begin(self, host: str, code: str, detail: str, after_s: float = 0.0) -> None:
-        """Starts a pause of at least `after_s`, twice as long as the last one.
+        """Starts a pause of at least `after_s`, about twice as long as the last one.
 
         Raises UnavailableError after `pace.back_offs` pauses in a row, or if `after_s` exceeds the longest pause.
         """

@@ -41,7 +41,7 @@ class Session:
         time.sleep(random.uniform(*self.sleep_s))
 
     def wait_turn(self, host: str) -> None:
-        """Blocks until one request may be sent to the host. Raises nothing."""
+        """Blocks until one request may be sent to the host."""
         host = self._throttled_host(host)
         while True:
             self.backoff.wait(host)

@@ -66,9 +66,11 @@ def make_histograms(step: Step, bins: int) -> list[Histogram]:
         fact = facts.get(name, {"values": 0, "missing": 0, "below": 0, "above": 0})
         low, high = limits(rule)
         numbers = {key: int(fact[key]) for key in ("values", "missing", "below", "above")}
-        own = counted.filter(pl.col("rule") == name).drop("rule")
+        of_rule = counted.filter(pl.col("rule") == name).drop("rule")
         made.append(
-            Histogram(step, name, rule, low, high, **numbers, dropped=dropped.get(name, 0), bins=own, axis=axes[name])
+            Histogram(
+                step, name, rule, low, high, **numbers, dropped=dropped.get(name, 0), bins=of_rule, axis=axes[name]
+            )
         )
     return made
 

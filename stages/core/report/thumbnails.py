@@ -53,14 +53,16 @@ def read_outcomes(last: Step) -> pl.LazyFrame:
         if reasons and rows is not None:
             losses.append(rows.select(id=key, reason=pl.coalesce(reasons)).drop_nulls())
     spans = {name: name if name in first.plan.gives else pl.lit(None, pl.Float64) for name in ("start_s", "end_s")}
-    found = table.select(pl.col(key).alias("id"), "video_id", **spans).drop_nulls("id").unique("id")
+    verdicts = table.select(pl.col(key).alias("id"), "video_id", **spans).drop_nulls("id").unique("id")
     lost = pl.concat(losses).unique("id", keep="first", maintain_order=True) if losses else None
-    found = (
-        found.with_columns(reason=pl.lit(None, pl.String)) if lost is None else found.join(lost, on="id", how="left")
+    verdicts = (
+        verdicts.with_columns(reason=pl.lit(None, pl.String))
+        if lost is None
+        else verdicts.join(lost, on="id", how="left")
     )
     kept = last.kept().select(id=key, kept=pl.lit(True)).unique("id")
     other = pl.when(pl.col("kept").is_null()).then(pl.lit(f"not in {last.name}"))
-    return found.join(kept, on="id", how="left").with_columns(reason=pl.coalesce("reason", other)).drop("kept")
+    return verdicts.join(kept, on="id", how="left").with_columns(reason=pl.coalesce("reason", other)).drop("kept")
 
 
 def choose_rows(rows: pl.DataFrame, max_count: int) -> pl.DataFrame:

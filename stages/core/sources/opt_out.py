@@ -32,14 +32,16 @@ def read_opt_out(path: str) -> pl.Series:
     if not Path(path).is_file() or Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(f"opt_out.path={path}: not a file with one of the suffixes {', '.join(sorted(SUFFIXES))}")
     table = scan(path)
-    given = table.collect_schema()
-    named = [column for column in COLUMNS if column in given]
+    schema = table.collect_schema()
+    named = [column for column in COLUMNS if column in schema]
     if not named:
         raise InputError(
-            f"opt_out.path={path} has none of the columns {', '.join(COLUMNS[:3])}; it has: {', '.join(given)}"
+            f"opt_out.path={path} has none of the columns {', '.join(COLUMNS[:3])}; it has: {', '.join(schema)}"
         )
     try:
-        columns = table.select(cast_column(column, given[column], TEXT).str.strip_chars() for column in named).collect()
+        columns = table.select(
+            cast_column(column, schema[column], TEXT).str.strip_chars() for column in named
+        ).collect()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"opt_out.path={path} cannot be read: {error}") from error
     entry = pl.col("entry")

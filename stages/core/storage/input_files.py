@@ -77,10 +77,12 @@ def file_system(path: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     try:
-        found: tuple[Any, str] = url_to_fs(path, **({"endpoint": hub_endpoint()} if path.startswith(HUB) else {}))
+        system_and_path: tuple[Any, str] = url_to_fs(
+            path, **({"endpoint": hub_endpoint()} if path.startswith(HUB) else {})
+        )
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    return found
+    return system_and_path
 
 
 def hub_endpoint() -> str:

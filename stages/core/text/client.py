@@ -26,7 +26,8 @@ from stages.core.text.chat_template import ChatTemplate
 from stages.core.text.metrics import ClientMetrics
 
 TRIES = 3
-MOVES = 5  # server changes for one item before the item is blamed: it kills servers, or only it fails of all items
+# Server changes for one item before the item is blamed: it kills servers, or only it fails while others are answered.
+MOVES = 5
 DIED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)  # during the request
 REFRESH_S = 2.0
 WAKE_S = 0.1

@@ -1,4 +1,4 @@
-"""Proxies and cookies in turn, and nothing of them in any text."""
+"""Each task takes the next entry of the proxies and cookies, and no secret appears in any text."""
 
 import logging
 import os
@@ -83,7 +83,7 @@ def test_the_source_address_is_the_nodes(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "# none\n\n", "http://fine:1\nhttp://user:hush@host:port\n", "ftp://host:1\n"])
-def test_a_bad_list_of_proxies_is_refused_and_nothing_of_it_told(give: Give, content: str) -> None:
+def test_a_bad_list_of_proxies_is_refused_and_nothing_of_it_is_shown(give: Give, content: str) -> None:
     access = Access(give("proxies", content), None, None)
     for read in (check, choose_identity):
         with pytest.raises(InputError, match=r"^access\.proxies: .*proxies") as caught:
@@ -92,7 +92,7 @@ def test_a_bad_list_of_proxies_is_refused_and_nothing_of_it_told(give: Give, con
         assert "user:hush@host:port" not in repr(caught.value.__cause__)
 
 
-def test_a_bad_line_is_told_by_its_number(give: Give) -> None:
+def test_a_bad_line_is_reported_by_its_number(give: Give) -> None:
     with pytest.raises(InputError, match=r"line 3 of .* is not a proxy URL"):
         check(Access(give("proxies", "# x\nhttp://fine:1\nhttp://\n"), None, None))
 

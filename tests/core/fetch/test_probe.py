@@ -1,4 +1,4 @@
-"""What a fetched file is, by its own account, whatever its container tells in its header."""
+"""Properties of a fetched file, read from the file, whatever its header says."""
 
 import subprocess
 from hashlib import sha256
@@ -70,11 +70,11 @@ def test_a_cover_is_no_video(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "limits", [Limits(1, 1, 10**6, 1), Limits(100, 1, 320 * 180 - 1, 1), Limits(100, 1e-6, 10**6, 1)]
 )
-def test_what_is_too_large_is_told(tmp_path: Path, limits: Limits) -> None:
+def test_what_is_too_large_is_reported(tmp_path: Path, limits: Limits) -> None:
     assert code(made(tmp_path / "a.mp4", *H264), limits) == "too_large"
 
 
-def test_what_is_no_video_is_told(tmp_path: Path) -> None:
+def test_what_is_no_video_is_reported(tmp_path: Path) -> None:
     file = made(tmp_path / "a.mp4", *H264)
     for content, wanted in ((file.read_bytes()[:5000], "corrupt"), (b"<html>", "corrupt"), (b"", "empty")):
         file.write_bytes(content)

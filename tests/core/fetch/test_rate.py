@@ -1,4 +1,4 @@
-"""The run's requests a second are shared by its worker processes, who know each other by files alone."""
+"""The run's requests per second are shared by its worker processes, which know each other only by files."""
 
 import os
 import signal
@@ -142,7 +142,7 @@ def test_a_worker_that_comes_to_others_waits_until_they_have_seen_it(tmp_path: P
     share.close()
 
 
-def test_in_a_large_run_nobody_is_taken_for_dead_because_of_a_late_beat(tmp_path: Path) -> None:
+def test_in_a_large_run_no_worker_is_taken_for_dead_because_of_a_late_beat(tmp_path: Path) -> None:
     folder, now_s = tmp_path / "workers", time.time()
     folder.mkdir()
     for n in range(200):

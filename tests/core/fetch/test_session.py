@@ -60,7 +60,7 @@ def test_the_rest_before_a_video_is_within_its_bounds(tmp_path: Path) -> None:
     assert 0.5 <= time.monotonic() - start < 1.5
 
 
-def test_it_goes_out_as_its_task_and_tells_nobody(tmp_path: Path) -> None:
+def test_it_uses_the_identity_of_its_task_and_writes_none_of_it(tmp_path: Path) -> None:
     (tmp_path / "proxies").write_text("http://Ann:hush@proxy.net:8080\n")
     (tmp_path / "cookies.txt").write_text(".site.org\tTRUE\t/\tTRUE\t0\tSID\ts3cr3t-value\n")
     session = Session(
@@ -76,7 +76,7 @@ def test_it_goes_out_as_its_task_and_tells_nobody(tmp_path: Path) -> None:
         assert secret not in written
 
 
-def test_a_refusal_is_told_without_passwords(tmp_path: Path) -> None:
+def test_a_refusal_is_reported_without_passwords(tmp_path: Path) -> None:
     session = Session(tmp_path, pace(back_offs=0), NOBODY)
     with pytest.raises(UnavailableError, match=r"site\.org still refuses after 0 pauses") as caught:
         session.back_off("site.org", REFUSED)
@@ -112,7 +112,7 @@ def test_it_is_the_site_of_the_video_that_pauses_whichever_of_its_servers_refuse
     assert turns == ["elsewhere.org", "first", "site.org", "site.org"]
 
 
-def test_a_success_of_what_was_begun_before_the_pause_does_not_end_it(tmp_path: Path) -> None:
+def test_a_success_of_what_was_started_before_the_pause_does_not_end_it(tmp_path: Path) -> None:
     session = Session(tmp_path, pace(), NOBODY)
     session.wait_turn("site.org")
     refused = threading.Thread(target=session.back_off, args=("site.org", REFUSED), daemon=True)

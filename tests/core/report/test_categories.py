@@ -57,7 +57,7 @@ def test_the_page_shows_the_most_frequent_and_how_many_more_there_are(make: Make
     assert "untrained-demo" not in page
 
 
-def test_what_an_untrained_model_said_is_told_on_top(make: Make, tmp_path: Path) -> None:
+def test_rows_of_an_untrained_model_are_reported_at_the_top(make: Make, tmp_path: Path) -> None:
     table = rows(("Jazz", "embedding", ["Jazz"], None), (None, "embedding", None, "no_words"))
     model = pl.when(pl.col("error").is_null()).then(pl.lit("untrained-demo"))
     step = make("categorize", table.with_columns(category_model=model))

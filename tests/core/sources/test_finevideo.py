@@ -148,7 +148,7 @@ def test_a_subset_of_categories_fine_or_parent(
     assert left_out == ({"category": 3 - len(ids)} if len(ids) < 3 else {})
 
 
-def test_a_category_that_no_video_has_is_told_with_those_there_are(
+def test_a_category_that_no_video_has_is_reported_with_those_there_are(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path / "0.parquet", [known("a"), known("b", "Chess", "Sports")])

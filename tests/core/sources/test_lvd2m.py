@@ -231,7 +231,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(
         found(file)
 
 
-def test_what_the_header_tells_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_what_the_header_shows_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     file = write(tmp_path / "l.csv", {"video_id": "v", "key": "v_0"})
     with pytest.raises(InputError, match=r"l\.csv has no column 'span'"):
         check(str(file), Options(name="lvd2m", layout=None))

@@ -194,7 +194,7 @@ def test_what_is_wrong_with_the_zip_files_is_said_with_what_mends_it(web: Web, t
 
 
 @pytest.mark.slow
-def test_a_host_that_cannot_be_reached_is_told_with_the_local_alternative(tmp_path: Path) -> None:
+def test_a_host_that_cannot_be_reached_is_reported_with_the_local_alternative(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"refused.*Copies will do: source.zips=DIR"):
         read(write(tmp_path / "a.csv", [line(NAMES[0])]), options("http://127.0.0.1:9/"))
 

@@ -78,7 +78,7 @@ def test_a_table_has_columns_of_ids_channels_and_urls(tmp_path: Path, suffix: st
     assert sorted(read_opt_out(str(path))) == sorted([ID, CHANNEL, "a-1"])
 
 
-def test_a_table_without_such_a_column_is_told_with_those_it_has(tmp_path: Path) -> None:
+def test_a_table_without_such_a_column_is_reported_with_those_it_has(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("link,who\nhttps://e.org,me\n")
     with pytest.raises(
         InputError, match=r"l\.csv has none of the columns video_id, channel_id, url; it has: link, who"
@@ -96,7 +96,7 @@ def test_a_channel_that_is_only_called_is_refused_since_it_would_stay_in(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["gone.txt", "folder", "l.pdf"])
-def test_what_is_no_list_is_told(tmp_path: Path, name: str) -> None:
+def test_what_is_no_list_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "l.pdf").touch()
     with pytest.raises(InputError, match=rf"opt_out\.path=.*{name}: not a file with one of the suffixes \.csv, "):

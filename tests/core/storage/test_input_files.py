@@ -1,4 +1,4 @@
-"""Where a catalogue's files are: on this machine, on the Hub, anywhere else; and what is said when they are not."""
+"""Files of a catalogue: local, on the Hub, or anywhere else; and the errors if they do not exist."""
 
 import io
 import os
@@ -55,7 +55,7 @@ def test_a_path_may_be_relative_and_have_brackets(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("path", ["gone", "gone/*.csv"])
-def test_a_place_that_is_not_there_is_told_with_where_it_was_looked_for(tmp_path: Path, path: str) -> None:
+def test_a_place_that_is_not_there_is_reported_with_where_it_was_looked_for(tmp_path: Path, path: str) -> None:
     with pytest.raises(InputError, match=rf"gone.*: no such file or folder \(seen from {Path.cwd()}\)"):
         check(f"{tmp_path}/{path}")
 
@@ -68,7 +68,7 @@ def test_a_folder_without_such_files_says_which_were_looked_for(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("path", ["hf://datasets/name", "hf://org/name", "hf://datasets//name", "hf://models/org/name"])
-def test_an_address_that_names_no_dataset_is_told_before_anybody_is_asked(path: str) -> None:
+def test_an_address_that_names_no_dataset_is_reported_before_any_request(path: str) -> None:
     with pytest.raises(InputError, match=r"a dataset on the Hub is hf://datasets/org/name\[@revision\]\[/path\]"):
         check(path)
 
@@ -125,20 +125,20 @@ REFUSED = {
 
 @pytest.mark.parametrize("path", REFUSED)
 @pytest.mark.usefixtures("hub")
-def test_what_the_hub_does_not_have_is_told_with_the_local_way(path: str) -> None:
+def test_what_the_hub_does_not_have_is_reported_with_the_local_way(path: str) -> None:
     with pytest.raises(
         InputError, match=f"^{path} cannot be read: {REFUSED[path]}. A local copy will do: `hf download"
     ):
         list_files(path, {".parquet"})
 
 
-def test_a_dataset_with_terms_that_nobody_accepted_is_told(hub: Hub) -> None:
+def test_a_dataset_whose_terms_were_not_accepted_is_reported(hub: Hub) -> None:
     hub.refusal = "GatedRepo"
     with pytest.raises(InputError, match=r"it has terms of use: accept them .* set HF_TOKEN"):
         scan("hf://datasets/org/name/data/1.parquet")
 
 
-def test_a_hub_that_cannot_be_reached_is_told_with_the_local_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_reported_with_the_local_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", NOBODY)
     with pytest.raises(InputError) as caught:
         list_files("hf://datasets/org/name@main/data", {".parquet"})
@@ -163,6 +163,6 @@ def test_a_web_address_is_a_file(tmp_path: Path) -> None:
             scan(web.url("gone.parquet"))
 
 
-def test_an_address_of_an_unknown_kind_is_told() -> None:
+def test_an_address_of_an_unknown_kind_is_reported() -> None:
     with pytest.raises(InputError, match=r"carrier-pigeon://coop: .*carrier-pigeon"):
         list_files("carrier-pigeon://coop", {".csv"})

@@ -1,4 +1,4 @@
-"""What a try has left is gone on with, and never written by two."""
+"""Partial files of an attempt are resumed by the next, and never written by two processes."""
 
 import shutil
 import signal
@@ -69,14 +69,14 @@ def begin(work: Path, size: int = 4) -> None:
         raise RuntimeError
 
 
-def test_a_try_that_gave_up_is_gone_on_with(tmp_path: Path) -> None:
+def test_an_attempt_that_gave_up_is_resumed(tmp_path: Path) -> None:
     begin(tmp_path / "v")
     with claim_folder(tmp_path / "v") as folder:
         assert content(folder) == {"video.mp4.part": bytes(4)}
         assert list((tmp_path / "v").iterdir()) == [folder]
 
 
-def test_of_several_the_furthest_is_gone_on_with_and_the_others_go(tmp_path: Path) -> None:
+def test_of_several_the_furthest_is_resumed_and_the_others_go(tmp_path: Path) -> None:
     with ExitStack() as tries:
         for size in (5, 7, 6):
             folder = tries.enter_context(claim_folder(tmp_path / "v"))
@@ -86,7 +86,7 @@ def test_of_several_the_furthest_is_gone_on_with_and_the_others_go(tmp_path: Pat
         assert list((tmp_path / "v").iterdir()) == [folder]
 
 
-def test_all_that_the_dead_have_left_is_taken(tmp_path: Path) -> None:
+def test_the_folder_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     with elsewhere(tmp_path, WHOLE_AND_BEGUN) as process:
         (other,) = tmp_path.iterdir()
         left = content(other)
@@ -97,7 +97,7 @@ def test_all_that_the_dead_have_left_is_taken(tmp_path: Path) -> None:
         assert not other.exists()
 
 
-def test_of_who_may_live_only_what_can_change_no_more_is_copied(tmp_path: Path) -> None:
+def test_of_a_process_that_may_live_only_what_cannot_change_is_copied(tmp_path: Path) -> None:
     with elsewhere(tmp_path, WHOLE_AND_BEGUN) as process:
         (other,) = tmp_path.iterdir()
         before = content(other)
@@ -114,7 +114,7 @@ def test_of_who_may_live_only_what_can_change_no_more_is_copied(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_what_is_copied_is_of_one_file_even_where_its_owner_begins_anew(tmp_path: Path) -> None:
+def test_what_is_copied_is_of_one_file_even_where_its_owner_starts_again(tmp_path: Path) -> None:
     copied, until_s = 0, time.monotonic() + 30
     with elsewhere(tmp_path / "v", OVER_AND_OVER) as process:
         while copied < 20:
@@ -133,7 +133,7 @@ def test_what_is_copied_is_of_one_file_even_where_its_owner_begins_anew(tmp_path
 
 
 @pytest.mark.parametrize("times", range(60))  # who looks just as another takes it is rare
-def test_of_all_who_want_it_one_gets_it(tmp_path: Path, times: int) -> None:
+def test_of_several_processes_one_takes_it_over(tmp_path: Path, times: int) -> None:
     begin(tmp_path / "v")
     start, end = threading.Barrier(8), threading.Barrier(8)  # nobody leaves before all have come
 

@@ -1,4 +1,4 @@
-"""Scratch of a task, and copies in it of what lies in an object store."""
+"""Scratch of a task, and local copies of objects in it."""
 
 import os
 import subprocess
@@ -226,7 +226,7 @@ def test_objects_that_cannot_be_brought_have_their_codes(task: Scratch, web: Web
         assert path.exists()
 
 
-def test_an_object_without_room_is_told_as_a_full_disk(
+def test_an_object_without_room_is_reported_as_a_full_disk(
     node: Path, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web.files["bucket/a.mp4"] = b"a" * 3 * 2**20

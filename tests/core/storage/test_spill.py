@@ -1,4 +1,4 @@
-"""Rows that are more than memory should hold reach their task by files in its scratch, and nothing stays there."""
+"""Rows that are too many for memory reach their task by files in its scratch, and no file is left."""
 
 from contextlib import closing
 from dataclasses import asdict

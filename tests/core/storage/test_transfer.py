@@ -150,7 +150,7 @@ def test_a_server_that_fails_is_the_network_and_is_asked_again(web: Web, tmp_pat
     assert code(download_file, FILM, tmp_path, BIG) == "network"
 
 
-def test_a_killed_fetch_is_gone_on_with(web: Web, tmp_path: Path) -> None:
+def test_a_killed_fetch_is_resumed(web: Web, tmp_path: Path) -> None:
     content = web.files["bucket/film.mp4"] = random_bytes(3 * BLOCK_BYTES)
     kill_after_a_block(web, tmp_path)
     assert download_file(FILM, tmp_path, BIG).read_bytes() == content
@@ -158,7 +158,7 @@ def test_a_killed_fetch_is_gone_on_with(web: Web, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_fetch_of_a_file_that_changed_begins_anew(web: Web, tmp_path: Path) -> None:
+def test_a_killed_fetch_of_a_file_that_changed_starts_again(web: Web, tmp_path: Path) -> None:
     web.files["bucket/film.mp4"] = random_bytes(3 * BLOCK_BYTES)
     kill_after_a_block(web, tmp_path)
     content = web.files["bucket/film.mp4"] = random_bytes(3 * BLOCK_BYTES, seed=2)
@@ -205,7 +205,7 @@ def test_two_that_fetch_the_same_into_one_folder_do_not_spoil_it(web: Web, tmp_p
     assert str(tmp_path / "video.mp4") in fetched
 
 
-def test_a_disk_without_room_is_told_before_anything_is_read(web: Web, tmp_path: Path) -> None:
+def test_a_disk_without_room_is_reported_before_anything_is_read(web: Web, tmp_path: Path) -> None:
     web.files["bucket/film.mp4"] = random_bytes(3 * 2**20)
     with small_disk(tmp_path / "disk", 2) as disk:
         with pytest.raises(ItemError, match=r"2 MiB are free, 3 MiB more are needed") as caught:
@@ -214,7 +214,7 @@ def test_a_disk_without_room_is_told_before_anything_is_read(web: Web, tmp_path:
     assert ranges(web) == []
 
 
-def test_a_disk_that_takes_no_more_is_told_as_such(s3: S3, tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_more_is_reported_as_such(s3: S3, tmp_path: Path) -> None:
     address = s3.put("three.mp4", random_bytes(3 * 2**20))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
@@ -225,7 +225,7 @@ def test_a_disk_that_takes_no_more_is_told_as_such(s3: S3, tmp_path: Path) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_passwords_in_an_address_are_not_told(tmp_path: Path) -> None:
+def test_passwords_in_an_address_are_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ItemError) as caught:
         download_file("ftp://me:hush@127.0.0.1:9/film.mp4", tmp_path, BIG)
     assert caught.value.code == "network"

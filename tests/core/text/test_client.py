@@ -1,4 +1,4 @@
-"""Questions to servers that are slow, full, broken, gone or of the wrong kind: each item gets its own answer."""
+"""Prompts to servers that are slow, full, broken, gone or of another model: each item gets its own answer."""
 
 import threading
 import time
@@ -127,7 +127,7 @@ def test_an_item_that_kills_servers_is_found_out(tmp_path: Path, others: int) ->
     assert all_right(found, others)
 
 
-def test_servers_are_told_once_of_each_form_that_answers_are_bound_to(tmp_path: Path) -> None:
+def test_each_grammar_is_registered_with_servers_once(tmp_path: Path) -> None:
     folder = pool(tmp_path)
     with model_server(key=folder.key()) as server:
         registered(folder, server)
@@ -141,7 +141,7 @@ def test_servers_are_told_once_of_each_form_that_answers_are_bound_to(tmp_path: 
             assert server.ask(request.path, request.body) is not None
 
 
-def test_the_done_record_is_told_what_was_answered_and_how_long_the_queues_were(tmp_path: Path) -> None:
+def test_the_done_record_has_the_counts_of_answers_and_the_longest_queue(tmp_path: Path) -> None:
     folder, told = pool(tmp_path), dict[str, float]()
     with model_server(key=folder.key()) as server, model_server(key=folder.key()) as other:
         registered(folder, server, other)

@@ -1,4 +1,4 @@
-"""Prompts from templates, and texts cut to a budget."""
+"""Prompts from templates, and texts truncated to a token budget."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def template(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_template_says_what_is_told_once_and_what_is_asked_of_each(tmp_path: Path) -> None:
+def test_a_template_has_a_system_message_for_all_and_a_user_message_for_each(tmp_path: Path) -> None:
     made = Prompts(template(tmp_path, "Choose: {{ labels | join(', ') }}\n-----\nTitle: {{ title }}\n"))
     assert made.system_message({"labels": ["a", "b"]}) == "Choose: a, b"
     assert made.user_message({"title": "T <1>"}) == "Title: T <1>"
@@ -28,7 +28,7 @@ def test_a_template_says_what_is_told_once_and_what_is_asked_of_each(tmp_path: P
         ("a\n-----\n{{ missing }}", "'missing' is undefined; available: title"),
     ],
 )
-def test_what_is_wrong_with_a_template_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_wrong_with_a_template_is_reported(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         Prompts(template(tmp_path, text)).user_message({"title": "T"})
     with pytest.raises(InputError, match="cannot be read"):

@@ -42,13 +42,13 @@ def merge_streams(streams: list[Path], name: Path, container: str) -> Path:
         command += ["-i", f"file:{stream_file}"]
     # -strict -2: older ffmpeg versions call some of these codecs experimental in mp4
     command += [*picked, "-c", "copy", "-map_chapters", "-1", "-movflags", "+faststart", "-strict", "-2"]
-    ended = subprocess.run(
+    process = subprocess.run(
         [*command, f"file:{unfinished}"], capture_output=True, text=True, errors="replace", check=False
     )
-    said = ended.stderr.strip()
-    if ended.returncode or any(sign in said for sign in TRUNCATED):
-        code = "disk" if any(trouble in said for trouble in NOT_THE_ITEM) else "corrupt"
-        what = said.splitlines()[-1] if said else f"ffmpeg ended with status {ended.returncode}"
-        raise ItemError("item_crashed" if ended.returncode < 0 else code, what)
+    messages = process.stderr.strip()
+    if process.returncode or any(sign in messages for sign in TRUNCATED):
+        code = "disk" if any(trouble in messages for trouble in NOT_THE_ITEM) else "corrupt"
+        what = messages.splitlines()[-1] if messages else f"ffmpeg ended with status {process.returncode}"
+        raise ItemError("item_crashed" if process.returncode < 0 else code, what)
     unfinished.replace(file)
     return file

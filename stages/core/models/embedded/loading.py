@@ -88,9 +88,9 @@ def _eos_tokens(model: Any, tokenizer: Any, folder: Path) -> list[int]:
     """The tokens that end an answer, the tokenizer's own first: for chat models that is the end of a turn."""
     configured = model.generation_config.eos_token_id
     ends = [] if configured is None else [configured] if isinstance(configured, int) else list(configured)
-    own = tokenizer.eos_token_id
-    if own is not None and (own in ends or not ends):
-        ends = [own, *(end for end in ends if end != own)]
+    preferred = tokenizer.eos_token_id
+    if preferred is not None and (preferred in ends or not ends):
+        ends = [preferred, *(end for end in ends if end != preferred)]
     if not ends:
         raise UnloadableError(
             f"{folder}: neither generation_config.json nor the tokenizer has a token that ends an answer"

@@ -1,4 +1,4 @@
-"""What yt-dlp and the sites say, and what it means for the row."""
+"""Messages of yt-dlp and of sites, and the error codes that they become."""
 
 import errno
 from email.message import Message

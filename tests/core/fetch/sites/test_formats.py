@@ -1,4 +1,4 @@
-"""Which formats are chosen of what a site has; `fmt` describes them as yt-dlp does."""
+"""Which of a site's formats are selected; `fmt` describes them as yt-dlp does."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Streams put into one file."""
+"""Video and audio streams merged into one file."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Videos of a real (small) site by yt-dlp itself: formats, containers, subtitles, what is told of them."""
+"""Videos of a real (small) site by yt-dlp itself: formats, containers, subtitles, metadata."""
 
 import json
 import threading

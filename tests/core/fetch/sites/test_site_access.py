@@ -1,4 +1,4 @@
-"""As whom yt-dlp asks a site, and that nobody is told: proxies, cookies, the run's pace, silence."""
+"""How yt-dlp sends requests: proxies, cookies, the run's rate limit; and that nothing of it is logged."""
 
 import logging
 import time
@@ -42,7 +42,7 @@ class Heard:
         return self.caplog.text
 
 
-def test_cookies_are_sent_and_told_to_nobody(site: VideoSite, tmp_path: Path, heard: Heard) -> None:
+def test_cookies_are_sent_and_never_logged(site: VideoSite, tmp_path: Path, heard: Heard) -> None:
     url = site.page("one", "h264_72.mp4", "aac.m4a")
     for name in ("watch/one", "h264_72.mp4"):
         site.fault(name, "needs", f"Cookie: session={SECRET}")
@@ -96,7 +96,7 @@ def test_expired_cookies_do_not_keep_a_video_that_needs_none(site: VideoSite, tm
     assert caught.value.code == "removed"
 
 
-def test_everything_goes_through_the_proxy_and_its_password_is_told_to_nobody(
+def test_everything_goes_through_the_proxy_and_its_password_is_never_logged(
     site: VideoSite, tmp_path: Path, heard: Heard
 ) -> None:
     session = direct(tmp_path / "line", proxies=f"http://ann:{PASSWORD}@{site.host}")

@@ -1,4 +1,4 @@
-"""A site and servers that fail in every way: what the row says, what is asked again, and what is not."""
+"""A site and servers that fail in every way: the row's error, what is retried, and what is not."""
 
 import os
 import signal
@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_had(site: VideoSite, tmp_path: Path, fault: int |
 
 
 @pytest.mark.parametrize("fault", ["truncated", "stalled"])
-def test_a_lost_connection_is_gone_on_with(site: VideoSite, tmp_path: Path, film: Path, fault: str) -> None:
+def test_a_lost_connection_is_resumed(site: VideoSite, tmp_path: Path, film: Path, fault: str) -> None:
     unused = 3_000_000  # bytes, in a box that readers pass over
     site.files[PICTURE] = (film / PICTURE).read_bytes() + unused.to_bytes(4) + b"free" + bytes(unused - 8)
     site.fault(PICTURE, fault, times=1)
@@ -137,7 +137,7 @@ def test_what_is_no_video_is_corrupt_and_what_is_empty_was_not_sent(site: VideoS
     assert refused(lambda: fetch(site.page("three", PICTURE), tmp_path)).code == "no_video"
 
 
-def test_what_is_too_long_or_live_is_not_begun(site: VideoSite, tmp_path: Path) -> None:
+def test_what_is_too_long_or_live_is_not_started(site: VideoSite, tmp_path: Path) -> None:
     long = refused(lambda: fetch(site.page("long", PICTURE, duration=3601), tmp_path))
     assert (long.code, long.detail) == ("too_long", "3601 s is more than limits.max_s=3600")
     for status in ("is_live", "is_upcoming", "post_live"):
@@ -172,7 +172,7 @@ def test_a_playlist_is_refused_before_its_videos_are_asked_for(site: VideoSite, 
     assert asked(site) == ["watch/list"]
 
 
-def test_a_site_that_nobody_knows_is_said_so(site: VideoSite, tmp_path: Path) -> None:
+def test_an_unknown_site_is_reported(site: VideoSite, tmp_path: Path) -> None:
     site.files["page.html"] = b"<html><title>Hello</title></html>"
     error = refused(lambda: fetch(site.url("page.html"), tmp_path))
     assert (error.code, error.detail) == ("other", f"Unsupported URL: {site.url('page.html')}")
@@ -212,7 +212,7 @@ def test_a_full_disk_is_no_fault_of_the_video(site: VideoSite, tmp_path: Path) -
     assert out == "disk\n"
 
 
-def test_a_killed_download_is_gone_on_with(site: VideoSite, tmp_path: Path, film: Path) -> None:
+def test_a_killed_download_is_resumed(site: VideoSite, tmp_path: Path, film: Path) -> None:
     url, size = site.page("one", PICTURE, SOUND), (film / SOUND).stat().st_size
     site.fault(SOUND, "slow", 150_000, times=1)
     kill_when(elsewhere(url, tmp_path), lambda: sum(r.sent_bytes for r in site.asked(SOUND)) > size // 2)
@@ -233,7 +233,7 @@ def test_of_a_killed_stream_only_the_missing_pieces_are_asked_for(site: VideoSit
     assert [path for path in asked(site) if path.endswith(".ts")] == [f"hls{n}.ts" for n in range(6, SECONDS)]
 
 
-def test_what_is_left_of_another_format_is_not_gone_on_with(site: VideoSite, tmp_path: Path) -> None:
+def test_what_is_left_of_another_format_is_not_resumed(site: VideoSite, tmp_path: Path) -> None:
     site.fault(PICTURE, "truncated")
     assert refused(lambda: fetch(site.page("one", PICTURE), tmp_path)).code == "network"
     site.mend(PICTURE)

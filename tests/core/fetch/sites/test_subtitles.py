@@ -1,4 +1,4 @@
-"""WebVTT as people write it, as YouTube's machines write it, and torn."""
+"""WebVTT as people write it, as YouTube generates it, and malformed."""
 
 import pytest
 

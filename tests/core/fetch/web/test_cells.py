@@ -176,7 +176,7 @@ def test_a_damaged_row_group_costs_only_its_own_rows(tmp_path: Path, staged: Pat
     assert content(found["vc"]) == video("c")
 
 
-def test_a_connection_that_breaks_is_gone_on_with(tmp_path: Path, staged: Path) -> None:
+def test_a_connection_that_breaks_is_resumed(tmp_path: Path, staged: Path) -> None:
     write(tmp_path / "0.parquet", [video("a")])
     with Web(tmp_path) as web:
         web.fault("0.parquet", "truncated", after=2, times=1)

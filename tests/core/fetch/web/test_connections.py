@@ -1,4 +1,4 @@
-"""What a web server's answer comes to: refusals by their code, redirects, and who is told who asks."""
+"""Responses of web servers: refusals by code, redirects, and which host gets credentials."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ def test_host_that_wants_a_pause_is_left_alone(
     assert len(web.requests) == 1
 
 
-def test_pause_may_be_told_by_a_date(web: Web, connect: Connect) -> None:
+def test_pause_may_be_given_as_a_date(web: Web, connect: Connect) -> None:
     web.fault("a.mp4", 429, formatdate(time.time() + 100, usegmt=True))
     with pytest.raises(ThrottledError) as caught:
         connect().size(web.url("a.mp4"))
@@ -109,7 +109,7 @@ def test_redirect_to_what_is_no_web_server_is_an_error(web: Web, connect: Connec
     assert failed(connect(), web.url("a.mp4")).code == "other"
 
 
-def test_who_asks_is_told_to_his_host_alone(web: Web, other: Web, connect: Connect) -> None:
+def test_credentials_are_sent_to_their_own_host_only(web: Web, other: Web, connect: Connect) -> None:
     headers = {"Authorization": f"Bearer {SECRET}", "Cookie": f"a={SECRET}", "X-Kept": "yes"}
     web.fault("a.mp4", "redirect", web.url("b.mp4"))
     web.fault("b.mp4", "redirect", other.url("a.mp4"))
@@ -181,7 +181,7 @@ def test_cookies_are_sent_to_their_host_alone(web: Web, connect: Connect) -> Non
     assert sorted(web.requests[0].headers["cookie"].split("; ")) == ["a=1", "b=2"]
 
 
-def test_bad_line_among_the_cookies_is_told_by_its_number(connect: Connect) -> None:
+def test_bad_line_among_the_cookies_is_reported_by_its_number(connect: Connect) -> None:
     with pytest.raises(InputError, match=r"line 3 ") as caught:
         connect(cookies=cookies(f"127.0.0.1 FALSE / FALSE 0 a {SECRET}"))
     assert SECRET not in str(caught.value)

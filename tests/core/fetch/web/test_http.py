@@ -109,7 +109,7 @@ def test_stream_goes_on_where_the_connection_was_lost(web: Web, http: HttpClient
     assert ranges(web) == ["bytes=1000-3000999", "bytes=1501000-3000999", "bytes=1501000-3000999"]
 
 
-def test_range_that_ends_too_early_is_gone_on_with(web: Web, http: HttpClient, tmp_path: Path) -> None:
+def test_range_that_ends_too_early_is_resumed(web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.fault("a.mp4", "wrong_length", 100, times=1)
     assert http.read(web.url("a.mp4"), 1000, 2000) == DATA[1000:2000]
     web.fault("a.mp4", "truncated", times=1)
@@ -127,7 +127,7 @@ def test_stream_does_not_go_on_with_another_file(web: Web, http: HttpClient) -> 
     assert DATA.startswith(first)
 
 
-def test_stream_that_nobody_reads_to_its_end_lets_its_connection_go(web: Web, http: HttpClient) -> None:
+def test_stream_that_is_not_read_to_its_end_lets_its_connection_go(web: Web, http: HttpClient) -> None:
     web.fault("a.mp4", "slow", 1_000_000)
     stream = http.stream(web.url("a.mp4"), 0, SIZE)
     next(stream)
@@ -154,9 +154,7 @@ def test_oddity_that_does_no_harm_is_met_with_one_request(
 
 
 @pytest.mark.parametrize("faults", [["truncated"], ["stalled"], ["chunked", "truncated"]])
-def test_short_file_is_not_counted_but_gone_on_with(
-    web: Web, http: HttpClient, tmp_path: Path, faults: list[str]
-) -> None:
+def test_short_file_is_not_counted_but_resumed(web: Web, http: HttpClient, tmp_path: Path, faults: list[str]) -> None:
     for fault in faults:
         web.fault("a.mp4", fault, times=1)
     fetch_whole(http, web, tmp_path)
@@ -224,7 +222,7 @@ def test_file_of_unknown_size_is_refused_as_soon_as_it_is_above_the_limit(
     assert http.save(web.url("a.mp4"), tmp_path / "a.mp4", SIZE).bytes == SIZE
 
 
-def test_disk_that_is_full_is_told_as_such(web: Web, http: HttpClient, tmp_path: Path) -> None:
+def test_disk_that_is_full_is_reported_as_such(web: Web, http: HttpClient, tmp_path: Path) -> None:
     (tmp_path / "a.mp4.part").symlink_to("/dev/full")
     with pytest.raises(ItemError, match=r"No space left") as caught:
         http.save(web.url("a.mp4"), tmp_path / "a.mp4", MANY)

@@ -1,4 +1,4 @@
-"""A begun download is gone on with, by another call and after a kill, if the server still has the same file."""
+"""A partial download is resumed, by another call and after a kill, if the server still has the same file."""
 
 import random
 import subprocess
@@ -106,7 +106,7 @@ def web_tag(http: HttpClient, web: Web, folder: Path) -> str:
         return response.headers["ETag"]
 
 
-def test_file_that_has_changed_since_is_fetched_anew(web: Web, http: HttpClient, tmp_path: Path) -> None:
+def test_file_that_has_changed_since_is_fetched_again(web: Web, http: HttpClient, tmp_path: Path) -> None:
     begin(http, web, tmp_path)
     web.files["a.mp4"] = DATA[::-1]
     assert finish(http, web, tmp_path) == [(HALF, 200, SIZE)]
@@ -132,7 +132,7 @@ def test_part_without_a_validator_is_dropped(web: Web, http: HttpClient, tmp_pat
     assert [status for _, status, _ in finish(http, web, tmp_path)] == [200, 200]
 
 
-def test_part_that_nobody_can_go_on_with_is_not_left_there(web: Web, http: HttpClient, tmp_path: Path) -> None:
+def test_part_that_cannot_be_resumed_is_not_left_there(web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.fault("a.mp4", "no_validators")
     web.fault("a.mp4", "truncated")
     with pytest.raises(ItemError):

@@ -1,4 +1,4 @@
-"""Members of zip files, from a real server or disk: whole or an error, and with few requests."""
+"""Members of zip files, from a real server or disk: complete or an error, and with few requests."""
 
 import io
 import struct
@@ -221,14 +221,14 @@ def test_a_member_that_unfolds_to_more_than_it_says_is_stopped(http: HttpClient,
         fetch(http, address("a.mp4", str(tmp_path / "x.zip"), place), tmp_path / "a", ENOUGH)
 
 
-def test_a_split_zip_without_its_last_file_is_told(web: Web, http: HttpClient) -> None:
+def test_a_split_zip_without_its_last_file_is_reported(web: Web, http: HttpClient) -> None:
     web.files |= cut(packed(MEMBERS), 6000, 9000)
     del web.files["x_partac"]
     with pytest.raises(ItemError, match=r"x_partaa and the parts after it, 2 files: not a complete zip file"):
         directory(http, web.url("x_partaa"))
 
 
-def test_a_zip_that_was_cut_since_its_catalogue_was_made_is_told(http: HttpClient, tmp_path: Path) -> None:
+def test_a_zip_that_was_cut_since_its_catalogue_was_made_is_reported(http: HttpClient, tmp_path: Path) -> None:
     where = tmp_path / "x.zip"
     where.write_bytes(packed(ONE))
     member = address("a.mp4", str(where), directory(http, str(where))["a.mp4"])
@@ -243,7 +243,7 @@ def test_a_zip_without_members_has_an_empty_directory(http: HttpClient, tmp_path
     assert directory(http, str(tmp_path / "x.zip")) == {}
 
 
-def test_a_zip_that_is_not_there_is_told(web: Web, http: HttpClient, tmp_path: Path) -> None:
+def test_a_zip_that_is_not_there_is_reported(web: Web, http: HttpClient, tmp_path: Path) -> None:
     for where, code in ((web.url("x.zip"), "removed"), (str(tmp_path / "x.zip"), "missing"), ("s3://b/x", "bad_value")):
         with pytest.raises(ItemError) as caught:
             directory(http, where)
@@ -252,7 +252,9 @@ def test_a_zip_that_is_not_there_is_told(web: Web, http: HttpClient, tmp_path: P
         fetch(http, "zip://a.mp4", tmp_path / "a", ENOUGH)
 
 
-def test_a_server_that_ignores_ranges_is_told_before_all_has_come(web: Web, http: HttpClient, tmp_path: Path) -> None:
+def test_a_server_that_ignores_ranges_is_reported_before_all_has_come(
+    web: Web, http: HttpClient, tmp_path: Path
+) -> None:
     web.files["x.zip"] = packed({"a.mp4": bytes(2**26)})
     place = directory(http, web.url("x.zip"))["a.mp4"]
     web.fault("x.zip", "no_ranges")
@@ -292,7 +294,7 @@ def test_a_broken_connection_is_resumed_and_leaves_nothing_if_lost(web: Web, htt
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(packed(ONE))
     with pytest.raises(ItemError) as caught:
         fetch(LocalFiles(), f"zip://a.mp4::{tmp_path / 'x.zip'}", tmp_path / "no" / "folder" / "a", ENOUGH)

@@ -123,7 +123,7 @@ def test_a_batch_is_no_larger_than_its_limits_and_takes_only_what_fits_together(
     assert model.batches == [[1, 3], [2, 4]]
 
 
-def test_a_job_that_nobody_waits_for_is_never_begun() -> None:
+def test_a_job_whose_client_left_is_never_started() -> None:
     model = Model()
 
     async def work() -> None:

@@ -81,7 +81,7 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     Raises ItemError: not_downloaded, encode_failed, bad_value for its times, and those of opening the video (missing,
     corrupt, …).
     """
-    from stages.core.storage.scratch import local
+    from stages.core.storage.scratch import open_local_copy
     from stages.core.video.cut.clip import Cutting, cut
     from stages.core.video.cut.encode import Encoding
 
@@ -91,7 +91,7 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     how = Cutting(config.mode, encoding, frame_rate(config), 1000 * config.audio_kbps, limits.max_pixels, limits.max_s)
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
-    with local(str(row["path"])) as path:
+    with open_local_copy(str(row["path"])) as path:
         clip = cut(str(path), start_s, end_s, out, how)
     fact: Row = {
         "clip_id": row["clip_id"],
@@ -111,9 +111,9 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
 
 def clip_path(folder: Path, video_id: str, clip_id: str) -> Path:
     """The path of a clip's file: those of a video in one folder, under names that are safe whatever the ids are."""
-    from stages.core.storage.store import file_name, place
+    from stages.core.storage.store import file_name, media_path
 
-    return folder / place(video_id, f"{file_name(clip_id)}.mp4")
+    return folder / media_path(video_id, f"{file_name(clip_id)}.mp4")
 
 
 def check(config: Config) -> None:

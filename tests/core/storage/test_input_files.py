@@ -1,4 +1,4 @@
-"""Where a catalogue's files are: on this machine, on the Hub, anywhere else; and what is said when they are not."""
+"""Files of a catalogue: local, on the Hub, or anywhere else; and the errors if they do not exist."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from support.web import Web
 
 from slurm.errors import InputError
 from stages.core.sources.tables import scan
-from stages.core.storage.places import check, files, opened, size
+from stages.core.storage.input_files import check, list_files, open_file, size
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -41,21 +41,21 @@ def test_files_are_found_below_a_folder_in_the_order_of_their_paths(tmp_path: Pa
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = [str(tmp_path / name) for name in ("a.CSV", "b.csv", "deep/c.csv", "folder.csv/f.csv")]
-    assert files(str(tmp_path), {".csv"}) == found
-    assert files(str(tmp_path / "b.csv"), {".csv"}) == [str(tmp_path / "b.csv")]
-    assert files(f"{tmp_path}/[ab].*", {".csv"}) == found[:2]
-    assert files(f"{tmp_path}/**/*.csv", {".csv"})[-2:] == found[-2:]
+    assert list_files(str(tmp_path), {".csv"}) == found
+    assert list_files(str(tmp_path / "b.csv"), {".csv"}) == [str(tmp_path / "b.csv")]
+    assert list_files(f"{tmp_path}/[ab].*", {".csv"}) == found[:2]
+    assert list_files(f"{tmp_path}/**/*.csv", {".csv"})[-2:] == found[-2:]
 
 
 def test_a_path_may_be_relative_and_have_brackets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "[1]").mkdir()
     (tmp_path / "[1]" / "a.csv").touch()
     monkeypatch.chdir(tmp_path)
-    assert files("[1]", {".csv"}) == [str(tmp_path / "[1]" / "a.csv")]
+    assert list_files("[1]", {".csv"}) == [str(tmp_path / "[1]" / "a.csv")]
 
 
 @pytest.mark.parametrize("path", ["gone", "gone/*.csv"])
-def test_a_place_that_is_not_there_is_told_with_where_it_was_looked_for(tmp_path: Path, path: str) -> None:
+def test_a_place_that_is_not_there_is_reported_with_where_it_was_looked_for(tmp_path: Path, path: str) -> None:
     with pytest.raises(InputError, match=rf"gone.*: no such file or folder \(seen from {Path.cwd()}\)"):
         check(f"{tmp_path}/{path}")
 
@@ -64,11 +64,11 @@ def test_a_folder_without_such_files_says_which_were_looked_for(tmp_path: Path) 
     (tmp_path / "a.txt").touch()
     for path in (tmp_path, tmp_path / "a.txt"):
         with pytest.raises(InputError, match=r"no file of these kinds in it: \.csv, \.tsv \(any case\)"):
-            files(str(path), {".tsv", ".csv"})
+            list_files(str(path), {".tsv", ".csv"})
 
 
 @pytest.mark.parametrize("path", ["hf://datasets/name", "hf://org/name", "hf://datasets//name", "hf://models/org/name"])
-def test_an_address_that_names_no_dataset_is_told_before_anybody_is_asked(path: str) -> None:
+def test_an_address_that_names_no_dataset_is_reported_before_any_request(path: str) -> None:
     with pytest.raises(InputError, match=r"a dataset on the Hub is hf://datasets/org/name\[@revision\]\[/path\]"):
         check(path)
 
@@ -76,16 +76,16 @@ def test_an_address_that_names_no_dataset_is_told_before_anybody_is_asked(path: 
 def test_a_dataset_on_the_hub_is_listed(hub: Hub) -> None:
     base = "hf://datasets/org/name"
     names = ["data/0.PARQUET", "data/1.parquet", "more/x/2.parquet"]
-    assert files(base, {".parquet"}) == [f"{base}/{name}" for name in names]
-    assert files(f"{base}@main/data", {".parquet"}) == [f"{base}@main/{name}" for name in names[:2]]
-    assert files(f"{base}/data/1.parquet", {".parquet"}) == [f"{base}/data/1.parquet"]
-    assert files(f"{base}/more/*/*.parquet", {".parquet"}) == [f"{base}/more/x/2.parquet"]
+    assert list_files(base, {".parquet"}) == [f"{base}/{name}" for name in names]
+    assert list_files(f"{base}@main/data", {".parquet"}) == [f"{base}@main/{name}" for name in names[:2]]
+    assert list_files(f"{base}/data/1.parquet", {".parquet"}) == [f"{base}/data/1.parquet"]
+    assert list_files(f"{base}/more/*/*.parquet", {".parquet"}) == [f"{base}/more/x/2.parquet"]
     assert size(f"{base}/data/1.parquet") == len(hub.files["data/1.parquet"])
 
 
 def test_of_a_file_on_the_hub_only_what_is_read_travels(hub: Hub) -> None:
     hub.files["big.bin"] = bytes(range(256)) * (1 << 16)
-    with opened("hf://datasets/org/name/big.bin") as file:
+    with open_file("hf://datasets/org/name/big.bin") as file:
         file.seek(5_000_001)
         assert file.read(3) == bytes([65, 66, 67])
     ((name, span),) = hub.requests
@@ -117,7 +117,7 @@ def test_filters_and_limits_reach_a_remote_parquet_file(hub: Hub) -> None:
 
 
 REFUSED = {
-    "hf://datasets/org/gone": "there is no such dataset on http://127.* or it is private: then set HF_TOKEN",
+    "hf://datasets/org/gone": "http://127.* has no such dataset, or it is private: then set HF_TOKEN",
     "hf://datasets/org/name@v9": "the dataset has no such revision",
     "hf://datasets/org/name/gone": "there is no such file or folder",
 }
@@ -125,23 +125,23 @@ REFUSED = {
 
 @pytest.mark.parametrize("path", REFUSED)
 @pytest.mark.usefixtures("hub")
-def test_what_the_hub_does_not_have_is_told_with_the_local_way(path: str) -> None:
+def test_what_the_hub_does_not_have_is_reported_with_the_local_way(path: str) -> None:
     with pytest.raises(
         InputError, match=f"^{path} cannot be read: {REFUSED[path]}. A local copy will do: `hf download"
     ):
-        files(path, {".parquet"})
+        list_files(path, {".parquet"})
 
 
-def test_a_dataset_with_terms_that_nobody_accepted_is_told(hub: Hub) -> None:
+def test_a_dataset_whose_terms_were_not_accepted_is_reported(hub: Hub) -> None:
     hub.refusal = "GatedRepo"
-    with pytest.raises(InputError, match=r"its owner lets in who accepted its terms: .* set HF_TOKEN"):
+    with pytest.raises(InputError, match=r"it has terms of use: accept them .* set HF_TOKEN"):
         scan("hf://datasets/org/name/data/1.parquet")
 
 
-def test_a_hub_that_cannot_be_reached_is_told_with_the_local_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_reported_with_the_local_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", NOBODY)
     with pytest.raises(InputError) as caught:
-        files("hf://datasets/org/name@main/data", {".parquet"})
+        list_files("hf://datasets/org/name@main/data", {".parquet"})
     told = str(caught.value)
     assert f"{NOBODY} cannot be reached from here (" in told
     assert "`hf download org/name --repo-type dataset --local-dir DIR`" in told
@@ -157,12 +157,12 @@ def test_a_web_address_is_a_file(tmp_path: Path) -> None:
     pytest.importorskip("aiohttp")
     (tmp_path / "a.parquet").write_bytes(parquet())
     with Web(tmp_path) as web:
-        (file,) = files(web.url("a.parquet"), {".parquet"})
+        (file,) = list_files(web.url("a.parquet"), {".parquet"})
         assert scan(file).select("id").collect()["id"].to_list() == [f"v{n}" for n in range(100)]
         with pytest.raises(InputError, match=r"gone\.parquet cannot be read: .* A local copy will do: input\.path=DIR"):
             scan(web.url("gone.parquet"))
 
 
-def test_an_address_of_an_unknown_kind_is_told() -> None:
+def test_an_address_of_an_unknown_kind_is_reported() -> None:
     with pytest.raises(InputError, match=r"carrier-pigeon://coop: .*carrier-pigeon"):
-        files("carrier-pigeon://coop", {".csv"})
+        list_files("carrier-pigeon://coop", {".csv"})

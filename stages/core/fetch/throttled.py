@@ -1,8 +1,8 @@
-"""A site that wants us to slow down."""
+"""The error of a host that throttles us."""
 
 
-class RefusedError(Exception):
-    """The host asks for a pause (429, a bot check): nothing more is asked of it until that is over, by nobody.
+class ThrottledError(Exception):
+    """The host asks us to slow down (HTTP 429 or a bot check): the whole task must pause before its next request to it.
 
     `code` is "rate_limited" or "bot_check"; `after_s` is the pause that the host asked for, None if it named none.
     """

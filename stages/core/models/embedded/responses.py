@@ -1,22 +1,22 @@
-"""Answers as the bodies of TGI's API."""
+"""Response bodies of TGI's API."""
 
 import time
 from typing import Any
 
-from stages.core.models.embedded.api import Ask
+from stages.core.models.embedded.api import GenerationRequest
 from stages.core.models.embedded.decoding import Answer
 from stages.core.models.embedded.vocabulary import Vocabulary
 
 
-def generated(ask: Ask, answer: Answer, vocabulary: Vocabulary) -> dict[str, Any]:
-    """The answer of /generate."""
-    text = f"{ask.prompt}{answer.text}" if ask.full_text else answer.text
-    if not ask.pieces:
+def generate_body(request: GenerationRequest, answer: Answer, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The response of /generate."""
+    text = f"{request.prompt}{answer.text}" if request.full_text else answer.text
+    if not request.details:
         return {"generated_text": text}
-    pieces = zip(answer.tokens, vocabulary.pieces(answer.tokens), answer.logprobs, strict=True)
+    token_texts = zip(answer.tokens, vocabulary.token_texts(answer.tokens), answer.logprobs, strict=True)
     tokens = [
         {"id": token, "text": piece, "logprob": logprob, "special": token in vocabulary.special}
-        for token, piece, logprob in pieces
+        for token, piece, logprob in token_texts
     ]
     details = {
         "finish_reason": answer.finish,
@@ -28,12 +28,14 @@ def generated(ask: Ask, answer: Answer, vocabulary: Vocabulary) -> dict[str, Any
     return {"generated_text": text, "details": details}
 
 
-def chat(ask: Ask, answer: Answer, vocabulary: Vocabulary, model_id: str, length: int) -> dict[str, Any]:
-    """The answer of /v1/chat/completions to a prompt of `length` tokens."""
+def chat_body(
+    request: GenerationRequest, answer: Answer, vocabulary: Vocabulary, model_id: str, length: int
+) -> dict[str, Any]:
+    """The response of /v1/chat/completions to a prompt of `length` tokens."""
     logprobs = None
-    if ask.pieces:
-        pieces = zip(vocabulary.pieces(answer.tokens), answer.logprobs, strict=True)
-        content = [{"token": piece, "logprob": logprob, "top_logprobs": []} for piece, logprob in pieces]
+    if request.details:
+        token_texts = zip(vocabulary.token_texts(answer.tokens), answer.logprobs, strict=True)
+        content = [{"token": piece, "logprob": logprob, "top_logprobs": []} for piece, logprob in token_texts]
         logprobs = {"content": content}
     choice = {
         "index": 0,

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Formats numbers, times and lengths for readers."""
 
 from stages.core.report.funnel import Amount
 
@@ -10,7 +10,7 @@ def count(n: int | None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage; a small one is not rounded to nothing, and no large one to all."""
+    """A percentage; values near 0 % and 100 % are not rounded to these."""
     if not whole:
         return UNKNOWN
     percent = 100 * part / whole
@@ -27,7 +27,7 @@ def number(x: float) -> str:
 
 
 def seconds(s: float) -> str:
-    """In the unit that fits: 0 s, 3.2 s, 12.5 min, 3.25 h, 1,234 h."""
+    """A duration in a fitting unit: 0 s, 3.2 s, 12.5 min, 3.25 h, 1,234 h."""
     if s < 0.05:
         return "< 0.1 s" if s else "0 s"
     if s < 59.95:
@@ -38,19 +38,19 @@ def seconds(s: float) -> str:
 
 
 def length(amount: Amount) -> str:
-    """How much video that is: unknown if no row's length is known, at least so much if some are not."""
+    """The total length of video; – if no row's length is known, with ≥ if only some are."""
     if amount.rows and amount.unknown == amount.rows:
         return UNKNOWN
     return ("≥ " if amount.unknown else "") + seconds(amount.seconds)
 
 
 def span(start_s: float, end_s: float) -> str:
-    """A part of a video: 0:12.3 – 0:15.9."""
+    """A span of a video: 0:12.3 – 0:15.9."""
     return f"{clock(start_s)} – {clock(end_s)}"
 
 
 def clock(s: float) -> str:
-    """Hours only where there are any: 0:07.5, 1:02:07.5."""
+    """A time, with hours only if there are any: 0:07.5, 1:02:07.5."""
     tenths = round(s * 10)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)

@@ -1,4 +1,4 @@
-"""A file of a site, read in ranges as if it lay here, by yt-dlp's own requests."""
+"""A seekable file object over a site's media file, read by range requests through yt-dlp."""
 
 from typing import Any
 
@@ -10,45 +10,48 @@ from yt_dlp.utils import parse_http_range
 
 from slurm.errors import ItemError
 
-FIRST_BYTES, MOST_BYTES = 1 << 18, 8 << 20  # of a range; YouTube slows down whoever asks for more at once
-SKIP_BYTES = 1 << 18  # up to here reading on is cheaper than asking anew
+FIRST_BYTES, MOST_BYTES = 1 << 18, 8 << 20  # of one range; YouTube throttles larger requests
+SKIP_BYTES = 1 << 18  # skipping up to this much by reading is cheaper than a new request
 
 
-class UnfitError(Exception):
-    """This format or server gives no parts: the whole can be had."""
+class NoSpanError(Exception):
+    """This format or server allows no span to be fetched; the whole file can be."""
 
 
-again = retry(
+retry_transport = retry(
     retry=retry_if_exception_type(TransportError), stop=stop_after_attempt(3), wait=wait_exponential(0.5), reraise=True
 )
 
 
-class Remote:
-    """A file on a server, as PyAV reads it; raises UnfitError at once if the server knows no ranges."""
+class RangeFile:
+    """A file object for PyAV. Creating one raises NoSpanError if the server does not support ranges.
+
+    Reading raises ItemError too_large beyond `max_bytes`.
+    """
 
     def __init__(self, site: YoutubeDL, source: dict[str, Any], max_bytes: int) -> None:
         self.site, self.source, self.max_bytes = site, source, max_bytes
-        self.at = self.asked_at = self.size = self.got_bytes = 0
-        self.range_bytes = FIRST_BYTES  # more with each one that was read to its end
+        self.at = self.range_start = self.size = self.got_bytes = 0
+        self.range_bytes = FIRST_BYTES  # grows with each range that was read to its end
         self.response: Any = None
         if source.get("protocol") not in ("http", "https"):
-            raise UnfitError(source.get("protocol"))
-        again(self.ask)()
+            raise NoSpanError(source.get("protocol"))
+        retry_transport(self.request_range)()
 
-    def ask(self) -> None:
+    def request_range(self) -> None:
         headers = {**(self.source.get("http_headers") or {}), "Accept-Encoding": "identity"}
         headers["Range"] = f"bytes={self.at}-{self.at + self.range_bytes - 1}"
         self.response = self.site.urlopen(Request(self.source["url"], headers=headers))
-        self.asked_at, _, size = parse_http_range(self.response.headers.get("Content-Range"))
-        if self.asked_at != self.at or not size:
-            raise UnfitError("no ranges")
+        self.range_start, _, size = parse_http_range(self.response.headers.get("Content-Range"))
+        if self.range_start != self.at or not size:
+            raise NoSpanError("the server does not support ranges")
         self.size = size
 
-    @again
+    @retry_transport
     def read(self, n: int) -> bytes:
         while self.at < self.size:
             if self.response is None:
-                self.ask()
+                self.request_range()
             try:
                 block: bytes = self.response.read(n)
             except TransportError:
@@ -60,22 +63,22 @@ class Remote:
                 if self.got_bytes > self.max_bytes:
                     raise ItemError("too_large", f"more than {self.max_bytes / 2**30:g} GB (limits.max_gb)")
                 return block
-            if self.at == self.asked_at:
-                raise UnfitError("nothing in a range")
+            if self.at == self.range_start:
+                raise NoSpanError("the server sent an empty range")
             self.close()
             self.range_bytes = min(4 * self.range_bytes, MOST_BYTES)
         return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        there = offset + (0, self.at, self.size)[whence]
-        if self.response is not None and 0 <= there - self.at <= SKIP_BYTES:
-            while self.at < there and self.read(there - self.at):
+        target = offset + (0, self.at, self.size)[whence]
+        if self.response is not None and 0 <= target - self.at <= SKIP_BYTES:
+            while self.at < target and self.read(target - self.at):
                 pass
-        elif there != self.at:
+        elif target != self.at:
             self.close()
             self.range_bytes = FIRST_BYTES
-        self.at = there
-        return there
+        self.at = target
+        return target
 
     def tell(self) -> int:
         return self.at

@@ -1,11 +1,11 @@
-"""What goes between a task and a pool: answers, tokens and seconds, for the log and the done record."""
+"""Metrics of a pool client: answers, tokens and seconds, for the log and the done record."""
 
 import logging
 import time
 from dataclasses import dataclass, field
 
 from slurm.pool.wire import Reply
-from stages.core.text.fleet import Fleet
+from stages.core.text.balancer import LoadBalancer
 
 LINE_EVERY_S = 60.0
 
@@ -13,18 +13,18 @@ log = logging.getLogger("reelmill")
 
 
 @dataclass
-class Traffic:
-    """Counts of one client."""
+class ClientMetrics:
+    """Counters of one client since it started."""
 
     pool: str
     answers: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    waited_s: float = 0.0  # of all answers together
-    most_queued: int = 0  # requests in the servers' queues, of whoever asked them
+    waited_s: float = 0.0  # summed over all answers
+    most_queued: int = 0  # highest number of requests in the servers' queues, of all clients
     begun_s: float = field(default_factory=time.monotonic)
-    answered_s: float = field(default_factory=time.monotonic)  # when the last one came
-    _told_s: float = field(default_factory=time.monotonic)
+    answered_s: float = field(default_factory=time.monotonic)  # time of the last answer
+    _logged_s: float = field(default_factory=time.monotonic)
 
     def count(self, reply: Reply | None, latency_s: float) -> None:
         self.answered_s = time.monotonic()
@@ -35,7 +35,7 @@ class Traffic:
             self.tokens_out += reply.tokens_out or 0
 
     def summary(self) -> dict[str, float]:
-        """For the done record."""
+        """The figures for the done record."""
         took_s = time.monotonic() - self.begun_s
         return {
             "answers": self.answers,
@@ -47,23 +47,23 @@ class Traffic:
             "most_queued": self.most_queued,
         }
 
-    def tell(self, fleet: Fleet) -> None:
-        """A line in the log, once a minute."""
-        queued = sum(server.replica.queued or 0 for server in fleet.servers.values())
+    def log_progress(self, balancer: LoadBalancer) -> None:
+        """Logs a line, at most once per LINE_EVERY_S."""
+        queued = sum(server.replica.queued or 0 for server in balancer.servers.values())
         self.most_queued = max(self.most_queued, queued)
         now_s = time.monotonic()
-        if now_s - self._told_s < LINE_EVERY_S:
+        if now_s - self._logged_s < LINE_EVERY_S:
             return
-        self._told_s = now_s
+        self._logged_s = now_s
         took_s = now_s - self.begun_s
-        under_way = sum(server.under_way for server in fleet.servers.values())
+        outstanding = sum(server.outstanding for server in balancer.servers.values())
         log.info(
-            "pool %s: %.2f answers/s, %.0f tokens/s out, %d servers, %d requests under way, %d queued, %.2f s each",
+            "pool %s: %.2f answers/s, %.0f tokens/s out, %d servers, %d requests outstanding, %d queued, %.2f s each",
             self.pool,
             self.answers / took_s,
             self.tokens_out / took_s,
-            len(fleet.servers),
-            under_way,
+            len(balancer.servers),
+            outstanding,
             queued,
             self.waited_s / max(1, self.answers),
         )

@@ -1,4 +1,4 @@
-"""Pauses that a host asks for: kept together by a task's threads and processes, and by nobody else."""
+"""Backoff per host: shared by a task's threads and processes, and by no other task."""
 
 import json
 import os
@@ -95,7 +95,7 @@ def test_a_host_that_names_a_pause_beyond_the_longest_is_given_up_at_once(tmp_pa
     worker = Task(tmp_path, (0.1, 5), 3).start(web.url("a.mp4"), threads=1, requests=1)
     assert worker.wait(60) == 3
     assert worker.stdout is not None
-    assert "wants a pause of 86400 s, longer than pace.back_off_s allows" in worker.stdout.read()
+    assert "asks for a pause of 86400 s, longer than pace.back_off_s allows" in worker.stdout.read()
     assert len(web.requests) == 1
 
 

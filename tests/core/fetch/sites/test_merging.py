@@ -1,4 +1,4 @@
-"""Streams put into one file."""
+"""Video and audio streams merged into one file."""
 
 import os
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from slurm.errors import ItemError
-from stages.core.fetch.sites.container import contain
+from stages.core.fetch.sites.merging import merge_streams
 
 
 def code(streams: list[Path], name: Path) -> str:
     with pytest.raises(ItemError) as caught:
-        contain(streams, name, "mp4")
+        merge_streams(streams, name, "mp4")
     assert [path for path in name.parent.iterdir() if not path.name.startswith("unfinished-")] == []
     return caught.value.code
 

@@ -1,4 +1,4 @@
-"""The run's requests a second are shared by its worker processes, who know each other by files alone."""
+"""The run's requests per second are shared by its worker processes, which know each other only by files."""
 
 import os
 import signal
@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from support.runs import ROOT, until
 
-from stages.core.fetch.share import STALE_BEATS, Share
+from stages.core.fetch.rate import STALE_BEATS, RateShare
 
 BEAT_S = 0.2
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from stages.core.fetch.share import Share
+from stages.core.fetch.rate import RateShare
 folder, log, per_s, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-share, end_s = Share(folder, per_s, beat_s=0.2), time.monotonic() + seconds
+share, end_s = RateShare(folder, per_s, beat_s=0.2), time.monotonic() + seconds
 with log.open("w", buffering=1) as lines:
     while time.monotonic() < end_s:
         share.wait()
@@ -59,7 +59,7 @@ def most(times: list[float], window_s: float) -> int:
 
 
 def test_a_worker_alone_has_all_of_it_at_once(tmp_path: Path) -> None:
-    share = Share(tmp_path / "workers", 20, BEAT_S)
+    share = RateShare(tmp_path / "workers", 20, BEAT_S)
     start = time.monotonic()
     for _ in range(21):
         share.wait()
@@ -68,7 +68,7 @@ def test_a_worker_alone_has_all_of_it_at_once(tmp_path: Path) -> None:
 
 
 def test_threads_of_a_worker_share_its_share(tmp_path: Path) -> None:
-    share, times = Share(tmp_path / "workers", 30, BEAT_S), list[float]()
+    share, times = RateShare(tmp_path / "workers", 30, BEAT_S), list[float]()
 
     def ask() -> None:
         for _ in range(5):
@@ -106,7 +106,7 @@ def test_the_workers_of_a_run_keep_its_limit_together_also_while_more_of_them_co
 def test_what_a_killed_worker_had_goes_to_the_others(tmp_path: Path, start: Start) -> None:
     other = start(20, 60)
     until(lambda: len(list((tmp_path / "workers").glob("*"))) == 1, every=0.05)
-    share = Share(tmp_path / "workers", 20, BEAT_S)
+    share = RateShare(tmp_path / "workers", 20, BEAT_S)
     assert share.workers == 2
     other.kill()
     since_s = time.monotonic()
@@ -120,7 +120,7 @@ def test_what_a_killed_worker_had_goes_to_the_others(tmp_path: Path, start: Star
 def test_a_worker_that_stood_still_for_long_is_there_again(tmp_path: Path, start: Start) -> None:
     other = start(20, 60)
     until(lambda: len(list((tmp_path / "workers").glob("*"))) == 1, every=0.05)
-    share = Share(tmp_path / "workers", 20, BEAT_S)
+    share = RateShare(tmp_path / "workers", 20, BEAT_S)
     other.send_signal(signal.SIGSTOP)
     until(lambda: share.workers == 1, 20, every=0.05)
     other.send_signal(signal.SIGCONT)
@@ -136,20 +136,20 @@ def test_a_worker_that_ends_leaves_nothing(tmp_path: Path, start: Start) -> None
 def test_a_worker_that_comes_to_others_waits_until_they_have_seen_it(tmp_path: Path, start: Start) -> None:
     start(50, 60)
     until(lambda: list((tmp_path / "workers").glob("*")), every=0.05)
-    share, start_s = Share(tmp_path / "workers", 50, BEAT_S), time.monotonic()
+    share, start_s = RateShare(tmp_path / "workers", 50, BEAT_S), time.monotonic()
     share.wait()
     assert time.monotonic() - start_s >= BEAT_S - 0.01
     share.close()
 
 
-def test_in_a_large_run_nobody_is_taken_for_dead_because_of_a_late_beat(tmp_path: Path) -> None:
+def test_in_a_large_run_no_worker_is_taken_for_dead_because_of_a_late_beat(tmp_path: Path) -> None:
     folder, now_s = tmp_path / "workers", time.time()
     folder.mkdir()
     for n in range(200):
         late_s = BEAT_S * (STALE_BEATS / 2 if n < 150 else STALE_BEATS * 2)
         (folder / f"node.{n}").touch()
         os.utime(folder / f"node.{n}", (now_s, now_s - late_s))
-    share = Share(folder, 1000, BEAT_S)
+    share = RateShare(folder, 1000, BEAT_S)
     assert share.workers == 151
     assert len(os.listdir(folder)) == 151
     share.close()

@@ -1,4 +1,4 @@
-"""A begun download, `<file>.part`, and a note beside it of what it is a part of; the file is there when it is whole."""
+"""A partial download, `<file>.part`, with a note beside it of its origin; renamed to `<file>` when complete."""
 
 import json
 import os
@@ -6,23 +6,23 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from stages.core.storage.begun import SYNC_BYTES
+from stages.core.storage.partial import SYNC_BYTES
 
-NOTED_BYTES = 1 << 22  # less is fetched again sooner than a note of it is written: at a kill, not at a failure
+NOTED_BYTES = 1 << 22  # below this no note is written while downloading: a kill then costs less than the note would
 
 
-class Saved(NamedTuple):
+class SavedFile(NamedTuple):
     file: Path
     bytes: int
     sha256: str
 
 
-class Part:
-    """What there is of `file` so far: the first `bytes` of what the server has at `url`.
+class PartialFile:
+    """The first `bytes` bytes of the file at `url`, downloaded so far.
 
-    `size` is what it has in all, None as long as that is not known. `validator` is a strong ETag or a date, by which
-    the server tells whether it still has the same. The note holds both, and of the URL only the hash: there may be
-    passwords in it. Where there is a note, what lies beside it is as it says; a part without one is dropped.
+    `size` is the size of the whole file, None while unknown. `validator` is a strong ETag or a date, by which the
+    server can tell whether its file is unchanged. The note, `<file>.part.json`, holds both and a hash of the URL (which
+    may contain a password). Partial bytes are used only with a note that fits; without one they are dropped.
     """
 
     def __init__(self, file: Path, url: str) -> None:
@@ -30,28 +30,28 @@ class Part:
         self.url = sha256(url.encode()).hexdigest()
         self.size: int | None = None
         self.validator: str | None = None
-        self.noted = self.over = False
+        self.has_note = self.is_closed = False
 
     def __enter__(self) -> Self:
         self.out = self.path.open("ab+")
         self.bytes, self.digest = self.out.tell(), sha256()
         if self.bytes:
-            self._remember()
+            self._load_note()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.out.close()
-        if not self.over and self.bytes and self.validator:
+        if not self.is_closed and self.bytes and self.validator:
             self._write_note()
-        elif not self.over:
+        elif not self.is_closed:
             self.drop()
 
-    def _remember(self) -> None:
+    def _load_note(self) -> None:
         try:
             note = json.loads(self.note.read_bytes())
-        except (FileNotFoundError, ValueError):  # it was killed before, or as it wrote it
+        except (FileNotFoundError, ValueError):  # the process was killed before or while it wrote the note
             note = {}
-        self.noted = True
+        self.has_note = True
         if note.get("url") == self.url:
             self.size, self.validator = note["size"], note["validator"]
             self.out.seek(0)
@@ -60,23 +60,23 @@ class Part:
             self.begin(None, None)
 
     def _write_note(self) -> None:
-        if not self.noted:
+        if not self.has_note:
             self.note.write_text(json.dumps({"url": self.url, "size": self.size, "validator": self.validator}))
-            self.noted = True
+            self.has_note = True
 
-    def rest(self) -> dict[str, str]:
-        """The headers that ask for what is missing, or for the whole of what the server has now."""
+    def range_headers(self) -> dict[str, str]:
+        """The request headers for the missing bytes; if the file has changed, the server sends all of the new one."""
         if not self.bytes or self.validator is None:
             return {}
         return {"Range": f"bytes={self.bytes}-", "If-Range": self.validator}
 
     def begin(self, size: int | None, validator: str | None) -> None:
-        """Drops what there is: another file begins, or the same anew."""
-        if self.noted:
+        """Drops the bytes so far and starts again with a file of this size and validator."""
+        if self.has_note:
             self.note.unlink(missing_ok=True)
         if self.bytes:
             self.out.truncate(0)
-        self.bytes, self.size, self.validator, self.noted, self.digest = 0, size, validator, False, sha256()
+        self.bytes, self.size, self.validator, self.has_note, self.digest = 0, size, validator, False, sha256()
 
     def append(self, block: bytes) -> None:
         self.out.write(block)
@@ -91,15 +91,15 @@ class Part:
     def drop(self) -> None:
         self.note.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
-        self.over = True
+        self.is_closed = True
 
-    def whole(self) -> Saved:
+    def finish(self) -> SavedFile:
         self.out.close()
-        if self.noted:
+        if self.has_note:
             self.note.unlink()
         self.path.replace(self.file)
-        self.over = True
-        return Saved(self.file, self.bytes, self.digest.hexdigest())
+        self.is_closed = True
+        return SavedFile(self.file, self.bytes, self.digest.hexdigest())
 
 
 def _beside(file: Path, suffix: str) -> Path:

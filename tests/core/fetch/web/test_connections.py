@@ -1,4 +1,4 @@
-"""What a web server's answer comes to: refusals by their code, redirects, and who is told who asks."""
+"""Responses of web servers: refusals by code, redirects, and which host gets credentials."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,16 +6,16 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from support.way import PACE, direct
+from support.session import PACE, direct
 from support.web import Web
 
 from slurm.errors import InputError, ItemError
-from stages.core.fetch.pace import Line
-from stages.core.fetch.refused import RefusedError
+from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Access, Pace
-from stages.core.fetch.web.http import TRIES, Http
+from stages.core.fetch.throttled import ThrottledError
+from stages.core.fetch.web.http import TRIES, HttpClient
 
-Connect = Callable[..., Http]
+Connect = Callable[..., HttpClient]
 SECRET = "dragon"
 
 
@@ -33,13 +33,15 @@ def other() -> Iterator[Web]:
 
 @pytest.fixture
 def connect(tmp_path_factory: pytest.TempPathFactory) -> Connect:
-    def made(**access: str) -> Http:
-        return Http(direct(tmp_path_factory.mktemp("line"), **access), stall_s=0.3, connections=2, back_off_s=0.01)
+    def made(**access: str) -> HttpClient:
+        return HttpClient(
+            direct(tmp_path_factory.mktemp("line"), **access), stall_s=0.3, connections=2, back_off_s=0.01
+        )
 
     return made
 
 
-def failed(http: Http, url: str) -> ItemError:
+def failed(http: HttpClient, url: str) -> ItemError:
     with pytest.raises(ItemError) as caught:
         http.read(url, 2, 5)
     return caught.value
@@ -72,15 +74,15 @@ def test_host_that_wants_a_pause_is_left_alone(
     web: Web, connect: Connect, status: int, retry_after: float | None, after_s: float | None
 ) -> None:
     web.fault("a.mp4", status, retry_after)
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ThrottledError) as caught:
         connect().size(web.url("a.mp4"))
     assert (caught.value.code, caught.value.after_s) == ("rate_limited", after_s)
     assert len(web.requests) == 1
 
 
-def test_pause_may_be_told_by_a_date(web: Web, connect: Connect) -> None:
+def test_pause_may_be_given_as_a_date(web: Web, connect: Connect) -> None:
     web.fault("a.mp4", 429, formatdate(time.time() + 100, usegmt=True))
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ThrottledError) as caught:
         connect().size(web.url("a.mp4"))
     assert caught.value.after_s == pytest.approx(100, abs=3)
 
@@ -107,7 +109,7 @@ def test_redirect_to_what_is_no_web_server_is_an_error(web: Web, connect: Connec
     assert failed(connect(), web.url("a.mp4")).code == "other"
 
 
-def test_who_asks_is_told_to_his_host_alone(web: Web, other: Web, connect: Connect) -> None:
+def test_credentials_are_sent_to_their_own_host_only(web: Web, other: Web, connect: Connect) -> None:
     headers = {"Authorization": f"Bearer {SECRET}", "Cookie": f"a={SECRET}", "X-Kept": "yes"}
     web.fault("a.mp4", "redirect", web.url("b.mp4"))
     web.fault("b.mp4", "redirect", other.url("a.mp4"))
@@ -138,7 +140,7 @@ def test_password_in_an_address_opens_it_and_is_not_shown(web: Web, connect: Con
 
 def test_every_request_waits_for_its_turn(web: Web, tmp_path: Path) -> None:
     pace = Pace(requests_per_s=10, sleep_s=PACE.sleep_s, back_off_s=PACE.back_off_s, back_offs=1)
-    http = Http(Line(tmp_path, pace, Access(None, None, None)), stall_s=5, connections=2, back_off_s=0.001)
+    http = HttpClient(Session(tmp_path, pace, Access(None, None, None)), stall_s=5, connections=2, back_off_s=0.001)
     web.fault("a.mp4", "redirect", web.url("b.mp4"))
     web.fault("b.mp4", 500)
     failed(http, web.url("a.mp4"))
@@ -179,7 +181,7 @@ def test_cookies_are_sent_to_their_host_alone(web: Web, connect: Connect) -> Non
     assert sorted(web.requests[0].headers["cookie"].split("; ")) == ["a=1", "b=2"]
 
 
-def test_bad_line_among_the_cookies_is_told_by_its_number(connect: Connect) -> None:
+def test_bad_line_among_the_cookies_is_reported_by_its_number(connect: Connect) -> None:
     with pytest.raises(InputError, match=r"line 3 ") as caught:
         connect(cookies=cookies(f"127.0.0.1 FALSE / FALSE 0 a {SECRET}"))
     assert SECRET not in str(caught.value)

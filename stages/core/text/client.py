@@ -67,17 +67,18 @@ def ask_all(
 
     After `stopping()` is true no new question is sent; after `leaving()` is true it ends at once.
 
-    Questions are drawn lazily, at most as many as can be outstanding. At the end `note` is called with the counts and
-    rates of answers and tokens. Raises UnavailableError if the pool gives no answer for pool.wait_minutes, or cannot be
-    started.
+    Questions are drawn lazily, at most as many as can be outstanding. With the answers `note` is called with the counts
+    of answers and tokens since its last call. Raises UnavailableError if the pool gives no answer for
+    pool.wait_minutes, or cannot be started.
     """
     with asyncio.Runner() as runner:
         client = Client(iter(questions), folder, stopping)
         runner.run(client.start())
         try:
             while not leaving() and (arrived := runner.run(client.next_answers())) is not None:
+                note(**client.metrics.take())
                 yield from arrived
-            note(**client.metrics.summary())
+            note(**client.metrics.take())
         finally:
             runner.run(client.stop())
 

@@ -1,4 +1,4 @@
-"""Metrics of a pool client: answers, tokens and seconds, for the log and the done record."""
+"""Metrics of a pool client: answers, tokens and seconds, for the log and the counters of a chunk."""
 
 import logging
 import time
@@ -25,6 +25,8 @@ class ClientMetrics:
     begun_s: float = field(default_factory=time.monotonic)
     answered_s: float = field(default_factory=time.monotonic)  # time of the last answer
     _logged_s: float = field(default_factory=time.monotonic)
+    _taken: dict[str, float] = field(default_factory=dict)
+    _taken_s: float = field(default_factory=time.monotonic)
 
     def count(self, reply: Reply | None, latency_s: float) -> None:
         self.answered_s = time.monotonic()
@@ -34,18 +36,13 @@ class ClientMetrics:
             self.tokens_in += reply.tokens_in or 0
             self.tokens_out += reply.tokens_out or 0
 
-    def summary(self) -> dict[str, float]:
-        """The figures for the done record."""
-        took_s = time.monotonic() - self.begun_s
-        return {
-            "answers": self.answers,
-            "answers_per_s": round(self.answers / took_s, 3),
-            "tokens_in": self.tokens_in,
-            "tokens_out": self.tokens_out,
-            "tokens_out_per_s": round(self.tokens_out / took_s, 1),
-            "latency_s": round(self.waited_s / max(1, self.answers), 3),
-            "most_queued": self.most_queued,
-        }
+    def take(self) -> dict[str, float]:
+        """What was counted since the last call, for the chunk's counters; `asking_s` is the time since then."""
+        now_s = time.monotonic()
+        total = {name: getattr(self, name) for name in ("answers", "tokens_in", "tokens_out", "waited_s")}
+        since = {name: value - self._taken.get(name, 0) for name, value in total.items()}
+        asking_s, self._taken, self._taken_s = now_s - self._taken_s, total, now_s
+        return {**since, "asking_s": asking_s, "most_queued": self.most_queued}
 
     def log_progress(self, balancer: LoadBalancer) -> None:
         """Logs a line, at most once per LINE_EVERY_S."""

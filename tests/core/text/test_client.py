@@ -14,6 +14,7 @@ from slurm.errors import UnavailableError
 from slurm.pool.engine import Remote
 from slurm.pool.registry import PoolFolder
 from slurm.pool.wire import Prompt
+from slurm.record.done import add_counters
 from stages.core.text.client import Answer, Question, ask_all
 
 
@@ -142,14 +143,18 @@ def test_each_grammar_is_registered_with_servers_once(tmp_path: Path) -> None:
 
 
 def test_the_done_record_has_the_counts_of_answers_and_the_longest_queue(tmp_path: Path) -> None:
-    folder, told = pool(tmp_path), dict[str, float]()
+    folder, counters = pool(tmp_path), dict[str, float]()
     with model_server(key=folder.key()) as server, model_server(key=folder.key()) as other:
         registered(folder, server, other)
         for replica, queued in zip(folder.replicas(), (3, 4), strict=True):
             folder.put(replica._replace(queued=queued))
+
+        def note(**values: float) -> None:
+            counters.update(add_counters(counters, values))
+
         asked = (Question(key, Prompt([("user", text)], 8)) for key, text in questions(20).items())
-        assert len(list(ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False, note=told.update))) == 20
-    assert (told["answers"], told["tokens_out"], told["most_queued"]) == (20, 20, 7)
+        assert len(list(ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False, note=note))) == 20
+    assert (counters["answers"], counters["tokens_out"], counters["most_queued"]) == (20, 20, 7)
 
 
 def test_a_slow_server_keeps_no_fast_one_waiting(tmp_path: Path) -> None:

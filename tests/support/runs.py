@@ -45,7 +45,7 @@ class ProbeRun:
     def wanted(self, *more: str) -> list[Wanted]:
         own = [f"steps.probe.{k}={v}" for k, v in (("folder", self.folder), ("seconds", self.seconds))]
         words = [*self.overrides, *more, f"input.path={self.catalogue}", *own, f"steps.probe.eat_gb={self.eat_gb}"]
-        return planned("probe", f"--config-dir={CONF}", *words)
+        return planned("pipeline=probe", f"--config-dir={CONF}", *words)
 
     def submit(self, *more: str) -> int:
         return submit_steps(self.wanted(*more))

@@ -73,7 +73,10 @@ def submit(line: Line) -> int:
     from stages.core.runner.points import points_of, unswept
 
     status, begun, points = 0, set[tuple[Path, str]](), points_of(line)
-    dry, given = points[0].order[0].common.dry_run, unswept(line)
+    common, given = points[0].order[0].common, unswept(line)
+    dry = common.dry_run
+    if common.cluster.executor == "debug":  # its tasks would log among what this command prints
+        logging.getLogger("reelmill").disabled = True
     for point in points:
         order = [wanted for wanted in point.order if (wanted.run, wanted.name) not in begun]
         if order:

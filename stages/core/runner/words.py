@@ -17,7 +17,7 @@ from stages.core.runner.remembered import kept, recall
 
 RECIPE = "clips"  # where none is named
 WORD = re.compile(r"(?P<prefix>[+~]*)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<value>=.*)?", re.DOTALL)
-CHOICE = re.compile(r"steps\.([^.=@]+)\.([^.=@]+)=([\w./-]+)")  # steps.filter.rules=speech
+CHOICE = re.compile(r"steps\.([^.=@]+)\.([^.=@]+)=([^{\[$].*)")  # steps.filter.rules=speech
 RUN_KEYS = {  # of the run, whatever the command
     *("run", "runs", "dry_run", "overwrite", "extend", "input", "source", "opt_out"),
     *("steps", "pipeline", "stage", "local", "hydra"),

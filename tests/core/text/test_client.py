@@ -146,7 +146,7 @@ def test_the_done_record_is_told_what_was_answered_and_how_long_the_queues_were(
     with model_server(key=folder.key()) as server, model_server(key=folder.key()) as other:
         registered(folder, server, other)
         for replica, queued in zip(folder.replicas(), (3, 4), strict=True):
-            folder.put(replica._replace(queued=queued))
+            folder.register(replica._replace(queued=queued))
         asked = (Asked(key, Prompt([("user", text)], 8)) for key, text in questions(20).items())
         assert len(list(answers(asked, folder, stopping=lambda: False, leaving=lambda: False, note=told.update))) == 20
     assert (told["answers"], told["tokens_out"], told["most_queued"]) == (20, 20, 7)

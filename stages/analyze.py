@@ -1,9 +1,9 @@
-"""One decode of every video: shots, freezes, motion, brightness, sharpness and key frames.
+"""Decodes every video once and measures it: shots, freezes, motion, brightness, sharpness, key frames.
 
 Reads the catalogue's `video_id`, `path` and `url`; writes a row a video (VIDEO), and the tables shots (SHOTS), changes
-(CHANGES, every place that might be a border of shots), times (TIMES, where frames are not evenly spaced), signals
-(SIGNALS, a row a second), freezes (FREEZES) and key_frames (KEY_FRAMES). Everything later works on these; no later step
-decodes a video again but to cut what is released.
+(CHANGES, every possible cut or gradual transition), times (TIMES, of videos of variable frame rate), signals (SIGNALS,
+a row a second), freezes (FREEZES) and key_frames (KEY_FRAMES). Later steps work on these tables; only `cut` decodes a
+video again, for what is released.
 
     python -m stages.analyze run=NAME
 """
@@ -23,20 +23,20 @@ from stages.core.video.measure.settings import Settings
 
 
 def analyze_video(row: Row, settings: Settings) -> Tables:
-    """The video's rows for every table, from a single pass over its frames.
+    """The video's rows for every table, without its id, from a single pass over its frames.
 
     Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large,
     disk.
     """
-    from stages.core.storage.scratch import local
+    from stages.core.storage.scratch import open_local_copy
     from stages.core.video.measure.one_pass import measure
 
     pictures = {name: kind for name, kind in KEY_FRAMES.items() if name != "video_id"}
 
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of {row.get('url') or 'a video without a URL'}")
-    with local(str(row["path"])) as path, Spill(pictures) as key_frames:
-        tables = measure(str(path), settings, lambda found: key_frames.add(found._asdict()))
+    with open_local_copy(str(row["path"])) as path, Spill(pictures) as key_frames:
+        tables = measure(str(path), settings, lambda key_frame: key_frames.add(key_frame._asdict()))
         return {**tables, "key_frames": key_frames.rows()}
 
 

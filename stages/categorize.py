@@ -1,7 +1,7 @@
-"""What each video is about: one category of a taxonomy, by sentence embeddings, by a language model, or by both.
+"""Classifies each video into one category of a taxonomy: by sentence embeddings, a language model, or both.
 
-Reads what is known of a video in words (title, channel, description, transcript; not its tags or its site's categories,
-which mislead); writes CATEGORY. An answer that is none of the categories is an error of the row, not a category.
+Reads a video's title, channel, description and transcript (not its tags or its site's categories, which mislead).
+Writes CATEGORY. If the model's answer is not a category, the row fails.
 
     python -m stages.categorize run=NAME
     python -m stages.categorize run=NAME method=generate engine=tgi cluster=slurm pool.replicas=4 pool.gpus=1
@@ -24,7 +24,7 @@ from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
 
 if TYPE_CHECKING:
     from stages.core.text.client import Answer
-    from stages.core.text.nearest import Near
+    from stages.core.text.nearest import NearestLabels
     from stages.core.text.prompts import Prompts
     from stages.core.text.taxonomy import Taxonomy
 
@@ -32,22 +32,22 @@ CATEGORY: Schema = {
     "category": TEXT,
     "category_parent": TEXT,
     "category_path": TEXTS,
-    "confidence": REAL,  # 0 to 1: of a model's answer its probability; of embeddings see nearest.py
+    "confidence": REAL,  # 0 to 1: the probability of a model's answer; for embeddings see nearest.py
     "category_by": TEXT,  # embedding or generate
-    "nearest": TEXTS,  # by embedding, the nearest first; null where nothing was embedded
-    "nearest_margin": REAL,  # how much nearer the first is than the second, cosines
-    "category_raw": TEXT,  # what the model said
+    "nearest": TEXTS,  # by embedding, nearest first; null if nothing was embedded
+    "nearest_margin": REAL,  # cosine of the first minus that of the second
+    "category_raw": TEXT,  # the model's answer
     "category_model": TEXT,
     "category_revision": TEXT,
-    "taxonomy": TEXT,  # hashes of what was read
-    "prompt": TEXT,
+    "taxonomy": TEXT,  # hash of the categories
+    "prompt": TEXT,  # hash of the template
     "tokens_in": INT,
     "tokens_out": INT,
     "latency_s": REAL,
     "replica": TEXT,
 }
 WORDS = ("title", "channel", "description", "transcript")
-MORE_TOKENS = 8  # than the longest label has: a model may write it in smaller pieces
+MORE_TOKENS = 8  # beyond the bytes of the longest label, as a reserve
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -74,95 +74,103 @@ class Config:
     engine: Engine
 
 
-def asks(config: Config) -> bool:
-    """Whether it needs model servers."""
+def needs_pool(config: Config) -> bool:
+    """Whether the method needs model servers."""
     return config.method != "embedding"
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
-    from stages.core.text.nearest import Near, nearest
-    from stages.core.text.prompts import cut_words
+    from stages.core.text.nearest import NearestLabels, find_nearest
+    from stages.core.text.prompts import truncate_words
     from stages.core.text.taxonomy import read_taxonomy
 
     taxonomy = read_taxonomy(Path(config.categories))
     items: dict[str, Row] = {}
     for row in rows.table.to_dicts():
-        row["description"] = cut_words(row["description"], config.description_tokens)
-        row["transcript"] = cut_words(row["transcript"], config.transcript_tokens)
+        row["description"] = truncate_words(row["description"], config.description_tokens)
+        row["transcript"] = truncate_words(row["transcript"], config.transcript_tokens)
         if any(row[name] for name in ("title", "description", "transcript")):
             items[str(row["video_id"])] = row
         else:
             yield rows.failed(row, ItemError("no_words", "neither title nor description nor transcript"))
-    near: Mapping[str, Near] = {}
+    near: Mapping[str, NearestLabels] = {}
     if config.method != "generate" and items:
         by = config.embedding
         untrained = by.fallback == "untrained"
-        near = nearest(items, taxonomy, by.model, by.revision, untrained=untrained, top_k=config.top_k)
-    sure = {key: found for key, found in near.items() if config.method == "embedding" or found.margin >= config.margin}
-    for key, found in sure.items():
-        yield one(rows, items[key], {**category(taxonomy, found.labels[0]), **by_embedding(found), **also(found)})
+        near = find_nearest(items, taxonomy, by.model, by.revision, untrained=untrained, top_k=config.top_k)
+    sure = {
+        key: result for key, result in near.items() if config.method == "embedding" or result.margin >= config.margin
+    }
+    for key, result in sure.items():
+        yield make_output(
+            rows,
+            items[key],
+            {**category(taxonomy, result.labels[0]), **by_embedding(result), **nearest_columns(result)},
+        )
     unsure = {key: row for key, row in items.items() if key not in sure}
-    if asks(config) and unsure:
-        yield from generated(rows, unsure, near, taxonomy, config)
+    if needs_pool(config) and unsure:
+        yield from ask_model(rows, unsure, near, taxonomy, config)
 
 
-def generated(
-    rows: Rows, items: Mapping[str, Row], near: "Mapping[str, Near]", taxonomy: "Taxonomy", config: Config
+def ask_model(
+    rows: Rows, items: Mapping[str, Row], near: "Mapping[str, NearestLabels]", taxonomy: "Taxonomy", config: Config
 ) -> Iterator[Output]:
-    """What a model says of the items; of those whose answer is no category, an error."""
+    """The rows of the items, categorized by a model; failed if its answer is not a category."""
     from stages.core.text.prompts import Prompts
 
     prompts = Prompts(Path(config.template))
     below = dict.fromkeys(items, taxonomy)
     if config.levels == 2:
         for answer in ask(rows, items, dict.fromkeys(items, taxonomy.topics), prompts, "topics_"):
-            if error := wrong(answer, taxonomy.topics):
+            if error := answer_error(answer, taxonomy.topics):
                 del below[answer.key]
                 yield rows.failed(items[answer.key], error)
             else:
                 below[answer.key] = taxonomy.below(label_of(answer))
     for answer in ask(rows, {key: items[key] for key in below}, below, prompts):
         row = items[answer.key]
-        if error := wrong(answer, below[answer.key]):
+        if error := answer_error(answer, below[answer.key]):
             yield rows.failed(row, error)
         else:
             leaf = category(below[answer.key], label_of(answer)) | {"taxonomy": taxonomy.hash}
-            yield one(rows, row, {**leaf, **by_model(answer, prompts.hash), **also(near.get(answer.key))})
+            yield make_output(
+                rows, row, {**leaf, **by_model(answer, prompts.hash), **nearest_columns(near.get(answer.key))}
+            )
 
 
 def ask(
     rows: Rows, items: Mapping[str, Row], below: "Mapping[str, Taxonomy]", prompts: "Prompts", notes: str = ""
 ) -> "Iterator[Answer]":
-    """An answer for each item: one of the labels of its taxonomy, as far as the server keeps to the grammar.
+    """An answer per item, constrained to the labels of its taxonomy (if the server supports grammars).
 
-    `notes` is what the names of its figures in the done record begin with.
+    `notes` is the prefix of its figures in the done record.
     """
     from slurm.pool.wire import Prompt
-    from stages.core.text.client import Asked, answers
+    from stages.core.text.client import Question, ask_all
 
-    told: dict[str, str] = {}
+    system_messages: dict[str, str] = {}
 
-    def asked() -> Iterator[Asked]:
+    def questions() -> Iterator[Question]:
         for key, row in items.items():
             labels = below[key].labels
-            system = told.setdefault(below[key].hash, "") or prompts.told({"labels": labels})
-            told[below[key].hash] = system
+            system = system_messages.setdefault(below[key].hash, "") or prompts.system_message({"labels": labels})
+            system_messages[below[key].hash] = system
             longest = max(len(label.encode()) for label in labels)
-            messages = [("system", system), ("user", prompts.asked(row))]
-            yield Asked(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
+            messages = [("system", system), ("user", prompts.user_message(row))]
+            yield Question(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
 
     def note(**figures: float) -> None:
         rows.note(**{notes + name: figure for name, figure in figures.items()})
 
-    yield from answers(asked(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
+    yield from ask_all(questions(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
 
 
 def label_of(answer: "Answer") -> str:
     return answer.reply.text.strip() if answer.reply else ""
 
 
-def wrong(answer: "Answer", taxonomy: "Taxonomy") -> ItemError | None:
-    """Why the answer is no category of these; None if it is one."""
+def answer_error(answer: "Answer", taxonomy: "Taxonomy") -> ItemError | None:
+    """The error if the answer is not a category of this taxonomy; None if it is."""
     if answer.error or label_of(answer) in taxonomy.labels:
         return answer.error
     return ItemError("off_taxonomy", label_of(answer)[:200])
@@ -178,7 +186,7 @@ def category(taxonomy: "Taxonomy", label: str) -> Row:
     }
 
 
-def by_embedding(near: "Near") -> Row:
+def by_embedding(near: "NearestLabels") -> Row:
     return {
         "confidence": near.confidence,
         "category_by": "embedding",
@@ -204,14 +212,14 @@ def by_model(answer: "Answer", prompt: str) -> Row:
     }
 
 
-def also(near: "Near | None") -> Row:
-    """What embedding says, whoever decided."""
+def nearest_columns(near: "NearestLabels | None") -> Row:
+    """The columns of the embeddings' result, whichever method decided."""
     return {} if near is None else {"nearest": list(near.labels), "nearest_margin": near.margin}
 
 
-def one(rows: Rows, row: Row, found: Row) -> Output:
-    own = {name: row[name] for name in rows.keys}
-    return Output([str(row["video_id"])], {"rows": [{**own, **found}]})
+def make_output(rows: Rows, row: Row, columns: Row) -> Output:
+    keys = {name: row[name] for name in rows.keys}
+    return Output([str(row["video_id"])], {"rows": [{**keys, **columns}]})
 
 
 def check(config: Config) -> None:
@@ -232,7 +240,7 @@ STAGE = Stage(
     needs=WORDS,
     check=check,
     files=lambda config: (config.categories, config.template),
-    pool=asks,
+    pool=needs_pool,
 )
 
 if __name__ == "__main__":

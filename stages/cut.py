@@ -1,8 +1,8 @@
-"""The clips that are released, cut from their videos: exact to the frame, with sound, encoded no more than is needed.
+"""Cuts the clips that are released from their videos: exact to the frame, with sound, encoding as little as possible.
 
 Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`; writes one mp4 a clip and a row about it (CUT), of which
 `mode` says how the clip was made: copied, joined (`encoded_frames` at its ends were encoded again) or encoded. Sizes
-are those of the picture as it is shown.
+are those of the picture as displayed.
 
     python -m stages.cut run=NAME
 """
@@ -34,7 +34,10 @@ CUT: Schema = {
     "mode": TEXT,
     "encoded_frames": INT,
 }
-MAX_FPS, MAX_PARTS = 1000, 1001  # NTSC's rates are n/1001, and a file cannot hold what all digits of 29.97002997 say
+MAX_FPS, MAX_PARTS = (
+    1000,
+    1001,
+)  # NTSC's rates are n/1001; more digits (29.97002997) would make fractions that no file can hold
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -60,7 +63,7 @@ class Config:
 
 
 def frame_rate(config: Config) -> Fraction | None:
-    """The constant rate that is asked for, frames a second. Raises InputError."""
+    """The constant frame rate in frames a second, None to keep the video's times. Raises InputError."""
     if config.fps is None:
         return None
     try:
@@ -73,11 +76,12 @@ def frame_rate(config: Config) -> Fraction | None:
 
 
 def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
-    """The clip's row, after its file is whole in `folder`/<first two hex digits of sha256(video_id)>/<clip_id>.mp4.
+    """The clip's row; its file is written to `folder`/<first two hex digits of sha256(video_id)>/<clip_id>.mp4.
 
-    Raises ItemError: encode_failed, bad_value for its times, and what opening the video raises (missing, corrupt, …).
+    Raises ItemError: not_downloaded, encode_failed, bad_value for its times, and those of opening the video (missing,
+    corrupt, …).
     """
-    from stages.core.storage.scratch import local
+    from stages.core.storage.scratch import open_local_copy
     from stages.core.video.cut.clip import Cutting, cut
     from stages.core.video.cut.encode import Encoding
 
@@ -87,7 +91,7 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     how = Cutting(config.mode, encoding, frame_rate(config), 1000 * config.audio_kbps, limits.max_pixels, limits.max_s)
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
-    with local(str(row["path"])) as path:
+    with open_local_copy(str(row["path"])) as path:
         clip = cut(str(path), start_s, end_s, out, how)
     fact: Row = {
         "clip_id": row["clip_id"],
@@ -106,14 +110,14 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
 
 
 def clip_path(folder: Path, video_id: str, clip_id: str) -> Path:
-    """Where a clip lies: those of a video side by side, under names that are plain whatever the ids are."""
-    from stages.core.storage.store import file_name, place
+    """The path of a clip's file: those of a video in one folder, under names that are safe whatever the ids are."""
+    from stages.core.storage.store import file_name, media_path
 
-    return folder / place(video_id, f"{file_name(clip_id)}.mp4")
+    return folder / media_path(video_id, f"{file_name(clip_id)}.mp4")
 
 
 def check(config: Config) -> None:
-    """Raises InputError that names a key, for a config with which no clip can be cut."""
+    """Raises InputError, which names the key, for a config with which no clip can be cut."""
     from stages.core.video.cut import encode
 
     encode.check(encode.Encoding(config.codec, config.quality, str(config.preset), config.threads))

@@ -1,7 +1,7 @@
-"""The catalogue: one row a video, whatever it comes from.
+"""Builds the catalogue: one row per video, from any source.
 
-Reads `input.path` as the reader of `source=` does (stages/core/sources/); writes CATALOGUE, the spans that the source
-names, and how many rows of the source were left out and why. A line that cannot be read is a row that failed.
+Reads `input.path` with the reader of `source=` (stages/core/sources/). Writes CATALOGUE, the spans of the source, and
+the number of excluded rows by reason. An unreadable line becomes a failed row.
 
     python -m stages.ingest run=NAME input.path=DIR
     python -m stages.ingest run=NAME source=youtube_commons input.path=hf://datasets/PleIAs/YouTube-Commons
@@ -23,8 +23,8 @@ from stages.core.runner.stage import Former, Stage, main
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
-from stages.core.sources.found import Found
-from stages.core.sources.opt_out import OptOut, is_listed, listed
+from stages.core.sources.catalogue import Catalogue
+from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
 
 STRICT = ConfigDict(extra="forbid")
 READERS: dict[str, ModuleType] = {
@@ -46,7 +46,7 @@ class Input:
 
 @dataclass(frozen=True, config=STRICT)
 class Auto:
-    """The videos of a folder where the path is one, else a list."""
+    """`folder` if the path is a folder, else `urls`."""
 
     name: Literal["auto"]
 
@@ -72,77 +72,74 @@ def reader(config: Config) -> tuple[ModuleType, Source]:
     return urls, urls.Options("urls", column=None, id=None, columns={})
 
 
-def catalogue(config: Config) -> Found:
-    """All videos of the source but those in the opt-out list, by CATALOGUE; each has its own id.
+def read_catalogue(config: Config) -> Catalogue:
+    """All videos of the source except those in the opt-out list, with the columns of CATALOGUE and unique ids.
 
-    Raises InputError if there is none. Of wide columns nothing is read yet.
+    Wide columns are not read yet. Raises InputError, also if there is no video.
     """
     path, (module, options) = config.input.path, reader(config)
-    entries = listed(config.opt_out.path) if config.opt_out.path else pl.Series(dtype=TEXT)
+    entries = read_opt_out(config.opt_out.path) if config.opt_out.path else pl.Series(dtype=TEXT)
     try:
-        found: Found = module.read(path, options)
-        rows = complete(found.rows)
+        source: Catalogue = module.read(path, options)
+        rows = complete(source.rows)
         opted_out = is_listed(entries) if len(entries) else pl.lit(False)
         narrow = rows.select("video_id", opted_out=opted_out).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         raise InputError(f"input.path={path} cannot be read: {error}") from error
-    gone = narrow.filter("opted_out")["video_id"].unique()
-    stays = ~pl.col("video_id").is_in(gone.implode())
-    ids = narrow.filter(stays)["video_id"]
-    left_out = {**found.left_out, "opt_out": len(narrow) - len(ids)}
+    excluded = narrow.filter("opted_out")["video_id"].unique()
+    kept = ~pl.col("video_id").is_in(excluded.implode())
+    ids = narrow.filter(kept)["video_id"]
+    left_out = {**source.left_out, "opt_out": len(narrow) - len(ids)}
     check_ids(path, ids, left_out)
-    spans = pl.LazyFrame(schema=SPANS) if found.spans is None else found.spans
-    return Found(rows.filter(stays), spans.filter(stays), {reason: n for reason, n in left_out.items() if n})
+    spans = pl.LazyFrame(schema=SPANS) if source.spans is None else source.spans
+    return Catalogue(rows.filter(kept), spans.filter(kept), {reason: n for reason, n in left_out.items() if n})
 
 
 def check_ids(path: str, ids: pl.Series, left_out: Mapping[str, int]) -> None:
-    told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
-    if told:
-        log.info("left out: %s", told)
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+    if counts:
+        log.info("left out: %s", counts)
     if ids.is_empty():
-        raise InputError(f"input.path={path}: no video in it{f' but those that were left out: {told}' if told else ''}")
+        raise InputError(f"input.path={path}: no video in it{f' except those left out: {counts}' if counts else ''}")
     if ids.is_duplicated().any():
         twice = ids.filter(ids.is_duplicated())
         raise InputError(f"{path}: {len(twice)} rows share a video id, e.g. {twice[0]!r}; say source.id=…")
 
 
 def complete(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows with all columns of CATALOGUE, and those of errors."""
-    there = rows.collect_schema().names()
+    """The rows with all columns of CATALOGUE, and `error` and `error_detail`; missing columns are null."""
+    present = rows.collect_schema().names()
     schema = {**CATALOGUE, "error": TEXT, "error_detail": TEXT}
-    return rows.select(pl.col(c) if c in there else pl.lit(None, kind).alias(c) for c, kind in schema.items())
+    return rows.select(pl.col(c) if c in present else pl.lit(None, kind).alias(c) for c, kind in schema.items())
 
 
-def ids(config: Config) -> pl.Series:
+def read_ids(config: Config) -> pl.Series:
     """The ids of all videos that the source has now."""
-    return catalogue(config).rows.select("video_id").collect(engine="streaming").to_series()
+    return read_catalogue(config).rows.select("video_id").collect(engine="streaming").to_series()
 
 
 def run(
     steps: Mapping[str, Step], config: Config, folder: Path, former: Former
 ) -> dict[str, pl.DataFrame | pl.LazyFrame]:
-    """The tables of the catalogue; in an extension, of the videos that it did not have yet."""
-    found = catalogue(config)
-    assert found.spans is not None
-    rows, spans, left_out = (
-        found.rows.with_columns(extension=pl.lit(former.extension, INT)),
-        found.spans,
-        found.left_out,
-    )
+    """The tables of the catalogue; in an extension, those of the videos that the run does not have yet."""
+    catalogue = read_catalogue(config)
+    assert catalogue.spans is not None
+    rows = catalogue.rows.with_columns(extension=pl.lit(former.extension, INT))
+    spans, left_out = catalogue.spans, catalogue.left_out
     if former.tables:
         known = former.tables["rows"].select("video_id").collect().to_series()
         new = ~pl.col("video_id").is_in(known.implode())
-        rows, spans, left_out = rows.filter(new), spans.filter(new), {}  # what is left out was counted the first time
+        rows, spans, left_out = rows.filter(new), spans.filter(new), {}  # exclusions were counted the first time
     counted = pl.DataFrame(list(left_out.items()), schema=LEFT_OUT, orient="row")
     return {"rows": rows, "spans": spans, "left_out": counted}
 
 
 def check(config: Config) -> None:
-    """What can be told before anything is submitted."""
+    """Raises InputError for a bad source or opt-out list, before anything is submitted."""
     module, options = reader(config)
     module.check(config.input.path, options)
     if config.opt_out.path:
-        listed(config.opt_out.path)
+        read_opt_out(config.opt_out.path)
 
 
 STAGE = Stage(
@@ -155,7 +152,7 @@ STAGE = Stage(
     tables={"spans": SPANS, "left_out": LEFT_OUT},
     check=check,
     continues=True,
-    ids=ids,
+    ids=read_ids,
     files=lambda config: [config.opt_out.path] if config.opt_out.path else [],
 )
 

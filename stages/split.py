@@ -1,4 +1,4 @@
-"""Clips: spans of shots, long enough and no longer than allowed, with the signals over them. Decodes nothing.
+"""Makes clips: spans of shots, neither too short nor too long, with the signals over them. Decodes nothing.
 
 Reads analyze's tables `shots`, `changes`, `times` and `signals`; writes a row a clip (CLIP). A shot that is too short
 is a row too, with its drop_reason.
@@ -20,7 +20,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.clip import CLIP
 from stages.core.schema.second import CLIP_SIGNALS
 from stages.core.schema.types import FLAG, INT, REAL, Schema
-from stages.core.timeline.clips import SAME_S, Shots, clips_of, even_clock, stored_clock
+from stages.core.timeline import clips as timeline
 
 STRICT = ConfigDict(extra="forbid")
 READS = ("shots", "changes", "times", "signals")  # analyze's tables
@@ -29,7 +29,7 @@ SPAN: Schema = {"start_frame": INT, "end_frame": INT, "start_s": REAL, "end_s": 
 
 @dataclass(frozen=True, config=STRICT)
 class Borders:
-    """Scores from which on a change is a border of shots; None: where analyze took it for one."""
+    """Scores, 0 to 1, from which on a cut or a gradual transition is a border of shots; None: as analyze decided."""
 
     cut: float | None
     gradual: float | None
@@ -37,7 +37,10 @@ class Borders:
 
 @dataclass(frozen=True, config=STRICT)
 class Merge:
-    """A border of a score below `below` is none if the hashes of analyze's shots beside it differ by at most `bits`."""
+    """Adjacent shots are merged if the transition between them scores < `below` and they look alike; None: never.
+
+    They look alike if their perceptual hashes differ in at most `bits` of 64 bits.
+    """
 
     below: float | None
     bits: int
@@ -45,7 +48,7 @@ class Merge:
 
 @dataclass(frozen=True, config=STRICT)
 class Margin:
-    """Frames that are left out on each side of a cut, and of a gradual change, all of whose own are left out."""
+    """Frames that are trimmed on each side of a cut or a gradual transition; the latter's own frames always are."""
 
     cut: int
     gradual: int
@@ -63,9 +66,10 @@ class Config:
 
 
 def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """The shots between the changes that count: `video` and SPAN, in order; `shots` are analyze's.
+    """The shots between the transitions that `config` takes for borders: `video` and SPAN, in order.
 
-    Frames of a gradual change belong to no shot, and a cut among them parts nothing.
+    `changes` and `shots` are analyze's tables with `video`. Frames of a gradual transition belong to no shot, and a cut
+    among them is not a border.
     """
     least = {"cut": config.borders.cut, "gradual": config.borders.gradual}
     counts = [
@@ -97,9 +101,9 @@ def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, config: Config) ->
 
 
 def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """The clips with lists of the values of their seconds, as far as there are any.
+    """The clips with a list of values for each of CLIP_SIGNALS: those of the clip's seconds that are not null.
 
-    A clip has the seconds that lie in it by half at least, or the one around its middle.
+    A clip's seconds are those of which at least half lies in it; without any, the one that contains its middle.
     """
     start, end = pl.col("start_s").round(3), pl.col("end_s").round(3)
     middle = ((start + end) / 2).floor()
@@ -116,7 +120,7 @@ def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
 
 
 def make_clips(videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config: Config) -> pl.DataFrame:
-    """The clips as CLIP has them, in the order of `videos` (`video_id` and `fps`) and of time; `tables` are READS."""
+    """The rows of CLIP, in the order of `videos` (`video_id`, `fps`) and of time; `tables` are those of READS."""
     numbered = videos.select("video_id", "fps").with_row_index("video")
     shots, changes, times, signals = (
         tables[name].join(numbered, on="video_id", maintain_order="left") for name in READS
@@ -125,15 +129,17 @@ def make_clips(videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config:
     number, margin = numbered.schema["video"], config.margin_frames
     made = [pl.DataFrame(schema={"video": number, **SPAN, "short": FLAG})]
     for (video,), own in shots_between(changes, shots, config).group_by("video", maintain_order=True):
-        arrays = Shots(*(own[column].to_numpy() for column in SPAN))
+        arrays = timeline.Shots(*(own[column].to_numpy() for column in SPAN))
         if (row := stored.get(video)) is None:
-            clock = even_clock(arrays, numbered["fps"][video])
+            clock = timeline.even_clock(arrays, numbered["fps"][video])
         else:
-            clock = stored_clock(arrays, times["first_us"][row], times["steps_us"][row].to_numpy())
-        clips = clips_of(arrays, clock, at_cut=margin.cut, at_gradual=margin.gradual, max_s=config.max_s)._asdict()
+            clock = timeline.stored_clock(arrays, times["first_us"][row], times["steps_us"][row].to_numpy())
+        clips = timeline.make_clips(
+            arrays, clock, at_cut=margin.cut, at_gradual=margin.gradual, max_s=config.max_s
+        )._asdict()
         made.append(pl.DataFrame({"video": pl.repeat(video, len(clips["short"]), dtype=number, eager=True), **clips}))
     duration_s = pl.col("end_s") - pl.col("start_s")
-    too_short = pl.col("short") | (duration_s < config.min_s - SAME_S)
+    too_short = pl.col("short") | (duration_s < config.min_s - timeline.SAME_S)
     return (
         with_signals(pl.concat(made), signals)
         .join(numbered, on="video", maintain_order="left")
@@ -148,7 +154,7 @@ def make_clips(videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config:
 
 
 def check(config: Config) -> None:
-    """Raises InputError, which names the key, for what cannot be meant."""
+    """Raises InputError, which names the key, for a value out of its range."""
     if not (0 <= config.min_s <= config.max_s and config.max_s > 0):
         raise InputError(f"min_s={config.min_s} max_s={config.max_s}: say 0 <= min_s <= max_s, and a max_s above 0")
     margin, borders, merge = config.margin_frames, config.borders, config.merge

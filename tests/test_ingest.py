@@ -13,7 +13,7 @@ from stages.core.runner.stage import Former
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.sources import lvd2m, urls, youtube_commons
 from stages.core.sources.opt_out import OptOut
-from stages.ingest import Auto, Config, Input, Source, catalogue, run
+from stages.ingest import Auto, Config, Input, Source, read_catalogue, run
 
 ENGLISH = youtube_commons.Options("youtube_commons", "en", "en", None, 50)
 FIRST = Former(0, {})
@@ -25,7 +25,7 @@ def config(path: Path | str, source: Source | None = None, opt_out: Path | None 
 
 
 def ingest(path: Path | str, source: Source | None = None, opt_out: Path | None = None) -> pl.DataFrame:
-    return catalogue(config(path, source, opt_out)).rows.collect()
+    return read_catalogue(config(path, source, opt_out)).rows.collect()
 
 
 def commons(folder: Path, files: int = 2, rows: int = 10) -> Path:
@@ -85,7 +85,7 @@ def test_who_opted_out_is_in_no_table(tmp_path: Path) -> None:
     }
     pl.DataFrame(list_).write_csv(tmp_path / "l.csv")
     (tmp_path / "out.txt").write_text("\n".join(["aaaaaaaaaaa", "2"]))
-    with pytest.raises(InputError, match=r"l\.csv: no video in it but those that were left out: 3 opt_out"):
+    with pytest.raises(InputError, match=r"l\.csv: no video in it except those left out: 3 opt_out"):
         ingest(tmp_path / "l.csv", opt_out=tmp_path / "out.txt")
     (tmp_path / "out.txt").write_text("aaaaaaaaaaa")
     assert ingest(tmp_path / "l.csv", opt_out=tmp_path / "out.txt")["video_id"].to_list() == ["y", "y2"]
@@ -101,7 +101,7 @@ def test_the_spans_of_who_opted_out_go_with_the_video(tmp_path: Path) -> None:
     }
     pl.DataFrame(table).write_csv(tmp_path / "ytb.csv")
     (tmp_path / "out.txt").write_text("https://youtu.be/aaaaaaaaaaa\n")
-    found = catalogue(config(tmp_path / "ytb.csv", lvd2m.Options("lvd2m", None), tmp_path / "out.txt"))
+    found = read_catalogue(config(tmp_path / "ytb.csv", lvd2m.Options("lvd2m", None), tmp_path / "out.txt"))
     assert found.rows.collect()["video_id"].to_list() == ["bbbbbbbbbbb"]
     assert found.spans is not None
     assert found.spans.select("video_id", "raw_caption").collect().rows() == [("bbbbbbbbbbb", "three")]
@@ -109,7 +109,7 @@ def test_the_spans_of_who_opted_out_go_with_the_video(tmp_path: Path) -> None:
 
 def test_a_source_of_which_nothing_passes_says_why(tmp_path: Path) -> None:
     strict = youtube_commons.Options("youtube_commons", "en", "en", None, 1000)
-    with pytest.raises(InputError, match="no video in it but those that were left out: 10 language, 10 too_few_words"):
+    with pytest.raises(InputError, match="no video in it except those left out: 10 language, 10 too_few_words"):
         ingest(commons(tmp_path / "c"), strict)
 
 

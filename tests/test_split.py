@@ -37,7 +37,7 @@ def config(
 
 
 def between(changes: Sequence[Change], frames: int, least: dict[str, float]) -> list[tuple[int, int]]:
-    """Shots, worked out frame by frame: none has a frame of a gradual change that counts."""
+    """Shots, worked out frame by frame: none has a frame of a gradual transition that is a border."""
     counting = [c for c in changes if c.score >= least[c.kind]]
     lost = {frame for c in counting if c.kind == "gradual" for frame in range(c.start, c.end)}
     begins = {frame for c in counting if c.kind == "cut" for frame in (c.start,)}

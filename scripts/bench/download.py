@@ -1,9 +1,10 @@
 """Measures downloads against `curl --parallel` with the same connections: 500 videos of 2 MB from a server here.
 
-First `Http.save` alone, SHA-256 included, in as many processes and threads as the step has. Then the whole download
-step, in which every file is also probed, recorded, stored and safe on the disk: from its first request to its end, its
-start being told apart. The server, curl and we share this machine's cores, so what is measured is the work that a file
-costs, and not a net: that comes in the last lines, where the server sends 1 Gbit/s to all connections together.
+First `HttpClient.save` alone, SHA-256 included, in as many processes and threads as the step has. Then the whole
+download step, in which every file is also probed, recorded, stored and safe on the disk: from its first request to
+its end; its start is measured separately. The server, curl and we share this machine's cores, so what is measured is
+the work that a file costs, not a network: that comes in the last lines, where the server sends 1 Gbit/s to all
+connections together.
 
     python -m scripts.bench.download [save|step|gigabit|all]
 """
@@ -103,7 +104,7 @@ def answer(connection: socket.socket, folder: Path, served: Served) -> None:
         served.first_s.value = served.first_s.value or time.time()
         head, _, asked = asked.partition(b"\r\n\r\n")
         with (folder / head.split(b" ", 2)[1].decode().lstrip("/")).open("rb") as file:
-            told = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nAccept-Ranges: bytes\r\nContent-Length: %d\r\n\r\n'
+            told = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nAccept-RangeReader: bytes\r\nContent-Length: %d\r\n\r\n'
             connection.sendall(told % os.fstat(file.fileno()).st_size, socket.MSG_MORE)
             connection.sendfile(file)
 
@@ -128,7 +129,7 @@ def curl(served: Served, folder: Path) -> float:
 
 
 def save(served: Served, folder: Path) -> float:
-    """Wall seconds of Http.save in processes and threads like the step's, imports left out."""
+    """Wall seconds of HttpClient.save in processes and threads like the step's, imports left out."""
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(1 + WORKERS)
     shares = [[f"{number:03d}.mp4" for number in range(first, FILES, WORKERS)] for first in range(WORKERS)]
@@ -143,12 +144,12 @@ def save(served: Served, folder: Path) -> float:
 
 
 def saving(ready: Barrier, address: str, folder: Path, names: list[str]) -> None:
-    from stages.core.fetch.pace import Line as Way
+    from stages.core.fetch.session import Session
     from stages.core.fetch.settings import Access, Pace
-    from stages.core.fetch.web.http import Http
+    from stages.core.fetch.web.http import HttpClient
 
-    way = Way(folder / "pace", Pace(None, (0.0, 0.0), (60.0, 60.0), 1), Access(None, None, None))
-    http = Http(way, 60.0, CONNECTIONS // WORKERS)
+    session = Session(folder / "pace", Pace(None, (0.0, 0.0), (60.0, 60.0), 1), Access(None, None, None))
+    http = HttpClient(session, 60.0, CONNECTIONS // WORKERS)
     ready.wait()
     with ThreadPoolExecutor(CONNECTIONS // WORKERS) as threads:
         list(threads.map(lambda name: http.save(f"{address}/{name}", folder / name, FILE_BYTES), names))
@@ -210,7 +211,7 @@ def lines(times: dict[str, list[float]], titles: dict[str, str]) -> Iterator[Lin
 def rounds(folder: Path, names: list[str]) -> Iterator[Line]:
     titles = {
         "curl": f"curl --parallel --parallel-max {CONNECTIONS}",
-        "save": f"Http.save, {WORKERS} processes of {CONNECTIONS // WORKERS} threads, hashed",
+        "save": f"HttpClient.save, {WORKERS} processes of {CONNECTIONS // WORKERS} threads, hashed",
         "start": "download step with as many, until its first request",
         "step": "… from there to its end",
     }

@@ -24,7 +24,7 @@ from support.pools import model_server, registered, settings
 
 from slurm.pool.registry import PoolFolder
 from slurm.pool.wire import Prompt
-from stages.core.text.client import Asked, answers
+from stages.core.text.client import Question, ask_all
 
 WORDS = "word " * 240  # 1.2 KB
 IN_FLIGHT = 512
@@ -39,15 +39,15 @@ def folder(in_flight: int) -> PoolFolder:
     return made
 
 
-def questions(count: int) -> Iterator[Asked]:
+def questions(count: int) -> Iterator[Question]:
     for n in range(count):
-        yield Asked(f"item{n}", Prompt([("user", WORDS)], 8, text=WORDS))
+        yield Question(f"item{n}", Prompt([("user", WORDS)], 8, text=WORDS))
 
 
 def asked(pool: PoolFolder, count: int) -> tuple[float, float]:
     """Answers a second, and CPU seconds (user and system) an answer."""
     begun_s, cpu_s, right = time.perf_counter(), time.process_time(), 0
-    for answer in answers(questions(count), pool, stopping=lambda: False, leaving=lambda: False):
+    for answer in ask_all(questions(count), pool, stopping=lambda: False, leaving=lambda: False):
         right += answer.reply is not None
     assert right == count
     return count / (time.perf_counter() - begun_s), (time.process_time() - cpu_s) / count

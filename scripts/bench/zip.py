@@ -21,7 +21,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from support.web import Web
-from support.zips import cut, http, packed
+from support.zips import cut, make_client, packed
 
 from scripts.bench.slurm import ROOT, Line, shown
 from stages.core.fetch.web.zips import fetch, parse
@@ -68,7 +68,7 @@ def lines(
         for name in files:
             web.fault(name, "no_validators")  # they cost the server more than all the rest
         began_s = time.perf_counter()
-        ranges, wanted_bytes = http(Path(folder)), 0
+        ranges, wanted_bytes = make_client(Path(folder)), 0
         for url in urls(web, Path(folder), list(clips)):
             content = fetch(ranges, url, Path(folder) / "a.mp4", MEMBER_BYTES).read_bytes()
             assert content == clips[parse(url)[0]]

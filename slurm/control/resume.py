@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,12 +96,16 @@ def resume(
     for name in only if only is not None else steps(run):
         step = Step(run, name)
         cluster = load_cluster(step, changes)
-        while name not in result:
-            try:
+        while name not in result or _goes_on(result[name], cluster):
+            with suppress(RacedError):
                 result[name] = _resume_step(step, cluster, result, force, frozenset(retry))
-            except RacedError:
-                continue
     return result
+
+
+def _goes_on(resumed: Resumed, cluster: Cluster) -> bool:
+    """Whether a chunk waits for the one before it in the same step, which was run here and is done now."""
+    own = resumed.waits_for == resumed.survey.step.name
+    return own and not backend(cluster).submits and not resumed.set_aside and not resumed.survey.failed
 
 
 def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retry: frozenset[str]) -> Resumed:

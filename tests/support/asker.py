@@ -1,4 +1,4 @@
-"""A worker process for tests: threads that ask a web server through the process's Line, as those of `download` do.
+"""A worker process for tests: threads that ask a web server through the process's Session, as those of `download` do.
 
 python -m support.asker FOLDER URL PACE THREADS REQUESTS
 """
@@ -13,28 +13,30 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from slurm.errors import UnavailableError
-from stages.core.fetch.pace import Line, line
-from stages.core.fetch.refused import RefusedError
+from stages.core.fetch.session import Session, get_session
 from stages.core.fetch.settings import Access, Pace
+from stages.core.fetch.throttled import ThrottledError
 
 
-def ask(way: Line, url: str, requests: int) -> None:
+def ask(session: Session, url: str, requests: int) -> None:
     host = str(urlsplit(url).hostname)
     for _ in range(requests):
-        while not answered(way, url, host):
+        while not answered(session, url, host):
             pass
-        way.went_well(host)
+        session.report_success(host)
 
 
-def answered(way: Line, url: str, host: str) -> bool:
-    way.turn(host)
+def answered(session: Session, url: str, host: str) -> bool:
+    session.wait_turn(host)
     try:
         with urlopen(url) as response:
             response.read()
     except HTTPError as error:
         wait = error.headers.get("Retry-After")
         try:
-            way.back_off(host, RefusedError("rate_limited", f"{error.code} of {url}", float(wait) if wait else None))
+            session.back_off(
+                host, ThrottledError("rate_limited", f"{error.code} of {url}", float(wait) if wait else None)
+            )
         except UnavailableError as vain:
             print(vain, flush=True)
             os._exit(3)  # its other threads are still waiting, as those of a worker that is killed then
@@ -43,8 +45,8 @@ def answered(way: Line, url: str, host: str) -> bool:
 
 
 def main(folder: str, url: str, pace: str, threads: str, requests: str) -> None:
-    way = line(Path(folder), Pace(**json.loads(pace)), Access(None, None, None))
-    asking = [threading.Thread(target=ask, args=(way, url, int(requests))) for _ in range(int(threads))]
+    session = get_session(Path(folder), Pace(**json.loads(pace)), Access(None, None, None))
+    asking = [threading.Thread(target=ask, args=(session, url, int(requests))) for _ in range(int(threads))]
     for thread in asking:
         thread.start()
     for thread in asking:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from stages.core.models.embedded import untrained
-from stages.core.models.embedded.__main__ import answer, arguments, served
+from stages.core.models.embedded.__main__ import load_server, parse_arguments, serve
 
 START_S = 60.0
 SIDE_PX = 32
@@ -125,12 +125,12 @@ def started(*words: str, **env: str) -> Iterator[Process]:
 def inside(*words: str) -> Iterator[Engine]:
     """The same server in a thread of this process: one of its own takes 5 s to load torch and transformers."""
     port = free_port()
-    given = arguments([*words, "--port", str(port)])
+    given = parse_arguments([*words, "--port", str(port)])
     stop, loops = asyncio.Event(), list[asyncio.AbstractEventLoop]()
 
     async def live(listener: socket.socket) -> None:
         loops.append(asyncio.get_running_loop())
-        await answer(served(given, Path(given.model_id), given.model_id), listener, stop)
+        await serve(load_server(given, Path(given.model_id), given.model_id), listener, stop)
 
     with socket.socket() as listener:
         listener.bind((given.hostname, port))

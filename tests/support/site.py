@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import av
 import numpy as np
-from support.way import direct
+from support.session import direct
 from support.web import Web
 
-from stages.core.fetch.fetched import Fetched
-from stages.core.fetch.pace import Line
+from stages.core.fetch.result import FetchedVideo
+from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Formats, Limits, Subtitles
 from stages.core.fetch.sites import site
 from stages.core.video.cut.encode import ffmpeg_path
@@ -109,10 +109,10 @@ class VideoSite(Web):
 
 
 def fetch(
-    url: str, folder: Path, line: Line | None = None, span: tuple[float, float] | None = None, **more: Any
-) -> Fetched:
+    url: str, folder: Path, session: Session | None = None, span: tuple[float, float] | None = None, **more: Any
+) -> FetchedVideo:
     wanted = {"formats": FORMATS, "subtitles": SUBTITLES, "limits": LIMITS, **more}
-    return site.fetch(url, folder / "video", span=span, line=line or direct(folder / "line"), **wanted)
+    return site.fetch(url, folder / "video", span=span, session=session or direct(folder / "line"), **wanted)
 
 
 def streams(file: Path) -> dict[str, Any]:

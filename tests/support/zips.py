@@ -1,19 +1,19 @@
-"""Zip files for tests, as many writers make them; and a plain way to a local server."""
+"""Zip files for tests, as many writers make them; and a client for a local server."""
 
 import io
 import random
 import zipfile
 from pathlib import Path
 
-from stages.core.fetch.pace import Line
+from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Access, Pace
-from stages.core.fetch.web.http import Http
+from stages.core.fetch.web.http import HttpClient
 
 
-def http(folder: Path) -> Http:
-    """Without a rate; what is lost is tried again at once."""
-    line = Line(folder, Pace(None, (0, 0), (0.01, 0.02), 1), Access(None, None, None))
-    return Http(line, stall_s=5, connections=8, back_off_s=0.001)
+def make_client(folder: Path) -> HttpClient:
+    """A client without a rate limit that retries lost connections at once."""
+    session = Session(folder, Pace(None, (0, 0), (0.01, 0.02), 1), Access(None, None, None))
+    return HttpClient(session, stall_s=5, connections=8, back_off_s=0.001)
 
 
 def noise(number: int, size: int) -> bytes:

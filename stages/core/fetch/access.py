@@ -1,7 +1,7 @@
-"""As whom a task goes out to the net: its proxy, its cookies and its source address, each taken from lists in turn.
+"""The identity of a task on the net: its proxy, cookies and source address, taken from the config's lists in turn.
 
-The files that the config names are read where they lie. What they hold is written nowhere: not in run directories, not
-in logs, not in messages.
+The files that the config names are read in place and never copied. Their content is secret: it is not written to run
+directories, logs or messages.
 """
 
 import logging
@@ -17,24 +17,24 @@ from slurm.errors import InputError
 from stages.core.fetch.settings import Access
 
 PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-SECRET_CHARS = 4  # shorter values of cookies are settings, and stand in every other text
+SECRET_CHARS = 4  # shorter cookie values are settings, and would match in ordinary text
 
 log = logging.getLogger("reelmill")
 
 
 @dataclass(frozen=True, repr=False)
 class Identity:
-    """`proxy` is a URL and may hold a password; `cookies` is the text of a cookies.txt. None: there is none."""
+    """`proxy` is a URL and may contain a password; `cookies` is the text of a cookies.txt. None: not used."""
 
     proxy: str | None = None
     cookies: str | None = None
     source_address: str | None = None
 
-    def redacted(self, text: str) -> str:
-        """The text without the user and password of any URL, and without those of the proxy and values of cookies."""
+    def redact(self, text: str) -> str:
+        """The text with secrets replaced by ***: users and passwords in URLs, those of the proxy, cookie values."""
         text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
-        known = sorted(set(self._secrets()), key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, known)), "***", text) if known else text
+        secrets = sorted(set(self._secrets()), key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, secrets)), "***", text) if secrets else text
 
     def _secrets(self) -> Iterator[str]:
         if self.proxy:
@@ -50,69 +50,69 @@ class Identity:
 
 
 def check(access: Access) -> None:
-    """Raises InputError for what would fail in every task; warns of cookies that others on the machine can read."""
+    """Raises InputError for what would fail in every task; warns of cookie files that other users can read."""
     if access.proxies is not None:
-        proxies(access.proxies)
+        read_proxies(access.proxies)
     if access.cookies is not None:
-        for path in cookie_files(access.cookies):
-            text_of(path, "access.cookies")
+        for path in list_cookie_files(access.cookies):
+            read_text(path, "access.cookies")
             if path.stat().st_mode & 0o004:
-                log.warning("access.cookies: everybody can read %s: chmod 600 mends it", path)
+                log.warning("access.cookies: every user can read %s; `chmod 600` on it mends that", path)
 
 
-def identity(access: Access) -> Identity:
-    """This task's turn: another line than its neighbours have, and the next one after it was requeued."""
+def choose_identity(access: Access) -> Identity:
+    """This task's identity: array task i takes entry i of each list, and the next one each time it is requeued."""
     turn = int(os.environ.get("SLURM_ARRAY_TASK_ID", "0")) + int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     proxy = cookies = None
     if access.proxies is not None:
-        given = proxies(access.proxies)
-        proxy = given[turn % len(given)]
+        urls = read_proxies(access.proxies)
+        proxy = urls[turn % len(urls)]
     if access.cookies is not None:
-        files = cookie_files(access.cookies)
-        cookies = text_of(files[turn % len(files)], "access.cookies")
-    return Identity(proxy, cookies, source_address(access))
+        files = list_cookie_files(access.cookies)
+        cookies = read_text(files[turn % len(files)], "access.cookies")
+    return Identity(proxy, cookies, choose_source_address(access))
 
 
-def proxies(path: str) -> list[str]:
-    """The URLs in a file, one a line; a line without a scheme is an http proxy."""
-    lines = text_of(Path(path), "access.proxies").splitlines()
-    found = []
+def read_proxies(path: str) -> list[str]:
+    """The proxy URLs of a file, one per line; a line without a scheme is an http proxy. Raises InputError."""
+    lines = read_text(Path(path), "access.proxies").splitlines()
+    urls = []
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
         url = line if "://" in line else f"http://{line}"
         if not is_proxy(url):
             raise InputError(
-                f"access.proxies: line {number} of {path} is no proxy; "
+                f"access.proxies: line {number} of {path} is not a proxy URL; "
                 f"it must look like http://user:password@host:port (or {', '.join(PROXIES[1:])})"
             )
-        found.append(url)
-    if not found:
-        raise InputError(f"access.proxies: no proxy in {path}; it wants one URL a line")
-    return found
+        urls.append(url)
+    if not urls:
+        raise InputError(f"access.proxies: no proxy in {path}; write one URL per line")
+    return urls
 
 
 def is_proxy(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in PROXIES and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port that is no number, a torn address in brackets
+    except ValueError:  # a port that is not a number, or an unclosed bracket of an IPv6 address
         return False
 
 
-def cookie_files(path: str) -> list[Path]:
-    """The cookies.txt itself, or the .txt files of a folder in the order of their names."""
-    place = Path(path)
-    if not place.is_dir():
-        return [place]
-    found = sorted(place.glob("*.txt"))
-    if not found:
+def list_cookie_files(path: str) -> list[Path]:
+    """The cookies.txt itself, or the .txt files of a folder, sorted by name. Raises InputError for an empty folder."""
+    source = Path(path)
+    if not source.is_dir():
+        return [source]
+    files = sorted(source.glob("*.txt"))
+    if not files:
         raise InputError(f"access.cookies: no .txt file in the folder {path}")
-    return found
+    return files
 
 
-def text_of(path: Path, key: str) -> str:
-    """The text of a file that a key of the config names."""
+def read_text(path: Path, key: str) -> str:
+    """The text of the file that the config key `key` names. Raises InputError: unreadable, not UTF-8, or empty."""
     node = os.uname().nodename
     try:
         text = path.read_text()
@@ -121,12 +121,12 @@ def text_of(path: Path, key: str) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text.strip():
-        raise InputError(f"{key}: {path} has no text in it")
+        raise InputError(f"{key}: {path} contains no text")
     return text
 
 
-def source_address(access: Access) -> str | None:
-    """The local address that this node sends from; None: whichever the system takes."""
+def choose_source_address(access: Access) -> str | None:
+    """The local address that this node sends from; None: the system chooses. Raises InputError for an unlisted node."""
     if not isinstance(access.source_address, dict):
         return access.source_address
     node = os.environ.get("SLURMD_NODENAME", os.uname().nodename)

@@ -1,7 +1,7 @@
-"""A video's record lies in the store beside its file: `<name>.json`, what the download stage gives for it.
+"""The record of a stored video, `<name>.json` beside its file: the rows that the download stage gives for it.
 
-It is written before the file is put there, and counts once that is. So a task that is killed at any instant fetches
-nothing twice that was complete, another run that wants the same file finds it, and a store explains itself.
+The record is written first, the file last; a record without its file does not count. So a task that is killed at any
+instant downloads nothing twice, another run can reuse the file, and a store explains itself.
 """
 
 import json
@@ -15,7 +15,7 @@ Tables = dict[str, list[Row]]
 
 
 def load(store: Store, video_id: str, address: str) -> Tables | None:
-    """The rows of a video whose file is whole in the store and came from this address; else None."""
+    """The rows of a video, by table; None unless its complete file is in the store and came from this address."""
     text = store.read_beside(video_id)
     if text is None:
         return None
@@ -30,7 +30,7 @@ def load(store: Store, video_id: str, address: str) -> Tables | None:
 
 
 def save(store: Store, video_id: str, address: str, tables: Tables) -> None:
-    """Writes the record of a file that is about to be put into the store."""
+    """Writes the record of a file that will be put into the store next. Raises ItemError: disk, network."""
     store.write_beside(video_id, json.dumps({"address": address, **tables}, default=_as_text, ensure_ascii=False))
 
 

@@ -1,4 +1,4 @@
-"""How videos are fetched, as conf/stage/download.yaml says; the values are there."""
+"""Settings of the download stage; their values and meanings are in conf/stage/download.yaml."""
 
 from typing import Annotated, Literal
 
@@ -8,23 +8,21 @@ from pydantic.dataclasses import dataclass
 STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-
-
 Codec = Literal["h264", "hevc", "vp9", "av1", "vp8"]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Formats:
-    """`height_px` as sites name it, 1080 for 1080p: it is the width of a film that is held upright."""
+    """`height_px` as sites name it, 1080 for 1080p: the shorter side, so the width of a portrait video."""
 
     height_px: Annotated[int, Field(gt=0)]
-    codecs: Annotated[list[Codec], Field(min_length=1)]  # first choice first
+    codecs: Annotated[list[Codec], Field(min_length=1)]  # most preferred first
     container: Literal["mp4", "mkv"]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Subtitles:
-    languages: list[str]  # first choice first
+    languages: list[str]  # most preferred first
     automatic: bool
 
 
@@ -36,7 +34,7 @@ class Spans:
 
 @dataclass(frozen=True, config=STRICT)
 class Limits:
-    """`max_pixels` is a frame's width times its height; `stall_s` is how long a host may send nothing."""
+    """`max_pixels` is width × height of a frame; `stall_s` the longest time without a byte before a request fails."""
 
     max_s: Positive
     max_gb: Positive

@@ -1,6 +1,6 @@
-"""Where a model's files are: a folder that was given, or what the Hub or its cache has; or why there are none.
+"""Finds the files of a model: in a folder, in the cache of the Hugging Face Hub, or by a download.
 
-It loads neither torch nor transformers, so that a wrong name is told at once.
+It imports neither torch nor transformers, so that a wrong name is reported at once.
 """
 
 import json
@@ -12,27 +12,29 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from slurm.errors import InputError
 
-WORDS = ["*.json", "*.jinja", "*.model", "*.txt"]  # its config and tokenizer
-WEIGHTS = [*WORDS, "*.safetensors"]
+TOKENIZER_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]  # config and tokenizer
+MODEL_FILES = [*TOKENIZER_FILES, "*.safetensors"]
 
 
 class UnloadableError(InputError):
-    """No model: what, where, and what mends it."""
+    """The model cannot be loaded."""
 
 
 class UnreachableError(UnloadableError):
-    """The Hub does not answer, and the model is not in its cache."""
+    """The Hub cannot be reached, and the model is not in its cache."""
 
 
-def found(name: str, revision: str | None, key: str, *, files: Sequence[str] = WEIGHTS, instead: str = "") -> Path:
-    """The folder of a model: itself, or what the Hub has under this name. Raises UnloadableError.
+def find_model(
+    name: str, revision: str | None, key: str, *, files: Sequence[str] = MODEL_FILES, instead: str = ""
+) -> Path:
+    """The local folder of a model: `name` itself, or the Hub's snapshot of it. Raises UnloadableError.
 
-    `key` is where the name was given, `instead` what else could be said there.
+    For messages: `key` is the option that `name` was given by, `instead` an alternative to suggest.
     """
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UnloadableError(f"{key}{name}: the folder has no config.json, so it is no model's")
+            raise UnloadableError(f"{key}{name}: the folder has no config.json, so it does not contain a model")
         return path
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or path.exists():
         raise UnloadableError(f"{key}{name}: there is no such folder; give a model's folder, or its name on the Hub")
@@ -43,31 +45,30 @@ def found(name: str, revision: str | None, key: str, *, files: Sequence[str] = W
     except HFValidationError as error:
         raise UnloadableError(f"{key}{name}: neither a folder nor a name on the Hub: {error}") from error
     except RepositoryNotFoundError as error:
-        known = "check the name; if it is private or gated, set HF_TOKEN"
-        raise UnloadableError(f"{key}{name}: the Hub has no such model for you; {known}") from error
+        advice = "check the name; if it is private or gated, set HF_TOKEN"
+        raise UnloadableError(f"{key}{name}: the Hub shows you no such model; {advice}") from error
     except LocalEntryNotFoundError as error:
-        mend = (
-            f"fetch it once where there is a net (hf download {name}), or give a folder{instead and f', or {instead}'}"
-        )
+        mend = f"download it where it can be (hf download {name}), or give a folder{instead and f', or {instead}'}"
         where = huggingface_hub.constants.HF_HUB_CACHE
         words = f"{key}{name}: the Hub cannot be reached, and it is not in the cache ({where}); {mend}"
         raise UnreachableError(words) from error
     except (HfHubHTTPError, OSError) as error:
-        raise UnloadableError(f"{key}{name}: it could not be downloaded: {line(error)}") from error
+        raise UnloadableError(f"{key}{name}: download failed: {one_line(error)}") from error
 
 
-def commit(folder: Path) -> str | None:
-    """The revision of a model from the Hub, by the folder that `found` gave; None of somebody's own."""
+def find_revision(folder: Path) -> str | None:
+    """The revision of a model from the Hub, by its snapshot folder; None for any other folder."""
     return folder.name if folder.parent.name == "snapshots" else None
 
 
-def sees(folder: Path) -> bool:
-    """Whether its config speaks of pictures. Raises UnloadableError."""
+def takes_images(folder: Path) -> bool:
+    """Whether the model accepts images, by its config. Raises UnloadableError."""
     try:
         return "vision_config" in json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:
-        raise UnloadableError(f"{folder}/config.json cannot be read: {line(error)}") from error
+        raise UnloadableError(f"{folder}/config.json cannot be read: {one_line(error)}") from error
 
 
-def line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The message of an exception on one line, at most 500 characters."""
     return " ".join(str(error).split())[:500] or type(error).__name__

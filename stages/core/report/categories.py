@@ -1,4 +1,4 @@
-"""What videos were called: by whom, how often, and where a model and the embeddings do not agree."""
+"""Counts of categories, and where a language model and the embeddings disagree."""
 
 from typing import NamedTuple
 
@@ -7,46 +7,46 @@ import polars as pl
 from slurm.pool.config import UNTRAINED
 from slurm.record.manifest import Step
 
-MOST = 20  # categories and disagreements that are shown
+MOST = 20  # categories and disagreements shown
 
 
 class Categories(NamedTuple):
-    """Of a step that categorizes. `counts`: category, rows; `apart`: model, embedding, rows; both by frequency."""
+    """Categories of a step. `counts`: category, rows; `disagreements`: model, embedding, rows; most frequent first."""
 
     step: Step
     rows: int
     counts: pl.DataFrame
-    kinds: int  # categories that occur
-    asked: int  # rows that a model decided and that the embeddings judged, too
-    same: int  # of these, rows of which both say the same …
-    among: int  # … or whose category is among the nearest
-    apart: pl.DataFrame
+    distinct: int  # categories that occur
+    compared: int  # rows categorized by the model for which embeddings exist too
+    agreed: int  # of these, rows in which both agree …
+    among_nearest: int  # … or whose category is among the nearest
+    disagreements: pl.DataFrame
 
 
-def categories(step: Step) -> Categories | None:
-    """None of a step that does not categorize."""
+def count_categories(step: Step) -> Categories | None:
+    """The categories of a step; None if it does not categorize."""
     rows = step.scan() if {"category", "category_by", "nearest"} <= step.plan.gives.keys() else None
     if rows is None:
         return None
-    said, first = pl.col("category"), pl.col("nearest").list.first()
+    by_model, by_embedding = pl.col("category"), pl.col("nearest").list.first()
     good = rows.filter(pl.col("error").is_null()).select("category", "category_by", "nearest").collect()
     both = good.filter(pl.col("category_by") == "generate", pl.col("nearest").is_not_null())
     counts = good.group_by("category").len("rows").sort(["rows", "category"], descending=[True, False])
-    apart = both.filter(said != first).group_by(model=said, embedding=first).len("rows")
+    disagreements = both.filter(by_model != by_embedding).group_by(model=by_model, embedding=by_embedding).len("rows")
     return Categories(
         step,
         len(good),
         counts.head(MOST),
         len(counts),
         len(both),
-        both.select((said == first).sum()).item(),
-        both.select(pl.col("nearest").list.contains(said).sum()).item(),
-        apart.sort(["rows", "model", "embedding"], descending=[True, False, False]).head(MOST),
+        both.select((by_model == by_embedding).sum()).item(),
+        both.select(pl.col("nearest").list.contains(by_model).sum()).item(),
+        disagreements.sort(["rows", "model", "embedding"], descending=[True, False, False]).head(MOST),
     )
 
 
-def untrained(step: Step) -> int:
-    """How many of the step's rows a model wrote that knows nothing, taken where no real one could be had."""
+def count_untrained(step: Step) -> int:
+    """The number of the step's rows made by a model with random weights, the fallback without a real one."""
     rows = step.scan()
     models = [column for column in step.plan.gives if column.endswith("_model")]
     if rows is None or not models:

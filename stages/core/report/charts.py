@@ -1,4 +1,4 @@
-"""Charts as inline SVG: no script, nothing loaded, colours from the page's style so that light and dark both work."""
+"""Charts as inline SVG, without scripts; colours are CSS variables of the page, for its light and dark theme."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -8,9 +8,9 @@ import altair as alt
 import polars as pl
 from markupsafe import Markup
 
+from stages.core.report.formatting import count, length, number
 from stages.core.report.funnel import Flow
 from stages.core.report.histograms import Histogram
-from stages.core.report.words import count, length, number
 
 KINDS = ["kept", "dropped", "failed"]
 STYLE: dict[str, Any] = {
@@ -32,7 +32,7 @@ STYLE: dict[str, Any] = {
 
 
 def svg(chart: alt.TopLevelMixin) -> Markup:
-    """The chart's SVG; Vega has escaped every text in it."""
+    """The chart as SVG markup, in which Vega has escaped all text."""
     out = StringIO()
     chart.save(out, format="svg")
     return Markup(out.getvalue())
@@ -43,36 +43,36 @@ def colours() -> alt.Scale:
 
 
 def funnel(flows: Sequence[Flow]) -> Markup:
-    """A bar a step for what became of its rows, and one for the length kept; steps of one unit share its scale."""
-    units = list(dict.fromkeys(made.unit for made in flows))
-    extent = min(200, 20 + 7 * max(len(made.step.name) for made in flows))
-    longest = max(made.kept.seconds for made in flows) or 1.0
-    both = [_of_unit([made for made in flows if made.unit == name], name, extent, longest) for name in units]
+    """Per step a bar of kept, dropped and failed rows, and one of the length kept; steps of one unit share a scale."""
+    units = list(dict.fromkeys(flow.unit for flow in flows))
+    extent = min(200, 20 + 7 * max(len(flow.step.name) for flow in flows))
+    longest = max(flow.kept.seconds for flow in flows) or 1.0
+    both = [_of_unit([flow for flow in flows if flow.unit == name], name, extent, longest) for name in units]
     return svg(alt.vconcat(*both, spacing=18).configure(**STYLE))
 
 
 def _of_unit(flows: Sequence[Flow], unit: str, extent: int, longest: float) -> alt.HConcatChart:
-    names = [made.step.name for made in flows]
+    names = [flow.step.name for flow in flows]
     rows = [
         {
-            "step": made.step.name,
+            "step": flow.step.name,
             "kind": kind,
             "order": order,
-            "rows": made.kept.rows if order == 0 else made.lost(kind),
+            "rows": flow.kept.rows if order == 0 else flow.lost(kind),
         }
-        for made in flows
+        for flow in flows
         for order, kind in enumerate(KINDS)
     ]
     ends = [
-        {"step": made.step.name, "rows": made.rows_out, "label": f"{count(made.kept.rows)} of {count(made.rows_out)}"}
-        for made in flows
+        {"step": flow.step.name, "rows": flow.rows_out, "label": f"{count(flow.kept.rows)} of {count(flow.rows_out)}"}
+        for flow in flows
     ]
-    spans = [{"step": made.step.name, "seconds": made.kept.seconds, "label": length(made.kept)} for made in flows]
+    spans = [{"step": flow.step.name, "seconds": flow.kept.seconds, "label": length(flow.kept)} for flow in flows]
     axis = alt.Axis(title=None, ticks=False, domain=False, minExtent=extent, maxExtent=extent, labelLimit=extent - 10)
     place = alt.Y("step", type="nominal", sort=names, axis=axis)
     bare = alt.Y("step", type="nominal", sort=names, axis=None)
     size = {"height": alt.Step(26)}
-    most = max(made.rows_out for made in flows) or 1
+    most = max(flow.rows_out for flow in flows) or 1
     x = alt.X("rows", type="quantitative", title=f"{unit} kept", scale=alt.Scale(domain=[0, most * 1.45]), axis=None)
     bars = alt.Chart(pl.DataFrame(rows)).mark_bar(height=16)
     bars = bars.encode(
@@ -90,7 +90,7 @@ def _of_unit(flows: Sequence[Flow], unit: str, extent: int, longest: float) -> a
 
 
 def histogram(shown: Histogram) -> Markup:
-    """The bins, those beyond a limit in the colour of what is dropped, and the limits as lines."""
+    """The bins, coloured by whether they pass the limits, and the limits as lines."""
     start, end = shown.axis
     x = alt.Scale(domain=[start, end], nice=False, padding=5)
     kinds = shown.bins.with_columns(kind=pl.when("passes").then(pl.lit("kept")).otherwise(pl.lit("dropped")))
@@ -114,7 +114,7 @@ def histogram(shown: Histogram) -> Markup:
     limits = pl.DataFrame(
         [
             {"at": at, "label": f"{name} {number(at)}", "late": at > (start + end) / 2}
-            for name, at in drawn(shown)
+            for name, at in limit_lines(shown)
             if start <= at <= end
         ],
         schema={"at": pl.Float64, "label": pl.String, "late": pl.Boolean},
@@ -130,8 +130,8 @@ def histogram(shown: Histogram) -> Markup:
     return svg(alt.layer(bars, lines, *labels).properties(width=340, height=120).configure(**STYLE))
 
 
-def drawn(shown: Histogram) -> list[tuple[str, float]]:
-    """The limits that a line can show: those of the rule, or for all and any of the share that passes."""
+def limit_lines(shown: Histogram) -> list[tuple[str, float]]:
+    """(label, value) of each limit to draw: those of the rule, or for all/any those of the share that passes."""
     if shown.rule["reduce"] == "any":
         return [("more than", 0.0)]
     return [(name, at) for name, at in (("min", shown.low), ("max", shown.high)) if at is not None]

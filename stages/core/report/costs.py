@@ -1,4 +1,4 @@
-"""What a step cost: chunks, processor hours, hours that led to nothing, attempts that failed and why."""
+"""The cost of a step: chunks, CPU and GPU time, wasted time, failed attempts by cause."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from slurm.record.files import names
 from slurm.record.history import history
 from slurm.record.manifest import Step
 
-NO_FAILURE = {"done", "stopped", "gated"}  # ends of an attempt that are nobody's fault
+NO_FAILURE = {"done", "stopped", "gated"}  # ends of an attempt that are not failures
 KILLED = "ended without a word"  # killed, or its node was lost: only Slurm knows
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds are summed over chunks; `wasted_s` is of failed attempts that kept no row, by the clock."""
+    """Seconds are summed over chunks; `wasted_s` is wall time of failed attempts that kept no row."""
 
     step: Step
     chunks: int  # done
@@ -25,8 +25,8 @@ class Cost:
     ended: float  # when the last chunk was done, seconds since 1970; 0 if none was
 
 
-def cost(step: Step) -> Cost:
-    """The cost of the chunks that are done."""
+def read_cost(step: Step) -> Cost:
+    """The cost of the step's finished chunks."""
     records = step.all_done()
     return Cost(
         step=step,
@@ -40,7 +40,7 @@ def cost(step: Step) -> Cost:
 
 
 def failed_attempts(step: Step, records: list[Done]) -> Counter[str]:
-    """How many attempts at these chunks failed, by cause. Only of chunks with several are the events read."""
+    """The number of failed attempts at these chunks, by cause. Events are read only of chunks with several."""
     causes: Counter[str] = Counter()
     for done in records:
         if len(names(step.paths.attempts_at(done.chunk))) > 1:

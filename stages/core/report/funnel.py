@@ -1,4 +1,4 @@
-"""What each step did with its rows: kept, dropped and why, failed and why, and how much video that is."""
+"""What became of each step's rows: kept, dropped or failed, by reason, with the amount of video."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from stages.core.report.lineage import outcomes, unit
 
 
 class Amount(NamedTuple):
-    """Rows, the seconds of video in those whose length is known, and the number of those of which it is not."""
+    """Rows, the total seconds of video of those with a known length, and the number of those without."""
 
     rows: int
     seconds: float
@@ -22,7 +22,7 @@ NOTHING = Amount(0, 0.0, 0)
 
 
 class Loss(NamedTuple):
-    """Rows of a step that did not go on for one reason; the example is the first by id."""
+    """Rows of a step dropped or failed for one reason; the example is the first by id."""
 
     kind: str  # "dropped" or "failed"
     reason: str
@@ -37,7 +37,7 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True)
 class Flow:
-    """A step's rows. `rows_in` and `items_failed` count its items, which may be of another unit than its rows."""
+    """The rows of a step. `rows_in` and `items_failed` count its input items, whose unit may be another."""
 
     step: Step
     unit: str
@@ -46,7 +46,7 @@ class Flow:
     items_failed: int
     kept: Amount
     losses: list[Loss]
-    left_out: dict[str, int]  # rows of a source that the catalogue was not to have, by reason
+    left_out: dict[str, int]  # rows of a source excluded from the catalogue, by reason
 
     def lost(self, kind: str) -> int:
         return sum(loss.amount.rows for loss in self.losses if loss.kind == kind)
@@ -56,8 +56,8 @@ class Flow:
         return self.kept.rows + self.lost("dropped") + self.lost("failed")
 
 
-def flow(step: Step) -> Flow:
-    """What the finished chunks of a step tell of its rows. Failures come first, then the larger losses."""
+def read_flow(step: Step) -> Flow:
+    """The flow of a step, from its finished chunks. Losses are sorted: failures first, then by size."""
     counted = (
         outcomes(step)
         .group_by("kind", "reason")

@@ -1,4 +1,4 @@
-"""How the numbers lie that filters judge, counted in bins, with the limits and what lies beyond them."""
+"""Histograms of the values that filter rules judge, with the limits and the counts beyond them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ import polars as pl
 
 from slurm.record.manifest import Step
 
-TAIL = 0.005  # share of the values at each end that does not decide how far the axis reaches …
-REACH = 0.5  # … beyond the rest, in widths of the rest
+TAIL = 0.005  # share of the values at each end, the tails; beyond the bulk between them …
+REACH = 0.5  # … the axis extends by at most this many widths of the bulk
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """A rule of a filter step. `bins` has the columns start, end, passes, rows; the end bins hold what is off the axis.
+    """The histogram of a rule. `bins` has columns start, end, passes, rows; the end bins include values off the axis.
 
-    `low` and `high` are the limits of the number that was judged: of a rule with all or any that is the share of
-    elements within `rule`'s own limits.
+    `low` and `high` are the limits of the judged value; for a rule with all/any that is the share of elements within
+    the rule's own limits.
     """
 
     step: Step
@@ -36,17 +36,17 @@ class Histogram:
 
 
 def limits(rule: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """The limits of the number that is judged, both inclusive."""
+    """The limits of the judged value, both inclusive."""
     if rule["reduce"] == "all":
         return 1.0, None
     if rule["reduce"] == "any":
-        return 5e-324, None  # more than nothing
+        return 5e-324, None  # more than 0
     above = None if rule.get("above") is None else nextafter(rule["above"], inf)
     return max((low for low in (rule["min"], above) if low is not None), default=None), rule["max"]
 
 
-def histograms(step: Step, bins: int) -> list[Histogram]:
-    """One for each rule of a filter step, in its order; none for another step."""
+def make_histograms(step: Step, bins: int) -> list[Histogram]:
+    """One histogram per rule of a filter step, in the order of its rules; none for other steps."""
     rules: dict[str, Mapping[str, Any]] = step.plan.config.get("rules", {})
     values = step.scan("values") if rules and "values" in step.plan.tables else None
     if values is None:
@@ -57,24 +57,26 @@ def histograms(step: Step, bins: int) -> list[Histogram]:
         orient="row",
     )
     table = values.select("rule", "value").join(judged, on="rule")
-    facts = {row["rule"]: row for row in facts_of(table).iter_rows(named=True)}
-    axes = {name: axis(facts.get(name), limits(rule)) for name, rule in rules.items()}
-    counted = bins_of(table, axes, bins)
-    dropped = dropped_by(step)
+    facts = {row["rule"]: row for row in summarize_values(table).iter_rows(named=True)}
+    axes = {name: choose_axis(facts.get(name), limits(rule)) for name, rule in rules.items()}
+    counted = count_bins(table, axes, bins)
+    dropped = count_dropped(step)
     made = []
     for name, rule in rules.items():
         fact = facts.get(name, {"values": 0, "missing": 0, "below": 0, "above": 0})
         low, high = limits(rule)
         numbers = {key: int(fact[key]) for key in ("values", "missing", "below", "above")}
-        own = counted.filter(pl.col("rule") == name).drop("rule")
+        of_rule = counted.filter(pl.col("rule") == name).drop("rule")
         made.append(
-            Histogram(step, name, rule, low, high, **numbers, dropped=dropped.get(name, 0), bins=own, axis=axes[name])
+            Histogram(
+                step, name, rule, low, high, **numbers, dropped=dropped.get(name, 0), bins=of_rule, axis=axes[name]
+            )
         )
     return made
 
 
-def facts_of(table: pl.LazyFrame) -> pl.DataFrame:
-    """Counts, extremes and the ends of the bulk of each rule's finite values."""
+def summarize_values(table: pl.LazyFrame) -> pl.DataFrame:
+    """Per rule: counts, and the extremes and bulk (TAIL quantiles) of its finite values."""
     value = pl.col("value")
     finite = value.filter(value.is_finite())
     return (
@@ -93,8 +95,8 @@ def facts_of(table: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def axis(fact: Mapping[str, Any] | None, bounds: tuple[float | None, float | None]) -> tuple[float, float]:
-    """From where to where the axis goes: all values but a far tail, and a limit that is not far off."""
+def choose_axis(fact: Mapping[str, Any] | None, bounds: tuple[float | None, float | None]) -> tuple[float, float]:
+    """Start and end of the axis: all values except far tails, and the limits unless they are far off."""
     if fact is None or fact["least"] is None:
         known = [b for b in bounds if b is not None and isfinite(b)] or [0.0]
         return min(known) - 0.5, max(known) + 0.5
@@ -107,8 +109,8 @@ def axis(fact: Mapping[str, Any] | None, bounds: tuple[float | None, float | Non
     return start - margin, end + margin
 
 
-def bins_of(table: pl.LazyFrame, axes: Mapping[str, tuple[float, float]], bins: int) -> pl.DataFrame:
-    """Rows in each bin of each rule, by whether they pass."""
+def count_bins(table: pl.LazyFrame, axes: Mapping[str, tuple[float, float]], bins: int) -> pl.DataFrame:
+    """The number of rows per rule, bin and whether they pass."""
     ends = pl.LazyFrame(
         [(name, *ends) for name, ends in axes.items()],
         schema={"rule": pl.String(), "from": pl.Float64(), "to": pl.Float64()},
@@ -127,8 +129,8 @@ def bins_of(table: pl.LazyFrame, axes: Mapping[str, tuple[float, float]], bins: 
     )
 
 
-def dropped_by(step: Step) -> dict[str, int]:
-    """Rows by the rule that dropped them: `motion` for motion.min, motion.max and motion.null."""
+def count_dropped(step: Step) -> dict[str, int]:
+    """Dropped rows by rule: `motion` for motion.min, motion.max and motion.null."""
     rows = step.scan()
     if rows is None:
         return {}

@@ -1,4 +1,4 @@
-"""The page: page.html.j2 and page.css, filled in. Every text of the run is escaped; only our own charts are not."""
+"""Renders the page from page.html.j2 and page.css. All text from the run is escaped; only our own charts are not."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from slurm.errors import ITEM_CODES
 from slurm.record.files import replacing
 from slurm.record.plan import flatten
-from stages.core.report import charts, words
+from stages.core.report import charts, formatting
 from stages.core.report.categories import Categories
 from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
@@ -31,11 +31,11 @@ def write(
     categorized: Sequence[Categories],
     untrained: Mapping[str, int],
 ) -> None:
-    """The page at `path`, whole or not at all. `untrained`: step → rows that a model wrote that knows nothing."""
+    """Writes the page to `path` atomically. `untrained`: step → number of rows made by a model with random weights."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"words": words, "plain": plain, "codes": ITEM_CODES}
+    environment.globals |= {"formatting": formatting, "plain": plain, "codes": ITEM_CODES}
     page = environment.get_template("page.html.j2").render(
         style=Markup((HERE / "page.css").read_text()),
         run=path.parent.parent.name,
@@ -61,26 +61,30 @@ def write(
 
 
 def totals(flows: Sequence[Flow], costs: Sequence[Cost]) -> list[tuple[str, str, str]]:
-    """The large figures at the top: (figure, what it is, more about it)."""
+    """The large figures at the top: (figure, caption, detail)."""
     made: list[tuple[str, str, str]] = []
     media = [flow for flow in flows if flow.unit in ("videos", "clips")]
     if media:
         first, last = media[0], media[-1]
-        made.append((words.count(first.rows_out), first.unit, f"out of {first.step.name}"))
+        made.append((formatting.count(first.rows_out), first.unit, f"out of {first.step.name}"))
         measured = next((flow for flow in media if flow.kept.rows and flow.kept.unknown < flow.kept.rows), None)
         if measured is not None:
-            made.append((words.length(measured.kept), "of video", f"after {measured.step.name}"))
+            made.append((formatting.length(measured.kept), "of video", f"after {measured.step.name}"))
         if last is not first:
-            made.append((words.count(last.kept.rows), f"{last.unit} kept", f"after {last.step.name}"))
-            share = words.share(last.kept.seconds, measured.kept.seconds) if measured and not last.kept.unknown else ""
-            made.append((words.length(last.kept), "kept", f"{share} of the video" if share else ""))
+            made.append((formatting.count(last.kept.rows), f"{last.unit} kept", f"after {last.step.name}"))
+            share = (
+                formatting.share(last.kept.seconds, measured.kept.seconds) if measured and not last.kept.unknown else ""
+            )
+            made.append((formatting.length(last.kept), "kept", f"{share} of the video" if share else ""))
     failed = sum(flow.lost("failed") for flow in flows)
-    made.append((words.count(failed), "failed", "rows of all steps"))
+    made.append((formatting.count(failed), "failed", "rows of all steps"))
     gpu_s = sum(cost.gpu_s for cost in costs)
     wasted_s = sum(cost.wasted_s for cost in costs)
-    made.append((words.seconds(sum(cost.cpu_s for cost in costs)), "CPU time", f"{words.seconds(wasted_s)} wasted"))
+    made.append(
+        (formatting.seconds(sum(cost.cpu_s for cost in costs)), "CPU time", f"{formatting.seconds(wasted_s)} wasted")
+    )
     if gpu_s:
-        made.append((words.seconds(gpu_s), "GPU time", ""))
+        made.append((formatting.seconds(gpu_s), "GPU time", ""))
     return made
 
 
@@ -89,5 +93,5 @@ def moment(t: float) -> str:
 
 
 def plain(value: Any) -> str:
-    """A config's value as YAML would say it."""
+    """A config value as in YAML."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

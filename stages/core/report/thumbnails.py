@@ -1,4 +1,4 @@
-"""A few key frames of what was kept and of what was dropped: evenly spaced over the ids, the same on every walk."""
+"""Key frames of some kept and some dropped rows: evenly spaced over the ids, the same each time."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from typing import NamedTuple
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.lineage import givers, lineage
+from stages.core.report.lineage import lineage, steps_with_column
 
 FRAMES = "key_frames"
 SPAN = {"id": pl.String(), "video_id": pl.String(), "start_s": pl.Float64(), "end_s": pl.Float64()}
 
 
 class Thumbnail(NamedTuple):
-    """A clip, or a whole video (then without a span), by one key frame; `reason` is None if it was kept."""
+    """One key frame of a clip, or of a whole video (then without a span); `reason` is None if it was kept."""
 
     id: str
     title: str
@@ -25,22 +25,22 @@ class Thumbnail(NamedTuple):
     uri: str
 
 
-def thumbnails(steps: Sequence[Step], most: int) -> list[Thumbnail]:
-    """Up to `most`, half of them kept, the others spread over all reasons. Clips if the run has clips, else videos."""
+def choose_thumbnails(steps: Sequence[Step], max_count: int) -> list[Thumbnail]:
+    """Up to `max_count`, half of kept rows, the others spread over all reasons; of clips, else of videos."""
     for key in ("clip_id", "video_id"):
         last = next(
             (s for s in reversed(steps) if s.plan.key == key and {key, "video_id"} <= s.plan.gives.keys()), None
         )
-        giver = next((s for s in lineage(last) if FRAMES in s.plan.tables), None) if last else None
-        if last is not None and giver is not None and (frames := giver.scan(FRAMES)) is not None:
+        source = next((s for s in lineage(last) if FRAMES in s.plan.tables), None) if last else None
+        if last is not None and source is not None and (frames := source.scan(FRAMES)) is not None:
             pictured = frames.select("video_id").unique().collect()["video_id"]
-            rows = with_verdicts(last).filter(pl.col("video_id").is_in(pictured.implode())).collect()
-            return with_pictures(choose(rows, most), giver, last)
+            rows = read_outcomes(last).filter(pl.col("video_id").is_in(pictured.implode())).collect()
+            return make_thumbnails(choose_rows(rows, max_count), source, last)
     return []
 
 
-def with_verdicts(last: Step) -> pl.LazyFrame:
-    """SPAN of every row, and `reason`: why it is not among the rows that the last step kept; null if it is."""
+def read_outcomes(last: Step) -> pl.LazyFrame:
+    """SPAN of every row, and `reason`, why the last step has not kept it; null if it has."""
     key = last.plan.key
     chain = [s for s in lineage(last) if s.plan.key == key and {key, "video_id"} <= s.plan.gives.keys()]
     first = next((s for s in reversed(chain) if "start_s" in s.plan.gives), chain[-1])
@@ -53,38 +53,40 @@ def with_verdicts(last: Step) -> pl.LazyFrame:
         if reasons and rows is not None:
             losses.append(rows.select(id=key, reason=pl.coalesce(reasons)).drop_nulls())
     spans = {name: name if name in first.plan.gives else pl.lit(None, pl.Float64) for name in ("start_s", "end_s")}
-    found = table.select(pl.col(key).alias("id"), "video_id", **spans).drop_nulls("id").unique("id")
+    verdicts = table.select(pl.col(key).alias("id"), "video_id", **spans).drop_nulls("id").unique("id")
     lost = pl.concat(losses).unique("id", keep="first", maintain_order=True) if losses else None
-    found = (
-        found.with_columns(reason=pl.lit(None, pl.String)) if lost is None else found.join(lost, on="id", how="left")
+    verdicts = (
+        verdicts.with_columns(reason=pl.lit(None, pl.String))
+        if lost is None
+        else verdicts.join(lost, on="id", how="left")
     )
     kept = last.kept().select(id=key, kept=pl.lit(True)).unique("id")
     other = pl.when(pl.col("kept").is_null()).then(pl.lit(f"not in {last.name}"))
-    return found.join(kept, on="id", how="left").with_columns(reason=pl.coalesce("reason", other)).drop("kept")
+    return verdicts.join(kept, on="id", how="left").with_columns(reason=pl.coalesce("reason", other)).drop("kept")
 
 
-def choose(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """At most `most` rows: kept ones first, then by reason, each evenly spaced over the ids."""
+def choose_rows(rows: pl.DataFrame, max_count: int) -> pl.DataFrame:
+    """At most `max_count` rows: kept ones first, then by reason, each evenly spaced over the ids."""
     rows = rows.sort("reason", "id", nulls_last=False)
     kept = rows.filter(pl.col("reason").is_null())
     reasons = rows.drop_nulls("reason").group_by("reason").len().sort("len", "reason", descending=[True, False])
-    places = min(int(reasons["len"].sum()), max(most // 2, most - len(kept)))
-    parts = [kept[evenly(len(kept), most - places)]]
-    shares = fair(reasons["len"].to_list(), places)
+    places = min(int(reasons["len"].sum()), max(max_count // 2, max_count - len(kept)))
+    parts = [kept[space_evenly(len(kept), max_count - places)]]
+    shares = share_fairly(reasons["len"].to_list(), places)
     for reason, share in zip(reasons["reason"], shares, strict=True):
-        own = rows.filter(pl.col("reason") == reason)
-        parts.append(own[evenly(len(own), share)])
+        of_reason = rows.filter(pl.col("reason") == reason)
+        parts.append(of_reason[space_evenly(len(of_reason), share)])
     return pl.concat(parts)
 
 
-def evenly(of: int, n: int) -> list[int]:
-    """At most n of the numbers below `of`, in the middle of n equal parts."""
+def space_evenly(of: int, n: int) -> list[int]:
+    """At most n of the numbers 0 … `of` - 1: the middles of n equal parts."""
     n = min(n, of)
     return [(2 * i + 1) * of // (2 * n) for i in range(n)]
 
 
-def fair(sizes: Sequence[int], n: int) -> list[int]:
-    """How many of n places each group gets: one after the other in turn, as long as it has members left."""
+def share_fairly(sizes: Sequence[int], n: int) -> list[int]:
+    """How many of n places each group gets: dealt in turn, as long as a group has members left."""
     shares = [0] * len(sizes)
     while sum(shares) < min(n, sum(sizes)):
         for place, size in enumerate(sizes):
@@ -93,26 +95,26 @@ def fair(sizes: Sequence[int], n: int) -> list[int]:
     return shares
 
 
-def with_pictures(spans: pl.DataFrame, giver: Step, last: Step) -> list[Thumbnail]:
-    """A thumbnail of each span: of the key frames inside it, else of all, the one nearest to its middle."""
-    paths = [giver.paths.part(done.part, FRAMES) for done in giver.all_done() if FRAMES in done.tables]
+def make_thumbnails(spans: pl.DataFrame, source: Step, last: Step) -> list[Thumbnail]:
+    """A thumbnail per span: the key frame nearest to its middle, preferably inside it."""
+    paths = [source.paths.part(done.part, FRAMES) for done in source.all_done() if FRAMES in done.tables]
     index = pl.scan_parquet(paths, glob=False, include_file_paths="file")
     index = index.select("video_id", "shot", "position", "time_s", "file")
-    wanted = spans["video_id"].unique()
-    there = index.filter(pl.col("video_id").is_in(wanted.implode())).collect()
+    videos = spans["video_id"].unique()
+    frames = index.filter(pl.col("video_id").is_in(videos.implode())).collect()
     middle = (pl.col("start_s") + pl.col("end_s")) / 2
     outside = ~pl.col("time_s").is_between("start_s", "end_s")
     ends = (pl.col("time_s").min() + pl.col("time_s").max()) / 2
     best = (
-        spans.join(there, on="video_id", maintain_order="left_right")
+        spans.join(frames, on="video_id", maintain_order="left_right")
         .with_columns(
             far=(pl.col("time_s") - middle.fill_null(ends.over("id"))).abs(), outside=outside.fill_null(False)
         )
         .sort("outside", "far", "shot", maintain_order=True)
         .unique("id", keep="first", maintain_order=True)
     )
-    pictures = pl.concat([pictures_of(str(file[0]), rows) for file, rows in best.group_by("file")] or [best.clear()])
-    names = titles(last, wanted)
+    pictures = pl.concat([read_pictures(str(file[0]), rows) for file, rows in best.group_by("file")] or [best.clear()])
+    names = read_titles(last, videos)
     return [
         Thumbnail(
             id=row["id"],
@@ -127,20 +129,20 @@ def with_pictures(spans: pl.DataFrame, giver: Step, last: Step) -> list[Thumbnai
     ]
 
 
-def pictures_of(file: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with the `jpeg` of each, out of one file; no other picture of it is kept."""
+def read_pictures(file: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with their `jpeg`, read from one file; other pictures are not held in memory."""
     keys = ["video_id", "shot", "position"]
-    wanted = pl.col("video_id").is_in(rows["video_id"].unique().implode()) & pl.col("shot").is_in(
+    needed = pl.col("video_id").is_in(rows["video_id"].unique().implode()) & pl.col("shot").is_in(
         rows["shot"].unique().implode()
     )
-    found = pl.scan_parquet(file, glob=False).filter(wanted).select(*keys, "jpeg").collect()
-    return rows.join(found.unique(keys), on=keys)
+    pictures = pl.scan_parquet(file, glob=False).filter(needed).select(*keys, "jpeg").collect()
+    return rows.join(pictures.unique(keys), on=keys)
 
 
-def titles(last: Step, videos: pl.Series) -> dict[str, str]:
-    """The titles of these videos, where the run knows them."""
-    giver = next((s for s in givers(last, "title", "video_id")), None)
-    table = giver.scan() if giver else None
+def read_titles(last: Step, videos: pl.Series) -> dict[str, str]:
+    """The titles of these videos by id, as far as the run knows them."""
+    source = next((s for s in steps_with_column(last, "title", "video_id")), None)
+    table = source.scan() if source else None
     if table is None:
         return {}
     known = table.filter(pl.col("video_id").is_in(videos.implode())).select("video_id", "title").drop_nulls()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from slurm.errors import ChunkError, ItemError, ReelmillError, reported
 from stages.core.schema.types import Row
-from stages.core.storage.spill import Tables, clear_after
+from stages.core.storage.spill import Tables, remove_leftovers
 
 Function = Callable[..., Tables]
 
@@ -67,7 +67,7 @@ class Worker:
         self.process.kill()
         self.process.join()
         self.pipe.close()
-        clear_after(self.process.pid or 0)
+        remove_leftovers(self.process.pid or 0)
 
 
 def _serve(

@@ -27,7 +27,7 @@ CATALOGUE: Schema = {
     "video_id": TEXT,
     "source": TEXT,  # the list, dataset or folder that it is from
     "path": TEXT,  # of a local file, absolute
-    "url": TEXT,  # see stages/core/storage/kinds.py
+    "url": TEXT,  # see stages/core/storage/addresses.py
     **ABOUT,
     "bytes": INT,
 }

@@ -1,7 +1,7 @@
-"""FineVideo (https://huggingface.co/datasets/HuggingFaceFV/finevideo), or what has its form: Parquet files with a video
-in the column `mp4` and what is known of it in `json`, a struct or a text.
+"""FineVideo (https://huggingface.co/datasets/HuggingFaceFV/finevideo), or a dataset of the same layout: Parquet files
+with videos in the column `mp4` and their metadata in `json`, a struct or a text.
 
-Of the files only `json` is read; the videos are fetched from them later, by the addresses of the rows.
+Only `json` is read here; the download stage extracts the videos, by the addresses of the rows.
 """
 
 import json
@@ -18,13 +18,13 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import InputError
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.types import TEXT, Row
+from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import video_id
-from stages.core.sources.found import Found
-from stages.core.sources.values import typed
-from stages.core.storage import places
+from stages.core.sources.values import cast_column
+from stages.core.storage import input_files
 
 SUFFIXES = {".parquet"}
-KNOWN = {  # catalogue's column → theirs
+COPIED = {  # catalogue's column → theirs
     "title": "youtube_title",
     "description": "youtube_description",
     "channel": "youtube_channel",
@@ -40,9 +40,9 @@ KNOWN = {  # catalogue's column → theirs
 }
 CATEGORIES = ("content_fine_category", "content_parent_category")
 NAME = "original_video_filename"
-FIELDS = (*KNOWN.values(), *CATEGORIES, NAME)
-COLUMNS = ("video_id", "url", "error", "error_detail", *KNOWN.values())
-AT_ONCE = 8  # files: little is read of each, most of the time goes into waiting
+FIELDS = (*COPIED.values(), *CATEGORIES, NAME)
+COLUMNS = ("video_id", "url", "error", "error_detail", *COPIED.values())
+AT_ONCE = 8  # files read in parallel: little is read of each, most of the time is latency
 BATCH_ROWS = 256
 
 log = logging.getLogger("reelmill")
@@ -50,44 +50,46 @@ log = logging.getLogger("reelmill")
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Options:
-    """`categories`: fine or parent ones, of which a video must have one; None: any."""
+    """`categories`: fine or parent categories, one of which a video must have; None: all videos."""
 
     name: Literal["finevideo"]
     categories: list[str] | None
 
 
-class Listing(NamedTuple):
-    """A file's rows: the wanted ones as texts by COLUMNS, how many others there are, and which categories."""
+class FileRows(NamedTuple):
+    """The rows of a file: `kept` as texts by COLUMNS, the number of `others`, and all categories that occur."""
 
-    wanted: pl.DataFrame
+    kept: pl.DataFrame
     others: int
     categories: set[str]
 
 
 def check(path: str, options: Options) -> None:
-    places.check(path)
+    input_files.check(path)
 
 
-def read(path: str, options: Options) -> Found:
-    """The videos of the wanted categories, in the order of the files; a row whose `json` cannot be read has an error.
+def read(path: str, options: Options) -> Catalogue:
+    """The videos of the configured categories, in the order of the files; rows with an unreadable `json` have an error.
 
-    What the catalogue has of them is held in memory: of FineVideo's 43,751 videos 0.3 GB.
+    All rows are held in memory: 0.3 GB for the 43,751 videos of FineVideo.
     """
-    files = places.files(path, SUFFIXES)
+    files = input_files.list_files(path, SUFFIXES)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        listings = list(pool.map(lambda file: listing(file, path, options.categories), files))
-    seen = set().union(*(found.categories for found in listings))
+        by_file = list(pool.map(lambda file: read_file(file, path, options.categories), files))
+    seen = set().union(*(rows.categories for rows in by_file))
     if unknown := sorted(set(options.categories or ()) - seen):
-        log.warning("source.categories: no video is of %s; there are: %s", ", ".join(unknown), ", ".join(sorted(seen)))
-    rows = pl.concat([found.wanted for found in listings])
+        log.warning(
+            "source.categories: no video has %s; the source has: %s", ", ".join(unknown), ", ".join(sorted(seen))
+        )
+    rows = pl.concat([file_rows.kept for file_rows in by_file])
     first = rows.filter(pl.col("video_id").is_first_distinct())
-    left_out = {"category": sum(found.others for found in listings), "duplicate": len(rows) - len(first)}
-    about = {column: typed(theirs, TEXT, ABOUT[column]) for column, theirs in KNOWN.items()}
+    left_out = {"category": sum(file_rows.others for file_rows in by_file), "duplicate": len(rows) - len(first)}
+    about = {column: cast_column(theirs, TEXT, ABOUT[column]) for column, theirs in COPIED.items()}
     table = first.lazy().select("video_id", "url", "error", "error_detail", source=pl.lit("finevideo"), **about)
-    return Found(table, left_out={reason: count for reason, count in left_out.items() if count})
+    return Catalogue(table, left_out={reason: count for reason, count in left_out.items() if count})
 
 
-def listing(file: str, path: str, categories: list[str] | None) -> Listing:
+def read_file(file: str, path: str, categories: list[str] | None) -> FileRows:
     records: list[Row] = []
     seen: set[str] = set()
     others = 0
@@ -95,36 +97,36 @@ def listing(file: str, path: str, categories: list[str] | None) -> Listing:
         address = f"parquet://mp4@{row}::{file}"
         named: Row = {"video_id": video_id(f"{below(file, path)}@{row}"), "url": address}
         try:
-            known = fields(value)
+            known = parse_fields(value)
         except ValueError as error:
             records.append({**named, "error": "bad_value", "error_detail": f"{address}: json: {error}"})
             continue
-        own = {known[column] for column in CATEGORIES if known[column]}
-        seen |= own
-        if categories is not None and own.isdisjoint(categories):
+        video_categories = {known[column] for column in CATEGORIES if known[column]}
+        seen |= video_categories
+        if categories is not None and video_categories.isdisjoint(categories):
             others += 1
         elif stem := PurePosixPath(known[NAME] or "").stem:
             records.append({**named, **known, "video_id": stem})
         else:
             records.append({**named, **known})
-    return Listing(pl.DataFrame(records, dict.fromkeys(COLUMNS, TEXT)), others, seen)
+    return FileRows(pl.DataFrame(records, dict.fromkeys(COLUMNS, TEXT)), others, seen)
 
 
 def below(file: str, path: str) -> str:
-    """The file's name within what the user named, so that the same data at another place has the same ids."""
-    folder = path if places.is_remote(path) else str(Path(path).absolute())
+    """The file's path relative to `path`, so that the same data in another folder has the same ids."""
+    folder = path if input_files.is_remote(path) else str(Path(path).absolute())
     return file.removeprefix(folder).lstrip("/") or PurePosixPath(file).name
 
 
-def fields(value: Any) -> dict[str, Any]:
-    """The fields of a row's `json` that we know, as texts; ValueError if it is no object."""
+def parse_fields(value: Any) -> dict[str, Any]:
+    """The values of FIELDS in a row's `json`, as texts. Raises ValueError if it is not an object."""
     try:
-        told = json.loads(value) if isinstance(value, str | bytes) else value or {}
+        record = json.loads(value) if isinstance(value, str | bytes) else value or {}
     except RecursionError as error:
         raise ValueError("too deep") from error
-    if not isinstance(told, dict):
+    if not isinstance(record, dict):
         raise ValueError(f"{str(value)[:80]} is not an object")
-    return {name: text(told.get(name)) for name in FIELDS}
+    return {name: text(record.get(name)) for name in FIELDS}
 
 
 def text(value: Any) -> str | None:
@@ -132,12 +134,12 @@ def text(value: Any) -> str | None:
 
 
 def json_column(file: str) -> Iterator[Any]:
-    """What each row has in `json`: of a struct those fields that we know."""
+    """The `json` value of each row; of a struct only FIELDS are read. Raises InputError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with places.opened(file, ahead=False) as stream:
+        with input_files.open_file(file, ahead=False) as stream:
             parquet = pq.ParquetFile(stream, pre_buffer=True)
             schema = parquet.schema_arrow
             for column in ("mp4", "json"):

@@ -1,6 +1,6 @@
-"""Videos in a folder: a row for each file, named by its path below the folder.
+"""Videos in a folder: a row per file, with an id made of its path relative to the folder.
 
-So the folder may move, and a.mp4 and a.mkv stay two videos.
+So ids stay the same if the folder moves, and a.mp4 and a.mkv are two videos.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import InputError
 from stages.core.schema.catalogue import CATALOGUE
 from stages.core.schema.types import Row
-from stages.core.sources.found import Found
+from stages.core.sources.catalogue import Catalogue
 
 SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
 
@@ -30,8 +30,8 @@ def check(path: str, options: Options) -> None:
         raise InputError(f"input.path={path}: no such folder (seen from {Path.cwd()})")
 
 
-def read(path: str, options: Options) -> Found:
-    """A row for every video file below the folder, sorted by path; hidden files and folders are left out."""
+def read(path: str, options: Options) -> Catalogue:
+    """A row for every video file in the folder and its subfolders, sorted by path; hidden ones are skipped."""
     check(path, options)
     folder, rows = Path(path), []
     for file in sorted(folder.rglob("*")):
@@ -41,16 +41,16 @@ def read(path: str, options: Options) -> Found:
             rows.append(row(file, video_id(below.as_posix()), folder.name))
     if not rows:
         raise InputError(f"input.path={path}: no video in it ({', '.join(sorted(SUFFIXES))}, any case)")
-    return Found(pl.LazyFrame(rows, schema=CATALOGUE))
+    return Catalogue(pl.LazyFrame(rows, schema=CATALOGUE))
 
 
 def row(file: Path, name: str, source: str) -> Row:
-    """A file's row; a link to nothing has null bytes, and is told when it is opened."""
+    """A file's row; `bytes` is null for a broken link, which fails when it is opened."""
     size = file.stat().st_size if file.is_file() else None
     return {"video_id": name, "source": source, "path": str(file.absolute()), "title": file.stem, "bytes": size}
 
 
 def video_id(name: str) -> str:
-    """A file name for a video: readable start, and 10 hex digits of its full name's hash so that no two are alike."""
+    """An id usable as a file name: the readable start of the name, and 10 hex digits of its hash for uniqueness."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:40]
     return f"{readable or 'video'}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"

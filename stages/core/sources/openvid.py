@@ -1,7 +1,7 @@
 """OpenVid-1M: clips in zip files, from its CSV (https://huggingface.co/datasets/nkp37/OpenVid-1M).
 
-The CSV does not say in which zip file a clip is: the directories of all are read, some 0.6 MB each, and of the videos
-nothing. The URL of a row says where in its zip file the clip lies, so that its download is one request.
+The CSV does not tell which zip file contains a clip, so the directories of all are read, about 0.6 MB each. The URL of
+a row includes the clip's location in its zip file, so that its download is one request.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,18 +15,18 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError, ItemError
-from stages.core.fetch.refused import RefusedError
 from stages.core.fetch.settings import Access, Pace
+from stages.core.fetch.throttled import ThrottledError
 from stages.core.fetch.web.archive import GONE
-from stages.core.fetch.web.zips import Place, address, directory
+from stages.core.fetch.web.zips import MemberLocation, address, directory
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 from stages.core.sources import tables
-from stages.core.sources.found import Found
-from stages.core.storage import places
+from stages.core.sources.catalogue import Catalogue
+from stages.core.storage import input_files
 
 if TYPE_CHECKING:
-    from stages.core.fetch.pace import Line
-    from stages.core.fetch.web.http import Http
+    from stages.core.fetch.session import Session
+    from stages.core.fetch.web.http import HttpClient
 
 NUMBERS = range(186)  # of the zip files that are published
 FILE, CAPTION, AESTHETIC, SECONDS = "video", "caption", "aesthetic score", "seconds"
@@ -37,7 +37,7 @@ MINIMA = {
     "min_s": SECONDS,
 }
 PACE = Pace(requests_per_s=None, sleep_s=(0, 0), back_off_s=(1, 300), back_offs=9)
-OPEN = Access(proxies=None, cookies=None, source_address=None)
+NO_ACCESS_OPTIONS = Access(proxies=None, cookies=None, source_address=None)
 STALL_S = 60.0
 INSTEAD = "Copies will do: source.zips=DIR with some of the zip files, source.numbers=[…] with their numbers"
 Member = tuple[str, str, int]  # as MEMBERS
@@ -46,7 +46,7 @@ MEMBERS: Schema = {"file": TEXT, "url": TEXT, "bytes": INT}
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Options:
-    """Values are in conf/source/openvid.yaml. `files` is what zip file {n} may be called, first choice first."""
+    """Values are in conf/source/openvid.yaml. `files`: possible names of zip file {n}, tried in this order."""
 
     name: Literal["openvid"]
     zips: str
@@ -60,28 +60,28 @@ class Options:
 
 
 def check(path: str, options: Options) -> None:
-    """What can be told before a server is asked."""
-    places.check(path)
-    if not places.is_remote(options.zips) and not Path(options.zips).is_dir():
+    """Raises InputError for bad options; sends no request."""
+    input_files.check(path)
+    if not input_files.is_remote(options.zips) and not Path(options.zips).is_dir():
         raise InputError(f"source.zips={options.zips}: no such folder (seen from {Path.cwd()})")
     for name in options.files:
         if "{n}" not in name:
-            raise InputError(f"source.files: {name!r} has no {{n}} in the place of the number")
+            raise InputError(f"source.files: {name!r} must contain {{n}} in place of the number")
 
 
-def read(path: str, options: Options) -> Found:
-    """The clips that reach the minima, each a video with one span: its caption, and its aesthetic score.
+def read(path: str, options: Options) -> Catalogue:
+    """The clips that reach the minima, each a video with one span, which has its caption and aesthetic score.
 
-    Captions stay in the file until the spans are written. A line that cannot be read is a row "<video id>#<row>".
+    Captions are read only when the spans are written. An unreadable line becomes a failed row "<video id>#<row>".
     """
     check(path, options)
-    file = one_file(path)
+    file = find_csv(path)
     table = tables.scan(file).with_row_index("row", offset=1)
-    lines = marked(table, file, options).with_columns(source=pl.lit(PurePosixPath(file).stem))
-    wanted = lines.filter(pl.col("out").is_null())
-    whole = wanted.filter(pl.col("wrong").is_null())
-    clips = whole.unique("video_id", keep="first", maintain_order=True)
-    failed = wanted.filter(pl.col("wrong").is_not_null()).select(
+    lines = read_lines(table, file, options).with_columns(source=pl.lit(PurePosixPath(file).stem))
+    kept = lines.filter(pl.col("out").is_null())
+    readable = kept.filter(pl.col("wrong").is_null())
+    clips = readable.unique("video_id", keep="first", maintain_order=True)
+    failed = kept.filter(pl.col("wrong").is_not_null()).select(
         pl.format("{}#{}", pl.col("video_id").fill_null(""), "row").alias("video_id"),
         "source",
         error=pl.lit("bad_value"),
@@ -90,22 +90,22 @@ def read(path: str, options: Options) -> Found:
     spans = clips.lazy().select("row", "video_id", "source", "score", span_id="video_id", end_s="duration_s")
     captions = table.select("row", raw_caption=CAPTION)
     counts = lines["out"].drop_nulls().value_counts(sort=True)
-    return Found(
-        rows=pl.concat([located(clips, options), failed], how="diagonal").lazy(),
+    return Catalogue(
+        rows=pl.concat([add_addresses(clips, options), failed], how="diagonal").lazy(),
         spans=captions.join(spans, on="row", maintain_order="left").drop("row").with_columns(start_s=0.0),
-        left_out={**dict(counts.iter_rows()), "duplicate": len(whole) - len(clips)},
+        left_out={**dict(counts.iter_rows()), "duplicate": len(readable) - len(clips)},
     )
 
 
-def one_file(path: str) -> str:
-    files = places.files(path, {".csv"})
+def find_csv(path: str) -> str:
+    files = input_files.list_files(path, {".csv"})
     if len(files) > 1:
         raise InputError(f"input.path={path} has {len(files)} CSV files; name one of them: {', '.join(files[:9])}")
     return files[0]
 
 
-def marked(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame:
-    """A line each: row (from 1), file, video_id, score, duration_s, `out` (why not wanted), `wrong` (why not read)."""
+def read_lines(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame:
+    """A row per line: row (from 1), file, video_id, score, duration_s, `out` (filtered by), `wrong` (not readable)."""
     minima = {column: least for name, column in MINIMA.items() if (least := getattr(options, name)) is not None}
     numeric = dict.fromkeys((AESTHETIC, SECONDS, *minima))
     columns = table.collect_schema().names()
@@ -139,15 +139,15 @@ def marked(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame:
         raise InputError(f"{file} cannot be read as CSV: {error}") from error
 
 
-def located(clips: pl.DataFrame, options: Options) -> pl.DataFrame:
-    """The clips with url and bytes, or the error "missing"; of a name in two zip files the first counts."""
+def add_addresses(clips: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """The clips with url and bytes, or the error "missing"; if two zip files contain a name the first counts."""
     numbers = list(NUMBERS if options.numbers is None else dict.fromkeys(options.numbers))
-    found = look(options, numbers, set(clips["file"]))
-    absent = [number for number, members in zip(numbers, found, strict=True) if members is None]
+    by_zip = read_directories(options, numbers, set(clips["file"]))
+    absent = [number for number, members in zip(numbers, by_zip, strict=True) if members is None]
     if absent and (options.numbers is not None or len(absent) == len(numbers)):
         names = " or ".join(options.files).replace("{n}", str(absent[0]))
         raise InputError(f"source.zips={options.zips} has no {names}; say source.zips=… or source.numbers=…")
-    table = pl.concat([pl.DataFrame(members or [], MEMBERS, orient="row") for members in found])
+    table = pl.concat([pl.DataFrame(members or [], MEMBERS, orient="row") for members in by_zip])
     lost = pl.col("url").is_null()
     where = pl.lit(f"in none of the {len(numbers) - len(absent)} zip files of {options.zips}")
     return clips.join(table.unique("file", keep="first"), on="file", how="left", maintain_order="left").select(
@@ -161,42 +161,48 @@ def located(clips: pl.DataFrame, options: Options) -> pl.DataFrame:
     )
 
 
-def look(options: Options, numbers: list[int], wanted: set[str]) -> list[list[Member] | None]:
-    """Of each zip file the wanted members; None of one that is not there."""
-    from stages.core.fetch.pace import Line
-    from stages.core.fetch.web.http import Http
+def read_directories(options: Options, numbers: list[int], names: set[str]) -> list[list[Member] | None]:
+    """The members named in `names` of each zip file; None for a zip file that does not exist."""
+    from stages.core.fetch.session import Session
+    from stages.core.fetch.web.http import HttpClient
 
     with TemporaryDirectory() as alone, ThreadPoolExecutor(options.at_once) as pool:
-        line = Line(Path(alone), PACE, OPEN)
-        return list(pool.map(partial(members, Http(line, STALL_S, options.at_once), line, options, wanted), numbers))
+        session = Session(Path(alone), PACE, NO_ACCESS_OPTIONS)
+        return list(
+            pool.map(
+                partial(list_members, HttpClient(session, STALL_S, options.at_once), session, options, names), numbers
+            )
+        )
 
 
-def members(http: "Http", line: "Line", options: Options, wanted: set[str], number: int) -> list[Member] | None:
-    base = options.zips.rstrip("/") if places.is_remote(options.zips) else str(Path(options.zips).absolute())
+def list_members(
+    http: "HttpClient", session: "Session", options: Options, names: set[str], number: int
+) -> list[Member] | None:
+    base = options.zips.rstrip("/") if input_files.is_remote(options.zips) else str(Path(options.zips).absolute())
     for name in options.files:
         zip_address = f"{base}/{name.replace('{n}', str(number))}"
         try:
-            listed = after_pauses(http, line, zip_address)
+            locations = read_directory(http, session, zip_address)
         except ItemError as error:
             if error.code in GONE:
                 continue
             raise InputError(f"{zip_address} cannot be read: {error.detail}. {INSTEAD}") from error
-        files = ((PurePosixPath(member).name, member, place) for member, place in listed.items())
+        files = ((PurePosixPath(member).name, member, place) for member, place in locations.items())
         return [
-            (file, address(member, zip_address, place), place.size) for file, member, place in files if file in wanted
+            (file, address(member, zip_address, place), place.size) for file, member, place in files if file in names
         ]
     return None
 
 
-def after_pauses(http: "Http", line: "Line", zip_address: str) -> dict[str, Place]:
-    """The directory, for which a host may want some patience."""
+def read_directory(http: "HttpClient", session: "Session", zip_address: str) -> dict[str, MemberLocation]:
+    """The directory of a zip file; waits out the pauses that a host asks for."""
     host = zip_address.rpartition("/")[0]
-    line.rest(host)
+    session.start_video(host)
     while True:
         try:
-            found = directory(http, zip_address)
-        except RefusedError as refused:
-            line.back_off(host, refused)
+            locations = directory(http, zip_address)
+        except ThrottledError as refused:
+            session.back_off(host, refused)
         else:
-            line.went_well(host)
-            return found
+            session.report_success(host)
+            return locations

@@ -1,7 +1,7 @@
-"""Whom a catalogue must not have: a list of video ids, channel ids and URLs.
+"""The opt-out list: video ids, channel ids and URLs that a catalogue must not contain.
 
-One a line, or a table with columns `video_id`, `channel_id`, `url`. A YouTube video is left out by its id and by every
-address that it has.
+One per line, or a table with columns `video_id`, `channel_id`, `url`. A YouTube video matches by its id and by each of
+its addresses.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from slurm.errors import InputError
 from stages.core.schema.types import TEXT
 from stages.core.sources import youtube
 from stages.core.sources.tables import LINE, SUFFIXES, scan
-from stages.core.sources.values import typed
+from stages.core.sources.values import cast_column
 
 COLUMNS = ("video_id", "channel_id", "url", LINE)
 
@@ -24,19 +24,24 @@ class OptOut:
     path: str | None
 
 
-def listed(path: str) -> pl.Series:
-    """The ids and URLs of the list, once each; a URL of YouTube's that names a video or a channel as its id."""
+def read_opt_out(path: str) -> pl.Series:
+    """The distinct ids and URLs of the list; YouTube URLs of a video or channel are replaced by its id.
+
+    Raises InputError.
+    """
     if not Path(path).is_file() or Path(path).suffix.lower() not in SUFFIXES:
-        raise InputError(f"opt_out.path={path}: no file that ends with one of {', '.join(sorted(SUFFIXES))}")
+        raise InputError(f"opt_out.path={path}: not a file with one of the suffixes {', '.join(sorted(SUFFIXES))}")
     table = scan(path)
-    given = table.collect_schema()
-    named = [column for column in COLUMNS if column in given]
+    schema = table.collect_schema()
+    named = [column for column in COLUMNS if column in schema]
     if not named:
         raise InputError(
-            f"opt_out.path={path} has none of the columns {', '.join(COLUMNS[:3])}; it has: {', '.join(given)}"
+            f"opt_out.path={path} has none of the columns {', '.join(COLUMNS[:3])}; it has: {', '.join(schema)}"
         )
     try:
-        columns = table.select(typed(column, given[column], TEXT).str.strip_chars() for column in named).collect()
+        columns = table.select(
+            cast_column(column, schema[column], TEXT).str.strip_chars() for column in named
+        ).collect()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"opt_out.path={path} cannot be read: {error}") from error
     entry = pl.col("entry")
@@ -44,15 +49,15 @@ def listed(path: str) -> pl.Series:
     entries = entries.filter(~entry.str.contains("^(#|$)"))
     if len(names := entries.filter(entry.str.contains(youtube.NAME))):
         raise InputError(
-            f"opt_out.path={path}: {names.item(0, 0)} names a channel as people call it, and no catalogue does: "
-            f"say its id (UC…), or https://www.youtube.com/channel/UC…"
+            f"opt_out.path={path}: {names.item(0, 0)} is a channel's handle, which catalogues do not contain: "
+            f"write its id (UC…), or https://www.youtube.com/channel/UC…"
         )
     return entries.select(pl.coalesce(youtube.video_id(entry), youtube.channel_id(entry), entry)).to_series().unique()
 
 
 def is_listed(entries: pl.Series) -> pl.Expr:
-    """Whether a row of CATALOGUE is of a video or channel in the list."""
+    """Whether a row of CATALOGUE belongs to a video or channel in the list."""
     key, url = pl.col("video_id"), pl.col("url")
-    failed = key.str.extract("^(.+)#")  # the video of a line that cannot be read
+    failed = key.str.extract("^(.+)#")  # the video of an unreadable line, see lvd2m.py
     names = (key, failed, pl.col("channel_id"), url, youtube.video_id(url))
     return pl.any_horizontal(name.is_in(entries.implode()).fill_null(False) for name in names)

@@ -1,4 +1,4 @@
-"""A file of a catalogue as a lazy table, whatever its kind: only those columns are read that are asked for."""
+"""Files of a catalogue as lazy tables, whatever their format; only selected columns are read."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,30 +9,32 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from slurm.errors import InputError
-from stages.core.storage.places import is_remote, opened
+from stages.core.storage.input_files import is_remote, open_file
 
 SUFFIXES = {".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".txt"}
-BATCH_ROWS = 10_000  # of a remote Parquet file: some 30 MB where a row has a transcript
+BATCH_ROWS = 10_000  # of a remote Parquet file: about 30 MB if rows contain transcripts
 LINE = "(line)"  # the column of a text file
 
 
 def scan(file: str, number: str | None = None) -> pl.LazyFrame:
-    """The file's rows with the columns that it has; those of a CSV are text, and text has one column, LINE.
+    """The rows of a file. Columns of a CSV are of type text; a text file has the one column LINE.
 
-    `number` is a column for the number of each row, from 1; none that is added later lets filters reach the file.
-    Raises InputError if it cannot be read. What is wrong further down in it is raised when the rows are collected.
+    `number` names a column for row numbers from 1: added later, they would keep filters from the file.
+    Raises InputError if the file cannot be opened; errors further down in it are raised when the rows are collected.
     """
     suffix = PurePosixPath(file).suffix.lower()
     try:
         if suffix == ".parquet":
-            table = remote_parquet(file) if is_remote(file) else pl.scan_parquet(file, glob=False)
+            table = scan_remote_parquet(file) if is_remote(file) else pl.scan_parquet(file, glob=False)
         elif suffix in (".csv", ".tsv"):
             separator = "\t" if suffix == ".tsv" else ","
-            table = pl.scan_csv(whole(file), separator=separator, infer_schema=False, encoding="utf8-lossy", glob=False)
+            table = pl.scan_csv(
+                path_or_content(file), separator=separator, infer_schema=False, encoding="utf8-lossy", glob=False
+            )
         elif suffix in (".jsonl", ".ndjson"):
-            table = pl.scan_ndjson(whole(file), infer_schema_length=None)
+            table = pl.scan_ndjson(path_or_content(file), infer_schema_length=None)
         else:
-            table = text(file)
+            table = scan_text(file)
         table = table.with_row_index(number, offset=1) if number else table
         table.collect_schema()
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -40,32 +42,32 @@ def scan(file: str, number: str | None = None) -> pl.LazyFrame:
     return table
 
 
-def whole(file: str) -> str | bytes:
-    """A local file's path; all of a remote one, since lists of lines are read from their beginning to their end."""
+def path_or_content(file: str) -> str | bytes:
+    """A local file's path, or the content of a remote file: formats of lines are read from start to end anyway."""
     if not is_remote(file):
         return file
-    with opened(file) as remote:
+    with open_file(file) as remote:
         return remote.read()
 
 
-def text(file: str) -> pl.LazyFrame:
-    with opened(file) as lines:
-        found = lines.read().decode("utf-8-sig", errors="replace").splitlines()
-    return pl.LazyFrame({LINE: found}, schema={LINE: pl.String})
+def scan_text(file: str) -> pl.LazyFrame:
+    with open_file(file) as lines:
+        texts = lines.read().decode("utf-8-sig", errors="replace").splitlines()
+    return pl.LazyFrame({LINE: texts}, schema={LINE: pl.String})
 
 
-def remote_parquet(file: str) -> pl.LazyFrame:
-    """Rows of a remote Parquet file: of each row group the wanted columns are fetched, when it is its turn."""
+def scan_remote_parquet(file: str) -> pl.LazyFrame:
+    """The rows of a remote Parquet file, downloaded by row group, selected columns only."""
     import pyarrow.parquet as pq
 
-    with opened(file, ahead=False) as remote:
+    with open_file(file, ahead=False) as remote:
         schema = pl.Schema(pq.ParquetFile(remote).schema_arrow)
 
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_rows: int | None
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        with opened(file, ahead=False) as remote:
+        with open_file(file, ahead=False) as remote:
             parquet = pq.ParquetFile(remote, pre_buffer=True)
             for group in range(parquet.num_row_groups):
                 for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
@@ -79,27 +81,29 @@ def remote_parquet(file: str) -> pl.LazyFrame:
     return register_io_source(batches, schema=schema, is_pure=True)
 
 
-def in_order(parts: Sequence[pl.LazyFrame], at_once: int) -> pl.LazyFrame:
-    """The parts' rows, one part behind the other; while one is used, the next ones are computed and held in memory.
+def concat_in_order(parts: Sequence[pl.LazyFrame], at_once: int) -> pl.LazyFrame:
+    """The concatenated rows of the parts, which share a schema; `at_once` parts are computed ahead, in memory.
 
-    They have the same schema. (pl.concat computes one at a time, and one file keeps one core busy.)
+    (pl.concat computes one part at a time, and one file keeps only one core busy.)
     """
 
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_rows: int | None
     ) -> Iterator[pl.DataFrame]:
         def rows(part: pl.LazyFrame) -> pl.DataFrame:
-            wanted = part if columns is None else part.select(columns)
+            selected = part if columns is None else part.select(columns)
             if n_rows is not None:
-                return wanted.head(n_rows).collect(engine="streaming")  # filtered when it is known which are the first
-            return (wanted if predicate is None else wanted.filter(predicate)).collect(engine="streaming")
+                return selected.head(n_rows).collect(
+                    engine="streaming"
+                )  # the limit comes before the filter, which is applied below
+            return (selected if predicate is None else selected.filter(predicate)).collect(engine="streaming")
 
         left = n_rows
-        for found in computed_ahead(rows, parts, at_once):
+        for table in compute_ahead(rows, parts, at_once):
             if left is None:
-                yield found
+                yield table
                 continue
-            first = found.head(left)
+            first = table.head(left)
             left -= len(first)
             yield first if predicate is None else first.filter(predicate)
             if left == 0:
@@ -108,10 +112,10 @@ def in_order(parts: Sequence[pl.LazyFrame], at_once: int) -> pl.LazyFrame:
     return register_io_source(batches, schema=parts[0].collect_schema(), is_pure=True)
 
 
-def computed_ahead(
+def compute_ahead(
     function: Callable[[pl.LazyFrame], pl.DataFrame], parts: Sequence[pl.LazyFrame], at_once: int
 ) -> Iterator[pl.DataFrame]:
-    """`function` of each part in order; of `at_once` parts at the same time, in threads."""
+    """Yields `function(part)` in order; `at_once` parts are computed in parallel, in threads."""
     with ThreadPoolExecutor(at_once) as pool:
         ahead: deque[Future[pl.DataFrame]] = deque()
         for part in parts:

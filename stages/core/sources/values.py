@@ -1,45 +1,45 @@
-"""Columns of somebody's table as those of CATALOGUE; what is empty or cannot be read is null."""
+"""Casts columns of a foreign table to the types of CATALOGUE; empty and unreadable values become null."""
 
 import json
 
 import polars as pl
 
 from stages.core.schema.types import INT, REAL, TEXT, TEXTS
-from stages.core.sources.times import seconds
+from stages.core.sources.times import parse_seconds
 
 DAYS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d")
 
 
-def typed(column: str, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
-    """The column in another type; null where its value is none of it."""
-    kinds = {TEXT: text, INT: integer, REAL: duration, TEXTS: texts, pl.Date(): day}
-    return kinds[wanted](pl.col(column), given)
+def cast_column(column: str, source_type: pl.DataType, target_type: pl.DataType) -> pl.Expr:
+    """The column cast from its type `source_type` to `target_type`; null where the value cannot be read as that."""
+    casts = {TEXT: cast_text, INT: cast_integer, REAL: cast_seconds, TEXTS: cast_texts, pl.Date(): cast_date}
+    return casts[target_type](pl.col(column), source_type)
 
 
-def is_bad(column: str, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
-    """Whether there is a value, and it cannot be read."""
-    there = pl.col(column).str.strip_chars() != "" if given == TEXT else pl.col(column).is_not_null()
-    return (there & typed(column, given, wanted).is_null()).fill_null(False)
+def is_unreadable(column: str, source_type: pl.DataType, target_type: pl.DataType) -> pl.Expr:
+    """Whether a cell has a value, and it cannot be read as `target_type`."""
+    has_value = pl.col(column).str.strip_chars() != "" if source_type == TEXT else pl.col(column).is_not_null()
+    return (has_value & cast_column(column, source_type, target_type).is_null()).fill_null(False)
 
 
-def text(values: pl.Expr, given: pl.DataType) -> pl.Expr:
-    words = values if given == TEXT else values.cast(TEXT, strict=False)
+def cast_text(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
+    words = values if source_type == TEXT else values.cast(TEXT, strict=False)
     return pl.when(words != "").then(words)
 
 
-def integer(values: pl.Expr, given: pl.DataType) -> pl.Expr:
-    """Whole numbers, also as 12.0: so pandas writes them where one is missing."""
-    if given.is_integer():
+def cast_integer(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
+    """Integers, also written as 12.0: pandas does so in columns with missing values."""
+    if source_type.is_integer():
         return values.cast(INT, strict=False)
-    number = values.str.strip_chars() if given == TEXT else values
+    number = values.str.strip_chars() if source_type == TEXT else values
     rough = number.cast(pl.Float64, strict=False)
     whole = pl.when(rough == rough.floor()).then(rough.cast(INT, strict=False))
-    return whole if given.is_float() else pl.coalesce(number.cast(INT, strict=False), whole)
+    return whole if source_type.is_float() else pl.coalesce(number.cast(INT, strict=False), whole)
 
 
-def duration(values: pl.Expr, given: pl.DataType) -> pl.Expr:
-    """Seconds, from numbers or times as text."""
-    if given == TEXT:
+def cast_seconds(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
+    """Seconds ≥ 0, from numbers or from times as text."""
+    if source_type == TEXT:
         return values.map_elements(read_time, REAL)
     number = values.cast(REAL, strict=False)
     return pl.when(number.is_finite() & (number >= 0)).then(number)
@@ -47,14 +47,14 @@ def duration(values: pl.Expr, given: pl.DataType) -> pl.Expr:
 
 def read_time(words: str) -> float | None:
     try:
-        return seconds(words)
+        return parse_seconds(words)
     except ValueError:
         return None
 
 
-def texts(values: pl.Expr, given: pl.DataType) -> pl.Expr:
-    """Lists of text; from text with commas or a JSON list."""
-    return values.map_elements(read_list, TEXTS) if given == TEXT else values.cast(TEXTS, strict=False)
+def cast_texts(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
+    """Lists of text; also from text that is comma-separated or a JSON list."""
+    return values.map_elements(read_list, TEXTS) if source_type == TEXT else values.cast(TEXTS, strict=False)
 
 
 def read_list(words: str) -> list[str] | None:
@@ -66,9 +66,9 @@ def read_list(words: str) -> list[str] | None:
         return None
 
 
-def day(values: pl.Expr, given: pl.DataType) -> pl.Expr:
-    """Dates; of times as well, and of 20210304 as a number."""
-    if given.is_temporal():
+def cast_date(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
+    """Dates; also from datetimes, and from numbers such as 20210304."""
+    if source_type.is_temporal():
         return values.cast(pl.Date, strict=False)
     words = values.cast(TEXT, strict=False).str.strip_chars().str.extract(r"^([0-9/-]+)(?:[T ].*)?$")
     return pl.coalesce(words.str.to_date(form, strict=False) for form in DAYS)

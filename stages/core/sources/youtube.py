@@ -1,4 +1,4 @@
-"""YouTube's ids, and the many addresses of one video."""
+"""Ids of YouTube videos and channels, extracted from the many forms of their URLs."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ SITE = r"^(?i:(?:https?://)?(?:(?:www|m|music)\.)?youtube(?:-nocookie)?\.com/)"
 PAGE = SITE + rf"(?:watch/?\?(?:[^#]*&)?v=|shorts/|embed/|live/|v/)({ID})(?:[?&#/].*)?$"
 SHORT = rf"^(?i:(?:https?://)?youtu\.be/)({ID})(?:[?&#/].*)?$"
 CHANNEL = SITE + r"channel/(UC[A-Za-z0-9_-]{22})(?:[?#/].*)?$"
-NAME = SITE + r"(?:@|c/|user/)"  # of a channel, as people call it
+NAME = SITE + r"(?:@|c/|user/)"  # of a channel's handle, which does not contain its id
 
 
 def is_id(text: pl.Expr) -> pl.Expr:
@@ -16,10 +16,10 @@ def is_id(text: pl.Expr) -> pl.Expr:
 
 
 def video_id(address: pl.Expr) -> pl.Expr:
-    """The id that a page's address names, with or without https:// and further parameters; null if it names none."""
+    """The video id in a URL, with or without https:// and further parameters; null if there is none."""
     return pl.coalesce(address.str.extract(PAGE), address.str.extract(SHORT))
 
 
 def channel_id(address: pl.Expr) -> pl.Expr:
-    """The id that a channel's address names; null if it names none."""
+    """The channel id in a URL; null if there is none."""
     return address.str.extract(CHANNEL)

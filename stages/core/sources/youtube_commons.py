@@ -1,7 +1,7 @@
 """YouTube-Commons: transcripts of videos under a CC BY licence (https://huggingface.co/datasets/PleIAs/YouTube-Commons).
 
-Its Parquet files have a row for each language that a video was translated into, and differ in their columns: how the
-language was told is `source_language` in some and `language_id_method` in others.
+Its Parquet files have a row per language that a video was translated into. Their columns differ: the method of language
+detection is in `source_language` in some, in `language_id_method` in others.
 """
 
 import os
@@ -16,13 +16,13 @@ from slurm.errors import InputError
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.types import INT, TEXT
 from stages.core.sources import tables, youtube
+from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import video_id
-from stages.core.sources.found import Found
-from stages.core.sources.values import typed
-from stages.core.storage import places
+from stages.core.sources.values import cast_column
+from stages.core.storage import input_files
 
 SUFFIXES = {".parquet"}
-AT_ONCE_BYTES = 512 << 20  # of files that are read at the same time; their kept rows are in memory
+AT_ONCE_BYTES = 512 << 20  # of files read in parallel; their kept rows are held in memory
 ROW = "_row"
 METHODS = ("source_language", "language_id_method")
 COLUMNS = {  # catalogue's column → theirs
@@ -47,7 +47,7 @@ NEEDED = ("video_id", "text", "original_language", "transcription_language", "wo
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Options:
-    """Null lets everything pass."""
+    """Filters; None: not applied."""
 
     name: Literal["youtube_commons"]
     original_language: str | None
@@ -57,68 +57,70 @@ class Options:
 
 
 def check(path: str, options: Options) -> None:
-    places.check(path)
+    input_files.check(path)
 
 
-def read(path: str, options: Options) -> Found:
-    """The rows that pass, each video once: of several the first in the order of the files.
+def read(path: str, options: Options) -> Catalogue:
+    """The rows that pass the filters, each video once: the first in the order of the files.
 
-    The files are read twice: first the narrow columns that decide, file by file; then, as they are written, the wide
-    ones of what passes. A row without an id of YouTube fails; of other columns what cannot be read is null.
+    The files are read twice: first, file by file, the narrow columns that the filters need; then, when the rows are
+    written, the wide ones. A row without a YouTube id fails; unreadable values of other columns become null.
     """
-    files = places.files(path, SUFFIXES)
+    files = input_files.list_files(path, SUFFIXES)
     out: Counter[str] = Counter()
     passed = []
     for number, file in enumerate(files):
-        table, given = scan(file)
-        fails = reasons(given, options)
+        table, schema = scan(file)
+        fails = exclusions(schema, options)
         why = [pl.when(fail).then(pl.lit(reason)) for reason, fail in fails.items()]
-        found = table.select("video_id", ROW, out=pl.coalesce(*why, pl.lit(None, TEXT))).collect()
-        out.update({reason: int((found["out"] == reason).sum()) for reason in fails})
-        passed.append(found.filter(pl.col("out").is_null()).select("video_id", ROW, file=pl.lit(number)))
+        rows = table.select("video_id", ROW, out=pl.coalesce(*why, pl.lit(None, TEXT))).collect()
+        out.update({reason: int((rows["out"] == reason).sum()) for reason in fails})
+        passed.append(rows.filter(pl.col("out").is_null()).select("video_id", ROW, file=pl.lit(number)))
     ids = pl.concat(passed).filter(youtube.is_id(pl.col("video_id")))
     twice = ids.filter(~pl.col("video_id").is_first_distinct())
     out["duplicate"] = len(twice)
-    again = [twice.filter(file=number)[ROW] for number in range(len(files))]
-    rows = [catalogue(file, options, twice) for file, twice in zip(files, again, strict=True)]
-    largest = max(places.size(file) for file in files)
+    repeats = [twice.filter(file=number)[ROW] for number in range(len(files))]
+    parts = [catalogue_rows(file, options, repeated) for file, repeated in zip(files, repeats, strict=True)]
+    largest = max(input_files.size(file) for file in files)
     at_once = max(1, min(len(os.sched_getaffinity(0)), AT_ONCE_BYTES // max(1, largest)))
-    return Found(tables.in_order(rows, at_once), left_out={why: n for why, n in out.items() if n})
+    return Catalogue(tables.concat_in_order(parts, at_once), left_out={why: n for why, n in out.items() if n})
 
 
 def scan(file: str) -> tuple[pl.LazyFrame, pl.Schema]:
-    """The file's rows, numbered from 1, and its columns; an InputError if it lacks one that is needed."""
+    """The file's rows, numbered from 1 in ROW, and its schema. Raises InputError if a needed column is missing."""
     table = tables.scan(file, ROW)
-    given = table.collect_schema()
+    schema = table.collect_schema()
     for column in NEEDED:
-        if column not in given:
-            raise InputError(f"{file} has no column {column!r}; it has: {', '.join(list(given)[1:])}")
-    return table, given
+        if column not in schema:
+            raise InputError(f"{file} has no column {column!r}; it has: {', '.join(list(schema)[1:])}")
+    return table, schema
 
 
-def reasons(given: pl.Schema, options: Options) -> dict[str, pl.Expr]:
-    """What leaves a row out, first reason first."""
-    method = pl.coalesce(*(c for c in METHODS if c in given), pl.lit(None, TEXT))
-    wanted = [
+def exclusions(schema: pl.Schema, options: Options) -> dict[str, pl.Expr]:
+    """Reason → whether it excludes a row; the first that applies counts."""
+    method = pl.coalesce(*(c for c in METHODS if c in schema), pl.lit(None, TEXT))
+    filters = [
         (pl.col("original_language"), options.original_language),
         (pl.col("transcription_language"), options.transcription_language),
         (method, options.source_language),
     ]
-    languages = [column.eq_missing(pl.lit(only)) for column, only in wanted if only is not None]
-    words, above = typed("word_count", given["word_count"], INT), options.words_above
-    found = {"language": ~pl.all_horizontal(languages)} if languages else {}
-    return found | ({"words_unknown": words.is_null(), "too_few_words": words <= above} if above is not None else {})
+    languages = [column.eq_missing(pl.lit(only)) for column, only in filters if only is not None]
+    words, above = cast_column("word_count", schema["word_count"], INT), options.words_above
+    by_language = {"language": ~pl.all_horizontal(languages)} if languages else {}
+    return by_language | (
+        {"words_unknown": words.is_null(), "too_few_words": words <= above} if above is not None else {}
+    )
 
 
-def catalogue(file: str, options: Options, again: pl.Series) -> pl.LazyFrame:
-    """The rows of a file that pass, as CATALOGUE has them; those whose video another row has are left out."""
-    table, given = scan(file)
-    out = list(reasons(given, options).values())
-    if len(again):
-        out.append(pl.col(ROW).is_in(again.implode()))
+def catalogue_rows(file: str, options: Options, repeated: pl.Series) -> pl.LazyFrame:
+    """The rows of a file that pass the filters, as columns of CATALOGUE; without the row numbers `repeated`."""
+    table, schema = scan(file)
+    out = list(exclusions(schema, options).values())
+    if len(repeated):
+        out.append(pl.col(ROW).is_in(repeated.implode()))
     key, bad = pl.col("video_id"), ~youtube.is_id(pl.col("video_id")).fill_null(False)
     about = {
-        name: typed(theirs, given[theirs], ABOUT[name]) if theirs in given else pl.lit(None, ABOUT[name])
+        name: cast_column(theirs, schema[theirs], ABOUT[name]) if theirs in schema else pl.lit(None, ABOUT[name])
         for name, theirs in COLUMNS.items()
     }
     return table.filter(*(~fails for fails in out)).select(

@@ -1,4 +1,4 @@
-"""Rows that may be more than memory holds, on their way from a worker to its task: by files in the task's scratch."""
+"""Passes rows from a worker to its task, by Parquet files in the task's scratch if they are too large for memory."""
 
 import os
 import shutil
@@ -12,20 +12,20 @@ import polars as pl
 
 from slurm.record.files import streamed
 from stages.core.schema.types import Row, Schema
-from stages.core.storage.remote import on_disk
-from stages.core.storage.scratch import VARIABLE, folder
+from stages.core.storage.errors import translate_disk_errors
+from stages.core.storage.scratch import VARIABLE, scratch_folder
 
-PIECE_BYTES = 1 << 23  # of pictures, say, that stay in memory
+PIECE_BYTES = 1 << 23  # bytes of binary values (pictures, say) that are held in memory before a file is written
 
 
 class Spilled(NamedTuple):
-    """Rows that lie in a folder of Parquet files, in the order of their names; who took them over removes them."""
+    """Rows in a folder of Parquet files, ordered by file name; the receiver calls `remove`."""
 
     folder: Path
     schema: Schema
 
     def scan(self) -> pl.LazyFrame:
-        """All rows, a file at a time."""
+        """All rows; one file at a time is in memory."""
         files = sorted(self.folder.iterdir())
         return streamed(lambda: (pl.read_parquet(file, glob=False) for file in files), self.schema)
 
@@ -33,8 +33,8 @@ class Spilled(NamedTuple):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def clear_after(pid: int) -> None:
-    """Removes what a worker that is no more left in the scratch of its task: nobody will ask for it."""
+def remove_leftovers(pid: int) -> None:
+    """Removes the spilled rows of a dead worker from its task's scratch."""
     if place := os.environ.get(VARIABLE):
         for left in Path(place).glob(f"{_mark(pid)}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -44,13 +44,13 @@ def _mark(pid: int) -> str:
     return f"of{pid}-"
 
 
-Tables = Mapping[str, Sequence[Row] | Spilled]  # of an item
+Tables = Mapping[str, Sequence[Row] | Spilled]  # table name → rows, of one item
 
 
 class Spill:
-    """Add rows; `rows` gives them back: as they are while they are few, else as Spilled.
+    """Collects rows: `rows` returns them as a list while they are small, else as Spilled.
 
-    A context manager: what lies in the scratch is removed if the work on the item failed.
+    As a context manager it removes its files if the work on the item fails.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -67,7 +67,7 @@ class Spill:
             self._spilled.remove()
 
     def add(self, row: Row) -> None:
-        """Raises ItemError disk when the scratch is full."""
+        """Adds a row of the schema. Raises ItemError disk if the scratch is full."""
         self._rows.append(row)
         self._bytes += sum(len(value) for value in row.values() if isinstance(value, bytes))
         if self._bytes >= PIECE_BYTES:
@@ -81,11 +81,13 @@ class Spill:
 
     def _write(self) -> None:
         if self._spilled is None:
-            with on_disk(place := folder()):
+            with translate_disk_errors(place := scratch_folder()):
                 self._spilled = Spilled(Path(tempfile.mkdtemp(prefix=_mark(os.getpid()), dir=place)), self._schema)
         piece, content = self._spilled.folder / f"{self._pieces:06d}.parquet", BytesIO()
-        pl.DataFrame(self._rows, schema=self._schema).write_parquet(content, compression="uncompressed")  # as JPEG is
-        with on_disk(piece):  # polars itself makes errors of its own of what the disk says
+        pl.DataFrame(self._rows, schema=self._schema).write_parquet(
+            content, compression="uncompressed"
+        )  # JPEG is compressed already
+        with translate_disk_errors(piece):  # not written by polars, which hides the OSError in an error of its own
             piece.write_bytes(content.getbuffer())
         self._pieces += 1
         self._rows, self._bytes = [], 0

@@ -1,9 +1,9 @@
-"""The store: where a run's media lie, a folder or an object store.
+"""The store of a run's media files: a folder or an object store.
 
-    <root>/<first two hex digits of sha256(video_id)>/<video_id>.mp4     and .json, a text beside it
-    <root>/.partial/<video_id>/<try>/                                    of a folder: what is being fetched
+    <root>/<first two hex digits of sha256(video_id)>/<video_id>.mp4     and <video_id>.json, a text beside it
+    <root>/.partial/<video_id>/<attempt>/                                partial files (if the store is a folder)
 
-Nothing appears there under its name before it is whole.
+A file appears under its name only when it is complete.
 """
 
 import os
@@ -18,20 +18,21 @@ from pathlib import Path
 from slurm.errors import InputError
 from slurm.record.files import replacing
 from stages.core.storage import objects, scratch
-from stages.core.storage.begun import own_folder
-from stages.core.storage.kinds import SUFFIXES
-from stages.core.storage.remote import on_disk, package, shown
+from stages.core.storage.addresses import VIDEO_SUFFIXES
+from stages.core.storage.errors import hide_passwords, translate_disk_errors
+from stages.core.storage.partial import claim_folder
+from stages.core.storage.remote import find_package
 
-OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs")  # in which what is not whole is not to be seen
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs")  # in which incomplete uploads are invisible
 
 
-def place(video_id: str, name: str) -> str:
-    """Where a file of a video lies: those of a video side by side, videos spread over 256 folders."""
+def media_path(video_id: str, name: str) -> str:
+    """The path of a video's file below the root: files of a video side by side, videos spread over 256 folders."""
     return f"{sha256(video_id.encode()).hexdigest()[:2]}/{name}"
 
 
 def file_name(video_id: str) -> str:
-    """The id itself where it is a plain file name, else its readable start and 20 hex digits of its hash."""
+    """The id itself if it is a plain file name, else its readable start and 20 hex digits of its hash."""
     if re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,119}", video_id):
         return video_id
     readable = re.sub(r"[^A-Za-z0-9]+", "-", video_id)[:40].strip("-")
@@ -39,52 +40,55 @@ def file_name(video_id: str) -> str:
 
 
 def check(root: str) -> None:
-    """What can be told of a store without asking it: InputError that names store.root."""
+    """Raises InputError that names store.root for a root that cannot work; sends no request, creates nothing."""
     scheme, separator, bucket = root.partition("://")
     wrong = None
     if not separator:
         folder = Path(root)
-        there = next(above for above in (folder, *folder.parents) if above.exists())
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
         if not folder.is_absolute():
-            wrong = f"not an absolute path, as {folder.absolute()} would be"
-        elif not there.is_dir():
-            wrong = f"{there} is not a folder"
-        elif not os.access(there, os.W_OK | os.X_OK):
-            wrong = f"nothing can be written in {there}"
+            wrong = f"not an absolute path; write {folder.absolute()}"
+        elif not existing.is_dir():
+            wrong = f"{existing} is not a folder"
+        elif not os.access(existing, os.W_OK | os.X_OK):
+            wrong = f"no permission to write in {existing}"
     elif scheme not in OBJECT_STORES:
-        wrong = f"{scheme}:// is none of {', '.join(OBJECT_STORES)}; where it is mounted, give it as a folder"
+        wrong = f"{scheme}:// is none of {', '.join(OBJECT_STORES)}; if it is mounted, give it as a folder"
     elif not bucket.strip("/"):
         wrong = "it names no bucket"
-    elif find_spec(package(scheme)[0]) is None:
-        wrong = package(scheme)[1]
+    elif find_spec(find_package(scheme)[0]) is None:
+        wrong = find_package(scheme)[1]
     if wrong:
-        raise InputError(shown(f"store.root={root}: {wrong}"))
+        raise InputError(hide_passwords(f"store.root={root}: {wrong}"))
 
 
 class Store:
-    """The store at an absolute path or an address. Errors are ItemErrors: disk (it is not let in), network."""
+    """The store at an absolute path or an address. Methods raise ItemErrors: disk (or no access), network."""
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
         self.remote = "://" in root
 
     def address(self, file: Path, video_id: str) -> str:
-        """Where `put` puts the file."""
+        """The path or address to which `put` moves the file."""
         suffix = file.suffix.lower()
-        return self._address(video_id, suffix if suffix in SUFFIXES else ".video")
+        return self._address(video_id, suffix if suffix in VIDEO_SUFFIXES else ".video")
 
     @contextmanager
     def work_folder(self, video_id: str) -> Iterator[Path]:
-        """A folder for one try at a video: in the store, so that another node may go on with it, or in scratch."""
-        with own_folder(self._work_folder(video_id)) as folder:
+        """A folder for one attempt at a video, with the partial files of the attempt before.
+
+        It is in the store if that is a folder, so that another node can resume from it; else in scratch.
+        """
+        with claim_folder(self._work_folder(video_id)) as folder:
             yield folder
 
     def remove_work(self, video_id: str) -> None:
-        """Removes what all tries to fetch it have left."""
+        """Removes the partial files of all attempts at a video."""
         shutil.rmtree(self._work_folder(video_id), ignore_errors=True)
 
     def put(self, file: Path, video_id: str) -> str:
-        """The address at which the file is whole, and safe from a crash; from a folder of this store it is moved."""
+        """Moves (or uploads) a complete file into the store, durably; returns its path or address."""
         address = self.address(file, video_id)
         if self.remote:
             objects.put(file, address)
@@ -93,44 +97,47 @@ class Store:
         return address
 
     def write_beside(self, video_id: str, text: str) -> None:
-        """Puts a text beside the video's file, in place of the one before."""
+        """Writes a text beside the video's file, atomically, replacing any before."""
         address = self._address(video_id, ".json")
         if self.remote:
             objects.write(address, text.encode())
         else:
-            with on_disk(address), replacing(Path(address)) as temporary:
+            with translate_disk_errors(address), replacing(Path(address)) as temporary:
                 temporary.write_text(text)
 
     def read_beside(self, video_id: str) -> str | None:
-        """The text beside the video's file, if there is one."""
+        """The text beside the video's file, None if there is none."""
         address = self._address(video_id, ".json")
         if self.remote:
             content = objects.read(address)
             return None if content is None else content.decode()
-        with on_disk(address):
+        with translate_disk_errors(address):
             return Path(address).read_text() if Path(address).exists() else None
 
     def size(self, address: str) -> int | None:
-        """The bytes of a file that is in the store, None if it is not."""
+        """The size in bytes of a file in the store, None if it does not exist."""
         if self.remote:
             return objects.size(address)
         return Path(address).stat().st_size if Path(address).is_file() else None
 
     def _address(self, video_id: str, suffix: str) -> str:
-        return f"{self.root}/{place(video_id, file_name(video_id) + suffix)}"
+        return f"{self.root}/{media_path(video_id, file_name(video_id) + suffix)}"
 
     def _work_folder(self, video_id: str) -> Path:
-        folder = scratch.folder() / "fetch" if self.remote else Path(self.root, ".partial")
+        folder = scratch.scratch_folder() / "fetch" if self.remote else Path(self.root, ".partial")
         return folder / file_name(video_id)
 
 
 def _move(file: Path, target: Path) -> None:
-    with on_disk(target):
+    with translate_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not file.is_symlink():  # what is linked is its owner's
+        if not file.is_symlink():  # a linked file belongs to someone else
             _sync(file)
         file.replace(target)
-        for folder in (target.parent, target.parent.parent):  # the first may be new in the second
+        for folder in (
+            target.parent,
+            target.parent.parent,
+        ):  # the first may be new, and then its entry in the second needs a sync too
             _sync(folder)
 
 

@@ -1,7 +1,7 @@
-"""Many questions to a pool at once, each answer with the item that it belongs to.
+"""Asynchronous client of a pool: many prompts at once, each answer with the key of its item.
 
-What is a server's fault (429, 5xx, a lost connection) goes to another server and costs the item nothing; what may be
-the item's (424, a garbled or cut answer) is tried a few times; what surely is (422) is never repeated.
+Faults of a server (429, 5xx, a lost connection) move the prompt to another server; faults that may be the item's (424,
+a malformed or truncated answer) are retried up to TRIES attempts; those that are (422) are not retried.
 """
 
 import asyncio
@@ -21,80 +21,84 @@ from slurm.errors import ClusterError, ItemError, UnavailableError
 from slurm.pool.launch import ensure, hopeless
 from slurm.pool.registry import BEAT_S, PoolFolder
 from slurm.pool.wire import GarbledError, Prompt, Reply, call, reply
-from stages.core.text.fleet import Fleet, Server
-from stages.core.text.template import Template
-from stages.core.text.traffic import Traffic
+from stages.core.text.balancer import LoadBalancer, Server
+from stages.core.text.chat_template import ChatTemplate
+from stages.core.text.metrics import ClientMetrics
 
 TRIES = 3
-MOVES = 5  # from server to server, while others get their answers, or as they die over it: then it is the item's fault
-DIED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)  # in the middle of it
+# Server changes for one item before the item is blamed: it kills servers, or only it fails while others are answered.
+MOVES = 5
+DIED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)  # during the request
 REFRESH_S = 2.0
 WAKE_S = 0.1
-GATHER_S = 0.02  # answers are handed over together: one by one takes a quarter more of our CPU
+GATHER_S = 0.02  # answers are handed over in groups: one by one costs a quarter more CPU
 ENSURE_S = 10.0
-MOST_FORMS = 64  # that servers are warmed up for
+MAX_GRAMMARS = 64  # that servers are warmed up with
 
 log = logging.getLogger("reelmill")
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     key: str  # of the item
     prompt: Prompt
 
 
 class Answer(NamedTuple):
-    """`reply`, or what is wrong with the item; and who answered."""
+    """`reply`, or the `error` of the item; and the server that answered."""
 
     key: str
     reply: Reply | None
     error: ItemError | None
-    replica: str  # its job
+    replica: str  # Slurm job of the server
     model: str
     revision: str | None
-    latency_s: float  # of the try that succeeded or was the last
+    latency_s: float  # of the last attempt
 
 
-def answers(
-    asked: Iterable[Asked],
+def ask_all(
+    questions: Iterable[Question],
     folder: PoolFolder,
     *,
     stopping: Callable[[], bool],
     leaving: Callable[[], bool],
     note: Callable[..., object] = dict,
 ) -> Iterator[Answer]:
-    """An answer to each, in the order in which they come; fewer when stopping, and none more when leaving.
+    """Yields an answer to each question as they arrive.
 
-    Of `asked` no more are taken than can be under way. `note` is told at last how many answers and tokens there were.
-    Raises UnavailableError when the pool gives no answer for pool.wait_minutes, or cannot be started.
+    After `stopping()` is true no new question is sent; after `leaving()` is true it ends at once.
+
+    Questions are drawn lazily, at most as many as can be outstanding. At the end `note` is called with the counts and
+    rates of answers and tokens. Raises UnavailableError if the pool gives no answer for pool.wait_minutes, or cannot be
+    started.
     """
     with asyncio.Runner() as runner:
-        client = Client(iter(asked), folder, stopping)
-        runner.run(client.begin())
+        client = Client(iter(questions), folder, stopping)
+        runner.run(client.start())
         try:
-            while not leaving() and (some := runner.run(client.some())) is not None:
-                yield from some
-            note(**client.traffic.summary())
+            while not leaving() and (arrived := runner.run(client.next_answers())) is not None:
+                yield from arrived
+            note(**client.metrics.summary())
         finally:
-            runner.run(client.end())
+            runner.run(client.stop())
 
 
 class Client:
-    """One task's side of a pool."""
+    """The pool client of one task."""
 
-    def __init__(self, asked: Iterator[Asked], folder: PoolFolder, stopping: Callable[[], bool]) -> None:
-        self.asked, self.folder, self.stopping = asked, folder, stopping
+    def __init__(self, questions: Iterator[Question], folder: PoolFolder, stopping: Callable[[], bool]) -> None:
+        self.questions, self.folder, self.stopping = questions, folder, stopping
         self.settings = folder.settings
-        self.fleet = Fleet(self.settings.pool.in_flight, self.settings.serves)
+        self.balancer = LoadBalancer(self.settings.pool.in_flight, self.settings.serves)
         self.name = f"{os.uname().nodename}.{os.getpid()}"
         self.done: list[Answer] = []
-        self.forms: set[int] = set()  # of answers, that servers are told of
-        self.traffic = Traffic(folder.name)
+        self.grammars: set[int] = set()  # hashes of those that servers are warmed up with
+        self.metrics = ClientMetrics(folder.name)
 
     @cached_property
-    def template(self) -> Template:
-        return Template(self.settings.pool.model, self.settings.pool.revision)
+    def template(self) -> ChatTemplate:
+        return ChatTemplate(self.settings.pool.model, self.settings.pool.revision)
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         key, pool = self.folder.key(), self.settings.pool
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ttl_dns_cache=300),
@@ -102,13 +106,13 @@ class Client:
             headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
         )
         self.news = asyncio.Event()
-        self.fleet.update(self.folder.replicas())
-        self.keeper = asyncio.create_task(self._keep())
-        self.work = asyncio.gather(*(self._work() for _ in range(pool.in_flight)))
+        self.balancer.update(self.folder.replicas())
+        self.keeper = asyncio.create_task(self._watch_pool())
+        self.work = asyncio.gather(*(self._ask_questions() for _ in range(pool.in_flight)))
         self.work.add_done_callback(lambda _: self.news.set())
 
-    async def some(self) -> list[Answer] | None:
-        """What was answered since, perhaps nothing; None when all is. Raises what went wrong."""
+    async def next_answers(self) -> list[Answer] | None:
+        """The answers since the last call, maybe none; None after the last. Raises what the tasks raised."""
         if not self.done:
             for task in (self.keeper, self.work):
                 if task.done():
@@ -119,68 +123,68 @@ class Client:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.news.wait(), REFRESH_S)
             await asyncio.sleep(GATHER_S)
-        found, self.done = self.done, []
-        return found
+        arrived, self.done = self.done, []
+        return arrived
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         self.keeper.cancel()
         self.work.cancel()
         await asyncio.gather(self.keeper, self.work, return_exceptions=True)
         await self.session.close()
         self.folder.remove_client(self.name)
 
-    async def _work(self) -> None:
-        for key, prompt in self.asked:  # all workers share it: each takes the next one when it is free
+    async def _ask_questions(self) -> None:
+        for key, prompt in self.questions:  # shared by all workers: each takes the next one when it is free
             if self.settings.engine.route == "generate" and prompt.text is None and not prompt.images:
                 prompt = replace(prompt, text=self.template(prompt.messages))  # noqa: PLW2901
-            self._warm(prompt)
+            self._warm_up(prompt)
             answer = await self._ask(key, prompt)
-            self.done.append(answer)  # only now is it known which list that is
+            self.done.append(answer)  # not before the await: `next_answers` replaces the list
             self.news.set()
             if self.stopping():
                 return
 
-    def _warm(self, prompt: Prompt) -> None:
-        """Has servers that start later compile the prompt's grammar before they are asked: that takes them seconds."""
-        if not prompt.bound or len(self.forms) >= MOST_FORMS:
+    def _warm_up(self, prompt: Prompt) -> None:
+        """Registers the prompt's grammar, so that servers that start later compile it first, which takes seconds."""
+        if not prompt.bound or len(self.grammars) >= MAX_GRAMMARS:
             return
-        form = hash((tuple(prompt.choices or ()), json.dumps(prompt.schema)))
-        if form not in self.forms:
-            self.forms.add(form)
+        grammar = hash((tuple(prompt.choices or ()), json.dumps(prompt.schema)))
+        if grammar not in self.grammars:
+            self.grammars.add(grammar)
             engine, model = self.settings.engine, self.settings.pool.model
             request = call(prompt, engine.dialect, engine.route, model)
             self.folder.warm(json.dumps([prompt.choices, prompt.schema]), request)
 
     async def _ask(self, key: str, prompt: Prompt) -> Answer:
-        """The answer to one question, whoever gives it at last."""
+        """The answer to one question, after retries on other servers."""
         tries = moves = deaths = 0
-        answered = self.traffic.answers
+        answered = self.metrics.answers
         while True:
-            server = await self.fleet.take()
+            server = await self.balancer.acquire()
             begun_s = time.monotonic()
             reply: Reply | None = None
             error: ItemError | None = None
             try:
-                reply = await self._put(server, prompt)
-                server.answered()
+                reply = await self._send(server, prompt)
+                server.record_success()
             except OverloadedError:
-                server.refused()
-            except (aiohttp.ClientError, TimeoutError, OSError, LostError) as lost:
-                server.failed()
+                server.record_overload()
+            except (aiohttp.ClientError, TimeoutError, OSError, ServerFailedError) as lost:
+                server.record_failure()
                 moves += 1
                 deaths += isinstance(lost, DIED) and not isinstance(lost, aiohttp.ClientConnectorError)
-                if deaths > MOVES or (moves > MOVES and self.traffic.answers > answered):
-                    error = ItemError("no_answer", f"{moves} times a server failed over it, the last with {lost!r}")
-            except (GarbledError, FailedError) as failed:
+                if deaths > MOVES or (moves > MOVES and self.metrics.answers > answered):
+                    error = ItemError("no_answer", f"{moves} servers failed on it, the last with {lost!r}")
+            except (GarbledError, GenerationFailedError) as failed:
                 if isinstance(failed, GarbledError):
-                    server.failed()
+                    server.record_failure()
                 tries += 1
                 if tries >= TRIES:
                     error = ItemError("no_answer", str(failed))
             except ItemError as refused:
                 error = refused
             finally:
-                self.fleet.give_back(server)
+                self.balancer.release(server)
             if reply is not None and reply.finish == "length" and prompt.bound:
                 tries += 1
                 if tries >= TRIES:
@@ -188,79 +192,81 @@ class Client:
                 reply = None
             if reply is not None or error is not None:
                 latency_s = time.monotonic() - begun_s
-                self.traffic.count(reply, latency_s)
+                self.metrics.count(reply, latency_s)
                 who = server.replica
                 return Answer(key, reply, error, who.job, who.model, who.revision, latency_s)
 
-    async def _put(self, server: Server, prompt: Prompt) -> Reply:
-        """What one server answers. Raises, besides what aiohttp does, what is told by the status, and GarbledError."""
+    async def _send(self, server: Server, prompt: Prompt) -> Reply:
+        """The reply of one server. Raises aiohttp's errors, GarbledError, and by status OverloadedError (429),
+        GenerationFailedError (424), ItemError prompt_refused (400, 404, 413, 422), else ServerFailedError.
+        """
         who, engine = server.replica, self.settings.engine
-        asked = call(prompt, who.dialect, engine.route, who.model)
-        async with self.session.post(who.url + asked.path, data=json.dumps(asked.body).encode()) as response:
+        request = call(prompt, who.dialect, engine.route, who.model)
+        async with self.session.post(who.url + request.path, data=json.dumps(request.body).encode()) as response:
             text = await response.read()
         match response.status:
             case 200:
-                return read(prompt, who.dialect, asked.path, text)
+                return parse_reply(prompt, who.dialect, request.path, text)
             case 429:
                 raise OverloadedError
             case 424:
-                raise FailedError(said(text))
+                raise GenerationFailedError(decode_error(text))
             case 400 | 404 | 413 | 422:
-                raise ItemError("prompt_refused", f"{response.status}: {said(text)}")
+                raise ItemError("prompt_refused", f"{response.status}: {decode_error(text)}")
             case status:
-                raise LostError(f"{status}: {said(text)}")
+                raise ServerFailedError(f"{status}: {decode_error(text)}")
 
-    async def _keep(self) -> None:
-        """Looks after the pool: who is there, who is missing, and whether anything comes."""
+    async def _watch_pool(self) -> None:
+        """Keeps the list of servers current, this client registered and the pool started. Raises UnavailableError."""
         pool = self.settings.pool
         beat_s = ensured_s = float("-inf")
         while True:
             now_s = time.monotonic()
-            self.fleet.update(await asyncio.to_thread(self.folder.replicas))
+            self.balancer.update(await asyncio.to_thread(self.folder.replicas))
             if now_s - beat_s >= BEAT_S:
                 await asyncio.to_thread(self.folder.beat_client, self.name)
                 beat_s = now_s
-            if not self.fleet.servers and now_s - ensured_s >= ENSURE_S:
+            if not self.balancer.servers and now_s - ensured_s >= ENSURE_S:
                 await asyncio.to_thread(self._start_missing)
                 ensured_s = now_s
-            if now_s - self.traffic.answered_s > pool.wait_minutes * 60:
+            if now_s - self.metrics.answered_s > pool.wait_minutes * 60:
                 raise UnavailableError(
                     f"pool {self.folder} gave no answer for pool.wait_minutes={pool.wait_minutes:g}: "
                     f"python -m slurm serve run={self.folder.run.name} pool={self.folder.name} status"
                 )
-            self.traffic.tell(self.fleet)
+            self.metrics.log_progress(self.balancer)
             for _ in range(round(REFRESH_S / WAKE_S)):
                 await asyncio.sleep(WAKE_S)
-                self.fleet.wake()
+                self.balancer.wake()
 
     def _start_missing(self) -> None:
-        """Has replicas started where there are none. Raises UnavailableError where that has proved in vain."""
-        if words := hopeless(self.folder):
-            raise UnavailableError(f"pool {self.folder} does not start: {words}")
+        """Starts the pool's replicas if there are none. Raises UnavailableError if they keep failing to start."""
+        if reason := hopeless(self.folder):
+            raise UnavailableError(f"pool {self.folder} does not start: {reason}")
         try:
             ensure(self.folder)
-        except ClusterError as error:  # a node from which nothing can be submitted: others may
+        except ClusterError as error:  # this node cannot submit jobs; others may
             log.warning("%s", error)
 
 
 class OverloadedError(Exception):
-    """The server has too much to do (429)."""
+    """The server is overloaded (429)."""
 
 
-class LostError(Exception):
-    """The server failed (5xx, 401): another one may not."""
+class ServerFailedError(Exception):
+    """The server failed (5xx, 401); another one may work."""
 
 
-class FailedError(Exception):
-    """The model failed over this prompt (424)."""
+class GenerationFailedError(Exception):
+    """Generation failed for this prompt (424)."""
 
 
-def read(prompt: Prompt, dialect: str, path: str, text: bytes) -> Reply:
+def parse_reply(prompt: Prompt, dialect: str, path: str, text: bytes) -> Reply:
     try:
         return reply(prompt, dialect, path, json.loads(text))
     except ValueError as error:
-        raise GarbledError(f"no JSON: {text[:200]!r}") from error
+        raise GarbledError(f"not JSON: {text[:200]!r}") from error
 
 
-def said(text: bytes) -> str:
+def decode_error(text: bytes) -> str:
     return text[:500].decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Prompts as Jinja2 templates: what a system says to a model, and what of a row it is asked about."""
+"""Prompts from Jinja2 templates: a system message, and a user message per row."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,51 +8,53 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError
 
 from slurm.errors import InputError
 
-BETWEEN = "\n-----\n"  # the system's part and the user's
-# Of English by most tokenizers, and of other scripts within a half: these have fewer characters a token, but of more
-# bytes. (The tokenizer itself is not asked: a server that speaks OpenAI's dialect has it, and this machine need not.)
+SEPARATOR = "\n-----\n"  # between the system message and the user message
+# For English with most tokenizers, and within a half for other scripts: these have fewer characters per token,
+# but of more bytes each. (The tokenizer itself is not used: a server with OpenAI's API has it, this machine may not.)
 BYTES_PER_TOKEN = 4
 
 
 class Prompts:
-    """A template file: what a model is told, the same for many rows, and what it is asked of each."""
+    """A template file: a system message, the same for many rows, and a user message for each. Raises InputError."""
 
     def __init__(self, path: Path) -> None:
         try:
             text = path.read_text()
         except OSError as error:
             raise InputError(f"template={path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
-        if text.count(BETWEEN) != 1:
-            raise InputError(f"template={path} has no line of five dashes between what is told and what is asked")
+        if text.count(SEPARATOR) != 1:
+            raise InputError(
+                f"template={path} must have one line of five dashes, between the system message and the user message"
+            )
         self.path = path
         self.hash = hashlib.sha256(text.encode()).hexdigest()[:16]
         environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
         try:
-            self._told, self._asked = (environment.from_string(part) for part in text.split(BETWEEN))
+            self._system, self._user = (environment.from_string(part) for part in text.split(SEPARATOR))
         except TemplateError as error:
             raise InputError(f"template={path}: {error}") from error
 
-    def told(self, values: Mapping[str, object]) -> str:
-        """The system's message. Raises InputError for a name that the values lack."""
-        return self._rendered(self._told, values)
+    def system_message(self, values: Mapping[str, object]) -> str:
+        """The system message. Raises InputError for a template variable that is not in `values`."""
+        return self._render(self._system, values)
 
-    def asked(self, values: Mapping[str, object]) -> str:
-        """The user's message. Raises InputError for a name that the values lack."""
-        return self._rendered(self._asked, values)
+    def user_message(self, values: Mapping[str, object]) -> str:
+        """The user message. Raises InputError for a template variable that is not in `values`."""
+        return self._render(self._user, values)
 
-    def _rendered(self, template: Template, values: Mapping[str, object]) -> str:
+    def _render(self, template: Template, values: Mapping[str, object]) -> str:
         try:
             return template.render(values).strip()
         except TemplateError as error:
-            raise InputError(f"template={self.path}: {error}; there are: {', '.join(sorted(values))}") from error
+            raise InputError(f"template={self.path}: {error}; available: {', '.join(sorted(values))}") from error
 
 
-def cut_words(text: str | None, tokens: int) -> str:
-    """The text's beginning of about so many tokens, on one line, cut between two words where it has any."""
+def truncate_words(text: str | None, tokens: int) -> str:
+    """The start of the text, about `tokens` tokens long, on one line, cut between words if the script has spaces."""
     plain = " ".join((text or "").split())
-    most = tokens * BYTES_PER_TOKEN
-    if len(plain.encode()) <= most:
+    max_bytes = tokens * BYTES_PER_TOKEN
+    if len(plain.encode()) <= max_bytes:
         return plain
-    cut = plain.encode()[: most + 1].decode(errors="ignore")
+    cut = plain.encode()[: max_bytes + 1].decode(errors="ignore")
     words = cut.rpartition(" ")[0]
-    return words if 2 * len(words) > len(cut) else cut.encode()[:most].decode(errors="ignore")
+    return words if 2 * len(words) > len(cut) else cut.encode()[:max_bytes].decode(errors="ignore")

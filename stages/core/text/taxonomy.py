@@ -1,4 +1,4 @@
-"""Categories as a tree: what a video can be called, and which of its names are told apart by the path to them."""
+"""A tree of categories with unique labels: names that occur twice are qualified by their path."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ ARROW = " > "
 
 @dataclass(frozen=True)
 class Leaf:
-    """A category; `path` is from the top of the tree to its own name."""
+    """A category; `path` has the names from the root of the tree to its own."""
 
     path: tuple[str, ...]
     description: str = ""
@@ -29,54 +29,55 @@ class Leaf:
 
     @property
     def parent(self) -> str:
-        """The path to what it belongs to."""
+        """The path of its parent; empty at the root."""
         return ARROW.join(self.path[:-1])
 
     @property
-    def words(self) -> str:
-        """All that is said of it."""
+    def text(self) -> str:
+        """Path and description."""
         return f"{ARROW.join(self.path)}: {self.description}" if self.description else ARROW.join(self.path)
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """The leaves of a tree, in its order."""
+    """The leaves of a tree, in the order of the file."""
 
     leaves: tuple[Leaf, ...]
 
     @cached_property
     def labels(self) -> dict[str, Leaf]:
-        """Each leaf by the name that a model is to choose: its own, or with those above it where others have it too."""
+        """Each leaf by its label, which a model chooses: its name, or its whole path if the name is not unique."""
         names = Counter(leaf.name for leaf in self.leaves)
         return {leaf.name if names[leaf.name] == 1 else ARROW.join(leaf.path): leaf for leaf in self.leaves}
 
     @cached_property
     def topics(self) -> "Taxonomy":
-        """What its leaves belong to, as a taxonomy of its own."""
-        return Taxonomy(tuple(map(Leaf, self._below)))
+        """The parents of the leaves, as a taxonomy of their own."""
+        return Taxonomy(tuple(map(Leaf, self._by_parent)))
 
     def below(self, topic: str) -> "Taxonomy":
-        """The leaves of a topic, by its label among `topics`."""
-        return Taxonomy(tuple(self._below[self.topics.labels[topic].path]))
+        """The leaves of a topic; `topic` is its label in `topics`."""
+        return Taxonomy(tuple(self._by_parent[self.topics.labels[topic].path]))
 
     @cached_property
-    def _below(self) -> dict[tuple[str, ...], list[Leaf]]:
-        """The leaves by the path to what they belong to; a leaf at the top belongs to itself."""
-        found: dict[tuple[str, ...], list[Leaf]] = {}
+    def _by_parent(self) -> dict[tuple[str, ...], list[Leaf]]:
+        """The leaves by the path of their parent; a leaf at the root is its own parent."""
+        groups: dict[tuple[str, ...], list[Leaf]] = {}
         for leaf in self.leaves:
-            found.setdefault(leaf.path[:-1] or leaf.path, []).append(leaf)
-        return found
+            groups.setdefault(leaf.path[:-1] or leaf.path, []).append(leaf)
+        return groups
 
     @property
     def hash(self) -> str:
-        """16 hex digits that differ whenever a name, a description or the order does."""
+        """16 hex digits of a hash of the names, descriptions and order."""
         words = json.dumps([[*leaf.path, leaf.description] for leaf in self.leaves])
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
-    """The taxonomy of a JSON or YAML file: names within names, a leaf with {} or null (as FineVideo's) or its
-    description. Raises InputError.
+    """The taxonomy of a JSON or YAML file of nested names; a leaf has the value {}, null or its description.
+
+    Raises InputError.
     """
     try:
         tree = yaml.safe_load(path.read_text())  # JSON is YAML, too
@@ -86,7 +87,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
         raise InputError(f"categories={path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
     leaves = tuple(_leaves(tree, (), path))
     if len(leaves) < 2:
-        raise InputError(f"categories={path} has {len(leaves)} categories: it needs two at least")
+        raise InputError(f"categories={path} has {len(leaves)} categories; it needs at least two")
     twice = [leaf for leaf, times in Counter(leaf.path for leaf in leaves).items() if times > 1]
     if twice:
         raise InputError(f"categories={path} has {ARROW.join(twice[0])!r} twice")
@@ -98,7 +99,7 @@ def _leaves(node: Any, path: tuple[str, ...], file: Path) -> Iterator[Leaf]:
         case dict() if node:
             for name, below in node.items():
                 if not str(name).strip() or ARROW in str(name):
-                    raise InputError(f"categories={file}: {name!r} below {ARROW.join(path)!r} is no name")
+                    raise InputError(f"categories={file}: {name!r} below {ARROW.join(path)!r} is not a name")
                 yield from _leaves(below, (*path, str(name)), file)
         case list() if node:
             for name in node:
@@ -107,5 +108,5 @@ def _leaves(node: Any, path: tuple[str, ...], file: Path) -> Iterator[Leaf]:
             yield Leaf(path, str(node or ""))
         case _:
             raise InputError(
-                f"categories={file}: {ARROW.join(path) or 'its top'} is {node!r}, neither names nor a text"
+                f"categories={file}: {ARROW.join(path) or 'its top'} is {node!r}, neither names nor a description"
             )

@@ -1,4 +1,4 @@
-"""Frames and times of shots, and the clips that are made of a shot. One video at a time, all its shots at once."""
+"""Makes the clips of a video from its shots, in frames and seconds."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 Frames = NDArray[np.int64]
 Seconds = NDArray[np.float64]
 
-SAME_S = 0.0005  # times that differ by less are the same: containers round them to milliseconds
+SAME_S = 0.0005  # times that differ by less are equal: containers round to milliseconds
 
 
 class Shots(NamedTuple):
-    """The shots of a video in order: frames [start, end), and when these are shown."""
+    """The shots of a video in order: frames [start_frame, end_frame), displayed from start_s to end_s; [shots] each."""
 
     start_frame: Frames
     end_frame: Frames
@@ -21,14 +21,14 @@ class Shots(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """Frames of a video, growing, and when they are shown; between them time passes evenly."""
+    """Frames of a video, growing, and their times in seconds, [n] each; times in between are interpolated."""
 
     frames: Frames
     at_s: Seconds
 
 
 class Clips(NamedTuple):
-    """The clips of a video in order, as Shots has them; `short` where the margins of its shot leave nothing of it."""
+    """The clips of a video in order, with the columns of Shots; `short`: its shot has no frames beside its margins."""
 
     start_frame: Frames
     end_frame: Frames
@@ -38,7 +38,7 @@ class Clips(NamedTuple):
 
 
 def even_clock(shots: Shots, fps: float) -> Clock:
-    """Of a video whose times are not stored: frames follow each other at `fps`, or evenly within each shot at least."""
+    """The clock of a video without a row in TIMES: frame n at n / fps, or evenly spaced within each shot."""
     frames, places = np.unique(np.column_stack([shots.start_frame, shots.end_frame]), return_index=True)
     at_s = np.column_stack([shots.start_s, shots.end_s]).ravel()[places]
     even_s = at_s[0] + (frames - frames[0]) / fps
@@ -46,16 +46,16 @@ def even_clock(shots: Shots, fps: float) -> Clock:
 
 
 def stored_clock(shots: Shots, first_us: int, steps_us: NDArray[np.int64]) -> Clock:
-    """Of a video that has its times in TIMES: every frame by its own."""
+    """The clock of a video with a row in TIMES: the first frame's time and the steps from frame to frame, in us."""
     at_us = first_us + np.append(0, np.cumsum(steps_us))
     return Clock(np.arange(len(at_us) + 1), np.append(at_us / 1e6, shots.end_s[-1]))
 
 
-def clips_of(shots: Shots, clock: Clock, *, at_cut: int, at_gradual: int, max_s: float) -> Clips:
-    """The clips: what the margins leave of each shot, in equal parts of at most max_s, to a frame.
+def make_clips(shots: Shots, clock: Clock, *, at_cut: int, at_gradual: int, max_s: float) -> Clips:
+    """The clips of all shots: each shot without its margins, in parts of at most `max_s`, equal to within a frame.
 
-    So many frames are left out on both sides of a cut or gradual change, none where the video begins or ends. A shot of
-    which nothing would be left is taken without margins.
+    `at_cut`/`at_gradual` frames are trimmed on each side of a cut/gradual transition, except at the video's ends. A
+    shot with no frames beside its margins is kept whole, and its clips are `short`.
     """
     apart = shots.start_frame[1:] > shots.end_frame[:-1]
     margin = np.where(apart, at_gradual, at_cut)
@@ -68,7 +68,7 @@ def clips_of(shots: Shots, clock: Clock, *, at_cut: int, at_gradual: int, max_s:
     part = np.arange(len(shot)) - np.repeat(np.cumsum(parts) - parts, parts)
     begin_s = start_s[shot] + part * ((end_s - start_s) / parts)[shot]
     first = np.rint(np.interp(begin_s, clock.at_s, clock.frames)).astype(np.int64)
-    # nearest to where several parts begin may be one frame that is shown for long, or the shot's end
+    # one long frame, or the shot's end, may be nearest to the starts of several parts: only the first of these is kept
     kept = (first < end[shot]) & np.append(True, (np.diff(shot) > 0) | (np.diff(first) > 0))
     shot, first = shot[kept], first[kept]
     last = np.where(np.append(np.diff(shot) > 0, True), end[shot], np.append(first[1:], 0))

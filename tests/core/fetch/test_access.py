@@ -1,4 +1,4 @@
-"""Proxies and cookies in turn, and nothing of them in any text."""
+"""Each task takes the next entry of the proxies and cookies, and no secret appears in any text."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slurm.errors import InputError
-from stages.core.fetch.access import Identity, check, identity
+from stages.core.fetch.access import Identity, check, choose_identity
 from stages.core.fetch.settings import Access
 
 COOKIES = (
@@ -37,7 +37,7 @@ def give(tmp_path: Path) -> Give:
 def turn(monkeypatch: pytest.MonkeyPatch, access: Access, index: int, restart: int = 0) -> Identity:
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(index))
     monkeypatch.setenv("SLURM_RESTART_COUNT", str(restart))
-    return identity(access)
+    return choose_identity(access)
 
 
 def test_tasks_take_the_lines_in_turn_and_the_next_one_after_a_requeue(
@@ -65,35 +65,35 @@ def test_cookies_are_one_file_for_all_or_the_files_of_a_folder_in_turn(
 
 def test_without_any_of_them_a_task_goes_out_as_it_is() -> None:
     check(Access(None, None, None))
-    own = identity(Access(None, None, None))
+    own = choose_identity(Access(None, None, None))
     assert (own.proxy, own.cookies, own.source_address) == (None, None, None)
 
 
 def test_the_source_address_is_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses: dict[str, str] = {"n1": "10.0.0.1", "n2": "10.0.0.2"}
     monkeypatch.setenv("SLURMD_NODENAME", "n2")
-    assert identity(Access(None, None, addresses)).source_address == "10.0.0.2"
-    assert identity(Access(None, None, "10.0.0.9")).source_address == "10.0.0.9"
+    assert choose_identity(Access(None, None, addresses)).source_address == "10.0.0.2"
+    assert choose_identity(Access(None, None, "10.0.0.9")).source_address == "10.0.0.9"
     monkeypatch.setenv("SLURMD_NODENAME", "n3")
     with pytest.raises(InputError, match=r"access\.source_address names no address for node n3, only for: n1, n2"):
-        identity(Access(None, None, addresses))
+        choose_identity(Access(None, None, addresses))
     monkeypatch.delenv("SLURMD_NODENAME")
     own = {os.uname().nodename: "10.0.0.3"}
-    assert identity(Access(None, None, own)).source_address == "10.0.0.3"
+    assert choose_identity(Access(None, None, own)).source_address == "10.0.0.3"
 
 
 @pytest.mark.parametrize("content", ["", "# none\n\n", "http://fine:1\nhttp://user:hush@host:port\n", "ftp://host:1\n"])
-def test_a_bad_list_of_proxies_is_refused_and_nothing_of_it_told(give: Give, content: str) -> None:
+def test_a_bad_list_of_proxies_is_refused_and_nothing_of_it_is_shown(give: Give, content: str) -> None:
     access = Access(give("proxies", content), None, None)
-    for read in (check, identity):
+    for read in (check, choose_identity):
         with pytest.raises(InputError, match=r"^access\.proxies: .*proxies") as caught:
             read(access)
         assert "hush" not in str(caught.value)
         assert "user:hush@host:port" not in repr(caught.value.__cause__)
 
 
-def test_a_bad_line_is_told_by_its_number(give: Give) -> None:
-    with pytest.raises(InputError, match=r"line 3 of .* is no proxy"):
+def test_a_bad_line_is_reported_by_its_number(give: Give) -> None:
+    with pytest.raises(InputError, match=r"line 3 of .* is not a proxy URL"):
         check(Access(give("proxies", "# x\nhttp://fine:1\nhttp://\n"), None, None))
 
 
@@ -103,10 +103,10 @@ def test_a_file_that_is_not_there_is_empty_or_no_text_is_named_with_its_key(give
     gone, empty = str(tmp_path / "gone.txt"), give("empty.txt", " \n")
     for key, path in [("proxies", gone), ("cookies", gone), ("proxies", empty), ("cookies", empty)]:
         access = Access(**{"proxies": None, "cookies": None, "source_address": None, key: path})
-        for read in (check, identity):
+        for read in (check, choose_identity):
             with pytest.raises(InputError, match=rf"^access\.{key}: {path}"):
                 read(access)
-    with pytest.raises(InputError, match=r"^access\.cookies: .*noise\.txt has no text"):
+    with pytest.raises(InputError, match=r"^access\.cookies: .*noise\.txt contains no text"):
         check(Access(None, str(tmp_path / "noise.txt"), None))
     with pytest.raises(InputError, match=r"^access\.cookies: no \.txt file in the folder .*none"):
         check(Access(None, str(tmp_path / "none"), None))
@@ -121,7 +121,7 @@ def test_cookies_that_everybody_can_read_are_warned_of(give: Give, caplog: pytes
         assert caplog.messages == []
         Path(path).chmod(0o644)
         check(Access(None, path, None))
-    assert caplog.messages == [f"access.cookies: everybody can read {path}: chmod 600 mends it"]
+    assert caplog.messages == [f"access.cookies: every user can read {path}; `chmod 600` on it mends that"]
 
 
 def test_no_password_and_no_cookie_stays_in_a_text() -> None:
@@ -131,12 +131,12 @@ def test_no_password_and_no_cookie_stays_in_a_text() -> None:
         "Proxy-Authorization: Basic QW5uOnBAc3M=; Cookie: SID=s3cr3t/value+1; HSID=hidden-one; HD=1; "
         "s3cr3t%2Fvalue%2B1; ftp://other:word@host/x; 111 of 1 kept"
     )
-    redacted = own.redacted(text)
+    redact = own.redact(text)
     for secret in ("Ann", "p%40ss", "p@ss", "QW5uOnBAc3M=", "s3cr3t", "hidden-one", "other:word"):
-        assert secret not in redacted
+        assert secret not in redact
     for plain in ("https://site.org/v?id=1", "***@proxy.net:8080", "SID=***", "HD=1", "***@host/x", "111 of 1 kept"):
-        assert plain in redacted
-    assert Identity().redacted("https://site.org/v?id=1 took 3 s") == "https://site.org/v?id=1 took 3 s"
+        assert plain in redact
+    assert Identity().redact("https://site.org/v?id=1 took 3 s") == "https://site.org/v?id=1 took 3 s"
 
 
 def test_an_identity_shows_nothing_of_itself() -> None:

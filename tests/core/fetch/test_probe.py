@@ -1,4 +1,4 @@
-"""What a fetched file is, by its own account, whatever its container tells in its header."""
+"""Properties of a fetched file, read from the file, whatever its header says."""
 
 import subprocess
 from hashlib import sha256
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurm.errors import ItemError
-from stages.core.fetch.probe import by_header, probe
+from stages.core.fetch.probe import probe, read_header
 from stages.core.fetch.settings import Limits
 from stages.core.video.cut.encode import ffmpeg_path
 
@@ -53,7 +53,7 @@ def test_every_container_tells_the_same(
     assert found["duration_s"] == pytest.approx(2, abs=0.1)
     assert found["bytes"] == file.stat().st_size
     assert found["sha256"] == sha256(file.read_bytes()).hexdigest()
-    assert (by_header(file, LIMITS) is None) == (name.startswith("no_") or file.suffix == ".ts")
+    assert (read_header(file, LIMITS) is None) == (name.startswith("no_") or file.suffix == ".ts")
 
 
 def test_of_several_pictures_the_largest_counts(tmp_path: Path) -> None:
@@ -70,11 +70,11 @@ def test_a_cover_is_no_video(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "limits", [Limits(1, 1, 10**6, 1), Limits(100, 1, 320 * 180 - 1, 1), Limits(100, 1e-6, 10**6, 1)]
 )
-def test_what_is_too_large_is_told(tmp_path: Path, limits: Limits) -> None:
+def test_what_is_too_large_is_reported(tmp_path: Path, limits: Limits) -> None:
     assert code(made(tmp_path / "a.mp4", *H264), limits) == "too_large"
 
 
-def test_what_is_no_video_is_told(tmp_path: Path) -> None:
+def test_what_is_no_video_is_reported(tmp_path: Path) -> None:
     file = made(tmp_path / "a.mp4", *H264)
     for content, wanted in ((file.read_bytes()[:5000], "corrupt"), (b"<html>", "corrupt"), (b"", "empty")):
         file.write_bytes(content)

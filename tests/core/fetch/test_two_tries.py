@@ -1,4 +1,4 @@
-"""Two processes that live and try at one video: what is stored is whole, and both tell the same of it."""
+"""Two live processes that attempt the same video: the stored file is complete, and both give the same row."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from support.runs import until
 from support.site import VideoSite, streams
 
-from stages.core.storage.begun import SYNC_BYTES
+from stages.core.storage.partial import SYNC_BYTES
 
 SIZE_BYTES, PER_S = 3 * SYNC_BYTES, 20_000_000
 PROGRAM = """
@@ -58,7 +58,7 @@ def sent(site: VideoSite, name: str) -> int:
 
 
 @pytest.mark.slow
-def test_who_comes_second_goes_on_from_what_is_on_the_disk(site: VideoSite, film: Path, tmp_path: Path) -> None:
+def test_the_second_process_resumes_from_what_is_on_the_disk(site: VideoSite, film: Path, tmp_path: Path) -> None:
     content = site.files["big.mp4"] = padded(film / "h264+aac_72.mp4")
     site.fault("big.mp4", "slow", PER_S)
     first = started(site.url("big.mp4"), tmp_path)

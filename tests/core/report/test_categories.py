@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.categories import MOST, categories, untrained
+from stages.core.report.categories import MOST, count_categories, count_untrained
 from stages.report import Config, run
 
 Make = Callable[..., Step]
@@ -30,17 +30,17 @@ def test_a_model_and_embeddings_are_compared_where_both_judged(make: Make) -> No
         ("Rock", "generate", None, None),
         (None, "generate", ["Rock", "Jazz"], "off_taxonomy"),
     )
-    found = categories(make("categorize", table))
+    found = count_categories(make("categorize", table))
     assert found is not None
-    assert (found.rows, found.kinds, found.asked, found.same, found.among) == (6, 3, 4, 1, 2)
+    assert (found.rows, found.distinct, found.compared, found.agreed, found.among_nearest) == (6, 3, 4, 1, 2)
     assert found.counts.rows() == [("Food", 2), ("Jazz", 2), ("Rock", 2)]
-    assert found.apart.rows() == [("Food", "Rock", 2), ("Jazz", "Rock", 1)]
+    assert found.disagreements.rows() == [("Food", "Rock", 2), ("Jazz", "Rock", 1)]
 
 
 def test_a_step_that_does_not_categorize_has_none(make: Make) -> None:
     other = make("other", pl.DataFrame({"video_id": ["a"]}))
-    assert categories(other) is None
-    assert untrained(other) == 0
+    assert count_categories(other) is None
+    assert count_untrained(other) == 0
 
 
 def test_the_page_shows_the_most_frequent_and_how_many_more_there_are(make: Make, tmp_path: Path) -> None:
@@ -57,11 +57,11 @@ def test_the_page_shows_the_most_frequent_and_how_many_more_there_are(make: Make
     assert "untrained-demo" not in page
 
 
-def test_what_an_untrained_model_said_is_told_on_top(make: Make, tmp_path: Path) -> None:
+def test_rows_of_an_untrained_model_are_reported_at_the_top(make: Make, tmp_path: Path) -> None:
     table = rows(("Jazz", "embedding", ["Jazz"], None), (None, "embedding", None, "no_words"))
     model = pl.when(pl.col("error").is_null()).then(pl.lit("untrained-demo"))
     step = make("categorize", table.with_columns(category_model=model))
-    assert untrained(step) == 1
+    assert count_untrained(step) == 1
     tmp_path.joinpath("page").mkdir()
     run({"categorize": step}, Config(0, 10), tmp_path / "page")
     page = (tmp_path / "page" / "report.html").read_text()

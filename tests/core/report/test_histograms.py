@@ -8,7 +8,7 @@ import pytest
 
 from slurm.record.manifest import Step
 from stages.core.report import charts
-from stages.core.report.histograms import histograms
+from stages.core.report.histograms import make_histograms
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]
@@ -29,7 +29,7 @@ def test_values_beyond_the_limits_are_counted(
 ) -> None:
     rows = verdicts("score.min", "score.null", "other.min", None, None, None, None)
     step = make("filter", rows, **scored([0.0, 0.2, 0.25, 0.5, 0.75, 1.0, None], **rule))
-    (shown,) = histograms(step, 10)
+    (shown,) = make_histograms(step, 10)
     assert (shown.values, shown.missing, shown.dropped) == (6, 1, 2)
     assert (shown.below, shown.above) == beyond
     assert shown.bins["rows"].sum() == 6
@@ -41,7 +41,7 @@ def test_values_beyond_the_limits_are_counted(
 )
 def test_any_values_are_drawn(make: Make, verdicts: Table, scored: Scored, values: list[float | None]) -> None:
     step = make("filter", verdicts(*[None] * len(values)), **scored(values, min=1.0, max=1e12))
-    (shown,) = histograms(step, 10)
+    (shown,) = make_histograms(step, 10)
     assert shown.values == shown.bins["rows"].sum() == len([v for v in values if v is not None])
     assert shown.axis[0] < shown.axis[1]
     assert charts.histogram(shown).startswith("<svg")
@@ -49,18 +49,18 @@ def test_any_values_are_drawn(make: Make, verdicts: Table, scored: Scored, value
 
 def test_far_value_does_not_squeeze_the_others(make: Make, verdicts: Table, scored: Scored) -> None:
     values = [i / 1000 for i in range(1000)] + [1e6]
-    (shown,) = histograms(make("filter", verdicts(*[None] * len(values)), **scored(values, min=0.5, max=1e9)), 10)
+    (shown,) = make_histograms(make("filter", verdicts(*[None] * len(values)), **scored(values, min=0.5, max=1e9)), 10)
     assert shown.axis[1] < 2
     assert len(shown.bins) > 5
     assert shown.bins["rows"].sum() == len(values)
 
 
 def test_step_without_rules_has_none(make: Make, verdicts: Table) -> None:
-    assert histograms(make("split", verdicts(None)), 10) == []
+    assert make_histograms(make("split", verdicts(None)), 10) == []
 
 
 def test_a_limit_that_does_not_pass_itself_counts_what_lies_on_it_as_below(
     make: Make, scored: Scored, verdicts: Table
 ) -> None:
-    (shown,) = histograms(make("filter", verdicts("score.above", None), **scored([0.5, 0.6], above=0.5)), 4)
+    (shown,) = make_histograms(make("filter", verdicts("score.above", None), **scored([0.5, 0.6], above=0.5)), 4)
     assert (shown.below, shown.values) == (1, 2)

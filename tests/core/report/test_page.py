@@ -20,7 +20,7 @@ def page(folder: Path, *steps: Step) -> str:
     return (folder / "report.html").read_text()
 
 
-def test_two_filters_under_two_names_are_told_apart(
+def test_two_filters_under_two_names_are_kept_apart(
     make: Make, clips: Table, verdicts: Table, scored: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     split = make("split", clips([1.0, 2.0, 3.0]))

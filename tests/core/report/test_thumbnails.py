@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.thumbnails import evenly, fair, thumbnails
+from stages.core.report.thumbnails import choose_thumbnails, share_fairly, space_evenly
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]
@@ -24,7 +24,7 @@ def test_clips_come_with_reason_title_and_a_picture_from_inside(make: Make, clip
     split = make("split", clips([5.0] * 4), ("analyze",))
     judged = make("filter", verdicts(None, "score.min", "luma.max", None), ("split",))
     cut = make("cut", verdicts(None, None).with_columns(error=pl.Series([None, "encode_failed"])), ("filter",))
-    shown = thumbnails([Step(split.run, "analyze"), split, judged, cut], 24)
+    shown = choose_thumbnails([Step(split.run, "analyze"), split, judged, cut], 24)
     assert {t.id: t.reason for t in shown} == {
         **{"c0": None, "c1": "score.min", "c2": "luma.max", "c3": "not in cut"},
     }
@@ -36,22 +36,22 @@ def test_half_of_the_places_are_for_what_was_lost(make: Make, clips: Table, verd
     analyzed(make)
     make("split", clips([5.0] * 10), ("analyze",))
     last = make("filter", verdicts(*[None] * 6, "a.min", "a.min", "a.min", "b.min"), ("split",))
-    assert [t.reason for t in thumbnails([last], 4)] == [None, None, "a.min", "b.min"]
-    assert [t.reason for t in thumbnails([last], 24)] == [None] * 6 + ["a.min"] * 3 + ["b.min"]
-    assert thumbnails([last], 0) == []
+    assert [t.reason for t in choose_thumbnails([last], 4)] == [None, None, "a.min", "b.min"]
+    assert [t.reason for t in choose_thumbnails([last], 24)] == [None] * 6 + ["a.min"] * 3 + ["b.min"]
+    assert choose_thumbnails([last], 0) == []
 
 
 def test_run_without_clips_shows_videos_and_without_pictures_nothing(make: Make, clips: Table) -> None:
     split = make("split", clips([5.0]))
-    assert thumbnails([split], 24) == []
+    assert choose_thumbnails([split], 24) == []
     analyzed(make)
-    (shown,) = thumbnails([Step(split.run, "analyze")], 24)
+    (shown,) = choose_thumbnails([Step(split.run, "analyze")], 24)
     assert (shown.id, shown.reason, shown.start_s) == ("v", None, None)
 
 
 def test_places_are_shared_fairly_and_spread_evenly() -> None:
-    assert fair([100, 3, 1], 8) == [4, 3, 1]
-    assert fair([2, 1], 8) == [2, 1]
-    assert fair([], 8) == []
-    assert evenly(100, 4) == [12, 37, 62, 87]
-    assert evenly(2, 4) == [0, 1]
+    assert share_fairly([100, 3, 1], 8) == [4, 3, 1]
+    assert share_fairly([2, 1], 8) == [2, 1]
+    assert share_fairly([], 8) == []
+    assert space_evenly(100, 4) == [12, 37, 62, 87]
+    assert space_evenly(2, 4) == [0, 1]

@@ -148,14 +148,14 @@ def test_a_subset_of_categories_fine_or_parent(
     assert left_out == ({"category": 3 - len(ids)} if len(ids) < 3 else {})
 
 
-def test_a_category_that_no_video_has_is_told_with_those_there_are(
+def test_a_category_that_no_video_has_is_reported_with_those_there_are(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path / "0.parquet", [known("a"), known("b", "Chess", "Sports")])
     with caplog.at_level(logging.WARNING, "reelmill"):
         rows, left_out = found(tmp_path, "Sport", "Chess")
     assert (len(rows), left_out) == (1, {"category": 1})
-    assert "no video is of Sport; there are: Chess, Education, Engineering Projects, Sports" in caplog.text
+    assert "no video has Sport; the source has: Chess, Education, Engineering Projects, Sports" in caplog.text
 
 
 def test_a_video_that_is_there_twice_is_listed_once_and_counted(tmp_path: Path) -> None:

@@ -77,6 +77,6 @@ def test_a_folder_without_videos_says_what_was_looked_for(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["gone", "a.mp4"])
-def test_what_is_no_folder_is_told_before_submission(folder: Path, name: str) -> None:
+def test_what_is_no_folder_is_reported_before_submission(folder: Path, name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: no such folder"):
         check(str(folder / name), Options("folder"))

@@ -162,13 +162,13 @@ BAD: dict[str, tuple[Line, str]] = {
     "no key": ({**ytb("v_1", GOOD), "key": ""}, "key is empty"),
     "cut": (
         hdvg("v_1", "['0:01:00', '0:01:40']", "[24, 0]", 12.0),
-        "scene_cut='[24, 0]', video_time='12.0' name no",
+        "scene_cut='[24, 0]', video_time='12.0' are not",
     ),
-    "open cut": (hdvg("v_1", "['0:01:00', '0:01:40']", "[24, -1]", 12.0), "name no part"),
-    "no frames": (hdvg("v_1", "['0:01:00', '0:01:40']", "['a', 'b']", 12.0), "name no part"),
-    "huge cut": (hdvg("v_1", "['0:01:00', '0:01:40']", f"[0, {10**30}]", 12.0), "name no part"),
+    "open cut": (hdvg("v_1", "['0:01:00', '0:01:40']", "[24, -1]", 12.0), "are not a part"),
+    "no frames": (hdvg("v_1", "['0:01:00', '0:01:40']", "['a', 'b']", 12.0), "are not a part"),
+    "huge cut": (hdvg("v_1", "['0:01:00', '0:01:40']", f"[0, {10**30}]", 12.0), "are not a part"),
     "beyond": (hdvg("v_1", "['0:01:00', '0:01:40']", "[900, 1260]", 12.0), "reaches beyond orig_span"),
-    "no length": (hdvg("v_1", "['0:01:00', '0:01:40']", "[0, 90]", None), "video_time=None name no part"),
+    "no length": (hdvg("v_1", "['0:01:00', '0:01:40']", "[0, 90]", None), "video_time=None are not a part"),
     "length": (webvid("v_1", video_time="long"), "video_time: 'long' is not a time"),
     "no url": (webvid("v_1", url=""), "url is empty"),
 }
@@ -231,7 +231,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(
         found(file)
 
 
-def test_what_the_header_tells_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_what_the_header_shows_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     file = write(tmp_path / "l.csv", {"video_id": "v", "key": "v_0"})
     with pytest.raises(InputError, match=r"l\.csv has no column 'span'"):
         check(str(file), Options(name="lvd2m", layout=None))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 from support.web import Web
-from support.zips import cut, http, noise, packed
+from support.zips import cut, make_client, noise, packed
 
 from slurm.errors import InputError
 from stages.core.fetch.web.zips import fetch
@@ -76,7 +76,7 @@ def test_each_clip_is_found_and_its_url_fetches_it(web: Web, tmp_path: Path) -> 
     assert set(rows["duration_s"]) == {3.0}
     web.requests.clear()
     for url, content in zip(rows["url"], CLIPS.values(), strict=False):
-        assert fetch(http(tmp_path), url, tmp_path / "a.mp4", 10**6).read_bytes() == content
+        assert fetch(make_client(tmp_path), url, tmp_path / "a.mp4", 10**6).read_bytes() == content
     assert len(web.requests) == 6 + 1  # one lies in two files
     assert web.asked("OpenVid_part3.zip")
     assert {**CATALOGUE, "error": pl.String(), "error_detail": pl.String()}.items() >= dict(rows.schema).items()
@@ -171,7 +171,7 @@ def test_zip_files_may_lie_in_a_folder(web: Web, tmp_path: Path) -> None:
         write(tmp_path / "a.csv", [line(name) for name in NAMES[:6]]), options(tmp_path / "zips")
     ).rows.collect()
     for url, content in zip(rows["url"], CLIPS.values(), strict=False):
-        assert fetch(http(tmp_path), url, tmp_path / "a.mp4", 10**6).read_bytes() == content
+        assert fetch(make_client(tmp_path), url, tmp_path / "a.mp4", 10**6).read_bytes() == content
     assert web.requests == []
 
 
@@ -183,18 +183,18 @@ def test_what_is_wrong_with_the_zip_files_is_said_with_what_mends_it(web: Web, t
         read(path, options(web.url("none"), numbers=None))
     with pytest.raises(InputError, match=r"source.zips=.*: no such folder"):
         check(path, options(tmp_path / "none"))
-    with pytest.raises(InputError, match=r"source.files: 'a.zip' has no \{n\}"):
+    with pytest.raises(InputError, match=r"source.files: 'a.zip' must contain \{n\}"):
         check(path, options(web.url(""), files=["a.zip"]))
     web.fault("OpenVid_part3.zip", 403, times=2)
     with pytest.raises(InputError, match=r"part3.zip.* cannot be read: .*403.* Copies will do: source.zips=DIR"):
         read(path, options(web.url("")))
     web.files["OpenVid_part3.zip"] = web.files["OpenVid_part3.zip"][:-30]
-    with pytest.raises(InputError, match=r"part3.zip.* not a whole zip file.*source.zips=DIR.*source.numbers="):
+    with pytest.raises(InputError, match=r"part3.zip.* not a complete zip file.*source.zips=DIR.*source.numbers="):
         read(path, options(web.url("")))
 
 
 @pytest.mark.slow
-def test_a_host_that_cannot_be_reached_is_told_with_the_local_alternative(tmp_path: Path) -> None:
+def test_a_host_that_cannot_be_reached_is_reported_with_the_local_alternative(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"refused.*Copies will do: source.zips=DIR"):
         read(write(tmp_path / "a.csv", [line(NAMES[0])]), options("http://127.0.0.1:9/"))
 
@@ -213,4 +213,4 @@ def test_the_hub_is_where_they_are_published(web: Web, tmp_path: Path, monkeypat
     where = "hf://datasets/nkp37/OpenVid-1M/OpenVid_part1_partaa"
     assert urls[3].startswith(f"zip://1a2b3c/d_3_0to93.mp4::{where}#offset=0&")
     for url, content in zip(urls, CLIPS.values(), strict=False):
-        assert fetch(http(tmp_path), url, tmp_path / "a.mp4", 10**6).read_bytes() == content
+        assert fetch(make_client(tmp_path), url, tmp_path / "a.mp4", 10**6).read_bytes() == content

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from slurm.errors import InputError
-from stages.core.sources.opt_out import is_listed, listed
+from stages.core.sources.opt_out import is_listed, read_opt_out
 
 ID, CHANNEL = "dQw4w9WgXcQ", f"UC{'x' * 22}"
 ROWS = pl.DataFrame(
@@ -28,7 +28,7 @@ ROWS = pl.DataFrame(
 
 def hit(tmp_path: Path, *lines: str) -> list[str]:
     (tmp_path / "l.txt").write_text("\n".join(lines))
-    return ROWS.filter(is_listed(listed(str(tmp_path / "l.txt"))))["video_id"].to_list()
+    return ROWS.filter(is_listed(read_opt_out(str(tmp_path / "l.txt"))))["video_id"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_a_table_has_columns_of_ids_channels_and_urls(tmp_path: Path, suffix: st
         table.write_ndjson(path)
     else:
         table.write_csv(path, separator="\t" if suffix == "tsv" else ",")
-    assert sorted(listed(str(path))) == sorted([ID, CHANNEL, "a-1"])
+    assert sorted(read_opt_out(str(path))) == sorted([ID, CHANNEL, "a-1"])
 
 
-def test_a_table_without_such_a_column_is_told_with_those_it_has(tmp_path: Path) -> None:
+def test_a_table_without_such_a_column_is_reported_with_those_it_has(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("link,who\nhttps://e.org,me\n")
     with pytest.raises(
         InputError, match=r"l\.csv has none of the columns video_id, channel_id, url; it has: link, who"
     ):
-        listed(str(tmp_path / "l.csv"))
+        read_opt_out(str(tmp_path / "l.csv"))
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,16 @@ def test_a_table_without_such_a_column_is_told_with_those_it_has(tmp_path: Path)
 )
 def test_a_channel_that_is_only_called_is_refused_since_it_would_stay_in(tmp_path: Path, entry: str) -> None:
     (tmp_path / "l.txt").write_text(f"{ID}\n{entry}\n")
-    with pytest.raises(InputError, match=rf"opt_out\.path=.*: {entry} names a channel .* say its id"):
-        listed(str(tmp_path / "l.txt"))
+    with pytest.raises(InputError, match=rf"opt_out\.path=.*: {entry} is a channel's handle.* write its id"):
+        read_opt_out(str(tmp_path / "l.txt"))
 
 
 @pytest.mark.parametrize("name", ["gone.txt", "folder", "l.pdf"])
-def test_what_is_no_list_is_told(tmp_path: Path, name: str) -> None:
+def test_what_is_no_list_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "l.pdf").touch()
-    with pytest.raises(InputError, match=rf"opt_out\.path=.*{name}: no file that ends with one of \.csv, "):
-        listed(str(tmp_path / name))
+    with pytest.raises(InputError, match=rf"opt_out\.path=.*{name}: not a file with one of the suffixes \.csv, "):
+        read_opt_out(str(tmp_path / name))
 
 
 def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ def test_a_list_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "ragged.csv").write_text("video_id\na\nb,c,d\n")
     for name in ("torn.parquet", "ragged.csv"):
         with pytest.raises(InputError, match=name):
-            listed(str(tmp_path / name))
+            read_opt_out(str(tmp_path / name))

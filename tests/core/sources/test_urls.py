@@ -227,7 +227,7 @@ def test_a_list_on_the_hub_has_its_videos_beside_it(monkeypatch: pytest.MonkeyPa
     assert found["bytes"].null_count() == 2
 
 
-def test_a_file_that_is_no_list_is_told_before_submission(tmp_path: Path) -> None:
+def test_a_file_that_is_no_list_is_reported_before_submission(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     with pytest.raises(
         InputError, match=r"neither a folder nor one of \.csv, \.jsonl, \.ndjson, \.parquet, \.tsv, \.txt"

@@ -9,7 +9,7 @@ from support.hub import Hub
 
 from slurm.errors import InputError
 from stages.core.schema.catalogue import CATALOGUE
-from stages.core.sources.found import Found
+from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.youtube_commons import Options, check, read
 
 ENGLISH = Options("youtube_commons", "en", "en", None, words_above=50)
@@ -44,7 +44,7 @@ def shard(folder: Path, number: int, *rows: dict[str, object]) -> Path:
     return path
 
 
-def ids(found: Found) -> list[str]:
+def ids(found: Catalogue) -> list[str]:
     return found.rows.select("video_id").collect()["video_id"].to_list()
 
 

@@ -1,4 +1,4 @@
-"""Scratch of a task, and copies in it of what lies in an object store."""
+"""Scratch of a task, and local copies of objects in it."""
 
 import os
 import subprocess
@@ -14,15 +14,18 @@ from support.s3 import found_at
 from support.web import Web
 
 from slurm.errors import ItemError
-from stages.core.storage.scratch import VARIABLE, Scratch, folder, local
+from stages.core.storage.scratch import VARIABLE, Scratch, open_local_copy, scratch_folder
 from stages.core.video.cut.encode import ffmpeg_path
 from stages.cut import Config, cut_clip
 
 ROOT = Path(__file__).parents[3]
-TASK = "from stages.core.storage.scratch import Scratch, folder; s = Scratch(); folder().joinpath('big').touch(); "
+TASK = (
+    "from stages.core.storage.scratch import Scratch, scratch_folder; "
+    "s = Scratch(); scratch_folder().joinpath('big').touch(); "
+)
 WORKER = (
-    "import sys; from stages.core.storage.scratch import local; "
-    "c = local(sys.argv[1]); print(c.__enter__(), flush=True); "
+    "import sys; from stages.core.storage.scratch import open_local_copy; "
+    "c = open_local_copy(sys.argv[1]); print(c.__enter__(), flush=True); "
 )
 
 
@@ -76,9 +79,9 @@ def killed(process: "subprocess.Popen[str]") -> None:
 def test_it_is_made_when_needed_for_its_user_alone_and_removed(node: Path) -> None:
     scratch = Scratch()
     assert list(node.iterdir()) == []
-    assert folder() == scratch.path
+    assert scratch_folder() == scratch.path
     assert scratch.path.stat().st_mode & 0o777 == 0o700
-    (folder() / "deep").mkdir()
+    (scratch_folder() / "deep").mkdir()
     scratch.close()
     assert list(node.iterdir()) == []
     assert VARIABLE not in os.environ
@@ -94,14 +97,14 @@ def test_the_job_has_its_say_about_where_it_lies(node: Path, tmp_path: Path, mon
 
 
 def test_processes_of_a_task_find_it(task: Scratch) -> None:
-    code = "from stages.core.storage.scratch import folder; print(folder())"
+    code = "from stages.core.storage.scratch import scratch_folder; print(scratch_folder())"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == str(task.path)
     assert task.path.is_dir()
 
 
 def test_a_process_outside_of_a_task_removes_its_own(node: Path) -> None:
-    code = "from stages.core.storage.scratch import folder; print(folder().is_dir())"
+    code = "from stages.core.storage.scratch import scratch_folder; print(scratch_folder().is_dir())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"True\n"
     assert list(node.iterdir()) == []
 
@@ -149,14 +152,14 @@ def test_what_belongs_to_others_stays(node: Path) -> None:
 
 
 def test_a_path_is_its_own_copy(task: Scratch) -> None:
-    with local("/videos/a.mp4") as path:
+    with open_local_copy("/videos/a.mp4") as path:
         assert path == Path("/videos/a.mp4")
     assert not task.path.exists()
 
 
 def test_an_object_is_brought_once_for_all_who_ask_in_a_row(task: Scratch, web: Web) -> None:
     for _ in range(3):
-        with local("s3://bucket/a.mp4") as path:
+        with open_local_copy("s3://bucket/a.mp4") as path:
             assert path.read_bytes() == b"a" * 1000
             assert path.suffix == ".mp4"
             assert path.is_relative_to(task.path)
@@ -164,14 +167,14 @@ def test_an_object_is_brought_once_for_all_who_ask_in_a_row(task: Scratch, web: 
 
 
 def test_a_copy_is_removed_when_another_is_asked_for(task: Scratch, web: Web) -> None:
-    with local("s3://bucket/a.mp4") as first:
+    with open_local_copy("s3://bucket/a.mp4") as first:
         pass
     assert first.exists()
-    with local("s3://bucket/b.mp4") as second:
+    with open_local_copy("s3://bucket/b.mp4") as second:
         assert not first.exists()
-    with local("/videos/a.mp4"):
+    with open_local_copy("/videos/a.mp4"):
         assert second.exists()
-    with local("s3://bucket/a.mp4") as again:
+    with open_local_copy("s3://bucket/a.mp4") as again:
         assert again.read_bytes() == b"a" * 1000
     assert fetched(web) == ["bucket/a.mp4", "bucket/b.mp4", "bucket/a.mp4"]
 
@@ -182,7 +185,7 @@ def test_copies_in_use_stay_and_threads_share_them(task: Scratch, web: Web) -> N
     seen: list[bytes] = []
 
     def use(name: str) -> None:
-        with local(f"s3://bucket/{name}.mp4") as path:
+        with open_local_copy(f"s3://bucket/{name}.mp4") as path:
             together.wait()
             seen.append(path.read_bytes())
 
@@ -212,29 +215,32 @@ def test_what_a_killed_worker_copied_is_removed_by_the_next(task: Scratch, web: 
 def test_objects_that_cannot_be_brought_have_their_codes(task: Scratch, web: Web) -> None:
     web.fault("bucket/b.mp4", 403)
     for name, code in (("gone", "missing"), ("b", "unreadable")):
-        with pytest.raises(ItemError, match=f"s3://bucket/{name}.mp4") as caught, local(f"s3://bucket/{name}.mp4"):
+        with (
+            pytest.raises(ItemError, match=f"s3://bucket/{name}.mp4") as caught,
+            open_local_copy(f"s3://bucket/{name}.mp4"),
+        ):
             raise AssertionError
         assert caught.value.code == code
     web.mend("bucket/b.mp4")
-    with local("s3://bucket/b.mp4") as path:
+    with open_local_copy("s3://bucket/b.mp4") as path:
         assert path.exists()
 
 
-def test_an_object_without_room_is_told_as_a_full_disk(
+def test_an_object_without_room_is_reported_as_a_full_disk(
     node: Path, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web.files["bucket/a.mp4"] = b"a" * 3 * 2**20
     with small_disk(tmp_path / "disk", 2) as disk:
         monkeypatch.setenv("SLURM_TMPDIR", str(disk))
         scratch = Scratch()
-        with pytest.raises(ItemError, match="2 MiB are free") as caught, local("s3://bucket/a.mp4"):
+        with pytest.raises(ItemError, match="2 MiB are free") as caught, open_local_copy("s3://bucket/a.mp4"):
             raise AssertionError
         assert caught.value.code == "disk"
         scratch.close()
 
 
 def test_an_error_names_the_address_and_not_the_copy(task: Scratch, web: Web) -> None:
-    with pytest.raises(ItemError) as caught, local("s3://bucket/a.mp4") as path:
+    with pytest.raises(ItemError) as caught, open_local_copy("s3://bucket/a.mp4") as path:
         raise ItemError("corrupt", f"{path}: torn")
     assert (caught.value.code, caught.value.detail) == ("corrupt", "s3://bucket/a.mp4: torn")
 
@@ -256,7 +262,7 @@ def test_the_clips_of_a_video_in_an_object_store_are_cut_from_one_copy(task: Scr
 def test_no_copy_outlives_its_task(node: Path, web: Web) -> None:
     for _ in range(2):
         scratch = Scratch()
-        with local("s3://bucket/a.mp4") as path:
+        with open_local_copy("s3://bucket/a.mp4") as path:
             assert path.is_relative_to(scratch.path)
         scratch.close()
         assert list(node.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Rows that are more than memory should hold reach their task by files in its scratch, and nothing stays there."""
+"""Rows that are too many for memory reach their task by files in its scratch, and no file is left."""
 
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +19,7 @@ from slurm.task.commit import commit
 from stages.core.runner.processes import Processes
 from stages.core.runner.work import Work
 from stages.core.schema.types import Row
-from stages.core.storage.scratch import Scratch, folder
+from stages.core.storage.scratch import Scratch, scratch_folder
 from stages.core.storage.spill import PIECE_BYTES, Spill, Spilled
 
 MANY = 2 * PIECE_BYTES // BYTES + 3  # pictures that make two pieces and a rest
@@ -93,7 +93,7 @@ def test_a_full_scratch_is_the_items_error(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ItemError, match="No space left") as caught, Spill(PICTURES) as spill:
             fill(spill, MANY)
         assert caught.value.code == "disk"
-        assert names(folder()) == []
+        assert names(scratch_folder()) == []
         scratch.close()
 
 

@@ -1,4 +1,4 @@
-"""The store: what is put there is whole or not to be seen, in folders and behind a real S3 API."""
+"""The store: files are complete or invisible, in folders and behind a real S3 API."""
 
 import base64
 import os
@@ -131,7 +131,7 @@ def test_two_processes_that_put_the_same_video_leave_one_whole(tmp_path: Path) -
     assert len(files_below(root)) == 1
 
 
-def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1) as disk:
         made(disk / "filler", 2**20 - 8192)
         store = Store(str(disk / "store"))
@@ -140,7 +140,7 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
         assert files_below(disk) == ["filler"]
 
 
-def test_a_folder_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = Store(str(tmp_path / "file"))
     assert code(store.work_folder("v").__enter__) == "disk"
@@ -171,7 +171,7 @@ def test_a_root_that_can_be_is_not_made_by_the_check(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with small_disk(tmp_path / "disk", 1) as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        with pytest.raises(InputError, match=r"store\.root=.*nothing can be written in"):
+        with pytest.raises(InputError, match=r"store\.root=.*no permission to write in"):
             check(str(disk / "x"))
 
 
@@ -251,14 +251,14 @@ def wait_for_a_part(s3: S3) -> None:
         time.sleep(0.01)
 
 
-def test_a_missing_bucket_is_told_before_anything_is_fetched(s3: S3, tmp_path: Path) -> None:
+def test_a_missing_bucket_is_reported_before_anything_is_fetched(s3: S3, tmp_path: Path) -> None:
     store, file = Store("s3://no-such-bucket/x"), made(tmp_path / "v.mp4", 1000)
     assert code(store.read_beside, "v") == "disk"
     assert code(store.write_beside, "v", "text") == "disk"
     assert code(store.put, file, "v") == "disk"
 
 
-def test_a_wrong_key_is_told_and_not_shown(s3: S3, tmp_path: Path) -> None:
+def test_a_wrong_key_is_reported_and_not_shown(s3: S3, tmp_path: Path) -> None:
     store, file = Store(f"s3://{s3.bucket}"), made(tmp_path / "v.mp4", 1000)
     s3.lock()
     try:

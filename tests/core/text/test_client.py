@@ -1,4 +1,4 @@
-"""Questions to servers that are slow, full, broken, gone or of the wrong kind: each item gets its own answer."""
+"""Prompts to servers that are slow, full, broken, gone or of another model: each item gets its own answer."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from slurm.errors import UnavailableError
 from slurm.pool.engine import Remote
 from slurm.pool.registry import PoolFolder
 from slurm.pool.wire import Prompt
-from stages.core.text.client import Answer, Asked, answers
+from stages.core.text.client import Answer, Question, ask_all
 
 
 def pool(folder: Path, *words: str, **more: Any) -> PoolFolder:
@@ -25,8 +25,8 @@ def pool(folder: Path, *words: str, **more: Any) -> PoolFolder:
 
 def ask(folder: PoolFolder, texts: dict[str, str], **prompt: Any) -> dict[str, Answer]:
     """The answers by item; each exactly once."""
-    asked = (Asked(key, Prompt([("user", text)], 8, **prompt)) for key, text in texts.items())
-    found = list(answers(asked, folder, stopping=lambda: False, leaving=lambda: False))
+    asked = (Question(key, Prompt([("user", text)], 8, **prompt)) for key, text in texts.items())
+    found = list(ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False))
     assert len({answer.key for answer in found}) == len(found)
     return {answer.key: answer for answer in found}
 
@@ -127,7 +127,7 @@ def test_an_item_that_kills_servers_is_found_out(tmp_path: Path, others: int) ->
     assert all_right(found, others)
 
 
-def test_servers_are_told_once_of_each_form_that_answers_are_bound_to(tmp_path: Path) -> None:
+def test_each_grammar_is_registered_with_servers_once(tmp_path: Path) -> None:
     folder = pool(tmp_path)
     with model_server(key=folder.key()) as server:
         registered(folder, server)
@@ -141,14 +141,14 @@ def test_servers_are_told_once_of_each_form_that_answers_are_bound_to(tmp_path: 
             assert server.ask(request.path, request.body) is not None
 
 
-def test_the_done_record_is_told_what_was_answered_and_how_long_the_queues_were(tmp_path: Path) -> None:
+def test_the_done_record_has_the_counts_of_answers_and_the_longest_queue(tmp_path: Path) -> None:
     folder, told = pool(tmp_path), dict[str, float]()
     with model_server(key=folder.key()) as server, model_server(key=folder.key()) as other:
         registered(folder, server, other)
         for replica, queued in zip(folder.replicas(), (3, 4), strict=True):
             folder.register(replica._replace(queued=queued))
-        asked = (Asked(key, Prompt([("user", text)], 8)) for key, text in questions(20).items())
-        assert len(list(answers(asked, folder, stopping=lambda: False, leaving=lambda: False, note=told.update))) == 20
+        asked = (Question(key, Prompt([("user", text)], 8)) for key, text in questions(20).items())
+        assert len(list(ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False, note=told.update))) == 20
     assert (told["answers"], told["tokens_out"], told["most_queued"]) == (20, 20, 7)
 
 
@@ -196,15 +196,15 @@ def test_no_more_items_are_taken_than_can_be_under_way(tmp_path: Path) -> None:
     folder = pool(tmp_path, in_flight=8)
     taken: list[int] = []
 
-    def endless() -> Iterator[Asked]:
+    def endless() -> Iterator[Question]:
         for n in range(10**9):
             taken.append(n)
-            yield Asked(str(n), Prompt([("user", f"say {n}")], 8))
+            yield Question(str(n), Prompt([("user", f"say {n}")], 8))
 
     with model_server("--delay-s", "0.01", key=folder.key()) as server:
         registered(folder, server)
         found: list[Answer] = []
-        for answer in answers(endless(), folder, stopping=lambda: len(found) > 50, leaving=lambda: False):
+        for answer in ask_all(endless(), folder, stopping=lambda: len(found) > 50, leaving=lambda: False):
             found.append(answer)
         assert server.ask("/seen")["most_at_once"] <= 8
     assert sorted(int(answer.key) for answer in found) == taken, "what was taken was answered"
@@ -216,10 +216,10 @@ def test_when_it_must_leave_it_waits_for_nothing(tmp_path: Path) -> None:
     with model_server("--fault", "silent", key=folder.key()) as server:
         registered(folder, server)
         begun_s = time.monotonic()
-        asked = [Asked("a", Prompt([("user", "hello")], 8))]
+        asked = [Question("a", Prompt([("user", "hello")], 8))]
 
         def late() -> bool:
             return time.monotonic() > begun_s + 1
 
-        assert list(answers(asked, folder, stopping=late, leaving=late)) == []
+        assert list(ask_all(asked, folder, stopping=late, leaving=late)) == []
         assert time.monotonic() - begun_s < 10

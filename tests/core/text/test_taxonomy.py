@@ -1,4 +1,4 @@
-"""Categories from a file: which there are, and by which names they are told apart."""
+"""Categories from a file, and their unique labels."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_our_own_has_nine_groups_of_five_topics_of_three_categories() -> None:
     assert all(leaf.description for leaf in found.leaves)
 
 
-def test_finevideos_form_is_read_and_names_that_are_twice_are_told_apart_by_their_path(tmp_path: Path) -> None:
+def test_finevideos_form_is_read_and_names_that_occur_twice_are_qualified_by_their_path(tmp_path: Path) -> None:
     found = read_taxonomy(written(tmp_path, FINEVIDEO))
     assert list(found.labels) == [
         "Gadget Reviews",
@@ -44,14 +44,14 @@ def test_finevideos_form_is_read_and_names_that_are_twice_are_told_apart_by_thei
 
 def test_lists_and_descriptions_are_leaves_too(tmp_path: Path) -> None:
     found = read_taxonomy(written(tmp_path, "Music: [Rock, {Jazz: with a swing}]\nOther: all the rest\n"))
-    assert [leaf.words for leaf in found.leaves] == [
+    assert [leaf.text for leaf in found.leaves] == [
         "Music > Rock",
         "Music > Jazz: with a swing",
         "Other: all the rest",
     ]
 
 
-def test_the_hash_changes_with_what_a_model_is_told(tmp_path: Path) -> None:
+def test_the_hash_changes_with_what_a_model_reads(tmp_path: Path) -> None:
     texts = ["a: x\nb: y", "a: x\nb: z", "b: y\na: x", "a: {c: x}\nb: y"]
     hashes = {read_taxonomy(written(tmp_path, text)).hash for text in texts}
     assert len(hashes) == 4
@@ -64,7 +64,7 @@ def test_the_hash_changes_with_what_a_model_is_told(tmp_path: Path) -> None:
         ("only: one", "1 categories"),
         ("", "its top"),
         ("a: {b: 3}", "a > b is 3"),
-        ("a > b: {}\nc: {}", "is no name"),
+        ("a > b: {}\nc: {}", "is not a name"),
         ("m: [a, a]", "'m > a' twice"),
     ],
 )

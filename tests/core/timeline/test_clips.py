@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stages.core.timeline.clips import Clips, Clock, Shots, clips_of, even_clock, stored_clock
+from stages.core.timeline.clips import Clips, Clock, Shots, even_clock, make_clips, stored_clock
 
 
 def shots_of(frames: list[tuple[int, int]], at_s: Clock | None = None) -> Shots:
@@ -23,11 +23,11 @@ def spans(clips: Clips) -> list[tuple[int, int]]:
 
 def clips(frames: list[tuple[int, int]], at_cut: int = 0, at_gradual: int = 0, max_s: float = 10) -> Clips:
     shots = shots_of(frames)
-    return clips_of(shots, even_clock(shots, 25), at_cut=at_cut, at_gradual=at_gradual, max_s=max_s)
+    return make_clips(shots, even_clock(shots, 25), at_cut=at_cut, at_gradual=at_gradual, max_s=max_s)
 
 
 def any_shots(chance: random.Random) -> list[tuple[int, int]]:
-    """Frames of shots one after the other, some with a gradual change between them."""
+    """Frames of shots one after the other, some with a gradual transition between them."""
     edges = [0]
     for _ in range(2 * chance.randrange(1, 12) - 1):
         edges.append(edges[-1] + (chance.choice([1, 2, 5, 40, 400]) if len(edges) % 2 else chance.choice([0, 0, 9])))
@@ -95,7 +95,7 @@ def test_frames_that_are_nearly_even_are_met_as_nearly() -> None:
     for fps in (24000 / 1001, 25, 30000 / 1001, 30, 60):
         true_s = 1.234 + np.arange(5001) / fps + np.append(0, chance.uniform(-0.0004, 0.0004, 5000))
         shots = shots_of([(0, 700), (700, 1901), (1910, 5000)], Clock(np.arange(5001), true_s))
-        made = clips_of(shots, even_clock(shots, fps), at_cut=2, at_gradual=2, max_s=7)
+        made = make_clips(shots, even_clock(shots, fps), at_cut=2, at_gradual=2, max_s=7)
         assert (made.start_s[0], made.end_s[-1]) == (true_s[0], true_s[5000])
         assert np.abs(made.start_s - true_s[made.start_frame]).max() < 0.00041
         assert np.abs(made.end_s - true_s[made.end_frame]).max() < 0.00041
@@ -104,7 +104,7 @@ def test_frames_that_are_nearly_even_are_met_as_nearly() -> None:
 def test_where_the_frame_rate_is_wrong_frames_are_even_within_each_shot() -> None:
     timed = Clock(np.array([0, 100, 200]), np.array([0.0, 4.0, 24.0]))
     shots = shots_of([(0, 100), (100, 200)], timed)
-    made = clips_of(shots, even_clock(shots, 25), at_cut=10, at_gradual=10, max_s=100)
+    made = make_clips(shots, even_clock(shots, 25), at_cut=10, at_gradual=10, max_s=100)
     assert spans(made) == [(0, 90), (110, 200)]
     assert made.end_s.tolist() == pytest.approx([3.6, 24.0])
     assert made.start_s.tolist() == pytest.approx([0.0, 6.0])
@@ -119,7 +119,7 @@ def test_unevenly_spaced_frames_have_their_own_times() -> None:
         at_s = np.append(at_us, at_us[-1] + 33333) / 1e6
         middle = n // 2
         shots = shots_of([(0, middle), (middle, n)], Clock(np.arange(n + 1), at_s))
-        made = clips_of(shots, stored_clock(shots, first_us, steps_us), at_cut=3, at_gradual=3, max_s=10)
+        made = make_clips(shots, stored_clock(shots, first_us, steps_us), at_cut=3, at_gradual=3, max_s=10)
         assert made.start_s.tolist() == at_s[made.start_frame].tolist()
         assert made.end_s.tolist() == at_s[made.end_frame].tolist()
         assert (made.end_s - made.start_s).max() <= 10 + 2.1
@@ -128,7 +128,7 @@ def test_unevenly_spaced_frames_have_their_own_times() -> None:
 def test_parts_are_of_equal_time_not_of_equal_frames() -> None:
     steps_us = np.array([20_000] * 500 + [1_000_000] * 10, dtype=np.int64)  # 10 s at 50 fps, 10 s at 1 fps
     shots = Shots(np.array([0]), np.array([511]), np.array([0.0]), np.array([20.02]))
-    made = clips_of(shots, stored_clock(shots, 0, steps_us), at_cut=0, at_gradual=0, max_s=10.1)
+    made = make_clips(shots, stored_clock(shots, 0, steps_us), at_cut=0, at_gradual=0, max_s=10.1)
     assert spans(made) == [(0, 500), (500, 511)]
     assert made.start_s.tolist() == pytest.approx([0, 10])
 
@@ -136,6 +136,6 @@ def test_parts_are_of_equal_time_not_of_equal_frames() -> None:
 def test_a_frame_that_is_shown_for_long_is_never_cut() -> None:
     steps_us = np.array([40_000] * 25 + [60_000_000] + [40_000] * 24, dtype=np.int64)
     shots = Shots(np.array([0]), np.array([51]), np.array([0.0]), np.array([62.0]))
-    made = clips_of(shots, stored_clock(shots, 0, steps_us), at_cut=0, at_gradual=0, max_s=10)
+    made = make_clips(shots, stored_clock(shots, 0, steps_us), at_cut=0, at_gradual=0, max_s=10)
     assert spans(made) == [(0, 25), (25, 26), (26, 51)]
     assert made.end_s[-1] == 62.0

@@ -18,7 +18,7 @@ from slurm.errors import UnavailableError
 from slurm.pool.launch import cancel_queued, ensure, hopeless, launches
 from slurm.pool.registry import PoolFolder
 from slurm.pool.wire import Prompt
-from stages.core.text.client import Answer, Asked, answers
+from stages.core.text.client import Answer, Question, ask_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
@@ -49,13 +49,13 @@ class Questions:
         self.thread.start()
 
     def _ask(self) -> None:
-        for answer in answers(self._all(), self.folder, stopping=lambda: False, leaving=lambda: False):
+        for answer in ask_all(self._all(), self.folder, stopping=lambda: False, leaving=lambda: False):
             self.found.append(answer)
 
-    def _all(self) -> Iterator[Asked]:
+    def _all(self) -> Iterator[Question]:
         while not self.enough.is_set():
             self.asked += 1
-            yield Asked(f"item{self.asked}", Prompt([("user", f"say word{self.asked}")], 8))
+            yield Question(f"item{self.asked}", Prompt([("user", f"say word{self.asked}")], 8))
 
     def answered_by(self) -> set[str]:
         return {answer.replica for answer in self.found[-50:]}
@@ -152,7 +152,7 @@ def test_a_model_that_is_missing_is_told_in_the_engines_own_words_and_not_tried_
     with stopped_at_last(on_cluster(tmp_path / "r", model="no/missing", replicas=1)) as folder:
         begun_s = time.monotonic()
         with pytest.raises(UnavailableError, match="no/missing is not a local folder"):
-            list(answers([Asked("a", Prompt([("user", "hello")], 8))], folder, stopping=bool, leaving=bool))
+            list(ask_all([Question("a", Prompt([("user", "hello")], 8))], folder, stopping=bool, leaving=bool))
         assert time.monotonic() - begun_s < 120
         first = folder.ends()[0]
         assert (first.cause, first.was_ready) == ("failed", False)

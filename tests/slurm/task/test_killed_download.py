@@ -12,7 +12,7 @@ from support.web import Web
 
 from slurm.control.survey import survey
 from slurm.record.manifest import Step
-from stages.core.fetch.web.part import NOTED_BYTES
+from stages.core.fetch.web.partial import NOTED_BYTES
 from stages.core.video.cut.encode import ffmpeg_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]

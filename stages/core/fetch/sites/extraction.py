@@ -1,6 +1,6 @@
-"""yt-dlp as a library: it waits for its turn, prints nothing, and every failure comes out the same way.
+"""yt-dlp as a library: rate-limited by the session, silent, with all its failures turned into our errors.
 
-Several may run at once in the threads of a process.
+Threads of one process may use several at the same time.
 """
 
 import io
@@ -20,16 +20,16 @@ from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError
 
 from slurm.errors import ItemError
-from stages.core.fetch.pace import Line
-from stages.core.fetch.refused import RefusedError
+from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Formats, Limits, Subtitles
-from stages.core.fetch.sites.failures import failure
-from stages.core.fetch.sites.formats import chooser
-from stages.core.fetch.web.answers import cookie_jar
+from stages.core.fetch.sites.failures import classify_failure
+from stages.core.fetch.sites.formats import make_format_selector
+from stages.core.fetch.throttled import ThrottledError
+from stages.core.fetch.web.connections import parse_cookies
 
 log = logging.getLogger("reelmill")
 
-# yt-dlp would do this when it is first used, and threads that do it at once lose extractors
+# yt-dlp does this on first use, where threads that do it at the same time lose extractors
 if not all_plugins_loaded.value:
     load_all_plugins()
 import_extractors()
@@ -41,8 +41,8 @@ LIVE = {"is_live", "is_upcoming", "post_live"}
 PLAYLISTS = {"playlist", "multi_video", "compat_list"}
 
 
-class Wanted(NamedTuple):
-    """What is wanted of a video; `span`: only what lies between two moments."""
+class FetchOptions(NamedTuple):
+    """What to fetch of a video; `span` is (start, end) in seconds of the part to fetch, None for all."""
 
     formats: Formats
     subtitles: Subtitles
@@ -53,25 +53,30 @@ class Wanted(NamedTuple):
 class Extraction(YoutubeDL):  # type: ignore[misc]
     """`extract_info` finds the formats of one video and hands them to `process_info`.
 
-    Whatever goes wrong comes out as a YoutubeDLError, of which `told` makes the error to raise.
+    Every failure is raised as a YoutubeDLError; `convert_error` gives the ItemError or ThrottledError to raise instead.
     """
 
-    def __init__(self, wanted: Wanted, line: Line) -> None:
-        self.wanted, self.line = wanted, line
+    def __init__(self, fetch_options: FetchOptions, session: Session) -> None:
+        self.fetch_options, self.session = fetch_options, session
         self.at_media = self.cookies_expired = False
-        # yt-dlp leaves to ffmpeg what it can, and ffmpeg waits for no turn and has cookies on its command line
-        FFmpegPostProcessor._ffmpeg_location.set("")  # a context variable: for this thread
-        super().__init__(self.options())
+        # hide ffmpeg from yt-dlp, which would download with it: without a rate limit, with cookies on the command line
+        FFmpegPostProcessor._ffmpeg_location.set("")  # a context variable: applies to this thread
+        super().__init__(self.yt_dlp_options())
 
-    def options(self) -> dict[str, Any]:
-        line, wanted = self.line, self.wanted
-        more: dict[str, Any] = {"proxy": line.proxy} if line.proxy else {}  # else those of the environment
-        if line.cookies:
-            jar, now = list(cookie_jar(line.cookies)), time.time()  # a line that cannot be read, yt-dlp would print
+    def yt_dlp_options(self) -> dict[str, Any]:
+        session, fetch_options = self.session, self.fetch_options
+        more: dict[str, Any] = (
+            {"proxy": session.proxy} if session.proxy else {}
+        )  # else yt-dlp uses those of the environment
+        if session.cookies:
+            jar, now = (
+                list(parse_cookies(session.cookies)),
+                time.time(),
+            )  # raises on a bad line, which yt-dlp would print
             self.cookies_expired = all(cookie.is_expired(round(now)) for cookie in jar)
-            # yt-dlp wants this line, and writes its cookies back when it closes: into this
-            more["cookiefile"] = io.StringIO(f"# Netscape HTTP Cookie File\n{line.cookies}")
-        stall_s = wanted.limits.stall_s
+            # yt-dlp requires this first line, and on closing writes its cookies back: into this buffer
+            more["cookiefile"] = io.StringIO(f"# Netscape HTTP Cookie File\n{session.cookies}")
+        stall_s = fetch_options.limits.stall_s
         pauses = dict.fromkeys(("http", "fragment", "extractor"), lambda n: min(0.5 * 2**n, stall_s))
         return more | {
             "logger": self,
@@ -79,16 +84,16 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
             "noprogress": True,
             "cachedir": False,
             "noplaylist": True,
-            "ignoreerrors": "only_download",  # else the errors of extractors that have a fault are not wrapped
-            "format": chooser(wanted.formats),
+            "ignoreerrors": "only_download",  # else exceptions from bugs of extractors are not wrapped
+            "format": make_format_selector(fetch_options.formats),
             "match_filter": self.check,
-            "writesubtitles": bool(wanted.subtitles.languages),  # else some extractors do not look for them
-            "writeautomaticsub": bool(wanted.subtitles.languages) and wanted.subtitles.automatic,
+            "writesubtitles": bool(fetch_options.subtitles.languages),  # else some extractors skip them
+            "writeautomaticsub": bool(fetch_options.subtitles.languages) and fetch_options.subtitles.automatic,
             "subtitleslangs": ["-all"],
-            "source_address": line.source_address,
+            "source_address": session.source_address,
             "socket_timeout": stall_s,
             "buffersize": BLOCK_BYTES,
-            "noresizebuffer": True,  # a block that did not come whole is lost
+            "noresizebuffer": True,  # an incomplete block is lost
             "retries": RETRIES,
             "fragment_retries": RETRIES,
             "retry_sleep_functions": pauses,
@@ -99,14 +104,14 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
         }
 
     def urlopen(self, req: Any) -> Any:
-        """A request of an extractor or a downloader, in its turn."""
+        """Sends a request of an extractor or downloader when the session allows it."""
         url = req if isinstance(req, str) else getattr(req, "url", None) or req.full_url
-        self.line.turn(urlsplit(url).hostname or "")
+        self.session.wait_turn(urlsplit(url).hostname or "")
         try:
             return super().urlopen(req)
         except HTTPError as error:
             if self.at_media and error.status == 429:
-                raise self.told(error) from None  # yt-dlp would ask again, several times
+                raise self.convert_error(error) from None  # else yt-dlp would retry several times
             raise
 
     def process_ie_result(self, ie_result: dict[str, Any], *more: Any, **named: Any) -> Any:
@@ -115,26 +120,28 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
         return super().process_ie_result(ie_result, *more, **named)
 
     def sort_formats(self, info_dict: dict[str, Any]) -> None:
-        with sorting:  # what an extractor wants them sorted by, yt-dlp keeps in a class
+        with sorting:  # yt-dlp keeps an extractor's sort order in a class attribute, shared by all threads
             super().sort_formats(info_dict)
 
     def check(self, info: dict[str, Any], *, incomplete: object = False) -> None:
-        """yt-dlp's `match_filter`: raises ItemError live or too_long before a format is chosen."""
+        """yt-dlp's `match_filter`, called before formats are chosen. Raises ItemError: live, too_long."""
         if info.get("live_status") in LIVE or info.get("is_live"):
             raise ItemError("live", f"the site says: {info.get('live_status') or 'is_live'}")
-        if self.wanted.span is None:
+        if self.fetch_options.span is None:
             self.check_length(info.get("duration") or 0)
 
     def check_length(self, length_s: float) -> None:
-        if length_s > (most_s := self.wanted.limits.max_s):
-            raise ItemError("too_long", f"{length_s:.0f} s are more than limits.max_s={most_s:.0f}")
+        if length_s > (most_s := self.fetch_options.limits.max_s):
+            raise ItemError("too_long", f"{length_s:.0f} s is more than limits.max_s={most_s:.0f}")
 
-    def told(self, error: BaseException) -> ItemError | RefusedError:
-        """The error to raise for one of yt-dlp's, without secrets."""
-        found = failure(error, media=self.at_media, redacted=self.line.redacted)
-        if self.cookies_expired and found.code in ("private", "members_only", "age_restricted", "bot_check"):
-            return RefusedError("bot_check", f"{found.detail} (the cookies have expired: export access.cookies anew)")
-        return found
+    def convert_error(self, error: BaseException) -> ItemError | ThrottledError:
+        """The error to raise instead of yt-dlp's, without secrets."""
+        converted = classify_failure(error, media=self.at_media, redact=self.session.redact)
+        if self.cookies_expired and converted.code in ("private", "members_only", "age_restricted", "bot_check"):
+            return ThrottledError(
+                "bot_check", f"{converted.detail} (the cookies have expired: export access.cookies anew)"
+            )
+        return converted
 
     def trouble(self, message: str | None = None, tb: str | None = None, is_error: bool = True) -> None:
         if is_error:
@@ -146,9 +153,9 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
         self.debug(message)
 
     def debug(self, message: str) -> None:
-        log.debug("yt-dlp: %s", self.line.redacted(message))
+        log.debug("yt-dlp: %s", self.session.redact(message))
 
-    warning = error = debug  # of these yt-dlp's `logger` consists
+    warning = error = debug  # the methods that yt-dlp's `logger` needs
 
     def to_stdout(self, message: str, *_: Any, **__: Any) -> None:
         self.debug(message)

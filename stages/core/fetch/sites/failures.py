@@ -1,7 +1,7 @@
-"""What a failure of yt-dlp means: one of the codes of slurm/errors.py, or a host that wants us to slow down.
+"""Classifies failures of yt-dlp: an error code of slurm/errors.py, or a host that throttles us.
 
-Exception types and HTTP statuses say it where they can; else the sentences do with which yt-dlp and the sites explain
-themselves (yt-dlp 2026.10, extractor/youtube/_video.py and extractor/common.py; the sites' own as they were met).
+Exception types and HTTP statuses decide where they can; else the wording of the message does: of yt-dlp 2026.10
+(extractor/youtube/_video.py, extractor/common.py), and of sites as seen so far.
 """
 
 import errno
@@ -12,19 +12,19 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, UserNotLive
 
 from slurm.errors import ItemError, ReelmillError
-from stages.core.fetch.refused import RefusedError
-from stages.core.fetch.web.answers import seconds
+from stages.core.fetch.throttled import ThrottledError
+from stages.core.fetch.web.connections import parse_retry_after
 
 KINDS = {GeoRestrictedError: "geo_blocked", UserNotLive: "live"}
-LOST = (RequestError, ContentTooShortError, ConnectionError, TimeoutError)
+CONNECTION_ERRORS = (RequestError, ContentTooShortError, ConnectionError, TimeoutError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
-CLEAR = {402: "members_only", 410: "removed", 429: "rate_limited", 451: "geo_blocked"}
-UNCLEAR = {401: "private", 403: "private", 404: "removed"}  # where the site does not say more
-PASSING = {*range(300, 400), 407, 408, 425, *range(500, 600)} - {501}  # 3xx: sent round in circles
+DECISIVE_CODES = {402: "members_only", 410: "removed", 429: "rate_limited", 451: "geo_blocked"}
+DEFAULT_CODES = {401: "private", 403: "private", 404: "removed"}  # unless the message says more
+TRANSIENT_STATUSES = {*range(300, 400), 407, 408, 425, *range(500, 600)} - {501}  # 3xx: a redirect loop
 
-# In this order: what is private is often called unavailable too, and who must sign in is told so for many reasons.
-WORDS = {
+# The order matters: messages about private videos often also say unavailable, and many ask to sign in.
+PATTERNS = {
     "rate_limited": r"rate.?limit|too many requests|isn.t available, try again later",
     "bot_check": r"not a (ro)?bot|captcha|anti-bot|unusual traffic|cookies are no longer valid",
     "age_restricted": r"confirm your age|\bage.?(restrict|verif)|for some users|\bnsfw\b|sensitive content",
@@ -56,9 +56,9 @@ WORDS = {
     ),
 }
 
-NOT_FOR_US = re.compile(  # yt-dlp's advice to those who run it by hand
+YT_DLP_ADVICE = re.compile(  # for people who run it by hand
     r"[;.,]? *(please report this issue on|use --(cookies|list-formats)|you might want to use a vpn"
-    r"|\(caused by (<?HTTP|Transport|Proxy|SSL|Certificate|Incomplete)).*",  # the same words again
+    r"|\(caused by (<?HTTP|Transport|Proxy|SSL|Certificate|Incomplete)).*",  # repeats the message
     re.I | re.S,
 )
 HINTS = {
@@ -68,64 +68,65 @@ HINTS = {
 }
 
 
-def failure(
-    error: BaseException | str, *, media: bool = False, redacted: Callable[[str], str] = str
-) -> ItemError | RefusedError:
-    """The error that stands for one of yt-dlp, or for its message. `redacted` takes secrets out of a message.
+def classify_failure(
+    error: BaseException | str, *, media: bool = False, redact: Callable[[str], str] = str
+) -> ItemError | ThrottledError:
+    """The error to raise for one of yt-dlp, or for its message. `redact` removes secrets from a message.
 
-    `media`: what failed is the file itself, whose page was good. A 403 means there that its address ran out.
+    `media`: the request that failed was for the media file, after its page was read. There a 403 means that the URL has
+    expired.
     """
-    for met in chain(error):
-        if isinstance(met, ItemError | RefusedError):
-            return met
-        if isinstance(met, ReelmillError):
-            raise met from None
-    words = NOT_FOR_US.sub("", re.sub(r"^(ERROR:\s*)?(\[[^]]+\] (\S+: )?)?", "", str(error)))
+    for cause in error_chain(error):
+        if isinstance(cause, ItemError | ThrottledError):
+            return cause
+        if isinstance(cause, ReelmillError):
+            raise cause from None
+    words = YT_DLP_ADVICE.sub("", re.sub(r"^(ERROR:\s*)?(\[[^]]+\] (\S+: )?)?", "", str(error)))
     code = code_of(error, words, media)
-    detail = redacted(". ".join(filter(None, [" ".join(words.split())[:500], HINTS.get(code)])))
+    detail = redact(". ".join(filter(None, [" ".join(words.split())[:500], HINTS.get(code)])))
     if code in ("rate_limited", "bot_check"):
-        return RefusedError(code, detail, next(filter(None, map(pause_s, chain(error))), None))
+        return ThrottledError(code, detail, next(filter(None, map(pause_s, error_chain(error))), None))
     return ItemError(code, detail)
 
 
 def code_of(error: BaseException | str, words: str, media: bool) -> str:
-    """The code of a failure, by its exceptions, its HTTP status and the words that are left of its message."""
-    for met in chain(error):
-        if isinstance(met, tuple(KINDS)):
-            return next(code for kind, code in KINDS.items() if isinstance(met, kind))
-        if isinstance(met, OSError) and (met.errno in NO_ROOM or met.filename is not None):
+    """The error code, by the chain of exceptions, the HTTP status and `words`, the cleaned message."""
+    for cause in error_chain(error):
+        if isinstance(cause, tuple(KINDS)):
+            return next(code for kind, code in KINDS.items() if isinstance(cause, kind))
+        if isinstance(cause, OSError) and (cause.errno in NO_ROOM or cause.filename is not None):
             return "disk"
     words = re.sub(r"https?://\S+", "", words)
-    said = next((code for code, pattern in WORDS.items() if re.search(pattern, words, re.I)), "other")
+    by_words = next((code for code, pattern in PATTERNS.items() if re.search(pattern, words, re.I)), "other")
     status = status_of(error)
     if status is None:
-        return "network" if any(isinstance(met, LOST) for met in chain(error)) else said
-    if status in PASSING or (media and status in (401, 403)):
+        return "network" if any(isinstance(cause, CONNECTION_ERRORS) for cause in error_chain(error)) else by_words
+    if status in TRANSIENT_STATUSES or (media and status in (401, 403)):
         return "network"
-    return CLEAR.get(status) or (UNCLEAR.get(status, "other") if said == "other" else said)
+    return DECISIVE_CODES.get(status) or (DEFAULT_CODES.get(status, "other") if by_words == "other" else by_words)
 
 
 def status_of(error: BaseException | str) -> int | None:
-    """The HTTP status that an error comes from; yt-dlp's downloaders keep only its words when they give up."""
-    answered = next((met.status for met in chain(error) if isinstance(met, HTTPError)), None)
+    """The HTTP status behind an error, None without one; yt-dlp's downloaders may keep it only in their message."""
+    answered = next((cause.status for cause in error_chain(error) if isinstance(cause, HTTPError)), None)
     named = re.search(r"HTTP Error (\d{3})", str(error))
     return answered or (int(named[1]) if named else None)
 
 
 def pause_s(error: BaseException) -> float | None:
-    """The pause that a host asked for."""
+    """The pause that a host asked for by Retry-After, in seconds; None without one."""
     wait = error.response.headers.get("Retry-After") if isinstance(error, HTTPError) else None
-    return seconds(wait) if wait else None
+    return parse_retry_after(wait) if wait else None
 
 
-def chain(error: BaseException | str) -> list[BaseException]:
-    """The error and what it was raised from, outermost first; yt-dlp keeps that in several places."""
+def error_chain(error: BaseException | str) -> list[BaseException]:
+    """The error and its causes, outermost first; yt-dlp keeps causes in several attributes."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
-        met = waiting.pop(0)
-        if isinstance(met, BaseException) and met not in seen:
-            seen.append(met)
-            kept = (*(getattr(met, "exc_info", None) or ()), getattr(met, "cause", None))
-            waiting += [*kept, met.__cause__, met.__context__]
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and cause not in seen:
+            seen.append(cause)
+            causes = (*(getattr(cause, "exc_info", None) or ()), getattr(cause, "cause", None))
+            waiting += [*causes, cause.__cause__, cause.__context__]
     return seen

@@ -1,4 +1,4 @@
-"""Which of a site's formats are fetched: the best picture within the wishes, with the best sound."""
+"""Selects formats of a site: the best video within the configured preferences, with the best audio."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,72 +18,74 @@ CODECS = {
     "av1": r"av0?1",
     "vp8": r"vp0?8",
 }
-# What yt-dlp itself downloads. The others it leaves to ffmpeg, which would not wait for its turn, and would show
-# cookies on its command line.
+# Protocols that yt-dlp downloads itself. For others it runs ffmpeg, which ignores our rate limit and shows cookies on
+# its command line.
 NATIVE = {"http", "https", "m3u8", "m3u8_native", "http_dash_segments", "ism"}
 
 
-def chooser(wanted: Formats) -> Callable[[dict[str, Any]], Iterator[Format]]:
-    """yt-dlp's `format` option: a function that is given all formats, worst first, and yields the one to download."""
+def make_format_selector(preferences: Formats) -> Callable[[dict[str, Any]], Iterator[Format]]:
+    """A function for yt-dlp's `format` option: it gets all formats, worst first, and yields the one to download."""
 
     def choose(context: dict[str, Any]) -> Iterator[Format]:
         formats: list[Format] = context["formats"]
-        picked = pick(formats, wanted)
-        if len(picked) == 1:
-            yield picked[0]
+        selected = select_formats(formats, preferences)
+        if len(selected) == 1:
+            yield selected[0]
         else:
             yield {
-                "requested_formats": picked,
-                "format_id": "+".join(one["format_id"] for one in picked),
-                "ext": picked[0]["ext"],
-                "protocol": "+".join(map(determine_protocol, picked)),
+                "requested_formats": selected,
+                "format_id": "+".join(one["format_id"] for one in selected),
+                "ext": selected[0]["ext"],
+                "protocol": "+".join(map(determine_protocol, selected)),
             }
 
     return choose
 
 
-def pick(formats: list[Format], wanted: Formats) -> list[Format]:
-    """A picture and a sound, or one format that has both, or a picture where nothing has sound.
+def select_formats(formats: list[Format], preferences: Formats) -> list[Format]:
+    """One format with video and one with audio, or one with both, or only video if no format has audio.
 
-    `formats` are in yt-dlp's order, worst first, which decides between equals. Raises ItemError("no_format").
+    `formats` are in yt-dlp's order, worst first, which breaks ties. Raises ItemError("no_format").
     """
     usable = [one for one in formats if determine_protocol(one) in NATIVE]
-    ranked = [one for one in usable if one.get("vcodec") != "none" and rank(one, wanted) is not None]
+    ranked = [one for one in usable if one.get("vcodec") != "none" and rank(one, preferences) is not None]
     sounds = [one for one in usable if one.get("vcodec") == "none" and one.get("acodec") != "none"]
     if not ranked:
-        there = sorted({str(one.get("vcodec")) for one in formats} - {"none"}) or ["no picture"]
-        raise ItemError("no_format", f"formats.codecs={wanted.codecs}, and the site has: {', '.join(there)}")
+        offered = sorted({str(one.get("vcodec")) for one in formats} - {"none"}) or ["no video"]
+        raise ItemError("no_format", f"formats.codecs={preferences.codecs}, and the site has: {', '.join(offered)}")
     if not sounds:
         ranked = [one for one in ranked if one.get("acodec") != "none"] or ranked
-    # reversed: max takes the first of equals, and the best of yt-dlp's order is its last
-    picture = max(reversed(ranked), key=lambda one: (rank(one, wanted), one.get("acodec") == "none", own_language(one)))
+    # reversed: max returns the first of equals, and yt-dlp puts the best last
+    picture = max(
+        reversed(ranked), key=lambda one: (rank(one, preferences), one.get("acodec") == "none", language_rank(one))
+    )
     if picture.get("acodec") != "none" or not sounds:
         return [picture]
-    native = "mp4a" if wanted.container == "mp4" else "opus"  # what players of that container expect
-    sound = max(reversed(sounds), key=lambda one: (own_language(one), str(one.get("acodec")).startswith(native)))
+    native = "mp4a" if preferences.container == "mp4" else "opus"  # the codec that players expect in that container
+    sound = max(reversed(sounds), key=lambda one: (language_rank(one), str(one.get("acodec")).startswith(native)))
     return [picture, sound]
 
 
-def rank(one: Format, wanted: Formats) -> tuple[object, ...] | None:
-    """How well a picture fits, more is better; None where its codec is not wanted."""
-    codec = one.get("vcodec")  # None: the site does not say
-    fits = [place for place, name in enumerate(wanted.codecs) if codec and re.match(CODECS[name], codec)]
+def rank(one: Format, preferences: Formats) -> tuple[object, ...] | None:
+    """A sort key of a video format, larger is better; None if its codec is not in `codecs`."""
+    codec = one.get("vcodec")  # None: the site does not tell
+    fits = [place for place, name in enumerate(preferences.codecs) if codec and re.match(CODECS[name], codec)]
     if codec and not fits:
         return None
-    # what the site calls 1080p is the shorter side: a film held upright has that width
+    # 1080p means the shorter side: the width of a portrait video
     side_px = min(filter(None, (one.get("width"), one.get("height"))), default=0)
-    within = 1 if side_px == 0 else 2 if side_px <= wanted.height_px else 0
+    within = 1 if side_px == 0 else 2 if side_px <= preferences.height_px else 0
     return (
-        not one.get("__needs_testing"),  # yt-dlp is not sure that it can be had
+        not one.get("__needs_testing"),  # yt-dlp does not know whether it is available
         -1 if one.get("preference") is None else one["preference"],
         within,
         side_px if within else -side_px,
-        one.get("dynamic_range") in (None, "SDR"),  # others look grey wherever their curve is not applied
+        one.get("dynamic_range") in (None, "SDR"),  # HDR looks grey in players that do not apply its transfer function
         one.get("source_preference") or -1,
-        -min(fits, default=len(wanted.codecs)),
+        -min(fits, default=len(preferences.codecs)),
     )
 
 
-def own_language(one: Format) -> int:
-    """More for the language that a film was made in than for a dubbed one; -1 where the site does not say."""
+def language_rank(one: Format) -> int:
+    """yt-dlp's language preference, larger for the original language than for a dub; -1 where the site gives none."""
     return int(one.get("language_preference") or -1)

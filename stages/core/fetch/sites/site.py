@@ -1,6 +1,6 @@
-"""Videos of sites: yt-dlp's extractors find the formats, what becomes of them is decided here.
+"""Fetches videos of sites: yt-dlp's extractors find the formats; selection and download are controlled here.
 
-Nothing that a site says becomes the name of a file. Plugins of yt-dlp that are installed are used.
+No file name comes from a site. Installed yt-dlp plugins are used.
 """
 
 import json
@@ -14,23 +14,23 @@ from yt_dlp.utils import ReExtractInfo, YoutubeDLError
 from yt_dlp.webvtt import ParseError
 
 from slurm.errors import ItemError
-from stages.core.fetch.fetched import Fetched
-from stages.core.fetch.pace import Line
-from stages.core.fetch.refused import RefusedError
+from stages.core.fetch.result import FetchedVideo
+from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Formats, Limits, Subtitles
-from stages.core.fetch.sites.about import Info, about, info_row
-from stages.core.fetch.sites.container import contain
-from stages.core.fetch.sites.extraction import Extraction, Wanted
+from stages.core.fetch.sites.extraction import Extraction, FetchOptions
 from stages.core.fetch.sites.failures import status_of
-from stages.core.fetch.sites.remote import Remote, UnfitError
+from stages.core.fetch.sites.merging import merge_streams
+from stages.core.fetch.sites.metadata import Info, about_row, info_row
+from stages.core.fetch.sites.range_file import NoSpanError, RangeFile
 from stages.core.fetch.sites.span import copy_span
-from stages.core.fetch.sites.subtitles import Segment, count_words, plain, segments, tracks
+from stages.core.fetch.sites.subtitles import Segment, choose_tracks, count_words, join_text, parse_segments
+from stages.core.fetch.throttled import ThrottledError
 from stages.core.schema.types import Row
 
-SPENT = {403, 404, 410}  # the address of a file is good for some hours, and for whoever asked
+EXPIRED = {403, 404, 410}  # statuses of an expired media URL: these hold for some hours, and for one client
 SUBTITLE_BYTES = 64 << 20
 SUBTITLE_TRIES = 3
-UNREADABLE = (YoutubeDLError, ItemError, RefusedError, OSError, ParseError, ValueError, LookupError)
+UNREADABLE = (YoutubeDLError, ItemError, ThrottledError, OSError, ParseError, ValueError, LookupError)
 
 
 def fetch(
@@ -41,81 +41,81 @@ def fetch(
     subtitles: Subtitles,
     span: tuple[float, float] | None,
     limits: Limits,
-    line: Line,
-) -> Fetched:
-    """The video of a page as a file in `folder`, which is this video's alone; what an earlier try left is gone on with.
+    session: Session,
+) -> FetchedVideo:
+    """The video of a page as a file in `folder`, which belongs to this attempt alone; partial downloads are resumed.
 
-    `span`: only what lies between two moments, where the site can; `Fetched.offset_s` is the key frame before it. The
-    times of subtitles are those of the whole video. Raises ItemError by class, RefusedError.
+    `span` is (start, end) in seconds: only that part is fetched if the site supports it, from the key frame before it
+    (`FetchedVideo.offset_s`). Subtitle times refer to the whole video. Raises ItemError by class, ThrottledError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Download(folder, Wanted(formats, subtitles, span, limits), line) as download:
+    with Download(folder, FetchOptions(formats, subtitles, span, limits), session) as download:
         try:
             download.extract_info(url)
         except YoutubeDLError as error:
-            raise download.told(error) from None  # its own message may hold secrets
+            raise download.convert_error(error) from None  # its own message may hold secrets
     if download.fetched is None:
-        raise ItemError("other", line.redacted(f"{url}: yt-dlp found nothing there"))
-    fetched: Fetched = download.fetched
+        raise ItemError("other", session.redact(f"{url}: yt-dlp found no video"))
+    fetched: FetchedVideo = download.fetched
     return fetched
 
 
 class Download(Extraction):
-    """`fetched` is what came of it."""
+    """Fetches one video; after `extract_info(url)` its result is in `fetched`, None if the page has no video."""
 
-    def __init__(self, folder: Path, wanted: Wanted, line: Line) -> None:
-        super().__init__(wanted, line)
+    def __init__(self, folder: Path, fetch_options: FetchOptions, session: Session) -> None:
+        super().__init__(fetch_options, session)
         self.folder = folder
-        self.fetched: Fetched | None = None
-        self.asked_again = False
-        self.bytes_before, self.most_bytes = 0, wanted.limits.max_bytes
+        self.fetched: FetchedVideo | None = None
+        self.extracted_again = False
+        self.bytes_before, self.most_bytes = 0, fetch_options.limits.max_bytes
         self.add_progress_hook(self.check_bytes)
 
     def process_info(self, info: Info) -> None:
-        """What yt-dlp does with a video whose formats are chosen."""
+        """Called by yt-dlp with a video whose formats are chosen; fetches media and subtitles into `fetched`."""
         self.at_media, self.bytes_before = True, 0
         try:
-            file, offset_s = self.media(info)
+            file, offset_s = self.fetch_media(info)
         except YoutubeDLError as error:
-            if status_of(error) in SPENT and not self.asked_again:
-                self.asked_again, self.at_media = True, False
-                raise ReExtractInfo("the address of the file is no longer good", expected=True) from error
+            if status_of(error) in EXPIRED and not self.extracted_again:
+                self.extracted_again, self.at_media = True, False
+                raise ReExtractInfo("the URL of the media file has expired", expected=True) from error
             raise
-        language, kind, told, failed = self.transcript(info)
-        text = plain(told)
-        known: Row = {**about(info), "transcript": text, "words": None if text is None else count_words(text)}
-        rows: list[Row] = [{"language": language, "kind": kind, **segment._asdict()} for segment in told]
-        self.fetched = Fetched(file, known, rows, info_row(info, subtitles_failed=failed), offset_s)
+        language, kind, segments, failed = self.fetch_subtitles(info)
+        text = join_text(segments)
+        known: Row = {**about_row(info), "transcript": text, "words": None if text is None else count_words(text)}
+        rows: list[Row] = [{"language": language, "kind": kind, **segment._asdict()} for segment in segments]
+        self.fetched = FetchedVideo(file, known, rows, info_row(info, subtitles_failed=failed), offset_s)
         for leftover in self.folder.iterdir():
-            if leftover != file and not leftover.name.startswith("."):  # NFS has names of its own
+            if leftover != file and not leftover.name.startswith("."):  # .nfs… of NFS
                 leftover.unlink()
 
-    def media(self, info: Info) -> tuple[Path, float]:
-        """The file, and where in the whole video its time 0 lies."""
+    def fetch_media(self, info: Info) -> tuple[Path, float]:
+        """The media file, and the position of its time 0 in the whole video, in seconds."""
         sources = [{**info, **one} for one in info.get("requested_formats") or [info]]
         for source in sources:
             source.pop("requested_formats", None)
-        span = self.wanted.span
-        if span is None and info.get("section_end"):  # the address itself is one of a part
+        span = self.fetch_options.span
+        if span is None and info.get("section_end"):  # the URL itself names a part of the video
             span = (float(info.get("section_start") or 0), float(info["section_end"]))
         if span is not None:
             self.check_length(span[1] - span[0])
-            with suppress(UnfitError):
-                return self.part(sources, span)
+            with suppress(NoSpanError):
+                return self.fetch_span(sources, span)
             self.check_length(info.get("duration") or 0)
-        return self.whole(sources), 0.0
+        return self.fetch_whole(sources), 0.0
 
-    def part(self, sources: list[Info], span: tuple[float, float]) -> tuple[Path, float]:
-        """Only what lies in the span; UnfitError where it takes the whole to get it."""
+    def fetch_span(self, sources: list[Info], span: tuple[float, float]) -> tuple[Path, float]:
+        """Like `fetch_media`, for the span alone. Raises NoSpanError if only the whole video can be fetched."""
         for source in sources:
-            time.sleep(max(0.0, (source.get("available_at") or 0) - time.time()))  # YouTube wants that
-        remotes = [Remote(self, source, self.most_bytes) for source in sources]
-        file, offset_s = copy_span(remotes, span, self.folder / "unfinished", self.wanted.formats.container)
+            time.sleep(max(0.0, (source.get("available_at") or 0) - time.time()))  # YouTube rejects earlier requests
+        remotes = [RangeFile(self, source, self.most_bytes) for source in sources]
+        file, offset_s = copy_span(remotes, span, self.folder / "unfinished", self.fetch_options.formats.container)
         return file.replace(file.with_stem("span")), offset_s
 
-    def whole(self, sources: list[Info]) -> Path:
-        """All of it: each stream downloaded, then put together. A complete file of an earlier try is taken as it is."""
-        container = self.wanted.formats.container
+    def fetch_whole(self, sources: list[Info]) -> Path:
+        """The whole video: each stream downloaded, then merged. A complete file of an earlier attempt is reused."""
+        container = self.fetch_options.formats.container
         name = self.folder / f"video-{container}-{digest(*sources)}"
         for file in (name.with_suffix(".mp4"), name.with_suffix(".mkv")):
             if file.exists():
@@ -128,32 +128,32 @@ class Download(Extraction):
                 raise ItemError("network", "the site sent nothing")
             self.bytes_before += stream.stat().st_size
             streams.append(stream)
-        return contain(streams, name, container)
+        return merge_streams(streams, name, container)
 
     def check_bytes(self, progress: dict[str, Any]) -> None:
-        """yt-dlp's progress hook: stops a download when it is known to be too large."""
+        """yt-dlp's progress hook. Raises ItemError too_large as soon as the size is known to exceed limits.max_gb."""
         known = max(progress.get("downloaded_bytes") or 0, progress.get("total_bytes") or 0)
         if self.bytes_before + known > self.most_bytes:
             raise ItemError("too_large", f"more than {self.most_bytes / 2**30:g} GB (limits.max_gb)")
 
-    def transcript(self, info: Info) -> tuple[str | None, str | None, list[Segment], str | None]:
-        """Language, kind and text of the first track that can be read, and what went wrong before that.
+    def fetch_subtitles(self, info: Info) -> tuple[str | None, str | None, list[Segment], str | None]:
+        """Language, kind and segments of the first readable subtitle track, and the last failure before it.
 
-        Without subtitles a video is a video: nothing is raised.
+        Raises nothing: a video without subtitles is still fetched.
         """
         failed, self.bytes_before, self.most_bytes = None, 0, SUBTITLE_BYTES
-        for language, kind, track in tracks(info, self.wanted.subtitles)[:SUBTITLE_TRIES]:
+        for language, kind, track in choose_tracks(info, self.fetch_options.subtitles)[:SUBTITLE_TRIES]:
             try:
-                told = segments(self.vtt({"http_headers": info.get("http_headers"), **track}))
+                segments = parse_segments(self.fetch_vtt({"http_headers": info.get("http_headers"), **track}))
             except UNREADABLE as error:
-                failed = self.line.redacted(f"{language}: {error}")
+                failed = self.session.redact(f"{language}: {error}")
                 continue
-            if told:
-                return language, kind, told, failed
-            failed = f"{language}: nothing to read"
+            if segments:
+                return language, kind, segments, failed
+            failed = f"{language}: no readable text"
         return None, None, [], failed
 
-    def vtt(self, track: Info) -> str:
+    def fetch_vtt(self, track: Info) -> str:
         if track.get("data") is not None:
             return str(track["data"])
         file = self.folder / "subtitles.vtt"
@@ -163,6 +163,6 @@ class Download(Extraction):
 
 
 def digest(*sources: Info) -> str:
-    """A name for these streams: what is left of another format, or of a replaced one, is not gone on with."""
+    """12 hex digits that identify these streams, so that a partial download of another format is not resumed."""
     facts = ("extractor_key", "id", "format_id", "ext", "filesize", "tbr", "duration")
     return sha256(json.dumps([[source.get(fact) for fact in facts] for source in sources]).encode()).hexdigest()[:12]

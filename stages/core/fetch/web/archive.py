@@ -1,4 +1,4 @@
-"""A zip file as one row of bytes, in one file or cut into several, here or behind a server that knows ranges."""
+"""A zip file as one sequence of bytes: in one file or split into several, local or on a server with range requests."""
 
 import io
 import zipfile
@@ -12,17 +12,17 @@ from typing import Protocol
 
 from slurm.errors import ItemError
 
-TAIL_BYTES = 2**16 + 2**8  # the longest comment with the end records of both kinds, and often the directory
-MAX_DIRECTORY_BYTES = 2**30  # ten million members; a torn end record may claim any size
+TAIL_BYTES = 2**16 + 2**8  # longest comment + end records (zip and zip64); often includes the whole directory
+MAX_DIRECTORY_BYTES = 2**30  # ten million members; a damaged end record may claim any size
 BLOCK_BYTES = 2**20
-GONE = {"missing", "removed"}  # the errors of a file that is not there
+GONE = {"missing", "removed"}  # error codes of a file that does not exist
 FIRST_PART = "_partaa"
 
 Headers = Mapping[str, str]
 
 
-class Ranges(Protocol):
-    """Sizes and bytes [start, end) of files by their addresses; ItemError if they are not to be had, or fewer come."""
+class RangeReader(Protocol):
+    """Reads sizes and byte ranges [start, end) of files by address. Raises ItemError, also if fewer bytes arrive."""
 
     def __hash__(self) -> int: ...
 
@@ -33,49 +33,52 @@ class Ranges(Protocol):
 
 @dataclass(frozen=True)
 class Archive:
-    """The zip file; its `files`, one after another, have `parts` bytes each. `headers` open them."""
+    """A zip file, the concatenation of `files` with `parts` bytes each. `headers` are sent with each request."""
 
-    ranges: Ranges
+    ranges: RangeReader
     files: tuple[str, ...]
     parts: tuple[int, ...]
-    headers: Headers = field(repr=False)  # there may be a token in them
+    headers: Headers = field(repr=False)  # may contain a token
 
     @property
     def size(self) -> int:
         return sum(self.parts)
 
     def stream(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes [start, end), with a request for every file in which they lie."""
+        """The bytes [start, end), with one request per file that they span."""
         for file, size, file_end in zip(self.files, self.parts, accumulate(self.parts), strict=True):
             first, last = max(start - file_end + size, 0), min(end - file_end + size, size)
             if first < last:
                 yield from self.ranges.stream(file, first, last, self.headers)
 
 
-def open_archive(ranges: Ranges, zip_address: str, parts: tuple[int, ...] = ()) -> Archive:
-    """The zip file at a path or an address; the sizes of its files are asked for where they are not given."""
+def open_archive(ranges: RangeReader, zip_address: str, parts: tuple[int, ...] = ()) -> Archive:
+    """The zip file at a path or an address; unless `parts` has the sizes of its files, they are requested.
+
+    Raises ItemError: bad_value, and what `RangeReader.size` raises.
+    """
     scheme, separator, _ = zip_address.partition("://")
     if separator and scheme not in ("http", "https", "hf"):
-        raise ItemError("bad_value", f"{zip_address}: a zip file is a local path, or at http(s):// or hf://")
-    url, headers, source = zip_address, dict[str, str](), ranges if separator else Disk()
+        raise ItemError("bad_value", f"{zip_address}: a zip file must be a local path, or at http(s):// or hf://")
+    url, headers, source = zip_address, dict[str, str](), ranges if separator else LocalFiles()
     if scheme == "hf":
-        from stages.core.storage.files import hub_url
+        from stages.core.storage.transfer import resolve_hub_url
 
-        url, headers = hub_url(zip_address)
+        url, headers = resolve_hub_url(zip_address)
     files = part_files(url)
     sizes = parts[: len(files)] or tuple(part_sizes(source, files, headers))
     return Archive(source, tuple(files[: len(sizes)]), sizes, headers)
 
 
 def part_files(first: str) -> list[str]:
-    """What the files are called if there are as many as there can be, as `split` names them: _partaa, _partab, …"""
+    """All possible file names of a split zip file, as `split` names them: _partaa, _partab, …"""
     if not first.endswith(FIRST_PART):
         return [first]
     return [first[:-2] + a + b for a, b in product(ascii_lowercase, repeat=2)]
 
 
-def part_sizes(ranges: Ranges, files: list[str], headers: Headers) -> Iterator[int]:
-    """The bytes of each, up to the first that is not there, which must not be the first of all."""
+def part_sizes(ranges: RangeReader, files: list[str], headers: Headers) -> Iterator[int]:
+    """The size of each file in bytes, up to the first that does not exist. Raises ItemError if none exists."""
     for number, file in enumerate(files):
         try:
             yield ranges.size(file, headers)
@@ -85,13 +88,13 @@ def part_sizes(ranges: Ranges, files: list[str], headers: Headers) -> Iterator[i
             return
 
 
-class End:
-    """A zip file of which only the end is read, for zipfile's parser: the tail, and what is asked for before it."""
+class ZipTail:
+    """A read-only file object for zipfile's parser that downloads only the end of an archive, and more on demand."""
 
     def __init__(self, archive: Archive) -> None:
         self.archive, self.at = archive, 0
         self.begin = max(0, archive.size - TAIL_BYTES)
-        self.known = b"".join(archive.stream(self.begin, archive.size))
+        self.tail = b"".join(archive.stream(self.begin, archive.size))
 
     def tell(self) -> int:
         return self.at
@@ -107,23 +110,23 @@ class End:
         if self.at < self.begin:
             if self.archive.size - self.at > MAX_DIRECTORY_BYTES:
                 raise zipfile.BadZipFile(f"a directory of {self.archive.size - self.at} bytes")
-            self.known = b"".join([*self.archive.stream(self.at, self.begin), self.known])
+            self.tail = b"".join([*self.archive.stream(self.at, self.begin), self.tail])
             self.begin = self.at
         start = self.at - self.begin
-        found = self.known[start : None if length < 0 else start + length]
-        self.at += len(found)
-        return found
+        block = self.tail[start : None if length < 0 else start + length]
+        self.at += len(block)
+        return block
 
 
-class Disk:
-    """Ranges of local files."""
+class LocalFiles:
+    """A RangeReader of local files."""
 
     def size(self, path: str, headers: Headers | None = None) -> int:
-        with disk_errors(path):
+        with translate_read_errors(path):
             return Path(path).stat().st_size
 
     def stream(self, path: str, start: int, end: int, headers: Headers | None = None) -> Iterator[bytes]:
-        with disk_errors(path), Path(path).open("rb") as file:
+        with translate_read_errors(path), Path(path).open("rb") as file:
             file.seek(start)
             while start < end:
                 chunk = file.read(min(BLOCK_BYTES, end - start))
@@ -134,8 +137,8 @@ class Disk:
 
 
 @contextmanager
-def disk_errors(path: str) -> Iterator[None]:
-    """Turns what a local file meets into an ItemError: missing, unreadable."""
+def translate_read_errors(path: str) -> Iterator[None]:
+    """Turns an OSError while reading a local file into an ItemError: missing, unreadable."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Members of a zip file that lies elsewhere: its directory with two or three requests, each member with one.
+"""Members of a remote zip file: its directory takes two or three requests, each member one.
 
-A zip file that was cut into x_partaa, x_partab, … is named by the first of them. Names of members are percent-encoded.
-An address says where its member lies if who wrote it knew that: then the directory is not read again.
+A zip file that was split into x_partaa, x_partab, … is named by the first of them. Member names are percent-encoded. An
+address may include the member's location (second form): then the directory is not read.
 
     zip://in/name.mp4::https://host/x.zip
     zip://name.mp4::hf://datasets/org/name/x_partaa#offset=512&packed=99&size=99&crc=123&parts=1024,300
@@ -20,9 +20,9 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from slurm.errors import ItemError
-from stages.core.fetch.web.archive import BLOCK_BYTES, Archive, End, Ranges, open_archive
+from stages.core.fetch.web.archive import BLOCK_BYTES, Archive, RangeReader, ZipTail, open_archive
 
-SPARE_BYTES = 128  # what a local header is likely to have beyond the member's name
+SPARE_BYTES = 128  # likely size of a local header's extra field
 LOCAL_HEADER = struct.Struct("<4s2xHH16xHH")  # signature, flags, method, lengths of the name and of the extra field
 SIGNATURE = b"PK\x03\x04"
 ENCRYPTED = 1  # of the flags
@@ -31,8 +31,11 @@ ADDRESS = re.compile(
 )
 
 
-class Place(NamedTuple):
-    """Where a member lies: the offset of its local header in the whole zip file, whose files have `parts` bytes."""
+class MemberLocation(NamedTuple):
+    """The location of a member: `offset` of its local header in the whole zip file, whose files have `parts` bytes.
+
+    `packed` and `size` are its compressed and uncompressed bytes, `crc` the CRC-32 of the uncompressed ones.
+    """
 
     offset: int
     packed: int
@@ -41,15 +44,15 @@ class Place(NamedTuple):
     parts: tuple[int, ...]
 
 
-def address(name: str, zip_address: str, place: Place) -> str:
-    """The address with which `fetch` needs no directory."""
+def address(name: str, zip_address: str, place: MemberLocation) -> str:
+    """The address of a member with its location, so that `fetch` does not read the directory."""
     offset, packed, size, crc, parts = place
     where = f"offset={offset}&packed={packed}&size={size}&crc={crc}&parts={','.join(map(str, parts))}"
     return f"zip://{quote(name)}::{zip_address}#{where}"
 
 
-def parse(member: str) -> tuple[str, str, Place | None]:
-    """The member's name, the zip file's address, and where the member lies if the address says it."""
+def parse(member: str) -> tuple[str, str, MemberLocation | None]:
+    """The member's name, the zip file's address, and the member's location if the address includes it."""
     match = ADDRESS.fullmatch(member)
     if not match:
         raise ItemError("bad_value", f"{member} is not an address like zip://in/name.mp4::https://host/x.zip")
@@ -57,42 +60,44 @@ def parse(member: str) -> tuple[str, str, Place | None]:
     if parts is None:
         return unquote(name), zip_address, None
     offset, packed, size, crc = map(int, numbers)
-    return unquote(name), zip_address, Place(offset, packed, size, crc, tuple(map(int, parts.split(","))))
+    return unquote(name), zip_address, MemberLocation(offset, packed, size, crc, tuple(map(int, parts.split(","))))
 
 
-def directory(ranges: Ranges, zip_address: str) -> dict[str, Place]:
-    """All members by their names, without folders; of two with the same name the last counts, as for unzip.
+def directory(ranges: RangeReader, zip_address: str) -> dict[str, MemberLocation]:
+    """The locations of all members by name, without folders; of two with one name the last counts, as for unzip.
 
-    Raises ItemError: missing or removed (no such file), corrupt (not a whole zip file), what the connection meets.
+    Raises ItemError: missing or removed (no such file), corrupt (not a complete zip file), errors of the connection.
     """
     archive = open_archive(ranges, zip_address)
     try:
-        with zipfile.ZipFile(End(archive)) as parsed:
+        with zipfile.ZipFile(ZipTail(archive)) as parsed:
             members = parsed.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        what = f"{zip_address} and what follows it, {len(archive.parts)} files" if archive.parts[1:] else zip_address
-        raise ItemError("corrupt", f"{what}: not a whole zip file ({error})") from error
+        what = f"{zip_address} and the parts after it, {len(archive.parts)} files" if archive.parts[1:] else zip_address
+        raise ItemError("corrupt", f"{what}: not a complete zip file ({error})") from error
     return {
-        member.filename: Place(member.header_offset, member.compress_size, member.file_size, member.CRC, archive.parts)
+        member.filename: MemberLocation(
+            member.header_offset, member.compress_size, member.file_size, member.CRC, archive.parts
+        )
         for member in members
         if not member.is_dir()
     }
 
 
-known = lru_cache(maxsize=32)(directory)
+cached_directory = lru_cache(maxsize=32)(directory)
 reading = threading.Lock()
 
 
-def fetch(ranges: Ranges, member: str, file: Path, max_bytes: int) -> Path:
-    """The file with the member's content, whole and of the right CRC-32.
+def fetch(ranges: RangeReader, member: str, file: Path, max_bytes: int) -> Path:
+    """Writes the member to `file`, complete and with the right CRC-32.
 
-    Raises ItemError: missing (no such member), too_large, no_format (encrypted, or packed in a way not known here),
-    corrupt, disk, and what the connection meets.
+    Raises ItemError: missing (no such member), too_large, no_format (encrypted, or an unsupported compression),
+    corrupt, disk, and errors of the connection.
     """
     name, zip_address, place = parse(member)
     if place is None:
-        with reading:  # who comes second finds it read
-            members = known(ranges, zip_address)
+        with reading:  # so that threads that need the same directory read it once
+            members = cached_directory(ranges, zip_address)
         if name not in members:
             raise ItemError("missing", f"no {name!r} among the {len(members)} members of {zip_address}")
         place = members[name]
@@ -114,7 +119,7 @@ def fetch(ranges: Ranges, member: str, file: Path, max_bytes: int) -> Path:
 
 
 def write(file: Path, chunks: Iterable[bytes], most_bytes: int) -> tuple[int, int]:
-    """Size and CRC-32 of what was written, which ends with the chunk that exceeds `most_bytes`."""
+    """Writes the chunks, up to the first that exceeds `most_bytes` in total; returns the size and CRC-32 written."""
     size = crc = 0
     with file.open("wb") as out:
         for chunk in chunks:
@@ -125,12 +130,12 @@ def write(file: Path, chunks: Iterable[bytes], most_bytes: int) -> tuple[int, in
     return size, crc
 
 
-def content(archive: Archive, name: str, place: Place) -> Iterator[bytes]:
-    """A member's bytes, unpacked; one request for header and data unless the header is longer than expected."""
+def content(archive: Archive, name: str, place: MemberLocation) -> Iterator[bytes]:
+    """A member's uncompressed bytes; one request for header and data unless the header is longer than expected."""
     where = f"{name} in {archive.files[0]}"
     least_end = place.offset + LOCAL_HEADER.size + place.packed
     if place.offset < 0 or least_end > archive.size:
-        raise ItemError("corrupt", f"{where}: it would lie outside the {archive.size} bytes of the zip file")
+        raise ItemError("corrupt", f"{where}: its location is outside the {archive.size} bytes of the zip file")
     asked_end = min(least_end + len(name.encode()) + SPARE_BYTES, archive.size)
     chunks = archive.stream(place.offset, asked_end)
     head = b""
@@ -138,34 +143,34 @@ def content(archive: Archive, name: str, place: Place) -> Iterator[bytes]:
         head += next(chunks)
     signature, flags, method, name_bytes, extra_bytes = LOCAL_HEADER.unpack_from(head)
     if signature != SIGNATURE:
-        raise ItemError("corrupt", f"{where}: no member begins at byte {place.offset}")
+        raise ItemError("corrupt", f"{where}: there is no member at byte {place.offset}")
     if flags & ENCRYPTED:
         raise ItemError("no_format", f"{where}: encrypted")
     if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ItemError("no_format", f"{where}: packed by method {method}, neither stored nor deflated")
+        raise ItemError("no_format", f"{where}: compression method {method} is neither stored nor deflated")
     header_bytes = LOCAL_HEADER.size + name_bytes + extra_bytes
     end = place.offset + header_bytes + place.packed
-    rest = archive.stream(asked_end, end)  # nothing where that is no less
-    packed = within(chain([head], chunks, rest), header_bytes, place.packed)
-    yield from packed if method == zipfile.ZIP_STORED else inflated(packed, where)
+    rest = archive.stream(asked_end, end)  # empty if all was requested above
+    packed = slice_chunks(chain([head], chunks, rest), header_bytes, place.packed)
+    yield from packed if method == zipfile.ZIP_STORED else inflate(packed, where)
 
 
-def within(chunks: Iterable[bytes], skip: int, length: int) -> Iterator[bytes]:
-    """The `length` bytes after the first `skip`; all chunks are taken, so that their connection is free again."""
+def slice_chunks(chunks: Iterable[bytes], skip: int, length: int) -> Iterator[bytes]:
+    """The `length` bytes after the first `skip`. Every chunk is consumed, so that the connection can be reused."""
     for chunk in chunks:
         piece = chunk[skip : skip + length]
         skip, length = max(0, skip - len(chunk)), length - len(piece)
         yield piece
 
 
-def inflated(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
-    """The unpacked bytes, at most BLOCK_BYTES at once, whatever a chunk unfolds to."""
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+def inflate(chunks: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """The inflated bytes, at most BLOCK_BYTES at once, however large a chunk inflates. Raises ItemError corrupt."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         for chunk in chunks:
-            yield inflate.decompress(chunk, BLOCK_BYTES)
-            while inflate.unconsumed_tail:
-                yield inflate.decompress(inflate.unconsumed_tail, BLOCK_BYTES)
-        yield inflate.flush()
+            yield inflater.decompress(chunk, BLOCK_BYTES)
+            while inflater.unconsumed_tail:
+                yield inflater.decompress(inflater.unconsumed_tail, BLOCK_BYTES)
+        yield inflater.flush()
     except zlib.error as error:
         raise ItemError("corrupt", f"{where}: {error}") from error

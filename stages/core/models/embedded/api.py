@@ -1,7 +1,7 @@
-"""What a request asks for (`Ask`), read from the bodies of TGI's API; whatever it may not ask is `RefusedError`.
+"""Parses the request bodies of TGI's API into a `GenerationRequest`; raises `RequestError` for invalid ones.
 
-Facts: TGI 3.3, openapi.json. Where TGI samples (a chat without a temperature, /generate with any sampling parameter),
-so do we. What we do not have is refused: a request that is obeyed by half would be worse. Unknown fields are not read.
+Based on TGI 3.3, openapi.json. Where TGI samples (a chat without a temperature, /generate with any sampling parameter),
+so do we. Unsupported parameters are refused, which is better than ignoring them; unknown fields are ignored.
 """
 
 import json
@@ -17,24 +17,24 @@ DATA_URI = "data:"
 MARKED_PICTURE = "![](data:"
 
 
-class RefusedError(Exception):
-    """A request that gets an error: HTTP status, TGI's error_type, and words for a person."""
+class RequestError(Exception):
+    """The error response to a request: HTTP status, TGI's error_type, and a message."""
 
     def __init__(self, status: int, error_type: str, words: str) -> None:
         super().__init__(words)
         self.status, self.error_type, self.words = status, error_type, words
 
 
-def invalid(words: str) -> RefusedError:
-    return RefusedError(422, "validation", f"Input validation error: {words}")
+def invalid(words: str) -> RequestError:
+    return RequestError(422, "validation", f"Input validation error: {words}")
 
 
-def failed(words: str) -> RefusedError:
-    return RefusedError(424, "generation", f"Request failed during generation: {words}")
+def generation_failed(words: str) -> RequestError:
+    return RequestError(424, "generation", f"Request failed during generation: {words}")
 
 
 class Grammar(NamedTuple):
-    """What an answer must match: a regex, or JSON of a schema (its text)."""
+    """The grammar that an answer must match: a regex, or a JSON schema (as text)."""
 
     kind: Literal["regex", "schema"]
     text: str
@@ -43,24 +43,24 @@ class Grammar(NamedTuple):
 class Sampling(NamedTuple):
     temperature: float
     top_p: float
-    top_k: int  # 0: all
+    top_k: int  # 0: no limit
     seed: int | None
 
 
 class Turn(NamedTuple):
-    """A message: strings, and pictures as data URIs (`Picture`), in their order."""
+    """A chat message: texts and pictures in their order."""
 
     role: str
     content: "list[str | Picture]"
 
 
 class Picture(NamedTuple):
-    uri: str
+    uri: str  # data:image/…;base64,…
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One answer that is wanted. `prompt`: a text as it is, or the turns of a chat, to which the template belongs."""
+class GenerationRequest:
+    """A request for one answer. `prompt`: a raw text, or the turns of a chat, to be formatted by the chat template."""
 
     prompt: str | list[Turn]
     max_new_tokens: int | None
@@ -68,7 +68,7 @@ class Ask:
     stop: tuple[str, ...]
     truncate: int | None
     grammar: Grammar | None
-    pieces: bool  # whether tokens are told one by one
+    details: bool  # whether the response lists the tokens
     full_text: bool = False
 
     @property
@@ -170,7 +170,8 @@ class ChatBody(Body):
 Read = TypeVar("Read", bound=Body)
 
 
-def read(kind: type[Read], body: bytes) -> Read:
+def parse_body(kind: type[Read], body: bytes) -> Read:
+    """The validated JSON body. Raises RequestError."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
@@ -180,17 +181,17 @@ def read(kind: type[Read], body: bytes) -> Read:
 
 
 def refuse_others(body: Body, harmless: dict[str, Sequence[Any]]) -> None:
-    """Refuses what only TGI has, unless its value asks for nothing."""
+    """Raises RequestError for parameters that only TGI supports, unless their value is the neutral one."""
     for name, values in harmless.items():
         if getattr(body, name) not in (None, *values):
-            raise invalid(f"{name}: the embedded engine does not have it; leave it out, or use an engine that does")
+            raise invalid(f"{name}: not supported by the embedded engine; leave it out, or use another engine")
 
 
-def generate_ask(body: GenerateBody) -> Ask:
-    given = body.parameters
+def parse_generate(body: GenerateBody) -> GenerationRequest:
+    parameters = body.parameters
     refuse_others(body, {"stream": [False]})
     refuse_others(
-        given,
+        parameters,
         {
             "top_n_tokens": [0],
             "best_of": [1],
@@ -203,24 +204,26 @@ def generate_ask(body: GenerateBody) -> Ask:
         },
     )
     if not body.inputs:
-        raise invalid("inputs: it is empty")
+        raise invalid("inputs: empty")
     if MARKED_PICTURE in body.inputs:
-        raise invalid("inputs: pictures are read in /v1/chat/completions only")
-    warped = given.temperature not in (None, 1.0) or given.top_k is not None or given.top_p not in (None, 1.0)
-    sampling = Sampling(given.temperature or 1.0, given.top_p or 1.0, given.top_k or 0, given.seed)
-    return Ask(
+        raise invalid("inputs: pictures are supported in /v1/chat/completions only")
+    warped = (
+        parameters.temperature not in (None, 1.0) or parameters.top_k is not None or parameters.top_p not in (None, 1.0)
+    )
+    sampling = Sampling(parameters.temperature or 1.0, parameters.top_p or 1.0, parameters.top_k or 0, parameters.seed)
+    return GenerationRequest(
         prompt=body.inputs,
-        max_new_tokens=given.max_new_tokens,
-        sampling=sampling if given.do_sample or warped else None,
-        stop=tuple(given.stop),
-        truncate=given.truncate,
-        grammar=grammar(given.grammar),
-        pieces=given.details,
-        full_text=bool(given.return_full_text),
+        max_new_tokens=parameters.max_new_tokens,
+        sampling=sampling if parameters.do_sample or warped else None,
+        stop=tuple(parameters.stop),
+        truncate=parameters.truncate,
+        grammar=parse_grammar(parameters.grammar),
+        details=parameters.details,
+        full_text=bool(parameters.return_full_text),
     )
 
 
-def chat_ask(body: ChatBody) -> Ask:
+def parse_chat(body: ChatBody) -> GenerationRequest:
     others: dict[str, Sequence[Any]] = {
         "stream": [False],
         "top_logprobs": [0],
@@ -231,18 +234,18 @@ def chat_ask(body: ChatBody) -> Ask:
     refuse_others(body, others)
     greedy = body.temperature == 0
     temperature = 1.0 if body.temperature is None else body.temperature
-    return Ask(
-        prompt=[Turn(message.role, content(message)) for message in body.messages],
+    return GenerationRequest(
+        prompt=[Turn(message.role, parse_content(message)) for message in body.messages],
         max_new_tokens=body.max_tokens,
         sampling=None if greedy else Sampling(temperature, body.top_p or 1.0, 0, body.seed),
         stop=tuple(body.stop or ()),
         truncate=None,
-        grammar=grammar(body.response_format),
-        pieces=bool(body.logprobs),
+        grammar=parse_grammar(body.response_format),
+        details=bool(body.logprobs),
     )
 
 
-def content(message: Message) -> list[str | Picture]:
+def parse_content(message: Message) -> list[str | Picture]:
     if isinstance(message.content, str):
         return [message.content]
     parts: list[str | Picture] = []
@@ -252,20 +255,20 @@ def content(message: Message) -> list[str | Picture]:
         elif part.image_url.url.startswith(DATA_URI):
             parts.append(Picture(part.image_url.url))
         else:
-            raise invalid("image_url: only data: URIs are read here, nothing is fetched; send the picture itself")
+            raise invalid("image_url: only data: URIs are supported, nothing is fetched; send the picture itself")
     return parts
 
 
-def grammar(given: JsonGrammar | RegexGrammar | SchemaGrammar | None) -> Grammar | None:
-    if given is None:
+def parse_grammar(grammar: JsonGrammar | RegexGrammar | SchemaGrammar | None) -> Grammar | None:
+    if grammar is None:
         return None
-    if isinstance(given, RegexGrammar):
-        return Grammar("regex", given.value)
-    schema = given.value if isinstance(given, JsonGrammar) else given.value.schema_
+    if isinstance(grammar, RegexGrammar):
+        return Grammar("regex", grammar.value)
+    schema = grammar.value if isinstance(grammar, JsonGrammar) else grammar.value.schema_
     try:
         schema = json.loads(schema) if isinstance(schema, str) else schema
     except ValueError as error:
-        raise invalid(f"grammar: the schema is a string that is not JSON: {error}") from error
+        raise invalid(f"grammar: the schema is a string, and not JSON: {error}") from error
     if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
-        raise invalid('grammar: the schema is no object with "properties"')
+        raise invalid('grammar: the schema is not an object with "properties"')
     return Grammar("schema", json.dumps(schema, ensure_ascii=False))

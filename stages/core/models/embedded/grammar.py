@@ -1,8 +1,8 @@
-"""What a row may say next, token by token: one of a list (a trie of tokens), or what llguidance makes of a grammar.
+"""Grammar-constrained decoding: a trie of tokens for lists of choices, llguidance for all other grammars.
 
-A list is a regex of literals only, "(a|b|…)", as re.escape writes them, or a schema of one property with an enum. Its
-trie is made in milliseconds and knows one spelling of each label, the model's own: the probabilities of the tokens of
-an answer multiply to that of its label.
+A list of choices is a regex of literals only, "(a|b|…)", as re.escape writes them, or a schema of one property with an
+enum. Its trie is built in milliseconds and has one tokenization of each choice, the model's own, so the product of the
+token probabilities of an answer is the probability of its choice.
 """
 
 import json
@@ -19,39 +19,39 @@ from stages.core.models.embedded.api import Grammar, invalid
 from stages.core.models.embedded.vocabulary import Vocabulary
 
 CACHED = 32
-# else a model may fill its answer with white space; these are the separators of json.dumps
+# otherwise a model may fill its answer with white space; these are the separators of json.dumps
 ON_ONE_LINE: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 IN_VALUES, IN_LISTS = {"properties", "$defs", "definitions"}, {"anyOf", "oneOf", "prefixItems"}
 LITERALS = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*")
 
 
-class Constraint(Protocol):
-    """Where one row stands in its grammar."""
+class GrammarState(Protocol):
+    """The state of one row in its grammar."""
 
     def allowed(self) -> NDArray[np.int64]:
-        """The tokens that may come next, never none. Raises ValueError where the grammar cannot be followed on."""
+        """The ids of the tokens that may come next, at least one. Raises ValueError if no token fits."""
 
     def advance(self, token: int) -> None: ...
 
 
-class Compiled(Protocol):
-    def begin(self) -> Constraint: ...
+class CompiledGrammar(Protocol):
+    def start(self) -> GrammarState: ...
 
 
 class Grammars:
-    """The grammars of a model, the last ones compiled kept. Unusable ones are refused."""
+    """Compiles grammars for a model, with a cache of the last CACHED. Raises RequestError for invalid ones."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.compiled = lru_cache(CACHED)(self._compiled)
 
-    def _compiled(self, grammar: Grammar) -> Compiled:
-        choices = listed(grammar)
-        return Guided(self.vocabulary, grammar) if choices is None else Choices(self.vocabulary, choices)
+    def _compiled(self, grammar: Grammar) -> CompiledGrammar:
+        choices = list_choices(grammar)
+        return GuidanceGrammar(self.vocabulary, grammar) if choices is None else ChoiceGrammar(self.vocabulary, choices)
 
 
-def listed(grammar: Grammar) -> list[str] | None:
-    """The texts that a grammar has, if it is a mere list of them."""
+def list_choices(grammar: Grammar) -> list[str] | None:
+    """The choices of a grammar that is a list of texts; None for any other."""
     return _enumerated(json.loads(grammar.text)) if grammar.kind == "schema" else _alternatives(grammar.text)
 
 
@@ -61,19 +61,19 @@ def _alternatives(regex: str) -> list[str] | None:
         if regex.startswith(head) and regex.endswith(")"):
             inner = regex[len(head) : -1]
             break
-    found, start = [], 0
+    choices, start = [], 0
     while match := LITERALS.match(inner, start):
-        found.append(re.sub(r"\\(.)", r"\1", match.group(), flags=re.DOTALL))
+        choices.append(re.sub(r"\\(.)", r"\1", match.group(), flags=re.DOTALL))
         start = match.end() + 1
         if match.end() == len(inner):
-            return found
+            return choices
         if inner[match.end()] != "|":
             break
     return None
 
 
 def _enumerated(schema: dict[str, object]) -> list[str] | None:
-    """Its answers as `{"name": "value"}`, if they are so many and no more."""
+    """The possible answers as `{"name": "value"}`, if the schema is one property with an enum; else None."""
     properties = schema["properties"]
     if schema.keys() - {"type", "properties", "required", "additionalProperties", "title", "description", "$schema"}:
         return None
@@ -90,38 +90,38 @@ def _enumerated(schema: dict[str, object]) -> list[str] | None:
     return [json.dumps({name: option}, ensure_ascii=False) for option in options]
 
 
-class Node:
-    """A place in the trie: the tokens that go on from it, the end among them where a label ends here."""
+class TrieNode:
+    """A node of the trie: the possible next tokens, including the end token where a choice ends."""
 
     def __init__(self) -> None:
-        self.children: dict[int, Node] = {}
+        self.children: dict[int, TrieNode] = {}
         self.allowed = np.empty(0, np.int64)
 
-    def close(self) -> None:
+    def freeze(self) -> None:
         self.allowed = np.fromiter(self.children, np.int64)
         for child in self.children.values():
-            child.close()
+            child.freeze()
 
 
-class Choices:
+class ChoiceGrammar:
     def __init__(self, vocabulary: Vocabulary, choices: Sequence[str]) -> None:
-        self.root = Node()
+        self.root = TrieNode()
         for choice in choices:
             try:
-                tokens = vocabulary.spelled(choice)
+                tokens = vocabulary.spell(choice)
             except ValueError as error:
-                raise invalid(f"grammar: {choice!r} cannot be written: {error}") from error
+                raise invalid(f"grammar: {choice!r} cannot be tokenized: {error}") from error
             node = self.root
             for token in (*tokens, vocabulary.eos[0]):
-                node = node.children.setdefault(token, Node())
-        self.root.close()
+                node = node.children.setdefault(token, TrieNode())
+        self.root.freeze()
 
-    def begin(self) -> Constraint:
-        return Walk(self.root)
+    def start(self) -> GrammarState:
+        return ChoiceState(self.root)
 
 
-class Walk:
-    def __init__(self, node: Node) -> None:
+class ChoiceState:
+    def __init__(self, node: TrieNode) -> None:
         self.node = node
 
     def allowed(self) -> NDArray[np.int64]:
@@ -131,40 +131,42 @@ class Walk:
         self.node = self.node.children[token]
 
 
-def closed(schema: Any) -> Any:
-    """A schema without properties that it does not name, unless it says that it takes them: as TGI reads it."""
+def forbid_other_properties(schema: Any) -> Any:
+    """The schema with additionalProperties false wherever it is not set, as TGI reads it."""
     if not isinstance(schema, dict):
         return schema
-    found = dict(schema)
-    for key in IN_VALUES & found.keys():
-        if isinstance(found[key], dict):
-            found[key] = {name: closed(value) for name, value in found[key].items()}
-    for key in IN_LISTS & found.keys():
-        if isinstance(found[key], list):
-            found[key] = [closed(value) for value in found[key]]
-    if "items" in found:
-        found["items"] = closed(found["items"])
-    return {"additionalProperties": False, **found} if "properties" in found else found
+    strict = dict(schema)
+    for key in IN_VALUES & strict.keys():
+        if isinstance(strict[key], dict):
+            strict[key] = {name: forbid_other_properties(value) for name, value in strict[key].items()}
+    for key in IN_LISTS & strict.keys():
+        if isinstance(strict[key], list):
+            strict[key] = [forbid_other_properties(value) for value in strict[key]]
+    if "items" in strict:
+        strict["items"] = forbid_other_properties(strict["items"])
+    return {"additionalProperties": False, **strict} if "properties" in strict else strict
 
 
-class Guided:
+class GuidanceGrammar:
     def __init__(self, vocabulary: Vocabulary, grammar: Grammar) -> None:
         try:
             if grammar.kind == "regex":
                 form = LLMatcher.grammar_from_regex(grammar.text)
             else:
-                form = LLMatcher.grammar_from_json_schema(closed(json.loads(grammar.text)), overrides=ON_ONE_LINE)
-            self.matcher = LLMatcher(vocabulary.guide, form, log_level=0)
+                form = LLMatcher.grammar_from_json_schema(
+                    forbid_other_properties(json.loads(grammar.text)), overrides=ON_ONE_LINE
+                )
+            self.matcher = LLMatcher(vocabulary.guidance_tokenizer, form, log_level=0)
         except ValueError as error:
             raise invalid(f"grammar: {error}") from error
         if self.matcher.is_error():
             raise invalid(f"grammar: {self.matcher.get_error()}")
 
-    def begin(self) -> Constraint:
-        return Match(self.matcher.deep_copy())
+    def start(self) -> GrammarState:
+        return GuidanceState(self.matcher.deep_copy())
 
 
-class Match:
+class GuidanceState:
     def __init__(self, matcher: LLMatcher) -> None:
         self.matcher = matcher
 
@@ -172,7 +174,7 @@ class Match:
         bits = np.frombuffer(self.matcher.compute_bitmask(), np.uint8)
         allowed = np.flatnonzero(np.unpackbits(bits, bitorder="little"))
         if self.matcher.is_error() or not len(allowed):
-            raise ValueError(f"the grammar cannot be followed on: {self.matcher.get_error() or 'no token fits'}")
+            raise ValueError(f"no token continues the grammar: {self.matcher.get_error() or 'no token fits'}")
         return allowed
 
     def advance(self, token: int) -> None:

@@ -1,4 +1,4 @@
-"""TGI's HTTP API over a model in this process: who may ask, how many at once, and what they are told."""
+"""TGI's HTTP API over a model in this process: authentication, limits, routes, metrics."""
 
 import asyncio
 import hmac
@@ -12,19 +12,27 @@ from typing import Any
 
 from aiohttp import web
 
-from stages.core.models.embedded import answers
-from stages.core.models.embedded.api import Ask, ChatBody, GenerateBody, RefusedError, chat_ask, generate_ask, read
-from stages.core.models.embedded.batching import Batches
+from stages.core.models.embedded import responses
+from stages.core.models.embedded.api import (
+    ChatBody,
+    GenerateBody,
+    GenerationRequest,
+    RequestError,
+    parse_body,
+    parse_chat,
+    parse_generate,
+)
+from stages.core.models.embedded.batching import Batcher
 from stages.core.models.embedded.decoding import Answer, Job
 from stages.core.models.embedded.prompts import Prompts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-LONG_CHARACTERS = 20_000  # a prompt whose tokens take so long to find that others would wait
+LONG_CHARACTERS = 20_000  # tokenizing a longer prompt would block other requests
 
 
 @dataclass(frozen=True)
-class Served:
-    """What the server says of itself, and its limits."""
+class ServerInfo:
+    """The server's identity and limits, as reported by /info."""
 
     model_id: str
     model_sha: str | None
@@ -34,11 +42,11 @@ class Served:
 
 
 class Server:
-    def __init__(self, served: Served, prompts: Prompts, batches: Batches) -> None:
+    def __init__(self, served: ServerInfo, prompts: Prompts, batches: Batcher) -> None:
         self.served, self.prompts, self.batches = served, prompts, batches
         self.vocabulary = prompts.loaded.vocabulary
         self.preparing = ThreadPoolExecutor(1, "prompts")
-        self.under_way = 0
+        self.in_flight = 0
         self.counts: Counter[str] = Counter()
         self.draining = False
         self.app = web.Application(client_max_size=served.payload_limit, middlewares=[self.guard])
@@ -56,11 +64,11 @@ class Server:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Whatever is refused, as TGI says it."""
+        """Middleware: checks access, and turns exceptions into TGI's error responses."""
         try:
             self.admit(request)
             return await handler(request)
-        except RefusedError as refused:
+        except RequestError as refused:
             return error(refused.status, refused.error_type, refused.words)
         except web.HTTPRequestEntityTooLarge:
             limit = f"the body has more than --payload-limit {self.served.payload_limit} bytes; send smaller pictures"
@@ -70,47 +78,53 @@ class Server:
 
     def admit(self, request: web.Request) -> None:
         if self.draining and (request.method == "POST" or request.path == "/health"):
-            raise RefusedError(503, "healthcheck", "the server is ending")
+            raise RequestError(503, "healthcheck", "the server is shutting down")
         key = self.served.key
-        given = request.headers.get("Authorization", "")
-        if key and request.path != "/health" and not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
-            raise RefusedError(401, "unauthorized", "this server wants its API_KEY: Authorization: Bearer KEY")
+        authorization = request.headers.get("Authorization", "")
+        if (
+            key
+            and request.path != "/health"
+            and not hmac.compare_digest(authorization.encode(), f"Bearer {key}".encode())
+        ):
+            raise RequestError(401, "unauthorized", "this server requires its API_KEY: Authorization: Bearer KEY")
 
-    async def answer(self, ask: Ask) -> tuple[Job, Answer]:
-        if self.under_way >= self.served.max_concurrent_requests:
-            raise RefusedError(429, "overloaded", "Model is overloaded")
-        self.under_way += 1
+    async def answer(self, generation: GenerationRequest) -> tuple[Job, Answer]:
+        if self.in_flight >= self.served.max_concurrent_requests:
+            raise RequestError(429, "overloaded", "Model is overloaded")
+        self.in_flight += 1
         self.counts["requests"] += 1
         try:
-            job = await self.prepared(ask)
+            job = await self.prepare_job(generation)
             answer = await self.batches.answer(job)
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
         self.counts["successes"] += 1
         self.counts["tokens"] += len(answer.tokens)
         return job, answer
 
-    async def prepared(self, ask: Ask) -> Job:
-        """The job; in another thread where pictures, grammars or a long prompt take time."""
-        long = isinstance(ask.prompt, str) and len(ask.prompt) > LONG_CHARACTERS
-        if ask.pictures or ask.grammar or long:
-            return await asyncio.get_running_loop().run_in_executor(self.preparing, self.prompts.job, ask)
-        return self.prompts.job(ask)
+    async def prepare_job(self, generation: GenerationRequest) -> Job:
+        """The job; prepared in another thread if pictures, a grammar or a long prompt take time."""
+        long = isinstance(generation.prompt, str) and len(generation.prompt) > LONG_CHARACTERS
+        if generation.pictures or generation.grammar or long:
+            return await asyncio.get_running_loop().run_in_executor(self.preparing, self.prompts.make_job, generation)
+        return self.prompts.make_job(generation)
 
     async def generate(self, request: web.Request) -> web.Response:
-        ask = generate_ask(read(GenerateBody, await request.read()))
-        _, answer = await self.answer(ask)
-        return web.json_response(answers.generated(ask, answer, self.vocabulary))
+        generation = parse_generate(parse_body(GenerateBody, await request.read()))
+        _, answer = await self.answer(generation)
+        return web.json_response(responses.generate_body(generation, answer, self.vocabulary))
 
     async def compatible(self, request: web.Request) -> web.Response:
-        ask = generate_ask(read(GenerateBody, await request.read()))
-        _, answer = await self.answer(ask)
-        return web.json_response([answers.generated(ask, answer, self.vocabulary)])
+        generation = parse_generate(parse_body(GenerateBody, await request.read()))
+        _, answer = await self.answer(generation)
+        return web.json_response([responses.generate_body(generation, answer, self.vocabulary)])
 
     async def chat(self, request: web.Request) -> web.Response:
-        ask = chat_ask(read(ChatBody, await request.read()))
-        job, answer = await self.answer(ask)
-        return web.json_response(answers.chat(ask, answer, self.vocabulary, self.served.model_id, job.length))
+        generation = parse_chat(parse_body(ChatBody, await request.read()))
+        job, answer = await self.answer(generation)
+        return web.json_response(
+            responses.chat_body(generation, answer, self.vocabulary, self.served.model_id, job.length)
+        )
 
     async def health(self, request: web.Request) -> web.Response:
         return web.Response()

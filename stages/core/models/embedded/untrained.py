@@ -1,6 +1,6 @@
-"""A tiny model with random weights, made in seconds: it tries out everything but what a model says.
+"""Makes a tiny model with random weights in seconds, to try everything but the content of answers.
 
-Its tokenizer is trained on the spot, byte-level, so that it can write anything; its template is that of ChatML.
+Its byte-level tokenizer is trained here, so it can write any text; its chat template is ChatML.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from transformers import (
 )
 
 NAME = "untrained-demo"
-LONGEST = 8192
+MAX_TOKENS = 8192
 TOKENS = 600
 SIDE_PX, PATCH_PX = 32, 16
 SPECIAL = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<image>"]
@@ -45,7 +45,7 @@ TEMPLATE = (
 
 
 def save(folder: Path, *, images: bool = False, seed: int = 0) -> None:
-    """Writes a whole model into a folder; with `images` one that sees. The same seed gives the same weights."""
+    """Writes a complete model to a folder; with `images` it accepts images. The same seed gives the same weights."""
     transformers.logging.disable_progress_bar()
     made = tokenizer()
     with torch.random.fork_rng(devices=[]):
@@ -81,8 +81,8 @@ def text(made: Any) -> Qwen2Config:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=LONGEST,
-        initializer_range=0.2,  # wide enough that its words differ with the prompt
+        max_position_embeddings=MAX_TOKENS,
+        initializer_range=0.2,  # large enough that answers differ with the prompt
         tie_word_embeddings=False,
         eos_token_id=made.eos_token_id,
         pad_token_id=made.pad_token_id,

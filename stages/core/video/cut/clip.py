@@ -1,4 +1,4 @@
-"""A clip cut from a video: exact to the frame at both ends, with its sound in sync, a whole file or none."""
+"""Cuts a clip from a video: exact to the frame at both ends, with sound in sync; writes a whole file or none."""
 
 import logging
 from collections.abc import Iterator
@@ -19,25 +19,35 @@ from slurm.record.files import replacing
 from stages.core.video.cut.encode import Encoding
 from stages.core.video.cut.joint import write_joined
 from stages.core.video.cut.mp4 import difference, read_back
-from stages.core.video.cut.recode import Shown, at_rate, until_next, write_encoded
+from stages.core.video.cut.recode import TimedFrame, at_rate, until_next, write_encoded
 from stages.core.video.cut.smart import make_plan
 from stages.core.video.cut.sound import Sound, read_recorded, read_sound
 from stages.core.video.read.bitstream import UncopiableError
 from stages.core.video.read.facts import Facts
 from stages.core.video.read.opening import open_container
 from stages.core.video.read.packets import Video, open_video
-from stages.core.video.read.span import JOINT_S, UntimedError, begin, by_recording, check_order, frames
+from stages.core.video.read.span import (
+    JOINT_S,
+    UntimedError,
+    check_order,
+    decode_frames,
+    first_pts,
+    number_recordings,
+)
 
-TICK_S = Fraction(1, 120_000)  # in which the frames of all usual rates, NTSC's too, are whole numbers
-EARLY_S = Fraction(1, 2000)  # rounded up to a tick, a time may lie this much before the border that it means
-PLAYED = 12  # frames on each side of a joint that are decoded to see that it holds
+TICK_S = Fraction(1, 120_000)  # a frame of every usual rate, NTSC's too, lasts a whole number of these
+EARLY_S = Fraction(1, 2000)  # stored times are rounded: one may lie this much before the border it stands for
+PLAYED = 12  # frames on each side of a joint that are decoded to check it
 
 log = logging.getLogger("reelmill")
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """How clips are cut. `fps`: the constant rate that they get; None keeps the video's times."""
+    """How clips are cut: `fps` is their constant rate, None keeps the video's times; `audio_bit_rate` in bits a second.
+
+    `max_pixels` (width times height of a frame) and `max_s`: larger videos are refused.
+    """
 
     mode: Literal["smart", "encode"]
     encoding: Encoding
@@ -49,7 +59,7 @@ class Cutting:
 
 @dataclass(frozen=True)
 class Clip:
-    """A written clip, read back from its packets; `mode` says how it was made: copied, joined or encoded."""
+    """A written clip, as read back from the file; `mode` is copied, joined or encoded, sizes are as displayed."""
 
     bytes: int
     width_px: int
@@ -70,12 +80,12 @@ class Span:
     path: str
 
     def ticks(self, facts: Facts, tick_s: Fraction) -> tuple[int, int]:
-        """The smallest pts in it, and the smallest behind it."""
+        """The smallest pts in the span and the smallest after it, in units of `tick_s`."""
         first, end = ((at_s + facts.start_s - EARLY_S) / tick_s for at_s in (self.start_s, self.end_s))
         return ceil(first), ceil(end)
 
-    def over(self, last: int, facts: Facts, tick_s: Fraction) -> int:
-        """When its last frame is over, if that is shown at `last`: at the end, or when the video is."""
+    def last_end(self, last: int, facts: Facts, tick_s: Fraction) -> int:
+        """The end of the span's last frame, whose pts is `last`: that of the span or, if earlier, of the video."""
         declared_s = self.end_s if facts.declared_s is None else Fraction(facts.declared_s)
         over = round((min(self.end_s, declared_s) + facts.start_s) / tick_s)
         one_frame = last + round(1 / facts.fps / tick_s)
@@ -87,7 +97,7 @@ class Span:
 
 
 class Decoded(NamedTuple):
-    """A frame, when it is shown in the video and in which of the recordings that are joined there it is."""
+    """A frame, its time in the video, and the number of its recording, of those that are joined in the file."""
 
     recording: int
     at_s: Fraction
@@ -95,13 +105,13 @@ class Decoded(NamedTuple):
 
 
 def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Clip:
-    """The clip of all frames whose time lies in [start_s, end_s), written to `out`, a file or none: never half a one.
+    """Writes the clip of all frames whose time lies in [start_s, end_s) to `out`; leaves no partial file.
 
-    Times are seconds from the container's start. Raises ItemError encode_failed, also when no frame lies in the span,
-    bad_value for times that no video has, and what opening raises; InputError when the encoder does not work;
+    Times are seconds from the container's start. Raises ItemError: encode_failed, also if no frame lies in the span,
+    bad_value for times beyond `max_s`, and those of `open_video`; InputError if the encoder does not work here;
     RuntimeError or OSError for a full disk.
     """
-    if not (abs(start_s) <= how.max_s and abs(end_s) <= how.max_s):  # nor is NaN
+    if not (abs(start_s) <= how.max_s and abs(end_s) <= how.max_s):  # false for NaN too
         raise ItemError("bad_value", f"{path}: start_s={start_s:g}, end_s={end_s:g}")
     span = Span(Fraction(start_s), Fraction(end_s), path)
     with replacing(out) as unfinished:
@@ -111,7 +121,7 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
                 if how.mode == "smart":
                     try:
                         return _smart(video, span, unfinished, how)
-                    except (UncopiableError, ItemError) as reason:  # encoding tells again what is the video's fault
+                    except (UncopiableError, ItemError) as reason:  # encoding raises again what is the video's fault
                         log.debug("%s: encoded: %s", path, reason)
                 return _encoded(video, span, unfinished, how)
         except UntimedError as reason:
@@ -121,10 +131,10 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
 
 
 def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
-    """The clip with as few frames encoded as can be. Raises UncopiableError, also when what was written is wrong."""
+    """Writes the clip with as few frames encoded as possible. Raises UncopiableError, also if the result is wrong."""
     tick_s = _tick_s(video)
     plan = make_plan(video, *span.ticks(video.facts, tick_s), how.fps)
-    over = span.over(plan.times[-1], video.facts, tick_s)
+    over = span.last_end(plan.times[-1], video.facts, tick_s)
     sound = _sound(video.container, video.facts, plan.times[0] * tick_s, span.end_s + video.facts.start_s, how)
     write_joined(video, plan, over, out, encoding=how.encoding, sound=sound)
     times_s = [float((at - plan.times[0]) * tick_s) for at in plan.times]
@@ -137,22 +147,22 @@ def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
 
 
 def _encoded(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
-    """The clip with all its frames encoded, reached by a seek."""
+    """Writes the clip with all its frames encoded; they are reached by a seek."""
     tick_s = _tick_s(video)
     first, end = span.ticks(video.facts, tick_s)
-    zero = begin(video, first, end)
+    zero = first_pts(video, first, end)
     if zero is None:
         raise span.empty()
     sound = _sound(video.container, video.facts, zero * tick_s, span.end_s + video.facts.start_s, how)
-    shown = ((frame.pts - zero, frame) for frame in frames(video, first, end) if frame.pts is not None)
-    until = until_next(shown, lambda last: span.over(zero + last, video.facts, tick_s) - zero)
+    shown = ((frame.pts - zero, frame) for frame in decode_frames(video, first, end) if frame.pts is not None)
+    until = until_next(shown, lambda last: span.last_end(zero + last, video.facts, tick_s) - zero)
     return _recoded(video, until, tick_s, out=out, sound=sound, how=how)
 
 
 def _encoded_from_start(video: Video, heard: InputContainer, span: Span, out: Path, how: Cutting) -> Clip:
-    """The same where there is no seeking: the frames have the times that decoding from the video's start gives.
+    """Writes the clip where seeking fails: frames are decoded from the video's start, which also gives their times.
 
-    The sound is that of the recording in which the first frame is, if several are joined.
+    If several recordings are joined in the file, the sound is that of the first frame's recording.
     """
     upto_end = takewhile(lambda decoded: decoded.at_s < span.end_s - EARLY_S, _from_start(video))
     within = dropwhile(lambda decoded: decoded.at_s < span.start_s - EARLY_S, upto_end)
@@ -162,22 +172,22 @@ def _encoded_from_start(video: Video, heard: InputContainer, span: Span, out: Pa
     zero = round((begun.at_s + video.facts.start_s) / TICK_S)
     sounds_at_s = zero * TICK_S
     if begun.recording > 0 and begun.frame.pts is not None:
-        sounds_at_s = begun.frame.pts * _tick_s(video)  # by the recording's own clock
+        sounds_at_s = begun.frame.pts * _tick_s(video)  # on the recording's own clock
     end_s = sounds_at_s + span.end_s - begun.at_s
     sound = _sound(heard, video.facts, sounds_at_s, end_s, how, recording=begun.recording)
     shown = ((round((at_s - begun.at_s) / TICK_S), frame) for _, at_s, frame in chain([begun], within))
-    until = until_next(shown, lambda last: span.over(zero + last, video.facts, TICK_S) - zero)
+    until = until_next(shown, lambda last: span.last_end(zero + last, video.facts, TICK_S) - zero)
     return _recoded(video, until, TICK_S, out=out, sound=sound, how=how)
 
 
 def _from_start(video: Video) -> Iterator[Decoded]:
-    frames = ((frame.pts, (at_s, frame)) for at_s, frame in video.frames())
-    for recording, (at_s, frame) in by_recording(frames, round(JOINT_S / _tick_s(video))):
+    timed = ((frame.pts, (at_s, frame)) for at_s, frame in video.frames())
+    for recording, (at_s, frame) in number_recordings(timed, round(JOINT_S / _tick_s(video))):
         yield Decoded(recording, Fraction(at_s), frame)
 
 
 def _recoded(
-    video: Video, shown: Iterator[Shown], tick_s: Fraction, *, out: Path, sound: Sound | None, how: Cutting
+    video: Video, shown: Iterator[TimedFrame], tick_s: Fraction, *, out: Path, sound: Sound | None, how: Cutting
 ) -> Clip:
     if how.fps is not None:
         shown, tick_s = at_rate(shown, tick_s, how.fps), 1 / how.fps
@@ -202,9 +212,10 @@ def _sound(
     *,
     recording: int | None = None,
 ) -> Sound | None:
-    """The sound from the clip's first frame on, if the video has any; the streams are as they were afterwards.
+    """The sound of [zero_s, end_s) on the stream's clock; None if the video has none.
 
-    It is reached by a seek, or by reading up to that `recording` from the file's start.
+    It is reached by a seek or, with a `recording`, by reading from the file's start. Afterwards the container reads the
+    same streams as before.
     """
     stream = None if facts.audio_index is None else container.streams[facts.audio_index]
     if not isinstance(stream, AudioStream) or stream.codec_context is None:
@@ -227,7 +238,7 @@ def _tick_s(video: Video) -> Fraction:
 
 
 def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) -> Clip:
-    """The clip as its packets have it. Raises UncopiableError or ItemError if their times are not these."""
+    """The written clip. Raises UncopiableError, or ItemError if `encoded`, unless its frames' times are `times_s`."""
     written = read_back(out)
     wrong = difference(written.times_s, times_s)
     if wrong is not None:
@@ -245,11 +256,11 @@ def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) ->
 
 
 def _play(out: Path, times_s: list[float], how: Cutting) -> None:
-    """Raises UncopiableError unless these frames of a clip can be decoded."""
+    """Raises UncopiableError unless exactly the frames of these times can be decoded from the clip."""
     with open_video(str(out), how.max_pixels, how.max_s) as video:
         tick_s = _tick_s(video)
         first, last = round(times_s[0] / tick_s), round(times_s[-1] / tick_s)
-        whole = (frame.pts or 0 for frame in frames(video, first, last + 1) if not frame.is_corrupt)
+        whole = (frame.pts or 0 for frame in decode_frames(video, first, last + 1) if not frame.is_corrupt)
         wrong = difference([float(at * tick_s) for at in whole], times_s)
     if wrong is not None:
         raise UncopiableError(f"at a joint: {wrong}")

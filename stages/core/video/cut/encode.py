@@ -1,4 +1,4 @@
-"""Video encoders of FFmpeg's: which there are, and how each is told quality and speed."""
+"""The video encoders of FFmpeg that clips can be made with, and their options for quality and speed."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ NVENC = tuple(f"p{n}" for n in range(1, 8))
 
 @dataclass(frozen=True)
 class Encoder:
-    """`rate`: its option for constant quality, 0 best to `worst`; `options`: of its own, for so many threads."""
+    """`rate` is its option for constant quality, 0 best to `worst`; `options` makes further ones of a thread count."""
 
     rate: str
     worst: int
@@ -38,7 +38,7 @@ ENCODERS = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """How frames are encoded: `quality` on the encoder's own scale, `threads` of decoder and encoder, each."""
+    """How frames are encoded: `quality` on the encoder's own scale, `threads` of the encoder."""
 
     codec: str
     quality: float
@@ -53,15 +53,15 @@ class Encoding:
 
 @cache
 def ffmpeg_path() -> str:
-    """The system's ffmpeg, else the one that imageio-ffmpeg brings."""
+    """Path of the system's ffmpeg, else of the one that comes with imageio-ffmpeg."""
     return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def check(encoding: Encoding) -> None:
-    """Raises InputError that names the key, for what can be told without a device."""
+    """Raises InputError, which names the key, for an encoder, preset or quality that cannot work; asks no device."""
     known = ENCODERS.get(encoding.codec)
     if known is None:
-        raise InputError(f"codec={encoding.codec}: no encoder that is known here; there are {', '.join(ENCODERS)}")
+        raise InputError(f"codec={encoding.codec}: not one of the encoders that can be used: {', '.join(ENCODERS)}")
     if encoding.codec not in av.codecs_available:
         raise InputError(f"codec={encoding.codec}: the FFmpeg of this PyAV ({av.__version__}) has no such encoder")
     if encoding.preset not in known.presets:
@@ -71,10 +71,12 @@ def check(encoding: Encoding) -> None:
 
 
 def open_encoder(context: VideoCodecContext, encoding: Encoding, extra: Mapping[str, str] | None = None) -> None:
-    """Opens it. Raises InputError that names the key when nothing can be encoded like this here (no such device),
-    ItemError encode_failed when only this picture cannot.
+    """Opens the encoder, `extra` being further options of FFmpeg's.
+
+    Raises InputError, which names the key, if the encoder works for no picture here (no such device); ItemError:
+    encode_failed if it refuses this picture only.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks a page for each clip
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 logs a page for each clip
     context.options = {**encoding.options(), **(extra or {})}
     context.thread_count = encoding.threads
     context.bit_rate = 0  # constant quality
@@ -88,7 +90,7 @@ def open_encoder(context: VideoCodecContext, encoding: Encoding, extra: Mapping[
 
 
 def _unusable(encoding: Encoding) -> str | None:
-    """Why a picture that every encoder takes cannot be encoded; None if it can."""
+    """The encoder's error for a picture that every encoder accepts; None if there is none."""
     context = av.CodecContext.create(encoding.codec, "w")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt, context.framerate = 640, 480, "yuv420p", Fraction(25)

@@ -1,7 +1,7 @@
-"""A clip copied from a video, with frames before and after the copied ones encoded again and joined to them.
+"""Writes a clip of copied packets, with the frames before and after them encoded again and joined to them.
 
-What is encoded has parameter sets of its own, under ids that the source does not use; the sets of both are in the one
-avcC, so the stream has a single sample description, and a decoder changes from one to the other at an IDR picture.
+The encoded frames have parameter sets of their own, with ids that the source does not use. The sets of both are in one
+avcC, so the stream has a single sample description; a decoder switches between them at an IDR picture.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,30 +15,33 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from stages.core.video.cut.encode import Encoding, open_encoder
-from stages.core.video.cut.mp4 import Mp4, new_file
+from stages.core.video.cut.mp4 import Mp4Writer, new_file
 from stages.core.video.cut.smart import Plan
 from stages.core.video.cut.sound import Sound
 from stages.core.video.read.bitstream import (
     MAX_SPS,
-    Sets,
+    ParameterSets,
     UncopiableError,
-    avcc,
+    find_parameter_sets,
+    join_nal_units,
     length_bytes,
-    lengths,
-    parameter_sets,
-    split,
-    stored_sets,
+    make_avcc,
+    read_stored_sets,
+    split_nal_units,
 )
 from stages.core.video.read.packets import Video
-from stages.core.video.read.span import frames, packets
+from stages.core.video.read.span import decode_frames, read_packets
 
-JOINER = "libx264"  # the encoder that can be told the ids of its parameter sets
+JOINER = "libx264"  # the encoder whose parameter sets' ids can be chosen
 PROFILES = {"Baseline": "baseline", "Constrained Baseline": "baseline", "Main": "main", "High": "high"}
 PIX_FMTS = ("yuv420p", "yuvj420p")
 
 
-class Ends:
-    """Encodes what is joined to the packets of an H.264 stream: with `sets` of its own, all else as in the stream."""
+class EndEncoder:
+    """Encodes frames to be joined to an H.264 stream: like the stream, but with parameter sets of its own, in `sets`.
+
+    Raises UncopiableError if nothing can be joined to the stream.
+    """
 
     def __init__(self, video: Video, encoding: Encoding) -> None:
         self.video, self.encoding = video, encoding
@@ -47,29 +50,32 @@ class Ends:
             raise UncopiableError(f"{encoding.codec} cannot be joined to {video.facts.codec}")
         if source.profile not in PROFILES or source.pix_fmt not in PIX_FMTS:
             raise UncopiableError(f"nothing can be joined to profile {source.profile}, {source.pix_fmt}")
-        self.stored = stored_sets(source.extradata or b"")
+        self.stored = read_stored_sets(source.extradata or b"")
         free = set(range(MAX_SPS)) - self.stored.ids()
         if not all(self.stored) or not free:
             raise UncopiableError("no parameter sets, or no id left for another one")
         self.id = min(free)
-        self.sets = Sets((), ())
+        self.sets = ParameterSets((), ())
 
-    def encoded(self, times: Sequence[int]) -> "list[Packet[Stream]]":
-        """The frames of these times, in the order in which they are decoded; the first one is an IDR picture."""
+    def encode(self, times: Sequence[int]) -> "list[Packet[Stream]]":
+        """Packets of the frames with these pts, in decoding order; the first is an IDR picture.
+
+        Raises UncopiableError for a frame that is interlaced, damaged or of another size or format than the stream.
+        """
         if not times:
             return []
-        encoder = self._encoder()
+        encoder = self._open_encoder()
         made: list[Packet[Stream]] = []
-        for frame in frames(self.video, times[0], times[-1] + 1):
+        for frame in decode_frames(self.video, times[0], times[-1] + 1):
             size = (frame.width, frame.height, frame.format.name)
             if frame.interlaced_frame or frame.is_corrupt or size != (encoder.width, encoder.height, encoder.pix_fmt):
                 raise UncopiableError(f"an interlaced, damaged or other frame ({size})")
             frame.pict_type = PictureType.NONE
             made += encoder.encode(frame)
         made += encoder.encode(None)
-        return [_like(packet, lengths(list(split(bytes(packet), None)))) for packet in made]
+        return [_copy_packet(packet, join_nal_units(list(split_nal_units(bytes(packet), None)))) for packet in made]
 
-    def _encoder(self) -> VideoCodecContext:
+    def _open_encoder(self) -> VideoCodecContext:
         source = self.video.stream.codec_context
         encoder = av.CodecContext.create(JOINER, "w")
         assert isinstance(encoder, VideoCodecContext)
@@ -83,25 +89,25 @@ class Ends:
         encoder.flags |= Flags.global_header
         own = {"profile": PROFILES[str(source.profile)], "x264-params": f"sps-id={self.id}"}
         open_encoder(encoder, self.encoding, own)
-        self.sets |= parameter_sets(list(split(encoder.extradata or b"", None)))
+        self.sets |= find_parameter_sets(list(split_nal_units(encoder.extradata or b"", None)))
         return encoder
 
 
-def _like(packet: "Packet[Stream]", data: bytes) -> "Packet[Stream]":
-    """A packet with other data, of the same time."""
+def _copy_packet(packet: "Packet[Stream]", data: bytes) -> "Packet[Stream]":
+    """A packet with other data and the same time."""
     copy: Packet[Stream] = Packet(data)
     copy.pts, copy.time_base, copy.is_keyframe = packet.pts, packet.time_base, packet.is_keyframe
     return copy
 
 
 def write_joined(video: Video, plan: Plan, end: int, out: Path, *, encoding: Encoding, sound: Sound | None) -> None:
-    """Writes the clip that is planned, of which the last frame is over at `end`.
+    """Writes the planned clip, whose last frame ends at `end`, in the stream's time base.
 
-    Raises UncopiableError where nothing can be made that fits the copied packets, or these are not as planned.
+    Raises UncopiableError if nothing can be joined to the copied packets, or these are not as planned.
     """
-    ends = Ends(video, encoding) if plan.head or plan.tail else None
-    head = ends.encoded(plan.times[: plan.head]) if ends else []
-    tail = ends.encoded(plan.times[len(plan.times) - plan.tail :]) if ends else []
+    ends = EndEncoder(video, encoding) if plan.head or plan.tail else None
+    head = ends.encode(plan.times[: plan.head]) if ends else []
+    tail = ends.encode(plan.times[len(plan.times) - plan.tail :]) if ends else []
     order = [*(p.pts or 0 for p in head), *(p.pts for p in plan.body), *(p.pts or 0 for p in tail)]
     assert video.stream.time_base is not None
     step = max(1, round(1 / video.facts.fps / video.stream.time_base))
@@ -109,10 +115,10 @@ def write_joined(video: Video, plan: Plan, end: int, out: Path, *, encoding: Enc
     with new_file(out) as container:
         picture = container.add_stream_from_template(video.stream, opaque=True)
         if ends is not None:
-            picture.codec_context.extradata = avcc(ends.stored | ends.sets)
+            picture.codec_context.extradata = make_avcc(ends.stored | ends.sets)
         elif video.facts.codec == "hevc":
             picture.codec_context.codec_tag = "hvc1"  # what Apple's players want
-        file = Mp4(container, picture, sound)
+        file = Mp4Writer(container, picture, sound)
         parts = [head, _body(video, plan, ends is not None), tail]
         for packet, dts in zip((packet for part in parts for packet in part), decoded_at, strict=True):
             assert packet.pts is not None
@@ -123,9 +129,10 @@ def write_joined(video: Video, plan: Plan, end: int, out: Path, *, encoding: Enc
 
 
 def decoding_times(order: Sequence[int], step: int) -> list[int]:
-    """Growing times at which frames are decoded, each at most the frame's own; `order`: their times as decoded.
+    """The dts of frames whose pts are, in decoding order, `order`: growing, and none after the frame's pts.
 
-    From the first to the last it is at least as long as from the first shown to that one, so that an mp4 is no shorter.
+    They span at least the time from the first displayed frame to the last decoded one, so that the mp4, whose length is
+    that of its dts, is not too short.
     """
     shown = sorted(order)
     rank = {at: n for n, at in enumerate(shown)}
@@ -135,20 +142,23 @@ def decoding_times(order: Sequence[int], step: int) -> list[int]:
 
 
 def _body(video: Video, plan: Plan, joined: bool) -> "Iterator[Packet[Stream]]":
-    """The packets of the plan's body, ready to be written."""
+    """The packets of the plan's body, ready to be written; `joined`: encoded frames come before or after them.
+
+    Raises UncopiableError if they differ from the plan or their parameter sets change.
+    """
     codec, extradata = video.facts.codec, video.stream.codec_context.extradata or b""
     prefix = length_bytes(codec, extradata)
-    known = stored_sets(extradata) if codec == "h264" else None
-    read = packets(video.container, video.stream, plan.body[0].pts)
-    for seen in plan.body:
+    known = read_stored_sets(extradata) if codec == "h264" else None
+    read = read_packets(video.container, video.stream, plan.body[0].pts)
+    for entry in plan.body:
         packet = next(read, None)
-        if packet is None or packet.pts != seen.pts:
+        if packet is None or packet.pts != entry.pts:
             raise UncopiableError("other packets than planned")
         if known is not None:
-            units = list(split(bytes(packet), prefix))
-            if known | parameter_sets(units) != known:
+            units = list(split_nal_units(bytes(packet), prefix))
+            if known | find_parameter_sets(units) != known:
                 raise UncopiableError("parameter sets change within the span")
             if joined and prefix != 4:
-                packet = _like(packet, lengths(units))
-            packet.is_keyframe = seen.fresh
+                packet = _copy_packet(packet, join_nal_units(units))
+            packet.is_keyframe = entry.sync
         yield packet

@@ -1,4 +1,4 @@
-"""An mp4 that is being written, its index in front; and what one that was written holds, read back from its packets."""
+"""Writes an mp4, with its index in front, and reads back from its packets what was written."""
 
 import errno
 from collections import deque
@@ -18,15 +18,15 @@ from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
 from stages.core.video.cut.sound import Sound
-from stages.core.video.read.frames import upright_px
+from stages.core.video.read.frames import displayed_px
 from stages.core.video.read.opening import open_container
 
 NOT_THE_ITEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM)
-SHIFT_S = 0.001  # that a time may have been rounded by
+SHIFT_S = 0.001  # a time may have been rounded by this much
 
 
-class Mp4:
-    """Packets go in as they are shown; the sound's are put between those of the picture."""
+class Mp4Writer:
+    """Writes the picture's packets, which are given in decoding order, and the sound's between them."""
 
     def __init__(self, container: OutputContainer, picture: VideoStream, sound: Sound | None) -> None:
         self.container, self.picture = container, picture
@@ -38,22 +38,22 @@ class Mp4:
         self.latest = 0  # pts
 
     def put(self, packet: "Packet[Stream]") -> None:
-        """Writes the packet before this one, after the sound that comes before that."""
+        """Writes the packet before this one, after the sound due by then; this one is held, as it may be the last."""
         packet.stream = self.picture
         self._write()
         self.held = packet
         self.first = packet.dts if self.first is None else self.first
         self.latest = max(self.latest, packet.pts or 0)
 
-    def finish(self, over: int) -> None:
-        """Writes the rest. The picture is over at `over`, in its packets' time base.
+    def finish(self, end: int) -> None:
+        """Writes the rest; the picture ends at `end`, in its packets' time base.
 
-        The length of an mp4 is the time from the first to the end of the last packet in the order of decoding, and its
-        edit list cuts behind the end of the one shown last; so the last one lasts as long as makes both right.
+        An mp4 is as long as from the first packet to the end of the last one in decoding order, and its edit list ends
+        with the frame displayed last; the last packet's duration is chosen so that both are right.
         """
         if self.held is not None and self.held.dts is not None and self.first is not None:
-            least = over - self.latest if self.held.pts == self.latest else 1
-            self.held.duration = max(least, over - (self.held.dts - self.first))
+            least = end - self.latest if self.held.pts == self.latest else 1
+            self.held.duration = max(least, end - (self.held.dts - self.first))
         self._write()
         self.container.mux(tuple(self.sound))
 
@@ -72,9 +72,10 @@ def _dts_s(packet: "Packet[Stream]") -> Fraction:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[OutputContainer]:
-    """An empty mp4, closed on leaving.
+    """A new mp4 to write to, closed on leaving.
 
-    Raises RuntimeError where there is no room for it, ItemError encode_failed for all else that FFmpeg refuses.
+    Raises RuntimeError if the disk or memory is full, or the disk fails; ItemError: encode_failed for FFmpeg's other
+    errors.
     """
     try:
         with av.open(f"file:{path}", "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
@@ -87,7 +88,7 @@ def new_file(path: Path) -> Iterator[OutputContainer]:
 
 @dataclass(frozen=True)
 class Written:
-    """A file's video stream; sizes are as shown, `times_s` are those of its frames, in order."""
+    """A file's video stream: sizes as displayed, `times_s` the times of its frames, in order."""
 
     bytes: int
     width_px: int
@@ -98,7 +99,7 @@ class Written:
 
 
 def read_back(path: Path) -> Written:
-    """What is in an mp4 that was just written, of which the first frame alone is decoded. Raises ItemError."""
+    """The facts of an mp4 that was just written; only its first frame is decoded. Raises ItemError: encode_failed."""
     with open_container(str(path)) as container:
         if not container.streams.video:
             raise ItemError("encode_failed", f"{path.name}: nothing was written")
@@ -112,12 +113,12 @@ def read_back(path: Path) -> Written:
                 sound += packet.stream.type == "audio"
         duration_s = float((picture.duration or 0) * base)
         first = _first_frame(container, picture)
-        width_px, height_px = upright_px(first, first.width, first.height)
+        width_px, height_px = displayed_px(first, first.width, first.height)
         return Written(path.stat().st_size, width_px, height_px, sorted(times_s), duration_s, has_audio=sound > 0)
 
 
 def _first_frame(container: InputContainer, picture: VideoStream) -> VideoFrame:
-    """It alone tells how the picture is turned: PyAV 18 shows no side data of a stream."""
+    """The first frame, which has the orientation: PyAV 18 does not give a stream's side data. Raises ItemError."""
     picture.thread_count = 1
     try:
         container.seek(0)
@@ -127,7 +128,7 @@ def _first_frame(container: InputContainer, picture: VideoStream) -> VideoFrame:
 
 
 def difference(written: Sequence[float], wanted: Sequence[float]) -> str | None:
-    """How the times of a file's frames differ from those that they should have; None if they do not."""
+    """How the frames' times in a file differ from those wanted, in seconds, as a message; None if they agree."""
     if len(written) != len(wanted):
         return f"{len(written)} frames instead of {len(wanted)}"
     if any(later <= earlier for earlier, later in pairwise(written)):

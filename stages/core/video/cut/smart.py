@@ -1,7 +1,8 @@
-"""What of a span can be copied as it is, and which frames at its ends have to be encoded again; checked on packets.
+"""Plans which packets of a span can be copied and which frames at its ends must be encoded again, from its packets.
 
-A clip that begins at a clean key frame and ends where nothing that is kept needs what is dropped is a copy. Else the
-frames before the first clean key frame and those at the end that need a dropped one (B-frames) are encoded again.
+Copying can begin at a clean sync frame: no frame crosses it, so frames that are decoded before it are displayed before
+it, and those after it after it. The frames before the first clean sync frame of the span are encoded again, and so are
+those at its end that need a frame after the end (B-frames). A span with neither is a plain copy.
 """
 
 from collections.abc import Sequence
@@ -9,37 +10,38 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from stages.core.video.read.bitstream import UncopiableError, begins_anew
+from stages.core.video.read.bitstream import UncopiableError, is_sync_frame
 from stages.core.video.read.packets import Video
-from stages.core.video.read.span import TIMED, packets
+from stages.core.video.read.span import TIMED, read_packets
 
-LEAST_COPIED = 12  # frames: for fewer a joint is not worth its check
+LEAST_COPIED = 12  # frames; for fewer a joint is not worth checking
 OFF_RATE_S = Fraction(1, 500)  # Matroska and FLV round times to milliseconds
 
 
-class Seen(NamedTuple):
-    """A packet: its time, and whether decoding may begin at it."""
+class IndexEntry(NamedTuple):
+    """A packet's pts, and whether it is a sync frame."""
 
     pts: int
-    fresh: bool
+    sync: bool
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A clip: `times`, the pts of its frames in order, of which the first `head` and the last `tail` are encoded again;
-    `body`, the packets between, in the order in which they are decoded.
+    """A clip: `times` are the pts of its frames in order, the first `head` and the last `tail` of them encoded again.
+
+    `body` are the packets between these, which are copied, in decoding order.
     """
 
     times: list[int]
     head: int
-    body: list[Seen]
+    body: list[IndexEntry]
     tail: int
 
 
 def make_plan(video: Video, first: int, end: int, fps: Fraction | None) -> Plan:
-    """How the frames with first <= pts < end, in the stream's time base, are had with the least encoding.
+    """The plan that encodes the fewest of the frames with first <= pts < end, in the stream's time base.
 
-    `fps`: the rate that they must have. Raises UncopiableError, UntimedError.
+    `fps` is the constant rate that they must have, None for any. Raises UncopiableError, UntimedError.
     """
     if not video.facts.container.startswith(TIMED):
         raise UncopiableError(f"{video.facts.container} stores no times of its own")
@@ -54,57 +56,62 @@ def make_plan(video: Video, first: int, end: int, fps: Fraction | None) -> Plan:
     return plan
 
 
-def divide(seen: Sequence[Seen], first: int, end: int) -> Plan:
-    """The plan, from the packets around the span in the order in which they are decoded."""
-    clean = _clean(seen)
-    begin = next((n for n in clean if first <= seen[n].pts < end), None)
+def divide(entries: Sequence[IndexEntry], first: int, end: int) -> Plan:
+    """The plan for the frames with first <= pts < end, from the packets around them in decoding order.
+
+    Raises UncopiableError without a clean sync frame among them.
+    """
+    begin = next((n for n in _clean_sync_frames(entries) if first <= entries[n].pts < end), None)
     if begin is None:
-        raise UncopiableError("no clean key frame in the span")
-    stop = begin + _whole(seen[begin:], end)
-    times = sorted(packet.pts for packet in seen if first <= packet.pts < end)
-    body = list(seen[begin:stop])
-    head = times.index(seen[begin].pts)
+        raise UncopiableError("no clean sync frame in the span")
+    stop = begin + _count_whole(entries[begin:], end)
+    times = sorted(entry.pts for entry in entries if first <= entry.pts < end)
+    body = list(entries[begin:stop])
+    head = times.index(entries[begin].pts)
     return Plan(times, head, body, len(times) - head - len(body))
 
 
-def _clean(seen: Sequence[Seen]) -> list[int]:
-    """Where decoding may begin and the frames before and after are also shown before and after."""
+def _clean_sync_frames(entries: Sequence[IndexEntry]) -> list[int]:
+    """The places of the sync frames that no frame crosses: earlier in decoding order means displayed earlier."""
     latest, before = [], -1 << 63
-    for packet in seen:
+    for entry in entries:
         latest.append(before)
-        before = max(before, packet.pts)
-    found, after = [], 1 << 63
-    for n in range(len(seen) - 1, -1, -1):
-        if seen[n].fresh and latest[n] < seen[n].pts < after:
-            found.append(n)
-        after = min(after, seen[n].pts)
-    return found[::-1]
+        before = max(before, entry.pts)
+    clean, after = [], 1 << 63
+    for n in range(len(entries) - 1, -1, -1):
+        if entries[n].sync and latest[n] < entries[n].pts < after:
+            clean.append(n)
+        after = min(after, entries[n].pts)
+    return clean[::-1]
 
 
-def _whole(seen: Sequence[Seen], end: int) -> int:
-    """How many packets from the first on can be kept: all before `end`, and shown before all that follow them."""
-    kept = next((n for n, packet in enumerate(seen) if packet.pts >= end), len(seen))
-    after = min((packet.pts for packet in seen[kept:]), default=end)
-    while max(packet.pts for packet in seen[:kept]) > after:
+def _count_whole(entries: Sequence[IndexEntry], end: int) -> int:
+    """How many of the first packets can be kept: with pts < `end`, and displayed before all packets after them."""
+    kept = next((n for n, entry in enumerate(entries) if entry.pts >= end), len(entries))
+    after = min((entry.pts for entry in entries[kept:]), default=end)
+    while max(entry.pts for entry in entries[:kept]) > after:
         kept -= 1
-        after = min(after, seen[kept].pts)
+        after = min(after, entries[kept].pts)
     return kept
 
 
-def _scan(video: Video, first: int, end: int) -> list[Seen]:
-    """The packets from the key frame before the span to where no later one can belong to it."""
+def _scan(video: Video, first: int, end: int) -> list[IndexEntry]:
+    """The packets from the key frame before `first` to the last one that can have a pts before `end`.
+
+    Raises UncopiableError for packets without a unique time, damaged, hidden by the container, or of a new format.
+    """
     context, codec = video.stream.codec_context, video.facts.codec
     extradata = context.extradata or b""
-    seen: list[Seen] = []
-    for packet in packets(video.container, video.stream, first):
+    entries: list[IndexEntry] = []
+    for packet in read_packets(video.container, video.stream, first):
         if packet.pts is None or packet.is_corrupt or packet.has_sidedata("new_extradata"):
             raise UncopiableError("a packet without a time, damaged, or with which the format changes")
-        fresh = packet.is_keyframe and begins_anew(codec, bytes(packet), extradata)
+        sync = packet.is_keyframe and is_sync_frame(codec, bytes(packet), extradata)
         if packet.is_discard and first <= packet.pts < end:
             raise UncopiableError("a frame that the container hides")
-        seen.append(Seen(packet.pts, fresh))
+        entries.append(IndexEntry(packet.pts, sync))
         if packet.dts is not None and packet.dts >= end:
             break
-    if len({packet.pts for packet in seen}) < len(seen):
+    if len({entry.pts for entry in entries}) < len(entries):
         raise UncopiableError("frames of the same time")
-    return seen
+    return entries

@@ -1,7 +1,7 @@
-"""The sound of a span: AAC packets, copied where the source's fit, encoded else; the first sample belongs to the start.
+"""The sound of a span as AAC packets: copied if the source is AAC-LC without gaps, else encoded.
 
-Copied packets begin up to two frames of AAC before the start, which is what a decoder needs; the mp4's edit list hides
-what is too early, to the sample. Encoded sound has silence where the source has none, and exactly the span's samples.
+Copied packets begin up to two AAC frames before the span, as a decoder needs them; the mp4's edit list hides what is
+before its start, to the sample. Encoded sound has exactly the span's samples, with silence where the source has none.
 """
 
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
-from stages.core.video.read.span import UntimedError, packets, recording
+from stages.core.video.read.span import UntimedError, read_packets, read_recording
 
 AAC_FRAME = 1024  # samples, of AAC-LC
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-# AAC has 7.1 too, but PyAV 18.1 reads one plane too far where samples have eight of them, and the process dies
+# AAC has 7.1 too, but PyAV 18.1 reads beyond the eighth plane of such frames, and the process dies
 AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1")
-EARLY_S = Fraction(1, 5)  # decoded before the start: more than any codec's memory
+EARLY_S = Fraction(1, 5)  # decoding begins this much before the span: more than any codec needs to settle
 ROUNDED_S = Fraction(1, 500)  # Matroska and FLV round times to milliseconds
-GAP_S = 0.02  # decoded sound that is off by less goes on without a gap
+GAP_S = 0.02  # decoded blocks whose times are off by less are joined without a gap
 
 
 @dataclass
 class Sound:
-    """Packets that are not in a file yet, with how to make the stream that they belong to."""
+    """Packets to be written, and the stream to make for them: like `copied`, or AAC of this rate, layout, bit rate."""
 
     packets: "list[Packet[Stream]]"
     rate: int
@@ -41,7 +41,7 @@ class Sound:
     copied: AudioStream | None
 
     def add_to(self, container: OutputContainer) -> None:
-        """Makes the packets those of a new stream of the file."""
+        """Adds a stream for the packets to the file."""
         stream: AudioStream
         if self.copied is not None:
             stream = container.add_stream_from_template(self.copied, opaque=True)
@@ -56,37 +56,45 @@ class Sound:
 def read_sound(
     container: InputContainer, stream: AudioStream, start_s: Fraction, end_s: Fraction, *, bit_rate: int, copies: bool
 ) -> Sound | None:
-    """The sound of [start, end), seconds of the stream's own clock; None if there is none that can be decoded."""
+    """The sound of [start_s, end_s), on the stream's own clock; None if none can be decoded.
+
+    `bit_rate` is in bits a second; `copies` allows copied packets.
+    """
     try:
         if copies and (copied := _copied(container, stream, start_s, end_s)):
             return Sound(copied, stream.codec_context.sample_rate, "", 0, copied=stream)
         assert stream.time_base is not None
-        read = packets(container, stream, int((start_s - EARLY_S) / stream.time_base))
+        read = read_packets(container, stream, int((start_s - EARLY_S) / stream.time_base))
         return _encoded(read, stream, start_s, end_s, bit_rate)
-    except UntimedError:  # an empty track cannot be sought; the picture's times are as good as they were
+    except UntimedError:  # seeking fails in an empty track; the picture is not affected
         return None
 
 
 def read_recorded(
     container: InputContainer, stream: AudioStream, number: int, start_s: Fraction, end_s: Fraction, *, bit_rate: int
 ) -> Sound | None:
-    """The same without a seek, encoded: of one of the recordings that are joined in a file, by its own clock."""
+    """The encoded sound of [start_s, end_s), on the own clock of recording `number` of those joined in the file.
+
+    It is read from the file's start, without a seek; None if none can be decoded.
+    """
     assert stream.time_base is not None
     begin = (start_s - EARLY_S) / stream.time_base
-    read = dropwhile(lambda packet: packet.pts is None or packet.pts < begin, recording(container, stream, number))
+    read = dropwhile(lambda packet: packet.pts is None or packet.pts < begin, read_recording(container, stream, number))
     return _encoded(read, stream, start_s, end_s, bit_rate)
 
 
 def _copied(
     container: InputContainer, stream: AudioStream, start_s: Fraction, end_s: Fraction
 ) -> "list[Packet[Stream]]":
-    """Packets that cover the span without a gap; none if they cannot be had."""
+    """The stream's packets that cover [start_s, end_s) without a gap; empty if it is not AAC-LC or has a gap."""
     context, base = stream.codec_context, stream.time_base
     if context.name != "aac" or context.profile != "LC" or not context.extradata or base is None:
         return []
     length_s, first_s = Fraction(AAC_FRAME, context.sample_rate), None
     data: list[bytes] = []
-    for packet in packets(container, stream, int((start_s - 2 * AAC_FRAME / Fraction(context.sample_rate)) / base)):
+    for packet in read_packets(
+        container, stream, int((start_s - 2 * AAC_FRAME / Fraction(context.sample_rate)) / base)
+    ):
         if packet.pts is None or packet.is_corrupt:
             return []
         at_s = packet.pts * base
@@ -100,10 +108,10 @@ def _copied(
     if first_s is None or first_s > start_s or first_s + (len(data) + 1) * length_s < end_s:
         return []
     first = round((first_s - start_s) * context.sample_rate)
-    return [_packet(part, first + n * AAC_FRAME, context.sample_rate) for n, part in enumerate(data)]
+    return [_make_packet(part, first + n * AAC_FRAME, context.sample_rate) for n, part in enumerate(data)]
 
 
-def _packet(data: bytes, at: int, rate: int) -> "Packet[Stream]":
+def _make_packet(data: bytes, at: int, rate: int) -> "Packet[Stream]":
     packet: Packet[Stream] = Packet(data)
     packet.pts = packet.dts = at
     packet.duration, packet.time_base, packet.is_keyframe = AAC_FRAME, Fraction(1, rate), True
@@ -132,18 +140,18 @@ def _encoded(
 def _samples(
     decoded: Iterator[AudioFrame], start_s: Fraction, end_s: Fraction, rate: int, layout: str
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Blocks of samples [channels, n] without a gap from 0, the start, on; each with the number of its first."""
+    """Blocks of samples, float32 [channels, n], without gaps; before each, its first sample's number from `start_s`."""
     resampler, form = AudioResampler("fltp", layout, rate), None
     total, done, expected = round((end_s - start_s) * rate), 0, None
     for frame in decoded:
         if form not in (None, new := (frame.format.name, frame.layout.name, frame.sample_rate)):
-            resampler = AudioResampler("fltp", layout, rate)  # one takes only what the first frame was like
+            resampler = AudioResampler("fltp", layout, rate)  # a resampler accepts only the format of its first frame
         form = new
         assert frame.pts is not None and frame.time_base is not None
         at = round((frame.pts * frame.time_base - start_s) * rate)
         try:
             parts = resampler.resample(frame)
-        except av.FFmpegError:  # more channels than it takes
+        except av.FFmpegError:  # more channels than it supports
             return
         for part in parts:
             block = part.to_ndarray().astype(np.float32, copy=False)
@@ -163,7 +171,7 @@ def _samples(
 
 
 def _decoded(read: "Iterator[Packet[Stream]]", stream: AudioStream) -> Iterator[AudioFrame]:
-    """The frames of sound that can be decoded and have a time."""
+    """The audio frames that can be decoded and have a pts."""
     for packet in chain(read, [None]):
         try:
             decoded = stream.codec_context.decode(packet)

@@ -1,29 +1,29 @@
-"""Hard cuts: where a picture follows one that shows something else, and not only for a moment."""
+"""Finds hard cuts: frames that show another scene than the frame before, and not only for a moment."""
 
 from collections import deque
 from statistics import median
 
 from stages.core.video.measure.match import Match, correlation, match
-from stages.core.video.read.frames import Image, difference, halved
+from stages.core.video.read.frames import Image, difference, halve
 
-FLASH_S = 0.13  # what is gone again after so long was a flash, not a shot
-LEAST = 1.0  # mean difference, in levels, of frames that may be a cut
-ABOVE = 1.4  # times the median difference of its neighbours
-FLOOR = 0.25  # lower scores are not worth looking closer
-ALIKE = 0.95  # correlation of two very small pictures
-FAST = 8.0  # what differs by so much is looked at whatever its neighbours do: a cut between two fast pans is no peak
-JUMP = 0.03  # widths: who jumps so far within one frame, and stands still before and after, was cut
-STILL = 8.0  # times the difference of all its neighbours, then
-OTHER = 0.15  # least share of the picture that a cut changes
+FLASH_S = 0.13  # a change that is undone within this time is a flash, not a shot
+LEAST = 1.0  # smallest mean difference of two frames, in levels of 255, that may be a cut
+ABOVE = 1.4  # a cut differs by more than this times the median difference of its neighbours
+FLOOR = 0.25  # lower scores are not computed exactly, and are no candidates for a cut
+ALIKE = 0.95  # correlation of two thumbnails above which there is no cut between them
+FAST = 8.0  # frames that differ by more are examined whatever their neighbours: between fast pans a cut is no peak
+JUMP = 0.03  # frame widths; a shift of more than this between two frames, with still neighbours, is a cut
+STILL = 8.0  # neighbours are still where the frame differs by more than this times any of them
+OTHER = 0.15  # a cut changes at least this share of the picture
 
 
 class CutDetector:
-    """Feed it every frame in order; `scores` has the chance of a cut before each frame, 0 to 1.
+    """Gets every frame in order; `scores` has the score of a cut before each frame, 0 to 1.
 
-    A frame's score is known `delay_frames` later. Nearly all frames are told to be none by their difference from the
-    one before, which costs microseconds; only the others are looked at (see match.py): whether the frame shows another
-    scene than the one before, whether the scene comes back within a flash's time, and whether its neighbours follow
-    each other more smoothly, as they do not in a fast pan.
+    A frame's score is known `delay_frames` later. Nearly all frames are ruled out by their difference from the frame
+    before, which costs microseconds. The others are examined (see match.py): whether the frame shows another scene than
+    the one before, whether the scene before comes back within FLASH_S, and whether neighbouring frames are more alike,
+    which they are not in a fast pan.
     """
 
     def __init__(self, fps: float) -> None:
@@ -31,14 +31,14 @@ class CutDetector:
         self.delay_frames = self._flash + 1
         kept = 2 * self.delay_frames + 1
         self._lumas: deque[Image] = deque(maxlen=kept)
-        self._changes: deque[float] = deque(maxlen=kept)
+        self._differences: deque[float] = deque(maxlen=kept)
         self._matches: dict[int, Match] = {}
         self._frames = 0
         self.scores: list[float] = []
 
     def add(self, luma: Image) -> None:
         """`luma` is uint8 [height, width], about 128 pixels wide."""
-        self._changes.append(difference(luma, self._lumas[-1]) if self._lumas else 0.0)
+        self._differences.append(difference(luma, self._lumas[-1]) if self._lumas else 0.0)
         self._lumas.append(luma)
         self._frames += 1
         if self._frames - len(self.scores) > self.delay_frames:
@@ -51,27 +51,30 @@ class CutDetector:
 
     def _score(self, number: int) -> float:
         first = self._frames - len(self._lumas)  # the number of the oldest frame that is kept
-        at, changes = number - first, list(self._changes)
-        change = changes[at]
-        if number == 0 or change < LEAST:
+        at, steps = number - first, list(self._differences)
+        step = steps[at]
+        if number == 0 or step < LEAST:
             return 0.0
-        before, after = changes[max(1, at - self._flash) : at], changes[at + 1 : at + 1 + self._flash]
+        before, after = steps[max(1, at - self._flash) : at], steps[at + 1 : at + 1 + self._flash]
         around = [*before, *after]
-        peak = change >= max([*before[-2:], *after[:2]], default=0.0) and change >= ABOVE * median(around or [0.0])
-        jump = change >= STILL * max(around, default=0.0)
-        if not jump and ((not peak and change < FAST) or alike(self._lumas[at - 1], self._lumas[at])):
+        peak = step >= max([*before[-2:], *after[:2]], default=0.0) and step >= ABOVE * median(around or [0.0])
+        jump = step >= STILL * max(around, default=0.0)
+        if not jump and ((not peak and step < FAST) or alike(self._lumas[at - 1], self._lumas[at])):
             return 0.0
-        seen = self._match(number)
-        if seen.other < OTHER:
+        matched = self._match(number)
+        if matched.other < OTHER:
             return 0.0
         calm = 1 - self._unrest(number)
-        score = calm * self._lasting(at, seen.other) if calm * seen.other >= FLOOR else 0.0
+        score = calm * self._lasting(at, matched.other) if calm * matched.other >= FLOOR else 0.0
         if jump:
-            score = max(score, min(1.0, 0.5 * seen.shift / JUMP))
+            score = max(score, min(1.0, 0.5 * matched.shift / JUMP))
         return score
 
     def _lasting(self, at: int, other: float) -> float:
-        """How much of the change at a place in the deque is there to stay: a flash shows the same scene after it."""
+        """The share of the picture that changes at this place of the deque and stays changed: after a flash it is 0.
+
+        `other` is the share that changes at once, and the most that can be returned.
+        """
         before, after = self._lumas[at - 1], self._lumas[at]
         for far in (self._flash // 2, self._flash):
             if other < OTHER:
@@ -83,12 +86,12 @@ class CutDetector:
         return other
 
     def _unrest(self, number: int) -> float:
-        """How much the frames beside a frame differ from it where there is no cut between them."""
+        """The larger of the shares of the picture that change one step earlier and one step later, 0 to 1."""
         beside = [near for near in (number - 1, number + 1) if 0 < near < self._frames]
         return max((self._match(near).other for near in beside), default=0.0)
 
     def _match(self, number: int) -> Match:
-        """The frame against the one before it."""
+        """The frame compared with the one before it; kept for its neighbours' scores."""
         if number not in self._matches:
             at = number - (self._frames - len(self._lumas))
             self._matches = {n: found for n, found in self._matches.items() if n > number - 4}
@@ -96,29 +99,30 @@ class CutDetector:
         return self._matches[number]
 
 
-class Suspicion:
-    """Whether a cut may lie before a frame, told at once and by the past alone: fed every frame in order.
+class CandidateDetector:
+    """Gets every frame in order, and says at once, from past frames only, whether a cut before it is possible.
 
-    All 462 cuts that CutDetector found in the truth corpus were, and seven frames in a hundred that were none.
+    In the truth corpus its candidates are all 462 cuts that CutDetector found, and 7 % of the other frames.
     """
 
     def __init__(self, fps: float) -> None:
-        self._changes: deque[float] = deque(maxlen=flash_frames(fps))
+        self._differences: deque[float] = deque(maxlen=flash_frames(fps))
         self._last: Image | None = None
 
     def add(self, luma: Image) -> bool:
-        """`luma` is uint8 [height, width], about 256 pixels wide."""
+        """Whether a cut before this frame is possible; `luma` is uint8 [height, width], about 256 pixels wide."""
         last, self._last = self._last, luma
-        change = difference(luma[::4], last[::4]) if last is not None else 0.0  # enough lines for a guess
-        large = change >= LEAST and (change >= FAST or change >= ABOVE * median(self._changes))
-        self._changes.append(change)
-        return large and last is not None and not alike(halved(last, 1), halved(luma, 1))
+        step = difference(luma[::4], last[::4]) if last is not None else 0.0  # every fourth line is enough for a guess
+        large = step >= LEAST and (step >= FAST or step >= ABOVE * median(self._differences))
+        self._differences.append(step)
+        return large and last is not None and not alike(halve(last, 1), halve(luma, 1))
 
 
 def flash_frames(fps: float) -> int:
+    """The length of the longest flash, in frames."""
     return max(2, round(FLASH_S * fps))
 
 
 def alike(one: Image, other: Image) -> bool:
-    """Whether two pictures of about 128 pixels are nearly the same at a glance: in rain, in water, in a crowd."""
-    return correlation(halved(one, 2), halved(other, 2)) > ALIKE
+    """Whether two pictures, about 128 pixels wide, are nearly equal as thumbnails: so are frames of rain."""
+    return correlation(halve(one, 2), halve(other, 2)) > ALIKE

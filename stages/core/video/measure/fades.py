@@ -1,4 +1,7 @@
-"""Fades to black, to white or to any plain colour, and from it: where the texture of the picture vanishes."""
+"""Finds fades through black, white or any plain colour: where the texture of the picture vanishes.
+
+Texture is the mean squared gradient of a frame, float64 [frames].
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -6,19 +9,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BLANK = 1.5  # texture of a picture with nothing to be seen: grain and coding at 64 pixels of width
-FAINT = 0.02  # or this share of what it was and will be
-SEEN = 6.0  # texture of what can be seen in a dark picture
-RISE = 1.05  # it has come to its height where it does not rise so much within a fifth of a second
+BLANK = 1.5  # texture of a plain picture: what grain and coding leave at 64 pixels of width
+FAINT = 0.02  # a picture is also plain with less than this share of the texture around it
+SEEN = 6.0  # least texture of a picture that shows something, if dark
+RISE = 1.05  # the fade is over where texture does not rise by this factor within a fifth of a second
 
 
 def fades(
     texture: NDArray[np.float64], begin: int, end: int, longest: int, cuts: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Last frame before and first frame after each fade whose plainest frame is followed by one in [begin, end).
+    """The last frame before and the first frame after each fade whose plainest frame is in [begin - 1, end - 1).
 
-    On one side it may be a hard cut (fade out, cut in). A plain picture at the start or the end of a video is no
-    change, one between two hard cuts is a shot.
+    `longest` is the longest half of a fade in frames; `cuts` are the frames of hard cuts, sorted. One half may be a cut
+    (fade out, cut in). Plain frames at the start or the end of a video are no transition between shots, and those
+    between two hard cuts are a shot.
     """
     for after in range(max(2, begin), end):
         plain = texture[after - 1]
@@ -39,13 +43,16 @@ def fades(
 
 
 def is_turn(texture: NDArray[np.float64], cut: int, faint: float) -> bool:
-    """Whether what looks like a cut is where a fade turns: hardly anything can be seen, and more and more after it."""
+    """Whether a supposed cut is the middle of a fade: texture is at most `faint` there, and rises after it."""
     rising = texture[min(cut + 2, len(texture) - 1)] > 1.2 * texture[cut]
     return bool(rising and max(texture[cut - 1 : cut + 1]) <= faint)
 
 
 def walk(texture: NDArray[np.float64], at: int, step: int, longest: int, cuts: set[int]) -> int:
-    """The frame where the texture has come to its height, going from a blank one; a cut on the way stops it."""
+    """The frame where the texture stops rising, from the plain frame `at` on, in the direction of `step` (1 or -1).
+
+    It goes `longest` frames at most, and stops at a cut.
+    """
     soon = max(2, longest // 16)
     for _ in range(longest):
         ahead = texture[at + 1 : at + 1 + soon] if step > 0 else texture[max(0, at - soon) : at]

@@ -1,4 +1,4 @@
-"""Frozen spans of a video, as ffmpeg's freezedetect filter finds them (libavfilter/vf_freezedetect.c)."""
+"""Finds the frozen spans of a video, like ffmpeg's freezedetect filter (libavfilter/vf_freezedetect.c)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,16 +10,16 @@ from stages.core.video.read.frames import Planes, Small, difference
 Span = tuple[float, float]
 
 BAND_PX = 32
-SURE = 0.25  # of 255: more than rounding adds on the average to the difference of two small frames
+SURE = 0.25  # levels of 255: more than rounding adds to the mean difference of two small frames
 
 
 class FreezeDetector:
-    """A Meter of freezes, in `spans`: [start, end) in seconds, in order; there are no window borders.
+    """A Meter of freezes, in `spans`: [start, end) in seconds, in order, of any length and wherever they begin.
 
-    A freeze is a run of frames that differ from its first frame by at most `noise` (mean absolute difference of all
-    samples at their full size, luma and chroma, as a share of the range) and that lasts `min_s`. Averaging only makes
-    differences smaller, so where the small frames differ by more the full ones need not be looked at; the lines that
-    these leave out are taken to change as the others do.
+    A freeze is a run of at least `min_s` of frames that differ from its first frame by at most `noise`: the mean
+    absolute difference of all samples of the full frames, luma and chroma, as a share of the range. Scaling down only
+    makes differences smaller, so where the small frames differ by more, the full ones are not compared; lines that the
+    small frames leave out are assumed to change like the others.
     """
 
     def __init__(self, noise: float, min_s: float) -> None:
@@ -57,7 +57,7 @@ class FreezeDetector:
 def native_difference(first: Planes, second: Planes, enough: float = 1.0) -> float:
     """Mean absolute difference of all samples as a share of the range, 0 to 1; 1 where the size or format changed.
 
-    Where it is more than `enough` it may be told too small, but as more than that: the first bands mostly tell.
+    Above `enough` it is a lower bound, which saves reading the rest of the frames.
     """
     if first.bits != second.bits or first.y.shape != second.y.shape:
         return 1.0
@@ -74,7 +74,7 @@ def native_difference(first: Planes, second: Planes, enough: float = 1.0) -> flo
 
 
 def share(spans: Sequence[Span], start_s: float, end_s: float) -> float:
-    """The share of [start, end) that lies in the spans, 0 to 1; the spans do not overlap."""
+    """The share of [start_s, end_s) that lies in the spans, 0 to 1; the spans do not overlap."""
     if end_s <= start_s:
         return 0.0
     frozen_s = sum(max(0.0, min(end, end_s) - max(start, start_s)) for start, end in spans)

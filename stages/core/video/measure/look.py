@@ -1,4 +1,4 @@
-"""How the picture looks: brightness, contrast, colour, sharpness, borders and combing, at a few moments a second."""
+"""Measures the look of the picture, twice a second: brightness, contrast, colour, sharpness, black bars, combing."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.video.measure.signals import Samples, make_samples
-from stages.core.video.read.frames import BLACK, WHITE, Image, Planes, Small, eight_bits, halved
+from stages.core.video.read.frames import BLACK, WHITE, Image, Planes, Small, halve, to_eight_bits
 
 DARK = BLACK + (WHITE - BLACK) // 10  # ffmpeg blackdetect's pix_th of 0.1
 LIGHT = WHITE - (WHITE - BLACK) // 10
 LEVELS = np.arange(256)
 EVERY_S = 0.5
-STRIP_PX = 64  # columns in the middle of the full picture that are searched for combing
+STRIP_PX = 64  # columns in the middle of the full picture that are checked for combing
 COMB = 10  # levels by which a line of one field stands out from those of the other
-COLOUR_PX = 64  # colour is measured at this width, or up to twice it
-AT_ONCE = 24  # moments: after a frame was decoded the caches hold nothing of this, one alone takes three times as long
+COLOUR_PX = 64  # colour is measured at this width, or up to twice this
+AT_ONCE = 24  # moments measured together: after a decode the caches are cold, one alone takes three times as long
 
 
 class Look(NamedTuple):
@@ -38,14 +38,14 @@ class Look(NamedTuple):
 
 
 class LookMeter:
-    """A Meter of looks, in `samples`: twice a second; and once a second of combing, in the full picture's lines."""
+    """A Meter of looks, in `samples`, twice a second, and of combing, once a second, in the full picture's lines."""
 
     def __init__(self) -> None:
         self._next_s = self._next_lines_s = float("-inf")
-        self._rows: NDArray[np.float32] | None = None  # the brightest that each row and column has been on the average
+        self._rows: NDArray[np.float32] | None = None  # largest mean that each row and column has had
         self._columns: NDArray[np.float32] | None = None
         self._lines: list[bool] = []
-        self._new: list[tuple[float, Image, tuple[Image, Image]]] = []  # time, luma, chroma: not measured yet
+        self._new: list[tuple[float, Image, tuple[Image, Image]]] = []  # time, luma, (Cb, Cr): not measured yet
         self._strips: list[NDArray[np.int16]] = []
         self.samples: list[Look] = []
 
@@ -80,9 +80,9 @@ class LookMeter:
         self._strips.clear()
 
     def borders(self) -> tuple[float, float, float, float]:
-        """Black bars at left, top, right and bottom that stay all through, as shares of the width or height.
+        """Black bars at left, top, right and bottom in all frames, as shares of the width or height.
 
-        All 0 where the whole picture stays black.
+        All are 0 for a video that is black throughout.
         """
         assert self._rows is not None
         assert self._columns is not None
@@ -91,12 +91,12 @@ class LookMeter:
         return left, top, right, bottom
 
     def interlaced(self) -> float:
-        """Share of the seconds whose picture is combed, 0 to 1: two fields of different times in one frame."""
+        """Share of the seconds with combing, 0 to 1: one frame made of two fields of different times."""
         return sum(self._lines) / max(1, len(self._lines))
 
 
 def look(time_s: float, luma: Image, chroma: tuple[Image, Image]) -> Look:
-    """What one frame looks like."""
+    """The look of one frame: uint8 [height, width] luma, and Cb and Cr as `small_chroma` gives them."""
     counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel() / luma.size
     mean = float(counts @ LEVELS)
     deviation = max(0.0, float(counts @ np.square(LEVELS)) - mean**2) ** 0.5
@@ -112,25 +112,29 @@ def look(time_s: float, luma: Image, chroma: tuple[Image, Image]) -> Look:
 
 
 def profile(luma: Image, axis: int) -> NDArray[np.float32]:
-    """The mean of each column (axis 0) or row (1)."""
+    """The mean of each column (axis 0) or row (axis 1), float32 [width] or [height]."""
     return np.asarray(cv2.reduce(luma, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F), dtype=np.float32).ravel()
 
 
 def sharpness(luma: Image) -> float:
+    """The variance of the Laplacian."""
     _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
     return float(deviation[0, 0]) ** 2
 
 
 def small_chroma(native: Planes) -> tuple[Image, Image]:
-    """Both planes of chroma, uint8, every second line of COLOUR_PX to twice that; the frame is not kept."""
+    """Copies of Cb and Cr, uint8, every second line, the longer side COLOUR_PX to twice that."""
     _, u, v = native.samples
     times = max(0, (max(u.shape) // COLOUR_PX).bit_length() - 1)
-    u, v = (halved(plane[::2], times) if times else plane.copy() for plane in (u, v))
-    return eight_bits(u, native.bits), eight_bits(v, native.bits)
+    u, v = (halve(plane[::2], times) if times else plane.copy() for plane in (u, v))
+    return to_eight_bits(u, native.bits), to_eight_bits(v, native.bits)
 
 
 def colourfulness(blue: Image, red: Image) -> float:
-    """Its opponent colours R - G and (R + G) / 2 - B do not depend on luma (BT.601's matrix, limited range)."""
+    """The colourfulness of Hasler and Süsstrunk, of Cb and Cr, taken as BT.601 in limited range.
+
+    It needs no luma, on which the opponent colours R - G and (R + G) / 2 - B do not depend.
+    """
     u, v = (255 / 224 * (plane.astype(np.float32) - 128) for plane in (blue, red))
     red_green = 2.116 * v + 0.344 * u
     yellow_blue = 0.344 * v - 1.944 * u
@@ -139,22 +143,22 @@ def colourfulness(blue: Image, red: Image) -> float:
 
 
 def strip(native: Planes) -> NDArray[np.int16]:
-    """The middle of the full picture, of 8 bits, all lines of it."""
+    """The middle columns of the full picture, all lines, as 8-bit levels: int16 [height, STRIP_PX]."""
     left = max(0, (native.y.shape[1] - STRIP_PX) // 2)
     return (native.y[:, left : left + STRIP_PX] >> native.bits - 8).astype(np.int16)
 
 
 def combed(lines: NDArray[np.int16]) -> bool:
-    """Whether lines of the full picture stand out from both neighbours much more than they do two lines away.
+    """Whether lines differ from both their neighbours much more than from the lines two away: int16 [height, width].
 
-    Fine patterns do so at either distance, the two fields of an interlaced picture only at one line.
+    Fine patterns differ at both distances, the fields of an interlaced picture only at one line.
     """
     near, far = _standing_out(lines, 1), _standing_out(lines, 2)
     return near > 4 * far + 0.005
 
 
 def _standing_out(lines: NDArray[np.int16], distance: int) -> float:
-    """Share of samples that are brighter, or darker, than both those so many lines above and below."""
+    """Share of samples that are brighter, or darker, by COMB than both those `distance` lines above and below."""
     if len(lines) <= 2 * distance:
         return 0.0
     middle = lines[distance:-distance]
@@ -164,7 +168,7 @@ def _standing_out(lines: NDArray[np.int16], distance: int) -> float:
 
 
 def _bars(brightest: NDArray[np.float32]) -> tuple[float, float]:
-    """Shares at both ends that never were brighter than black; cropdetect's limit of 24 of 255."""
+    """Shares at both ends that were always black, by the largest means; 24 of 255 is ffmpeg cropdetect's limit."""
     lit = np.flatnonzero(brightest > 24)
     if not len(lit):
         return 0.0, 0.0

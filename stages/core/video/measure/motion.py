@@ -1,4 +1,4 @@
-"""How fast the picture moves: dense optical flow at a few moments a second, of camera and objects apart."""
+"""Measures motion by dense optical flow, a few times a second; camera and objects apart."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -9,23 +9,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.video.measure.match import moved
+from stages.core.video.measure.match import warp
 from stages.core.video.measure.signals import Samples, make_samples
 from stages.core.video.read.frames import Image, Small
 
 Flow = NDArray[np.float32]
-Pair = tuple[float, float, Image, Image]  # two moments in seconds, and their pictures
+Pair = tuple[float, float, Image, Image]  # the times of two frames in seconds, and their luma
 
 GRID_PX = 8  # side of a block
-ROUNDING = 0.3  # squared levels that rounding alone makes of a difference
-BETTER = 0.7  # a flow that leaves more than this share of the squared difference explains nothing; grain leaves 0.8
-CHANGED = 6  # times the noise: what differs by more has changed, even where no flow explains how (it was covered)
-STILL = 0.03  # share of a block's variance by which it may differ and yet be the same
-REST_PX = 0.03  # a camera that moves less is as good as still
-KNOWN = 0.02  # of the blocks that must show something before the camera can be told
-MOVING = 0.01  # widths per second: five times what codec noise makes of a still picture
-AT_ONCE = 24  # pairs: after a frame was decoded the caches hold nothing of this, one alone takes twice as long
-ROUNDS = 3  # of the camera's fit; the third changes it by less than a hundredth
+ROUNDING = 0.3  # mean squared difference, in levels of 255, that rounding alone makes
+BETTER = 0.7  # a flow that leaves more than this share of the squared difference is not used; grain leaves 0.8
+CHANGED = 6  # times the noise: blocks that differ by more count as moving even if no flow explains them (covered)
+STILL = 0.03  # share of a block's variance: a block that differs by less stands still
+REST_PX = 0.03  # a camera that moves less counts as still
+KNOWN = 0.02  # share of the blocks that must move or stand still clearly for the camera's motion to be fitted
+MOVING = 0.01  # frame widths a second: five times what codec noise makes of a still picture
+AT_ONCE = 24  # pairs measured together: after a decode the caches are cold, one alone takes twice as long
+ROUNDS = 3  # of fitting the camera's motion; the third changes it by less than a hundredth
 
 
 class Sample(NamedTuple):
@@ -78,7 +78,7 @@ class MotionMeter:
         self._pairs.append((start_s, time_s, first, luma))
         if len(self._pairs) == AT_ONCE:
             self._measure()
-        # where frames are rarer than the gap, this one begins the next pair
+        # where frames are further apart than the gap, this one begins the next pair too
         self._first = None
         if time_s >= self._next_s:
             self.add(number, time_s, small)
@@ -100,16 +100,15 @@ class MotionMeter:
 def measure_pairs(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Sample]:
     """A sample of each pair, by the dense flow from its first to its second picture.
 
-    In each block of GRID_PX the flow is taken for what it is only where it explains what changed; where nothing
-    changed the block stands still; where neither can be told, as in a clear sky or in grain, it goes with the camera.
-    Every second line tells it nearly as well as all.
+    A block of GRID_PX has the flow's motion where that explains the block's change, none where nothing changed, and the
+    camera's where neither is clear, as in a clear sky or in grain. Every second line is enough to decide it.
     """
-    # an array here would be taken for a first guess; OpenCV's stub does not know that it may be left out
+    # an array as third argument would be a first guess; OpenCV's type stub does not know that it may be None
     flows = [np.asarray(dense.calc(first, second, None), np.float32) for _, _, first, second in pairs]  # type: ignore[call-overload]
     seconds = np.array([end_s - start_s for start_s, end_s, _, _ in pairs])
     lines = [first[::2] for _, _, first, _ in pairs]
     stood = np.stack([difference(first, pair[3][::2]) for first, pair in zip(lines, pairs, strict=True)])
-    left = np.stack([difference(lines[n], moved(pairs[n][3], flow, 2)) for n, flow in enumerate(flows)])
+    left = np.stack([difference(lines[n], warp(pairs[n][3], flow, 2)) for n, flow in enumerate(flows)])
     spread = np.stack([texture(first) for first in lines])
     count, high, wide = stood.shape
     noise = medians(left.reshape(count, -1))[:, None, None]
@@ -121,10 +120,10 @@ def measure_pairs(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Samp
     for n in np.flatnonzero(stands.any((1, 2)) & (np.abs(camera) > REST_PX).any((1, 2, 3))).tolist():
         second = pairs[n][3]
         whole = np.asarray(cv2.resize(camera[n], second.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-        stands[n] &= stood[n] < BETTER * difference(lines[n], moved(second, whole, 2)) - ROUNDING
-    told = np.where((moves | stands)[..., None], blocks, camera)
+        stands[n] &= stood[n] < BETTER * difference(lines[n], warp(second, whole, 2)) - ROUNDING
+    motion = np.where((moves | stands)[..., None], blocks, camera)
     per_px = 1 / flows[0].shape[1] / seconds[:, None]
-    speeds, cameras, own = (length(field).reshape(count, -1) * per_px for field in (told, camera, told - camera))
+    speeds, cameras, own = (length(field).reshape(count, -1) * per_px for field in (motion, camera, motion - camera))
     ordered = np.sort(speeds)
     columns = (
         speeds.mean(1),
@@ -138,47 +137,49 @@ def measure_pairs(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Samp
 
 
 def length(flow: Flow) -> NDArray[np.float32]:
+    """The length of each vector, [...] of [..., 2]."""
     return np.asarray(np.hypot(flow[..., 0], flow[..., 1]), np.float32)
 
 
 def difference(first: Image, second: Image) -> NDArray[np.float32]:
-    """The mean squared difference in each block, of every second line."""
+    """The mean squared difference in each block; both pictures are every second line, uint8 [height / 2, width]."""
     return shrunk(np.square(cv2.absdiff(first, second).astype(np.float32)))
 
 
 def texture(lines: Image) -> NDArray[np.float32]:
-    """The variance in each block, of every second line."""
+    """The variance in each block, of every second line, uint8 [height / 2, width]."""
     values = lines.astype(np.float32)
     return shrunk(np.square(values)) - np.square(shrunk(values))
 
 
 def shrunk(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of each block, of every second line."""
+    """The mean of each block, of every second line, float32 [height / GRID_PX, width / GRID_PX]."""
     size = (values.shape[1] // GRID_PX, 2 * values.shape[0] // GRID_PX)
     return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def camera_flow(flows: Flow, known: NDArray[np.bool_]) -> Flow:
-    """The affine flow (pan, zoom, rotation, shear) that most of what is known of each picture follows; 0 if little is.
+    """The affine flow (pan, zoom, rotation, shear) that fits most of the known blocks of each picture; 0 if few are.
 
-    `flows` is float32 [pictures, height, width, 2], `known` [pictures, height, width]. Least squares, weighed anew each
-    round by how well each place fits (Geman-McClure), so that what moves on its own does not drag the camera along.
+    `flows` and the result are float32 [pictures, height, width, 2], `known` is bool [pictures, height, width]. Least
+    squares, reweighted in each round by how well each block fits (Geman-McClure), so that moving objects do not pull
+    the camera's motion along.
     """
     count, high, wide, _ = flows.shape
-    seen, grid = flows.reshape(count, -1, 2), _grid(high, wide)
+    observed, grid = flows.reshape(count, -1, 2), _grid(high, wide)
     inside = known.reshape(count, -1)
     too_few = inside.mean(1) < KNOWN
     inside = inside | too_few[:, None]
     products = (grid[:, :, None] * grid[:, None, :]).reshape(-1, 9)
-    fitted = np.stack([medians(np.where(inside, seen[..., axis], np.inf)) for axis in (0, 1)], axis=1)[:, None]
+    fitted = np.stack([medians(np.where(inside, observed[..., axis], np.inf)) for axis in (0, 1)], axis=1)[:, None]
     for _ in range(ROUNDS):
-        apart = seen - fitted
+        apart = observed - fitted
         off = np.square(apart[..., 0]) + np.square(apart[..., 1])
         scale = np.maximum(medians(np.where(inside, off, np.inf)), 0.01)[:, None]  # a tenth of a pixel squared
         weight = inside / np.square(1 + off / scale)
         normal = (weight @ products).reshape(-1, 3, 3) + 1e-9 * np.eye(3)
-        found = np.linalg.solve(normal, grid.T @ (weight[..., None] * seen))
-        fitted = grid @ found
+        solution = np.linalg.solve(normal, grid.T @ (weight[..., None] * observed))
+        fitted = grid @ solution
     fitted[too_few] = 0
     return fitted.reshape(flows.shape).astype(np.float32)
 
@@ -191,7 +192,7 @@ def medians(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 @cache
 def _grid(height: int, width: int) -> NDArray[np.float64]:
-    """1, x and y of every place of a grid, from -1 to 1, [height * width, 3]."""
+    """1, x and y of every point of a grid, x and y from -1 to 1, [height * width, 3]."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     return np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1)
 

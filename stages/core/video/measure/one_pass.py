@@ -1,7 +1,8 @@
-"""Everything that is measured on a video, from a single pass over its frames."""
+"""Measures a video in a single pass over its frames: each frame is scaled down once and handed to every meter."""
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,22 @@ from stages.core.video.measure.meter import Meter
 from stages.core.video.measure.motion import MotionMeter
 from stages.core.video.measure.settings import Settings
 from stages.core.video.measure.shots import ShotDetector
-from stages.core.video.measure.signals import Samples, over_video, per_second
-from stages.core.video.read.frames import Stance, shrink, small_size, stance, upright_px
-from stages.core.video.read.packets import open_video
+from stages.core.video.measure.signals import over_video, per_second
+from stages.core.video.read.frames import Orientation, displayed_px, read_orientation, shrink, small_size
+from stages.core.video.read.packets import Video, open_video
 
 EVEN_S = 0.0004  # Matroska rounds times to milliseconds, so they are off by this much where frames are evenly spaced
 Records = list[dict[str, object]]
+
+
+class Meters(NamedTuple):
+    """All that measures a video, in the order in which a frame is handed out: key_frames reads what shots has found."""
+
+    freezes: FreezeDetector
+    motion: MotionMeter
+    look: LookMeter
+    shots: ShotDetector
+    key_frames: KeyFrames
 
 
 def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -> dict[str, Records]:
@@ -30,58 +41,52 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
     """
     limits, decoder = settings.limits, settings.decoder
     with open_video(path, limits.max_pixels, limits.max_s, decoder.speed, decoder.hwaccel) as video:
-        declared = video.facts
-        fps = float(declared.fps)
-        shots = ShotDetector(settings.shots.cut, settings.shots.gradual, fps)
-        freezes = FreezeDetector(settings.freeze.noise, settings.freeze.min_s)
-        motion = MotionMeter(settings.motion.per_s, settings.motion.gap_s, shots.borders_s)
-        look = LookMeter()
-        key_frames = KeyFrames(settings.key_frames, fps, shots.shots, shots.horizon, take)
-        meters: Sequence[Meter] = (freezes, motion, look, shots, key_frames)  # key_frames asks shots for what is new
-        times_s = array("d")
-        shape: tuple[tuple[int, int], Stance] | None = None
-        for number, (time_s, frame) in enumerate(video.frames()):
-            times_s.append(time_s)
-            shape = shape or (small_size(frame, settings.width_px), stance(frame))
-            small = shrink(frame, *shape)
-            for meter in meters:
-                meter.add(number, time_s, small)
-
+        meters = make_meters(settings, float(video.facts.fps), take)
+        times_s, size_px = hand_out(video, meters, settings.width_px)
         end_s = video.end_s(times_s[-1])
         coverage = video.coverage(end_s)
         if coverage < settings.min_coverage:
-            raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {declared.declared_s} s could be decoded")
+            raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {video.facts.declared_s} s could be decoded")
         for meter in meters:
             meter.finish(end_s)
-        samples: Mapping[str, Samples] = {name: of for meter in meters for name, of in meter.signals().items()}
+        return make_tables(video, meters, times_s, size_px)
 
-        width_px, height_px = upright_px(frame, declared.width_px, declared.height_px)
-        left, top, right, bottom = look.borders()
-        numbers, stored_s = np.append(video.numbers(), video.frame_count()), video.stored_s(times_s)
-        facts: dict[str, object] = {
-            "codec": declared.codec,
-            "pix_fmt": declared.pix_fmt,
-            "width_px": width_px,
-            "height_px": height_px,
-            "fps": fps,
-            "duration_s": end_s,
-            "frames": int(numbers[-1]),
-            "has_audio": declared.audio_index is not None,
-            "shots": len(shots.shots),
-            "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
-            "freeze_share": share(freezes.spans, times_s[0], end_s),
-            **over_video(samples),
-            "border_left": left,
-            "border_top": top,
-            "border_right": right,
-            "border_bottom": bottom,
-            "interlaced": look.interlaced(),
-            "decode_errors": video.decode_errors,
-            "coverage": coverage,
-            "hwaccel": video.hwaccel(),
-        }
 
-    at_s = np.append(times_s, end_s)
+def make_meters(settings: Settings, fps: float, take: Callable[[KeyFrame], object]) -> Meters:
+    """Meters that have seen no frame; `fps` is the declared frame rate."""
+    shots = ShotDetector(settings.shots.cut, settings.shots.gradual, fps)
+    return Meters(
+        FreezeDetector(settings.freeze.noise, settings.freeze.min_s),
+        MotionMeter(settings.motion.per_s, settings.motion.gap_s, shots.borders_s),
+        LookMeter(),
+        shots,
+        KeyFrames(settings.key_frames, fps, shots.shots, shots.horizon, take),
+    )
+
+
+def hand_out(video: Video, meters: Sequence[Meter], width_px: int) -> tuple["array[float]", tuple[int, int]]:
+    """Hands every frame to every meter; the frames' times in seconds, and the width and height as displayed.
+
+    `width_px` is that of the small frames. Raises ItemError as `Video.frames` does.
+    """
+    times_s = array("d")
+    shape: tuple[tuple[int, int], Orientation] | None = None
+    for number, (time_s, frame) in enumerate(video.frames()):
+        times_s.append(time_s)
+        shape = shape or (small_size(frame, width_px), read_orientation(frame))
+        small = shrink(frame, *shape)
+        for meter in meters:
+            meter.add(number, time_s, small)
+    return times_s, displayed_px(frame, video.facts.width_px, video.facts.height_px)
+
+
+def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px: tuple[int, int]) -> dict[str, Records]:
+    """The tables of `measure` from meters that are finished; `times_s` are those of the decoded frames."""
+    freezes, _, look, shots, key_frames = meters
+    declared, fps, end_s = video.facts, float(video.facts.fps), video.end_s(times_s[-1])
+    samples = {name: of for meter in meters for name, of in meter.signals().items()}
+    numbers, at_s = np.append(video.numbers(), video.frame_count()), np.append(times_s, end_s)
+    left, top, right, bottom = look.borders()
 
     def span(start: int, end: int) -> dict[str, object]:
         """The columns of decoded frames [start, end): the decoder may skip some, so stored ones have other numbers."""
@@ -92,6 +97,28 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
             "end_s": float(at_s[end]),
         }
 
+    facts: dict[str, object] = {
+        "codec": declared.codec,
+        "pix_fmt": declared.pix_fmt,
+        "width_px": size_px[0],
+        "height_px": size_px[1],
+        "fps": fps,
+        "duration_s": end_s,
+        "frames": int(numbers[-1]),
+        "has_audio": declared.audio_index is not None,
+        "shots": len(shots.shots),
+        "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
+        "freeze_share": share(freezes.spans, times_s[0], end_s),
+        **over_video(samples),
+        "border_left": left,
+        "border_top": top,
+        "border_right": right,
+        "border_bottom": bottom,
+        "interlaced": look.interlaced(),
+        "decode_errors": video.decode_errors,
+        "coverage": video.coverage(end_s),
+        "hwaccel": video.hwaccel(),
+    }
     return {
         "rows": [facts],
         "shots": [
@@ -101,14 +128,14 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         "changes": [
             {"kind": c.kind, **span(c.start, c.end), "score": c.score, "taken": c.taken} for c in shots.changes
         ],
-        "times": uneven(stored_s, fps),
+        "times": uneven(video.stored_s(times_s), fps),
         "signals": per_second(samples, times_s[-1], end_s),
         "freezes": [{"start_s": start, "end_s": end} for start, end in freezes.spans],
     }
 
 
 def uneven(at_s: NDArray[np.float64], fps: float) -> Records:
-    """One row as TIMES has it; none where frame n is shown n / fps after the first. `at_s`: [frames], in seconds."""
+    """One row as TIMES has it; none if frame n is displayed n / fps after the first. `at_s`: [frames], in seconds."""
     even_s = at_s[0] + np.arange(len(at_s)) / fps
     if np.abs(at_s - even_s).max() <= EVEN_S:
         return []

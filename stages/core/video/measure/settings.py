@@ -10,7 +10,7 @@ STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=STRICT)
 class Decoder:
-    """`speed` says what the decoder may leave out (see packets.py); `hwaccel` is a device, not used where missing."""
+    """`speed`: what the decoder may skip (SKIPPED in packets.py); `hwaccel`: a device type, ignored where missing."""
 
     speed: Literal["exact", "fast", "draft"]
     hwaccel: Literal["cuda", "qsv", "vaapi", "drm", "amf", "videotoolbox"] | None
@@ -18,7 +18,7 @@ class Decoder:
 
 @dataclass(frozen=True, config=STRICT)
 class Shots:
-    """Scores, 0 to 1, from which on a change is a border of shots; see changes.py and gradual.py."""
+    """Scores, 0 to 1, from which on a hard cut or a gradual transition is a border of shots (cuts.py, gradual.py)."""
 
     cut: float
     gradual: float
@@ -34,7 +34,7 @@ class Freeze:
 
 @dataclass(frozen=True, config=STRICT)
 class Motion:
-    """Measurements of flow a second, and the time between the two frames of each."""
+    """Measurements of optical flow a second, and the time between the two frames of each."""
 
     per_s: float
     gap_s: float
@@ -44,7 +44,7 @@ class Motion:
 class Pictures:
     """The longer side of a key frame in pixels, at most, and JPEG quality, 1 to 100.
 
-    `even`: so many more of each shot, at equal distances, beside its first, middle and last.
+    `even`: the number of further ones of each shot at equal distances, beside its first, middle and last.
     """
 
     max_side_px: int

@@ -1,4 +1,4 @@
-"""Shots of a video: what lies between its cuts and its gradual changes."""
+"""Divides a video into shots, at its hard cuts and gradual transitions."""
 
 from array import array
 from collections.abc import Mapping
@@ -7,13 +7,14 @@ from typing import NamedTuple
 from stages.core.video.measure.cuts import FLOOR, CutDetector
 from stages.core.video.measure.gradual import AT_ONCE, GradualDetector
 from stages.core.video.measure.signals import Samples, make_samples
-from stages.core.video.read.frames import Image, Small, halved
+from stages.core.video.read.frames import Image, Small, halve
 
 
-class Change(NamedTuple):
-    """A place that might be a border of shots: `start` is the first frame that is no longer only the old shot,
+class Transition(NamedTuple):
+    """A possible cut or gradual transition; `taken`: it is a border of shots.
 
-    `end` the first that is only the new one (of a cut the same); `kind` is cut or gradual; `taken` if it is a border.
+    `kind` is cut or gradual. `start` is the first frame that is not purely the shot before, `end` the first that is
+    purely the shot after; of a cut they are the same.
     """
 
     kind: str
@@ -24,7 +25,7 @@ class Change(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """Frames [start, end), and the score of the change before, None at the start of the video."""
+    """Frames [start, end), and the score of the transition before them, None at the start of the video."""
 
     start: int
     end: int
@@ -32,9 +33,10 @@ class Shot(NamedTuple):
 
 
 class ShotDetector:
-    """Feed it every frame in order; `changes` and `shots` grow, in order, as they become certain.
+    """A Meter of shots: `changes` (possible transitions), `shots` and `borders_s` grow in order as they become certain.
 
-    A change is a border of shots from a score of `cut` or `gradual` on. Every frame's chance of a cut is in `scores`.
+    A transition is a border of shots from a score of `cut` or `gradual` on. `scores` has the score of a cut before each
+    frame. `horizon` is the number of frames after which the end of a shot is certain.
     """
 
     def __init__(self, cut: float, gradual: float, fps: float) -> None:
@@ -42,17 +44,17 @@ class ShotDetector:
         self._cuts = CutDetector(fps)
         self._graduals = GradualDetector(fps)
         self._delay = self._graduals.delay_frames + self._cuts.delay_frames
-        self.horizon = self._delay + AT_ONCE + round(fps)  # frames after which a shot's end is known
-        self._new: list[Image] = []  # not looked at yet
+        self.horizon = self._delay + AT_ONCE + round(fps)
+        self._new: list[Image] = []  # not measured yet
         self._times_s = array("d")
         self._frames = 0
         self._hard: list[int] = []  # frames of cuts
-        self._open: list[Change] = []  # a gradual change may still be found around these
-        self._last: Change | None = None  # the border where the shot began that goes on
+        self._open: list[Transition] = []  # a gradual transition may still be found around these
+        self._last: Transition | None = None  # the border before the current shot
         self.scores = array("f")
-        self.changes: list[Change] = []
+        self.changes: list[Transition] = []
         self.shots: list[Shot] = []
-        self.borders_s: list[float] = []  # when the shots behind a border begin
+        self.borders_s: list[float] = []  # when the shots after each border begin
 
     def add(self, number: int, time_s: float, small: Small) -> None:
         self._new.append(small.luma)
@@ -74,31 +76,31 @@ class ShotDetector:
 
     def _detect(self) -> None:
         for luma in self._new:
-            half = halved(luma, 1)
+            half = halve(luma, 1)
             self._cuts.add(half)
             self._graduals.add(half)
         self._frames += len(self._new)
         self._new.clear()
 
     def _gather(self, ended: bool) -> None:
-        """Takes over what the detectors have found."""
+        """Takes over the new scores and transitions of the detectors; `ended`: there are no more frames."""
         for number in range(len(self.scores), len(self._cuts.scores)):
             score = self._cuts.scores[number]
             self.scores.append(score)
             if score >= FLOOR:
-                self._open.append(Change("cut", number, number, score, score >= self._least["cut"]))
+                self._open.append(Transition("cut", number, number, score, score >= self._least["cut"]))
             if score >= self._least["cut"]:
                 self._hard.append(number)
-        for window in self._graduals.found(self._hard, ended):
+        for window in self._graduals.find(self._hard, ended):
             taken = window.score >= self._least["gradual"]
-            change = Change("gradual", window.start + 1, window.end, window.score, taken)
+            change = Transition("gradual", window.start + 1, window.end, window.score, taken)
             inside = [c for c in self._open if change.start <= c.start <= change.end]
             if taken:
                 self._open = [c for c in self._open if c not in inside]
             self._open.append(change)
 
     def _settle(self, before: int) -> None:
-        """Makes the changes certain that end before a frame."""
+        """Makes the transitions certain that end before a frame."""
         if not self._open or min(change.end for change in self._open) >= before:
             return
         certain = sorted((c for c in self._open if c.end < before), key=lambda change: change.start)

@@ -1,4 +1,4 @@
-"""What a container says of its video before a frame is decoded."""
+"""What a container declares of its video, before a frame is decoded."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,8 +14,9 @@ MAX_FPS = 1000  # above it the declared rate is a clock (90000), not a frame rat
 class Facts:
     """What a container declares of a video stream.
 
-    `declared_s` is None where it promises no duration, `audio_index` where the picture has no sound; sizes are as
-    stored, before rotation; `start_s` is the container's start; `container` is ffmpeg's name of the format.
+    `container` is ffmpeg's name of the format. `index` and `audio_index` number the streams; the latter is None without
+    sound. Sizes are as stored, before rotation. `start_s` is the container's start time, `declared_s` the video's end
+    measured from it, None where no duration is declared.
     """
 
     container: str
@@ -56,14 +57,14 @@ def _fps(stream: VideoStream) -> Fraction:
 
 
 def _declared_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> float | None:
-    """When the video ends by the container's own account, in seconds from its start."""
+    """The declared end of the video in seconds from the container's start; None where no duration is declared."""
     if stream.duration and stream.time_base:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base - start_s)
     return container.duration / 1e6 if container.duration else None
 
 
 def _start_s(container: InputContainer) -> Fraction:
-    """The container's start in seconds, as the exact time of the stream that it was rounded from."""
+    """The container's start in seconds: exact, from the stream that starts then, where ffmpeg's is in whole us."""
     rounded = (container.start_time or 0) * US
     exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
     return next((start for start in exact if abs(start - rounded) <= US), rounded)

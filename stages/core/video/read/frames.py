@@ -1,4 +1,4 @@
-"""A decoded frame made small: what every signal is measured on, so that the full picture is touched once."""
+"""A decoded frame scaled down: every signal is measured on the small frame, so that the full one is read once."""
 
 import struct
 from collections.abc import Callable
@@ -22,127 +22,131 @@ Same = TypeVar("Same", bound=Plane)
 
 cv2.setNumThreads(1)  # a worker has one core
 
-# Formats whose planes are read in place, with the bits of a sample; in two bytes they are the low ones, but for P010.
+# Pixel formats whose planes are read without conversion, with the bits of a sample. Samples above 8 bits have two bytes
+# and use the low bits; P010's use the high ones, so they count as 16.
 PLANAR = {
     **dict.fromkeys(("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"), 8),
     **dict.fromkeys(("yuv420p10le", "yuv422p10le", "yuv444p10le"), 10),
     "p010le": 16,
 }
 LUMA_SHARE = {"444": 1 / 3, "422": 1 / 2}
-PAIRED = {"nv12", "p010le"}  # both chroma planes in one, sample by sample: what hardware decoders give
+PAIRED = {"nv12", "p010le"}  # Cb and Cr interleaved in one plane (semi-planar): output of hardware decoders
 BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
-# AVColorSpace: BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020; the wide ones are nearest to BT.709
+# AVColorSpace: BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020 twice; those in WIDE are nearest to BT.709
 NAMED, WIDE = {1, 4, 5, 6, 7, 9, 10}, {1, 7, 9, 10}
 HD_LINES = 720
-LOWEST_PX = 64  # OpenCV's DIS flow dies of a segmentation fault on 128 x 30 and lower, and cuts are looked at halved
-SPARSEST = 3  # of a large picture only every third line is read: memory is what a small frame costs
-TALLEST = 8  # times as tall as wide; what is taller is squeezed, so that a frame's memory has a bound
+LOWEST_PX = 64  # OpenCV's DIS flow segfaults at 128 x 30 and below, and cuts are measured at half the size
+SPARSEST = 3  # of a large picture at least every third line is read: reading memory is most of the cost
+TALLEST = 8  # small frames are at most 8 times as tall as wide, so that their memory has a bound
 
 
-class Stance(NamedTuple):
-    """How a stored picture is to be shown: mirrored left to right, then turned by quarters counterclockwise."""
+class Orientation(NamedTuple):
+    """How to display a stored picture: mirrored left to right or not, then turned by quarters counterclockwise."""
 
     turns: int
     mirrored: bool = False
 
 
-AS_STORED = Stance(0)
-# By the signs of the display matrix's a b c d, of which x' = a x + c y and y' = b x + d y.
-STANCES = {
-    (-1, 0, 0, -1): Stance(2),
-    (-1, 0, 0, 1): Stance(0, mirrored=True),
-    (1, 0, 0, -1): Stance(2, mirrored=True),
-    (0, 1, -1, 0): Stance(3),
-    (0, -1, 1, 0): Stance(1),
-    (0, 1, 1, 0): Stance(1, mirrored=True),
-    (0, -1, -1, 0): Stance(3, mirrored=True),
+AS_STORED = Orientation(0)
+# By the signs of a, b, c, d in the display matrix: x' = a x + c y and y' = b x + d y.
+ORIENTATIONS = {
+    (-1, 0, 0, -1): Orientation(2),
+    (-1, 0, 0, 1): Orientation(0, mirrored=True),
+    (1, 0, 0, -1): Orientation(2, mirrored=True),
+    (0, 1, -1, 0): Orientation(3),
+    (0, -1, 1, 0): Orientation(1),
+    (0, 1, 1, 0): Orientation(1, mirrored=True),
+    (0, -1, -1, 0): Orientation(3, mirrored=True),
 }
 
 
 @dataclass(frozen=True)
 class Planes:
-    """A picture as it is stored: luma, and two planes of chroma that may be smaller; a sample has `bits`.
+    """A picture as stored: uint8 or uint16 [height, width] luma, and two chroma planes that may be smaller.
 
-    Its colours are BT.709's or BT.601's. The chroma is only read when it is asked for: with most frames nobody does.
+    `bits` is the depth of a sample; `bt709` is False for BT.601. Chroma is read on demand: most frames need none.
     """
 
     y: Plane
-    chroma: Callable[[], tuple[Plane, Plane]]
+    chroma: Callable[[], tuple[Plane, Plane]]  # Cb, Cr
     luma_share: float  # of all samples
     bits: int
-    full_range: bool
+    full_range: bool  # 0 to 255, else 16 to 235
     bt709: bool
-    stance: Stance
+    orientation: Orientation
 
     @cached_property
     def samples(self) -> tuple[Plane, Plane, Plane]:
-        """Luma and both planes of chroma."""
+        """Y, Cb, Cr."""
         return self.y, *self.chroma()
 
 
 class Small(NamedTuple):
-    """One frame for the signals: uint8 luma [height, width], upright, 16 black to 235 white; and the frame as stored.
+    """A frame for the meters: `luma` is uint8 [height, width] as displayed, 16 black to 235 white; `native` as stored.
 
-    Whoever keeps `native` keeps the decoder's memory of the frame.
+    Keeping `native` keeps the decoder's memory of the frame.
     """
 
     luma: Image
     native: Planes
 
 
-def upright_px(frame: VideoFrame, width_px: int, height_px: int) -> tuple[int, int]:
-    """Width and height as shown, after the rotation that the file asks for."""
-    return (height_px, width_px) if stance(frame).turns % 2 else (width_px, height_px)
+def displayed_px(frame: VideoFrame, width_px: int, height_px: int) -> tuple[int, int]:
+    """Width and height as displayed, after the rotation that the file asks for."""
+    return (height_px, width_px) if read_orientation(frame).turns % 2 else (width_px, height_px)
 
 
-def stance(frame: VideoFrame) -> Stance:
-    """How the file asks to show the picture; as it is stored where it asks for no quarter turns.
+def read_orientation(frame: VideoFrame) -> Orientation:
+    """The orientation by the frame's display matrix; AS_STORED without one, or for other than quarter turns.
 
-    To be asked of one frame of a video: PyAV's side data and its frame hold each other, and with it the decoder's
-    memory, until Python looks for such rings.
+    Call it for one frame of a video only: PyAV's frame and side data reference each other, so the decoder's memory of
+    the frame is held until the cycle collector runs.
     """
     for data in cast(SideDataContainer, frame.side_data):
         if data.type == Type.DISPLAYMATRIX:
             a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
             most = max(map(abs, (a, b, c, d)))
             signs = tuple((value > most / 2) - (value < -most / 2) for value in (a, b, c, d))
-            return STANCES.get(signs, AS_STORED)
+            return ORIENTATIONS.get(signs, AS_STORED)
     return AS_STORED
 
 
 def small_size(frame: VideoFrame, width_px: int) -> tuple[int, int]:
-    """Width (a multiple of 4) and height (too) of the small frames of the video that begins with this frame."""
-    shown_w, shown_h = upright_px(frame, frame.width, frame.height)
+    """Width and height in pixels of the small frames of the video that begins with this frame.
+
+    The height is a multiple of 4 that keeps the shape as displayed, within LOWEST_PX and TALLEST.
+    """
+    shown_w, shown_h = displayed_px(frame, frame.width, frame.height)
     height_px = 4 * round(width_px * shown_h / shown_w / 4)
     return width_px, min(max(LOWEST_PX, height_px), TALLEST * width_px)
 
 
-def shrink(frame: VideoFrame, size: tuple[int, int], stands: Stance = AS_STORED) -> Small:
-    """The frame at the size that `small_size` gave; one whose own size has changed is fitted to it.
+def shrink(frame: VideoFrame, size: tuple[int, int], orientation: Orientation = AS_STORED) -> Small:
+    """The frame at `size`, width and height as `small_size` gives them, whatever its own size and shape.
 
-    Raises ItemError: corrupt for a pixel format that nothing converts.
+    Raises ItemError: corrupt for a pixel format that cannot be converted.
     """
-    native = planes(frame, stands)
-    width_px, height_px = size if native.stance.turns % 2 == 0 else size[::-1]
-    step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))  # two and a half lines for each
-    luma = upright(eight_bits(fitted(native.y[::step], width_px, height_px), native.bits), native.stance)
+    native = planes(frame, orientation)
+    width_px, height_px = size if native.orientation.turns % 2 == 0 else size[::-1]
+    step = min(SPARSEST, max(1, 2 * len(native.y) // (5 * height_px)))  # lines are 2.5 times as many as needed
+    luma = orient(to_eight_bits(resize(native.y[::step], width_px, height_px), native.bits), native.orientation)
     if native.full_range:
         luma = _image(cv2.convertScaleAbs(luma, alpha=(WHITE - BLACK) / 255, beta=BLACK))
     return Small(luma, native)
 
 
-def picture(native: Planes, max_side_px: int) -> Planes:
-    """A copy of the frame, halved until its longer side is below twice `max_side_px`: it holds no decoder memory."""
+def copy_small(native: Planes, max_side_px: int) -> Planes:
+    """A copy of the frame that shares no memory with the decoder, its longer side halved to below 2 * `max_side_px`."""
     times = max(0, (max(native.y.shape) // max_side_px).bit_length() - 1)
-    y, u, v = (halved(plane, times) if times else plane.copy() for plane in native.samples)
+    y, u, v = (halve(plane, times) if times else plane.copy() for plane in native.samples)
     return replace(native, y=y, chroma=lambda: (u, v))
 
 
-def planes(frame: VideoFrame, stands: Stance = AS_STORED) -> Planes:
-    """The frame's samples without a copy; other formats than PLANAR's are converted by swscale, to 8 bits 4:2:0.
+def planes(frame: VideoFrame, orientation: Orientation = AS_STORED) -> Planes:
+    """The frame's samples, not copied; pixel formats not in PLANAR are converted by swscale, to 8-bit 4:2:0.
 
-    Colours that the file does not name are taken as browsers and players do: BT.709 from 720 lines on. Raises
-    ItemError: corrupt for a pixel format that nothing converts.
+    Where the file names no colour matrix it is BT.709 from 720 lines on, else BT.601, as in browsers and players.
+    Raises ItemError: corrupt for a pixel format that cannot be converted.
     """
     full_range = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
     matrix = frame.colorspace
@@ -162,20 +166,20 @@ def planes(frame: VideoFrame, stands: Stance = AS_STORED) -> Planes:
         return both[:, ::2], both[:, 1::2]
 
     share = next((share for name, share in LUMA_SHARE.items() if name in frame.format.name), 2 / 3)
-    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, stands)
+    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, orientation)
 
 
 def _samples(frame: VideoFrame, index: int, bits: int, each: int) -> Plane:
-    """One plane, [height, width * each]."""
+    """One plane, not copied: uint8 or uint16 [height, width * each]; `each`: samples a pixel."""
     plane = frame.planes[index]
     stored = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, -1)
     return (stored if bits == 8 else stored.view(np.uint16))[:, : plane.width * each]
 
 
-def halved(plane: Same, times: int) -> Same:
-    """The plane halved so often in both directions, each sample the mean of four.
+def halve(plane: Same, times: int) -> Same:
+    """The plane with both sides halved `times` times, each sample the mean of four.
 
-    OpenCV is quick at this and at nothing else: 1280 x 720 to 256 x 144 in halves takes 0.07 ms, by areas 0.29 ms.
+    OpenCV is fast for halves only: 1280 x 720 to 256 x 144 takes 0.07 ms this way, 0.29 ms by INTER_AREA in one step.
     """
     for _ in range(times):
         width_px, height_px = max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2)
@@ -183,16 +187,16 @@ def halved(plane: Same, times: int) -> Same:
     return plane
 
 
-def fitted(plane: Plane, width_px: int, height_px: int) -> Plane:
-    """The plane at this size: halves as far as they go, then the rest, without steps that skip many samples."""
+def resize(plane: Plane, width_px: int, height_px: int) -> Plane:
+    """The plane at this size: halved while it is twice as large, the rest interpolated without skipping samples."""
     ratio = min(plane.shape[1] / width_px, plane.shape[0] / height_px)
-    plane = halved(plane, max(0, int(ratio).bit_length() - 1))
+    plane = halve(plane, max(0, int(ratio).bit_length() - 1))
     if plane.shape == (height_px, width_px):
         return plane
     wide, high = plane.shape[1] / width_px, plane.shape[0] / height_px
     if wide > 8 or high > 2:
         return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
-    if wide > 2.5:  # linear interpolation looks at two samples, however far apart
+    if wide > 2.5:  # linear interpolation uses two samples, however many lie between
         plane = cv2.resize(plane, (2 * width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
     return cv2.resize(plane, (width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
@@ -202,15 +206,16 @@ def difference(first: Image, second: Image) -> float:
     return cv2.norm(first, second, cv2.NORM_L1) / first.size
 
 
-def eight_bits(plane: Plane, bits: int) -> Image:
+def to_eight_bits(plane: Plane, bits: int) -> Image:
+    """The plane as uint8, from samples of `bits` bits."""
     return _image(plane if bits == 8 else cv2.convertScaleAbs(plane, alpha=1 / (1 << bits - 8)))
 
 
-def upright(image: Image, stance: Stance) -> Image:
-    """The image as it is to be shown."""
-    if stance == AS_STORED:
+def orient(image: Image, orientation: Orientation) -> Image:
+    """The image, [height, width, …], as displayed."""
+    if orientation == AS_STORED:
         return image
-    return np.ascontiguousarray(np.rot90(image[:, ::-1] if stance.mirrored else image, stance.turns))
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if orientation.mirrored else image, orientation.turns))
 
 
 def _image(picture: cv2.typing.MatLike) -> Image:

@@ -1,4 +1,4 @@
-"""A local media file opened so that it can do no harm: no network, no playlist, no other file."""
+"""Opens a local media file safely: no network, no playlist, no other file."""
 
 import logging
 from functools import cache
@@ -12,8 +12,8 @@ from av.container import InputContainer
 
 from slurm.errors import ItemError
 
-# Demuxers that read one file and nothing else. hls, concat, dash, imf or sdp would open the files and addresses that
-# the media names, so they are left out; sound-only formats are in, so that they are named for what they are.
+# Demuxers that read one file and nothing else. hls, concat, dash, imf and sdp are left out: they open the files and
+# addresses that the media names. Sound-only formats are in, so that such a file is no_video rather than corrupt.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,live_flv,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,av1,"
     "asf,ogg,nut,mxf,rm,dv,wtv,nsv,vc1,gif,apng,yuv4mpegpipe,mp3,wav,w64,flac,aac,ac3,eac3,aiff,amr,ape,caf,au"
@@ -24,9 +24,9 @@ SAFE_INPUT = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 
 def open_container(path: str, hwaccel: str | None = None, max_pixels: int | None = None) -> InputContainer:
-    """The opened container; the caller closes it. `hwaccel` is a device of ffmpeg's, left out where there is none.
+    """The opened container; the caller closes it. `hwaccel`: a device type of ffmpeg's, ignored where there is none.
 
-    Opening looks at the first frames, of which those of more than `max_pixels` (width times height) are left out.
+    ffmpeg decodes the first frames to open a file; frames of more than `max_pixels` (width times height) are refused.
     Raises ItemError: missing, unreadable (not a regular file, no permission, input or output error), empty, corrupt.
     """
     file = Path(path)
@@ -38,23 +38,23 @@ def open_container(path: str, hwaccel: str | None = None, max_pixels: int | None
             raise ItemError("empty", path)
         with file.open("rb") as stream:
             stream.read(1)
-        # the scheme keeps a name like "concat:a|b" or "pipe:0" from being an address
+        # with the scheme, ffmpeg does not take a name like "concat:a|b" or "pipe:0" for an address
         device = hardware(hwaccel) if hwaccel else None
         options = SAFE_INPUT | ({"max_pixels": str(max_pixels)} if max_pixels else {})
         return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace", hwaccel=device)
     except FileNotFoundError as error:
         raise ItemError("missing", path) from error
     except (av.FFmpegError, OSError, ValueError) as error:
-        code = "unreadable" if isinstance(error, OSError) else "corrupt"  # PyAV's errors are built-in ones too
+        code = "unreadable" if isinstance(error, OSError) else "corrupt"  # some of PyAV's errors are OSErrors as well
         raise ItemError(code, f"{path}: {error}") from error
 
 
 @cache
 def hardware(device: str) -> HWAccel | None:
-    """The device ("cuda", "qsv", …) for decoders that know it, else None, which is logged once a process."""
+    """The device ("cuda", "qsv", …) for the decoders that support it; None, logged once a process, without one."""
     try:
         HWAccel(device).create(Codec("h264", "r"))
         return HWAccel(device, allow_software_fallback=True)
     except (av.FFmpegError, OSError, ValueError, NotImplementedError) as error:
-        log.warning("hwaccel=%s is not to be had here (%s): decoding on the CPU", device, error)
+        log.warning("hwaccel=%s is not available here (%s): decoding on the CPU", device, error)
         return None

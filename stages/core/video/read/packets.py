@@ -1,7 +1,7 @@
-"""Decoded frames of a local media file in one pass: packets in, frames with their times out.
+"""Decodes all frames of a local media file in one pass, with their times.
 
-One thread (a worker has one core), all other streams discarded, and a packet that cannot be decoded is counted, not
-fatal: a torn file gives what can be read of it.
+It uses one thread (a worker has one core) and discards all other streams. A packet that cannot be decoded is counted
+and skipped, so a torn file gives what can be read of it.
 """
 
 from array import array
@@ -27,11 +27,11 @@ from stages.core.video.read.opening import open_container
 
 PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE
-ROUNDED_S = 0.002  # Matroska rounds a frame's time and how long it lasts to milliseconds
-MAX_READ_ERRORS = 20  # in a row, without a packet between: the demuxer is stuck
+ROUNDED_S = 0.002  # Matroska rounds a frame's time and its duration to milliseconds
+MAX_READ_ERRORS = 20  # in a row, without a packet between them: the demuxer is stuck
 
 Speed = Literal["exact", "fast", "draft"]
-# What the decoder leaves out. H.264 and HEVC know both, VP9 and AV1 neither.
+# The decoder's options for each speed. Those of H.264 and HEVC have both, VP9 and AV1 have neither.
 SKIPPED: dict[Speed, dict[str, str]] = {
     "exact": {},
     "fast": {"skip_loop_filter": "all"},
@@ -41,9 +41,9 @@ SKIPPED: dict[Speed, dict[str, str]] = {
 
 @dataclass
 class Video:
-    """An open file; the counters grow while `frames` is read.
+    """An open file; `packets` and `decode_errors` count what `frames` has read so far.
 
-    The container and the stream must not be touched after it is closed: PyAV reads freed memory then.
+    Do not use the container or the stream after it is closed: PyAV would read freed memory.
     """
 
     path: str
@@ -55,70 +55,72 @@ class Video:
     device: str | None = None
     packets: int = field(default=0, init=False)
     decode_errors: int = field(default=0, init=False)
-    _last_lasts_s: float = field(default=0.0, init=False)  # by the container's account; 0 where it has none
-    _stored_at: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # times of packets and
-    _given_at: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # of frames, in time bases
+    _last_duration_s: float = field(default=0.0, init=False)  # the last frame's, as stored; 0 where it is not
+    _packet_pts: "array[int]" = field(default_factory=lambda: array("q"), init=False)  # in the stream's time base
+    _frame_pts: "array[int]" = field(default_factory=lambda: array("q"), init=False)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
-        """Every frame that can be decoded, with its time in seconds from the container's start, strictly growing.
+        """Every frame that can be decoded, after its time in seconds from the container's start, strictly growing.
 
-        Raises ItemError: no_frames when there was none, too_large when a frame or the time exceeds the limits,
-        encrypted.
+        Raises ItemError: no_frames if there is none, too_large if a frame or its time exceeds the limits, encrypted.
         """
         start_s, tick_s = self.facts.start_s, self._tick_s
-        unit = tick_s.denominator * start_s.denominator  # of a second, in which both are whole numbers
+        unit = tick_s.denominator * start_s.denominator  # units a second, so that both are whole numbers
         tick, start = int(tick_s * unit), int(start_s * unit)
         step, last = max(1, round(unit / self.facts.fps)), None
         for frame in self._decoded():
             at = None if frame.pts is None else frame.pts * tick - start
-            # a missing time, or one that jumps back (joined broadcasts), goes on from the last one
+            # a frame whose time is missing or jumps back (joined broadcasts) comes one frame after the last one
             if at is None or (last is not None and at <= last):
                 at = 0 if last is None else last + step
             last = at
-            self._given_at.append(NO_TIME if frame.pts is None else frame.pts)
+            self._frame_pts.append(NO_TIME if frame.pts is None else frame.pts)
             self._check_size(frame.width, frame.height)
             self._check_seconds(at / unit)
-            self._last_lasts_s = float((frame.duration or 0) * tick_s)
+            self._last_duration_s = float((frame.duration or 0) * tick_s)
             yield at / unit, frame
         if last is None:
             unread = "" if self.facts.width_px else f", no picture of at most {self.max_pixels} pixels"
-            told = f"{self.packets} packets, {self.decode_errors} decode errors{unread}"
-            raise ItemError("no_frames", f"{self.path}: {told}")
+            counts = f"{self.packets} packets, {self.decode_errors} decode errors{unread}"
+            raise ItemError("no_frames", f"{self.path}: {counts}")
 
     def numbers(self) -> NDArray[np.int64]:
-        """The number of each frame given so far, among all that are stored: some are missing where frames are skipped.
+        """The number of each decoded frame among all stored ones, int64 [decoded]; the decoder may skip some.
 
-        A file whose packets do not all bear times of their own is taken to have given every frame.
+        If any packet lacks a unique pts, no frame is assumed skipped: numbers are 0, 1, 2, …
         """
-        stored = self._stored()
-        return np.arange(len(self._given_at)) if stored is None else np.searchsorted(stored, self._given_at)
+        stored = self._stored_pts()
+        return np.arange(len(self._frame_pts)) if stored is None else np.searchsorted(stored, self._frame_pts)
 
     def stored_s(self, times_s: Sequence[float]) -> NDArray[np.float64]:
-        """When each stored frame is shown up to the last one given, by its number; `times_s` are those of the given."""
-        stored = self._stored()
+        """The time of each stored frame up to the last decoded one, float64 [frame_count()], in seconds.
+
+        `times_s` are the times of the decoded frames, which are returned where no frame is assumed skipped.
+        """
+        stored = self._stored_pts()
         if stored is None:
             return np.asarray(times_s)
         tick_s, start_s = self._tick_s, self.facts.start_s
         return np.asarray(stored[: self.frame_count()] * float(tick_s) - float(start_s))
 
-    def _stored(self) -> NDArray[np.int64] | None:
-        """The times of all packets in order, if each has its own and the frames given are among them in order."""
-        stored, given = np.unique(np.asarray(self._stored_at)), np.asarray(self._given_at)
-        told = len(stored) == len(self._stored_at) and NO_TIME not in stored
-        return stored if told and np.isin(given, stored).all() and (np.diff(given) > 0).all() else None
+    def _stored_pts(self) -> NDArray[np.int64] | None:
+        """The sorted pts of all packets; None unless each is unique and the frames' pts grow and are among them."""
+        stored, decoded = np.unique(np.asarray(self._packet_pts)), np.asarray(self._frame_pts)
+        unique = len(stored) == len(self._packet_pts) and NO_TIME not in stored
+        return stored if unique and np.isin(decoded, stored).all() and (np.diff(decoded) > 0).all() else None
 
     def frame_count(self) -> int:
-        """How many frames the decoded ones span, those among them that were skipped included."""
+        """The number of stored frames up to the last decoded one, skipped ones included."""
         return int(self.numbers()[-1]) + 1
 
     def end_s(self, last_s: float) -> float:
-        """When the frame that was given last, at `last_s`, is over: a frame's time later.
+        """The end of the last decoded frame, which begins at `last_s`, in seconds.
 
-        That is its own where it is clearly another than the mean, as where the rate varies.
+        It lasts 1 / fps, or its stored duration where that clearly differs, as in a video of variable frame rate.
         """
         mean_s = float(1 / self.facts.fps)
-        clear = self._last_lasts_s and abs(self._last_lasts_s - mean_s) > max(0.01 * mean_s, ROUNDED_S)
-        return last_s + (self._last_lasts_s if clear else mean_s)
+        differs = self._last_duration_s and abs(self._last_duration_s - mean_s) > max(0.01 * mean_s, ROUNDED_S)
+        return last_s + (self._last_duration_s if differs else mean_s)
 
     @property
     def _tick_s(self) -> Fraction:
@@ -126,17 +128,20 @@ class Video:
         return self.stream.time_base
 
     def hwaccel(self) -> str | None:
-        """The device that decodes, None for the CPU."""
+        """The device type that decodes; None for the CPU."""
         return self.device if self.stream.codec_context.is_hwaccel else None
 
     def coverage(self, end_s: float) -> float:
-        """Share of the promised video that was decoded up to `end_s`, 0 to 1; 1 where nothing was promised."""
-        promised_s = self.facts.declared_s
-        reached = min(1.0, end_s / promised_s) if promised_s else 1.0
+        """Share of the declared duration up to `end_s`, times the share of packets without a decode error, 0 to 1.
+
+        The first share is 1 where no duration is declared.
+        """
+        declared_s = self.facts.declared_s
+        reached = min(1.0, end_s / declared_s) if declared_s else 1.0
         return reached * (1 - min(1.0, self.decode_errors / max(1, self.packets)))
 
     def check_limits(self) -> None:
-        """Raises ItemError too_large when the declared size or duration exceeds the limits."""
+        """Raises ItemError: too_large if the declared size or duration exceeds the limits."""
         self._check_size(self.facts.width_px, self.facts.height_px)
         self._check_seconds(self.facts.declared_s or 0.0)
 
@@ -155,29 +160,29 @@ class Video:
             try:
                 packet = next(packets, None)
             except av.FFmpegError:
-                self.decode_errors += reads_failed == 0  # one tear is one error, however often it is met
+                self.decode_errors += reads_failed == 0  # one tear is one error, however often it is read
                 reads_failed += 1
                 packets = self.container.demux(self.stream)  # a generator that raised is finished
                 continue
-            except IndexError:  # PyAV 18 at the end of a broadcast in which a stream began later: it flushes that too
+            except IndexError:  # PyAV 18, at the end of a broadcast: it flushes a stream that began later
                 break
             if packet is None:
                 break
             reads_failed = 0
             if packet.size == 0 and (packet.pts is not None or packet.dts is not None):
-                continue  # it shows the last frame again (Theora); to the decoder it would be the end
+                continue  # repeats the last frame (Theora); the decoder would take it for the end
             if packet.size > 0:
                 if packet.has_sidedata("encryption_info"):
                     raise ItemError("encrypted", self.path)
                 self.packets += 1
-                self._stored_at.append(NO_TIME if packet.pts is None else packet.pts)
+                self._packet_pts.append(NO_TIME if packet.pts is None else packet.pts)
             yield from self._decode(packet)
-        yield from self._decode(None)  # what the decoder still holds, where the demuxer did not come to its end
+        yield from self._decode(None)  # flushes the decoder where the demuxer has not done so
 
     def _decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         try:
             frames = self.stream.decode(packet)
-        except av.EOFError:  # flushed already
+        except av.EOFError:  # it was flushed before
             return []
         except av.FFmpegError:
             self.decode_errors += 1
@@ -190,20 +195,20 @@ class Video:
 def open_video(
     path: str, max_pixels: int, max_s: float, speed: Speed = "exact", hwaccel: str | None = None
 ) -> Iterator[Video]:
-    """The file with its largest video stream chosen; closed on leaving.
+    """The file, opened to decode its largest video stream; closed on leaving.
 
-    `max_pixels` is width times height; `hwaccel` is a device of ffmpeg's ("cuda"), left out where there is none. Raises
-    ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
+    `max_pixels` is width times height; `hwaccel` is a device type of ffmpeg's ("cuda"), ignored where there is none.
+    Raises ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
     """
-    padded_px = 2 * max_pixels + 2**16  # what decoders allocate
-    with open_container(path, hwaccel, padded_px) as container:
+    padded_pixels = 2 * max_pixels + 2**16  # decoders allocate padded frames
+    with open_container(path, hwaccel, padded_pixels) as container:
         stream = _largest(path, container)
         for other in container.streams:
             other.discard = Discard.default if other is stream else Discard.all
         stream.thread_type = ThreadType.NONE
         stream.thread_count = 1
-        # a picture that grows inside the stream is refused by the decoder before it allocates
-        stream.codec_context.options = {"max_pixels": str(padded_px), **SKIPPED[speed]}
+        # with this the decoder refuses a picture that grows inside the stream before it allocates memory
+        stream.codec_context.options = {"max_pixels": str(padded_pixels), **SKIPPED[speed]}
         video = Video(path, read_facts(container, stream), container, stream, max_pixels, max_s, hwaccel)
         video.check_limits()
         yield video

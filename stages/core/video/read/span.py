@@ -1,7 +1,7 @@
-"""A span of a video by its packets' own times: what lies in it is reached by a seek, not by reading from the start.
+"""Reads the packets or frames of a span of a video, by a seek instead of reading from the start.
 
-Times are pts, integers in the stream's time base. A seek lands where the container likes, often too late in one without
-an index (broadcast), so it is repeated from further back until it is early enough.
+Times are pts, integers in the stream's time base. In containers without an index (broadcast) a seek often lands too
+late, so it is repeated from further back until it is early enough.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,29 +18,29 @@ from av.video.frame import VideoFrame
 from slurm.errors import ItemError
 from stages.core.video.read.packets import MAX_READ_ERRORS, Video, open_video
 
-TIMED = ("mov,mp4", "matroska", "mpegts", "flv")  # containers that store pts; in others ffmpeg guesses them
-INDEXED = ("mov,mp4", "matroska", "avi")  # in which times cannot jump back, as they do in joined broadcasts
-PROGRAM_STREAM_S = 2  # not every frame bears its time there: for so long after a seek they are guesses
-JOINT_S = 1  # where times jump back by more, another recording begins; by less they are in disorder
-RECOVERY_S = 20  # a decoder that could not begin at a key frame has recovered after so much (periodic intra refresh)
+TIMED = ("mov,mp4", "matroska", "mpegts", "flv")  # containers that store pts; for others ffmpeg guesses them
+INDEXED = ("mov,mp4", "matroska", "avi")  # containers whose times cannot jump back, as in joined broadcasts
+PROGRAM_STREAM_S = 2  # not every frame has a stored time there: for this long after a seek they are guesses
+JOINT_S = 1  # where times jump back by more, another recording begins; by less, packets are out of order
+RECOVERY_S = 20  # a decoder that starts without a sync frame (periodic intra refresh) has recovered by then
 
 Timed = TypeVar("Timed")
 
 
 class UntimedError(Exception):
-    """The container's times cannot be relied on: there are none, or they do not grow with the frames."""
+    """The container's times are missing, or do not grow from frame to frame; the message says which."""
 
 
-def packets(container: InputContainer, stream: Stream, at: int) -> "Iterator[Packet[Stream]]":
-    """The stream's packets in the order in which they are decoded, from the last key frame with pts <= `at`.
+def read_packets(container: InputContainer, stream: Stream, at: int) -> "Iterator[Packet[Stream]]":
+    """The stream's packets in decoding order, from the last key frame with pts <= `at`, or from its first one.
 
-    They begin with its first key frame where none is that early. Raises UntimedError where there is no seeking.
+    Raises UntimedError where the container cannot seek.
     """
     assert stream.time_base is not None
     second = round(1 / stream.time_base)
     if container.format.name == "mpeg":
         at -= PROGRAM_STREAM_S * second
-    lowest, back = (stream.start_time or 0) - second, 0  # a start is a pts, and some containers seek by dts
+    lowest, back = (stream.start_time or 0) - second, 0  # start_time is a pts, and some containers seek by dts
     while True:
         _seek(container, stream, max(lowest, at - back))
         read = _read(container, stream)
@@ -61,11 +61,11 @@ def _seek(container: InputContainer, stream: Stream, aim: int) -> None:
     except av.FFmpegError as error:
         if stream.start_time is None or aim >= stream.start_time:
             raise UntimedError(str(error)) from error
-        _seek(container, stream, stream.start_time)  # there are those that refuse what is before it
+        _seek(container, stream, stream.start_time)  # some containers refuse to seek before it
 
 
 def _read(container: InputContainer, stream: Stream) -> "Iterator[Packet[Stream]]":
-    """The packets from here to the end, past what cannot be read."""
+    """The packets from here to the end, without those that cannot be read."""
     errors, read = 0, container.demux(stream)
     while errors < MAX_READ_ERRORS:
         try:
@@ -78,35 +78,39 @@ def _read(container: InputContainer, stream: Stream) -> "Iterator[Packet[Stream]
         if packet is None:
             return
         errors = 0
-        if packet.size:  # an empty one repeats a frame (Theora) or, at the end, flushes decoders
+        if packet.size:  # an empty packet repeats a frame (Theora) or, at the end, flushes the decoder
             yield packet
 
 
-def recording(container: InputContainer, stream: Stream, number: int) -> "Iterator[Packet[Stream]]":
-    """The stream's packets in one of the recordings that are joined in a file, read from its start."""
+def read_recording(container: InputContainer, stream: Stream, number: int) -> "Iterator[Packet[Stream]]":
+    """The stream's packets in recording `number`, from 0, of those joined in a file, which is read from its start."""
     assert stream.time_base is not None
-    packets = ((packet.dts, packet) for packet in _read(container, stream))
-    return (packet for n, packet in by_recording(packets, round(JOINT_S / stream.time_base)) if n == number)
+    timed = ((packet.dts, packet) for packet in _read(container, stream))
+    return (packet for n, packet in number_recordings(timed, round(JOINT_S / stream.time_base)) if n == number)
 
 
-def by_recording(timed: Iterable[tuple[int | None, Timed]], joint: int) -> Iterator[tuple[int, Timed]]:
-    """Each thing with the number of its recording: the next one begins where times jump back by more than `joint`."""
+def number_recordings(timed: Iterable[tuple[int | None, Timed]], joint: int) -> Iterator[tuple[int, Timed]]:
+    """Each packet or frame after the number of its recording, from 0; `timed`: each after its time.
+
+    A recording begins where times jump back by more than `joint`.
+    """
     number, last = 0, None
-    for at, thing in timed:
+    for at, item in timed:
         if at is not None:
             number += last is not None and at < last - joint
             last = at
-        yield number, thing
+        yield number, item
 
 
 def check_order(video: Video) -> None:
-    """Raises UntimedError where `analyze` has other times than the packets have.
+    """Raises UntimedError if `analyze` gave frames other times than their packets have.
 
-    That is behind the first one that jumps back, and where the first packets have none. Reads no further than it must.
+    It did so from the first time that jumps back, and where the first packets have no time. Of indexed containers only
+    the first packet is read, others up to the first such time.
     """
     if video.facts.container.startswith(INDEXED):
         begin = next(_read(video.container, video.stream), None)
-        if begin is not None and begin.pts is None:  # in Matroska, what lies before 0
+        if begin is not None and begin.pts is None:  # in Matroska, packets before 0
             raise UntimedError("packets without a time")
     else:
         file = Path(video.path).stat()
@@ -114,8 +118,9 @@ def check_order(video: Video) -> None:
             raise UntimedError("times jump back")
 
 
-@lru_cache(maxsize=4)  # the clips of a video follow one another
+@lru_cache(maxsize=4)  # the clips of one video are cut one after another
 def _jumps(path: str, max_pixels: int, max_s: float, version: tuple[int, int]) -> bool:
+    """Whether the dts of the video's packets fail to grow anywhere; `version` is the file's size and mtime in ns."""
     with open_video(path, max_pixels, max_s) as video:
         last = None
         for packet in _read(video.container, video.stream):
@@ -126,10 +131,10 @@ def _jumps(path: str, max_pixels: int, max_s: float, version: tuple[int, int]) -
     return False
 
 
-def frames(video: Video, first: int, end: int) -> Iterator[VideoFrame]:
-    """The decoded frames with first <= pts < end, in order; a packet that cannot be decoded gives none.
+def decode_frames(video: Video, first: int, end: int) -> Iterator[VideoFrame]:
+    """The decoded frames with first <= pts < end, in order; packets that cannot be decoded are skipped.
 
-    Raises ItemError too_large; UntimedError, also after some frames.
+    Raises ItemError: too_large; UntimedError, possibly after some frames.
     """
     assert video.stream.time_base is not None
     for back in (0, round(RECOVERY_S / video.stream.time_base)):
@@ -142,12 +147,15 @@ def frames(video: Video, first: int, end: int) -> Iterator[VideoFrame]:
 
 
 def _decoded(video: Video, first: int, end: int, at: int) -> Iterator[tuple[VideoFrame, int]]:
-    """The frames, decoded from the key frame before `at`; each with the earliest time in the span among its packets."""
-    # of HEVC's "non-reference" frames some are references of higher layers; where times are guessed all frames are
-    # looked at, to see whether they grow
+    """The frames with first <= pts < end, decoded from the key frame before `at`, in order.
+
+    Each comes with the earliest pts of the span's packets read so far.
+    """
+    # Frames before the span are skipped for H.264 only: HEVC's "non-reference" frames may be references of higher
+    # layers. Where times are guessed every frame is decoded, to see whether they grow.
     skips = video.facts.codec == "h264" and video.facts.container.startswith(TIMED)
     earliest, last = end, None
-    read = packets(video.container, video.stream, at)
+    read = read_packets(video.container, video.stream, at)
     while True:
         packet = next(read, None)
         pts = None if packet is None else packet.pts
@@ -172,13 +180,13 @@ def _decoded(video: Video, first: int, end: int, at: int) -> Iterator[tuple[Vide
             return
 
 
-def begin(video: Video, first: int, end: int) -> int | None:
-    """The earliest time in the span that a packet has; None if there is none. Raises UntimedError."""
+def first_pts(video: Video, first: int, end: int) -> int | None:
+    """The earliest pts of a packet with first <= pts < end; None if there is none. Raises UntimedError."""
     earliest = None
-    for packet in packets(video.container, video.stream, first):
+    for packet in read_packets(video.container, video.stream, first):
         if packet.pts is not None and first <= packet.pts < (end if earliest is None else earliest):
             earliest = packet.pts
-        # no frame is shown before it is decoded
+        # a pts is never before its dts
         if packet.dts is not None and packet.dts >= (end if earliest is None else earliest):
             break
     return earliest

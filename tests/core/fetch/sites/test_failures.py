@@ -1,4 +1,4 @@
-"""What yt-dlp and the sites say, and what it means for the row."""
+"""Messages of yt-dlp and of sites, and the error codes that they become."""
 
 import errno
 from email.message import Message
@@ -18,8 +18,8 @@ from yt_dlp.utils import (
 )
 
 from slurm.errors import ItemError, UnavailableError
-from stages.core.fetch.refused import RefusedError
-from stages.core.fetch.sites.failures import failure
+from stages.core.fetch.sites.failures import classify_failure
+from stages.core.fetch.throttled import ThrottledError
 
 HOWTO = "Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/yt-dlp/wiki/FAQ"
 
@@ -93,7 +93,7 @@ SAID = [
 
 
 def code(error: BaseException | str, media: bool = False) -> str:
-    return failure(error, media=media).code
+    return classify_failure(error, media=media).code
 
 
 def answer(status: int, **headers: str) -> HTTPError:
@@ -178,34 +178,38 @@ def test_types_tell_more_than_words(error: Exception, expected: str) -> None:
 
 
 def test_our_own_errors_come_out_as_they_went_in() -> None:
-    for own in (ItemError("too_large", "11 GB"), RefusedError("rate_limited", "host", 7)):
-        assert failure(wrapped(own)) is own
+    for own in (ItemError("too_large", "11 GB"), ThrottledError("rate_limited", "host", 7)):
+        assert classify_failure(wrapped(own)) is own
     with pytest.raises(UnavailableError, match="host wants"):
-        failure(wrapped(UnavailableError("host wants more pauses")))
+        classify_failure(wrapped(UnavailableError("host wants more pauses")))
 
 
 def test_the_pause_that_a_host_asks_for_is_kept() -> None:
     for wait, expected in (("17", 17.0), ("soon", None)):
-        refused = failure(wrapped(answer(429, Retry_After=wait)))
-        assert isinstance(refused, RefusedError)
+        refused = classify_failure(wrapped(answer(429, Retry_After=wait)))
+        assert isinstance(refused, ThrottledError)
         assert refused.after_s == expected
 
 
 def test_detail_says_what_a_user_of_ours_can_do() -> None:
-    bot = failure(f"ERROR: [youtube] abc: Sign in to confirm you’re not a bot. {HOWTO}")
+    bot = classify_failure(f"ERROR: [youtube] abc: Sign in to confirm you’re not a bot. {HOWTO}")
     assert bot.detail == (
         "Sign in to confirm you’re not a bot. "
         "export access.cookies anew, use other access.proxies, or lower pace.requests_per_s"
     )
-    blamed = failure("ERROR: [x] 1: Unable to extract title; please report this issue on  https://github.com/yt-dlp")
+    blamed = classify_failure(
+        "ERROR: [x] 1: Unable to extract title; please report this issue on  https://github.com/yt-dlp"
+    )
     assert blamed.detail == "Unable to extract title"
     assert (
-        failure(wrapped(answer(404), "No page: HTTP Error 404: Not Found")).detail
+        classify_failure(wrapped(answer(404), "No page: HTTP Error 404: Not Found")).detail
         == "No page: HTTP Error 404: Not Found"
     )
-    assert len(failure("x" * 10_000).detail) <= 500
+    assert len(classify_failure("x" * 10_000).detail) <= 500
 
 
 def test_details_are_redacted() -> None:
-    told = failure("cannot connect to proxy ann:secret@host", redacted=lambda text: text.replace("ann:secret@", ""))
+    told = classify_failure(
+        "cannot connect to proxy ann:secret@host", redact=lambda text: text.replace("ann:secret@", "")
+    )
     assert (told.code, told.detail) == ("other", "cannot connect to proxy host")

@@ -1,4 +1,4 @@
-"""Which formats are chosen of what a site has; `fmt` describes them as yt-dlp does."""
+"""Which of a site's formats are selected; `fmt` describes them as yt-dlp does."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from slurm.errors import ItemError
 from stages.core.fetch.settings import Formats
-from stages.core.fetch.sites.formats import chooser, pick
+from stages.core.fetch.sites.formats import make_format_selector, select_formats
 
 NAMES = {"h264": "avc1.640028", "hevc": "hev1.1.6", "vp9": "vp09.00.40.08", "av1": "av01.0.08M.08", "vp8": "vp8"}
 
@@ -34,7 +34,7 @@ def wanted(height_px: int = 1080, codecs: tuple[str, ...] = ("h264", "vp9", "av1
 
 
 def ids(formats: list[Any], wishes: Formats | None = None) -> list[str]:
-    return [one["format_id"] for one in pick(formats, wishes or wanted())]
+    return [one["format_id"] for one in select_formats(formats, wishes or wanted())]
 
 
 YOUTUBE = [
@@ -116,8 +116,8 @@ def test_what_only_ffmpeg_could_download_is_left_out() -> None:
     ("formats", "there"),
     [
         ([fmt("a", "hevc", 720), fmt("b", "vp8", 720), sound("s")], "hev1.1.6, vp8"),
-        ([sound("s")], "no picture"),
-        ([fmt("sb0", "none", ext="mhtml", protocol="mhtml")], "no picture"),
+        ([sound("s")], "no video"),
+        ([fmt("sb0", "none", ext="mhtml", protocol="mhtml")], "no video"),
     ],
 )
 def test_without_a_wanted_format_it_is_said_what_there_is(formats: list[Any], there: str) -> None:
@@ -128,6 +128,6 @@ def test_without_a_wanted_format_it_is_said_what_there_is(formats: list[Any], th
 
 
 def test_the_chooser_gives_yt_dlp_what_it_wants_to_know() -> None:
-    (chosen,) = chooser(wanted())({"formats": YOUTUBE})
+    (chosen,) = make_format_selector(wanted())({"formats": YOUTUBE})
     assert [one["format_id"] for one in chosen.pop("requested_formats")] == ["h1080", "140"]
     assert chosen == {"format_id": "h1080+140", "ext": "mp4", "protocol": "https+https"}

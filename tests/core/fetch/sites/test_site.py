@@ -1,4 +1,4 @@
-"""Videos of a real (small) site by yt-dlp itself: formats, containers, subtitles, what is told of them."""
+"""Videos of a real (small) site by yt-dlp itself: formats, containers, subtitles, metadata."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 from support.site import FPS, SECONDS, VideoSite, fetch, numbers, streams
 
-from stages.core.fetch.fetched import Fetched
+from stages.core.fetch.result import FetchedVideo
 from stages.core.fetch.settings import Formats, Subtitles
 
 ALL = ("opus.webm", "aac.m4a", "h264+aac_72.mp4", "h264_72.mp4", "h264_144.mp4", "vp9_144.webm", "h264_216.mp4")
@@ -21,7 +21,7 @@ def formats(height_px: int = 216, codecs: str = "h264 vp9", container: str = "mp
     return Formats(height_px=height_px, codecs=codecs.split(), container=container)  # type: ignore[arg-type]
 
 
-def told(fetched: Fetched) -> dict[str, Any]:
+def told(fetched: FetchedVideo) -> dict[str, Any]:
     assert fetched.info is not None
     info: dict[str, Any] = json.loads(
         pyarrow.CompressedInputStream(pyarrow.BufferReader(fetched.info["info"]), "zstd").read()
@@ -144,7 +144,7 @@ def test_automatic_ones_are_taken_where_people_wrote_none_that_can_be_read(site:
     assert [row["kind"] for row in fetch(url, tmp_path / "a").subtitles] == ["automatic"] * 2
     by_people = fetch(url, tmp_path / "b", subtitles=Subtitles(["en"], automatic=False))
     assert (by_people.subtitles, by_people.about["transcript"], by_people.about["words"]) == ([], None, None)
-    assert told(by_people)["subtitles_failed"] == "en: nothing to read"
+    assert told(by_people)["subtitles_failed"] == "en: no readable text"
 
 
 @pytest.mark.parametrize("fault", [404, 429, "truncated"])
@@ -178,7 +178,7 @@ def test_a_video_that_is_whole_is_not_fetched_again(site: VideoSite, tmp_path: P
 
 def test_several_videos_at_once_do_not_touch_each_other(site: VideoSite, tmp_path: Path) -> None:
     wishes = [(f"v{n}", formats((72, 144, 216)[n % 3], ("h264", "vp9")[n % 2])) for n in range(6)]
-    found: dict[str, Fetched] = {}
+    found: dict[str, FetchedVideo] = {}
 
     def run(name: str, wish: Formats) -> None:
         url = site.page(name, "aac.m4a", "h264_72.mp4", "h264_144.mp4", "vp9_144.webm", "h264_216.mp4")

@@ -1,4 +1,4 @@
-"""As whom yt-dlp asks a site, and that nobody is told: proxies, cookies, the run's pace, silence."""
+"""How yt-dlp sends requests: proxies, cookies, the run's rate limit; and that nothing of it is logged."""
 
 import logging
 import time
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.session import PACE, direct
 from support.site import VideoSite, fetch
-from support.way import PACE, direct
 
 from slurm.errors import InputError, ItemError
-from stages.core.fetch.pace import Line
-from stages.core.fetch.refused import RefusedError
+from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Access
+from stages.core.fetch.throttled import ThrottledError
 
 SECRET, LATER, LONG_AGO = "s3cr3t-c00kie", 4102444800, 946684800
 PASSWORD = "pa55word%21"
@@ -42,7 +42,7 @@ class Heard:
         return self.caplog.text
 
 
-def test_cookies_are_sent_and_told_to_nobody(site: VideoSite, tmp_path: Path, heard: Heard) -> None:
+def test_cookies_are_sent_and_never_logged(site: VideoSite, tmp_path: Path, heard: Heard) -> None:
     url = site.page("one", "h264_72.mp4", "aac.m4a")
     for name in ("watch/one", "h264_72.mp4"):
         site.fault(name, "needs", f"Cookie: session={SECRET}")
@@ -82,7 +82,7 @@ def test_expired_cookies_are_what_is_wrong_when_a_site_lets_nobody_in(
     rotated = "The provided YouTube account cookies are no longer valid. They have likely been rotated in the browser"
     for expires, told in ((LONG_AGO, {}), (LATER, {"warn": rotated})):
         url = site.page("one", **{"raise": ("ExtractorError", said), **told})
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(ThrottledError) as caught:
             fetch(url, tmp_path, direct(tmp_path / "line", cookies=cookies(expires)))
         assert caught.value.code == "bot_check"
         assert caught.value.detail.endswith("(the cookies have expired: export access.cookies anew)")
@@ -96,13 +96,13 @@ def test_expired_cookies_do_not_keep_a_video_that_needs_none(site: VideoSite, tm
     assert caught.value.code == "removed"
 
 
-def test_everything_goes_through_the_proxy_and_its_password_is_told_to_nobody(
+def test_everything_goes_through_the_proxy_and_its_password_is_never_logged(
     site: VideoSite, tmp_path: Path, heard: Heard
 ) -> None:
-    line = direct(tmp_path / "line", proxies=f"http://ann:{PASSWORD}@{site.host}")
+    session = direct(tmp_path / "line", proxies=f"http://ann:{PASSWORD}@{site.host}")
     site.page("one", "h264_72.mp4", "hls.m3u8")
-    fetch("http://127.0.0.1:9/watch/one", tmp_path / "a", line)  # where nobody listens
-    fetch("http://127.0.0.1:9/watch/one", tmp_path / "b", line, span=(5, 6))
+    fetch("http://127.0.0.1:9/watch/one", tmp_path / "a", session)  # where nobody listens
+    fetch("http://127.0.0.1:9/watch/one", tmp_path / "b", session, span=(5, 6))
     allowed = b64encode(b"ann:pa55word!").decode()
     assert {request.headers["proxy-authorization"] for request in site.requests} == {f"Basic {allowed}"}
     for secret in ("ann", PASSWORD, "pa55word!", allowed):
@@ -120,9 +120,9 @@ def test_a_proxy_that_is_not_there_is_a_network_failure_without_its_password(tmp
 
 
 def test_every_request_waits_for_its_turn(site: VideoSite, tmp_path: Path) -> None:
-    way = Line(tmp_path / "line", replace(PACE, requests_per_s=20), Access(None, None, None))
+    session = Session(tmp_path / "line", replace(PACE, requests_per_s=20), Access(None, None, None))
     began_s = time.monotonic()
-    fetch(site.page("one", "hls.m3u8"), tmp_path, way)
+    fetch(site.page("one", "hls.m3u8"), tmp_path, session)
     assert len(site.requests) == 13
     assert time.monotonic() - began_s > 0.5
 
@@ -137,7 +137,7 @@ def test_streams_are_asked_for_by_yt_dlp_itself_even_encrypted_ones(site: VideoS
 def test_nothing_is_printed_whatever_goes_wrong(site: VideoSite, tmp_path: Path, heard: Heard) -> None:
     for fault in (403, 429, 404):
         site.fault("h264_72.mp4", fault)
-        with pytest.raises((ItemError, RefusedError)):
+        with pytest.raises((ItemError, ThrottledError)):
             fetch(site.page("one", "h264_72.mp4"), tmp_path)
         site.mend("h264_72.mp4")
     assert "Re-extracting data" in heard.text()

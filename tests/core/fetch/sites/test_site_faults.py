@@ -1,4 +1,4 @@
-"""A site and servers that fail in every way: what the row says, what is asked again, and what is not."""
+"""A site and servers that fail in every way: the row's error, what is retried, and what is not."""
 
 import os
 import signal
@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.session import direct
 from support.site import FPS, LIMITS, SECONDS, VideoSite, fetch, streams
-from support.way import direct
 
 from slurm.errors import ItemError
-from stages.core.fetch.refused import RefusedError
 from stages.core.fetch.sites.extraction import BLOCK_BYTES
+from stages.core.fetch.throttled import ThrottledError
 
 PICTURE, SOUND = "h264_216.mp4", "aac.m4a"
 
 
-def refused(call: Callable[[], object]) -> ItemError | RefusedError:
-    with pytest.raises((ItemError, RefusedError)) as caught:
+def refused(call: Callable[[], object]) -> ItemError | ThrottledError:
+    with pytest.raises((ItemError, ThrottledError)) as caught:
         call()
-    assert isinstance(caught.value, ItemError | RefusedError)
+    assert isinstance(caught.value, ItemError | ThrottledError)
     return caught.value
 
 
@@ -48,7 +48,7 @@ def asked(site: VideoSite) -> list[str]:
 def test_what_the_page_says_is_the_rows_error(site: VideoSite, tmp_path: Path, said: list[str], code: str) -> None:
     url = site.page("one", **{"raise": said})
     error = refused(lambda: fetch(url, tmp_path))
-    assert (error.code, isinstance(error, RefusedError)) == (code, code == "bot_check")
+    assert (error.code, isinstance(error, ThrottledError)) == (code, code == "bot_check")
     assert error.detail.startswith(said[-1] if len(said) > 1 else "The channel")
 
 
@@ -74,7 +74,7 @@ def test_a_host_that_wants_a_pause_is_not_asked_again(site: VideoSite, tmp_path:
     url = site.page("one", "hls.m3u8" if where == "hls5.ts" else PICTURE)
     site.fault(where, 429, 17)
     error = refused(lambda: fetch(url, tmp_path))
-    assert isinstance(error, RefusedError)
+    assert isinstance(error, ThrottledError)
     assert (error.code, error.after_s) == ("rate_limited", 17)
     assert asked(site).count(where) == 1
 
@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_had(site: VideoSite, tmp_path: Path, fault: int |
 
 
 @pytest.mark.parametrize("fault", ["truncated", "stalled"])
-def test_a_lost_connection_is_gone_on_with(site: VideoSite, tmp_path: Path, film: Path, fault: str) -> None:
+def test_a_lost_connection_is_resumed(site: VideoSite, tmp_path: Path, film: Path, fault: str) -> None:
     unused = 3_000_000  # bytes, in a box that readers pass over
     site.files[PICTURE] = (film / PICTURE).read_bytes() + unused.to_bytes(4) + b"free" + bytes(unused - 8)
     site.fault(PICTURE, fault, times=1)
@@ -137,9 +137,9 @@ def test_what_is_no_video_is_corrupt_and_what_is_empty_was_not_sent(site: VideoS
     assert refused(lambda: fetch(site.page("three", PICTURE), tmp_path)).code == "no_video"
 
 
-def test_what_is_too_long_or_live_is_not_begun(site: VideoSite, tmp_path: Path) -> None:
+def test_what_is_too_long_or_live_is_not_started(site: VideoSite, tmp_path: Path) -> None:
     long = refused(lambda: fetch(site.page("long", PICTURE, duration=3601), tmp_path))
-    assert (long.code, long.detail) == ("too_long", "3601 s are more than limits.max_s=3600")
+    assert (long.code, long.detail) == ("too_long", "3601 s is more than limits.max_s=3600")
     for status in ("is_live", "is_upcoming", "post_live"):
         assert refused(lambda: fetch(site.page("live", PICTURE, live_status=status), tmp_path)).code == "live"  # noqa: B023
     assert refused(lambda: fetch(site.page("live", PICTURE, is_live=True), tmp_path)).code == "live"
@@ -172,7 +172,7 @@ def test_a_playlist_is_refused_before_its_videos_are_asked_for(site: VideoSite, 
     assert asked(site) == ["watch/list"]
 
 
-def test_a_site_that_nobody_knows_is_said_so(site: VideoSite, tmp_path: Path) -> None:
+def test_an_unknown_site_is_reported(site: VideoSite, tmp_path: Path) -> None:
     site.files["page.html"] = b"<html><title>Hello</title></html>"
     error = refused(lambda: fetch(site.url("page.html"), tmp_path))
     assert (error.code, error.detail) == ("other", f"Unsupported URL: {site.url('page.html')}")
@@ -212,7 +212,7 @@ def test_a_full_disk_is_no_fault_of_the_video(site: VideoSite, tmp_path: Path) -
     assert out == "disk\n"
 
 
-def test_a_killed_download_is_gone_on_with(site: VideoSite, tmp_path: Path, film: Path) -> None:
+def test_a_killed_download_is_resumed(site: VideoSite, tmp_path: Path, film: Path) -> None:
     url, size = site.page("one", PICTURE, SOUND), (film / SOUND).stat().st_size
     site.fault(SOUND, "slow", 150_000, times=1)
     kill_when(elsewhere(url, tmp_path), lambda: sum(r.sent_bytes for r in site.asked(SOUND)) > size // 2)
@@ -233,7 +233,7 @@ def test_of_a_killed_stream_only_the_missing_pieces_are_asked_for(site: VideoSit
     assert [path for path in asked(site) if path.endswith(".ts")] == [f"hls{n}.ts" for n in range(6, SECONDS)]
 
 
-def test_what_is_left_of_another_format_is_not_gone_on_with(site: VideoSite, tmp_path: Path) -> None:
+def test_what_is_left_of_another_format_is_not_resumed(site: VideoSite, tmp_path: Path) -> None:
     site.fault(PICTURE, "truncated")
     assert refused(lambda: fetch(site.page("one", PICTURE), tmp_path)).code == "network"
     site.mend(PICTURE)

@@ -1,4 +1,4 @@
-"""Parts of a video whose frames show their numbers: where the part begins is told to the frame."""
+"""Spans of a video whose frames show their numbers: the start of the file is exact to the frame."""
 
 from pathlib import Path
 
@@ -90,14 +90,14 @@ def test_a_video_too_long_to_be_fetched_whole_may_give_a_part(site: VideoSite, t
 
 
 @pytest.mark.parametrize(("fault", "times"), [("truncated", 1), ("dropped", 1)])
-def test_a_lost_connection_is_gone_on_with(site: VideoSite, tmp_path: Path, fault: str, times: int) -> None:
+def test_a_lost_connection_is_resumed(site: VideoSite, tmp_path: Path, fault: str, times: int) -> None:
     site.fault("h264_216.mp4", fault, times=times)
     fetched = fetch(site.page("one", *KINDS["two mp4"]), tmp_path, span=(5, 6))
     assert fetched.offset_s == pytest.approx(4.0, abs=FRAME_S / 2)
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "network"), (404, "removed"), (500, "network")])
-def test_a_refusal_is_told_as_it_is_of_a_whole_video(site: VideoSite, tmp_path: Path, status: int, code: str) -> None:
+def test_a_refusal_is_reported_as_for_a_whole_video(site: VideoSite, tmp_path: Path, status: int, code: str) -> None:
     site.fault("aac.m4a", status)
     with pytest.raises(ItemError) as caught:
         fetch(site.page("one", *KINDS["two mp4"]), tmp_path, span=(5, 6))

@@ -1,9 +1,9 @@
-"""WebVTT as people write it, as YouTube's machines write it, and torn."""
+"""WebVTT as people write it, as YouTube generates it, and malformed."""
 
 import pytest
 
 from stages.core.fetch.settings import Subtitles
-from stages.core.fetch.sites.subtitles import Segment, count_words, plain, segments, tracks
+from stages.core.fetch.sites.subtitles import Segment, choose_tracks, count_words, join_text, parse_segments
 
 MANUAL = """WEBVTT - made by hand
 Kind: captions
@@ -93,7 +93,7 @@ yeah
 
 
 def test_manual_subtitles_are_read_with_all_that_webvtt_allows() -> None:
-    assert segments(MANUAL) == [
+    assert parse_segments(MANUAL) == [
         Segment(0.5, 2.0, "We are in New York City & it's cold <here>"),
         Segment(2.0, 3.25, "No."),
         Segment(3.25, 4.0, "No."),
@@ -102,7 +102,7 @@ def test_manual_subtitles_are_read_with_all_that_webvtt_allows() -> None:
 
 
 def test_rolling_captions_have_every_word_once_in_order_at_its_time() -> None:
-    assert segments(AUTOMATIC) == [
+    assert parse_segments(AUTOMATIC) == [
         Segment(0.16, 2.47, "hello everyone and welcome"),
         Segment(2.48, 4.39, "to the show"),
         Segment(4.4, 5.99, "yeah"),
@@ -110,11 +110,11 @@ def test_rolling_captions_have_every_word_once_in_order_at_its_time() -> None:
         Segment(20.0, 21.0, "yeah"),
         Segment(21.01, 23.0, "[Music]"),
     ]
-    assert plain(segments(AUTOMATIC)) == "hello everyone and welcome to the show yeah yeah yeah [Music]"
+    assert join_text(parse_segments(AUTOMATIC)) == "hello everyone and welcome to the show yeah yeah yeah [Music]"
 
 
 def test_rolling_captions_whose_empty_rows_lost_their_space_are_read_alike() -> None:
-    assert segments(AUTOMATIC.replace("\n \n", "\n\n")) == segments(AUTOMATIC)
+    assert parse_segments(AUTOMATIC.replace("\n \n", "\n\n")) == parse_segments(AUTOMATIC)
 
 
 def test_captions_of_television_roll_without_times_of_words() -> None:
@@ -124,7 +124,7 @@ def test_captions_of_television_roll_without_times_of_words() -> None:
         f"00:00:{2 * n:02}.000 --> 00:00:{2 * n + 3:02}.000\n" + "\n".join(rows) + "\n\n"
         for n, rows in enumerate(shown)
     )
-    found = segments(vtt)
+    found = parse_segments(vtt)
     assert [segment.text for segment in found] == lines
     assert [(segment.start_s, segment.end_s) for segment in found] == [(0, 2), (2, 4), (4, 6), (6, 8), (8, 11)]
 
@@ -132,22 +132,22 @@ def test_captions_of_television_roll_without_times_of_words() -> None:
 def test_people_who_say_the_same_twice_are_believed() -> None:
     said = ["- Is it there?\nNo.", "No.\nIt is not.", "I see.", "I see.", "Good."]
     vtt = "WEBVTT\n\n" + "".join(f"00:{n:02}.000 --> 00:{n:02}.900\n{text}\n\n" for n, text in enumerate(said))
-    assert [segment.text for segment in segments(vtt)] == [text.replace("\n", " ") for text in said]
+    assert [segment.text for segment in parse_segments(vtt)] == [text.replace("\n", " ") for text in said]
 
 
 def test_a_cue_that_stands_there_twice_is_read_once() -> None:
     cue = "00:01.000 --> 00:02.000 line:{}\nhello\n\n"
-    assert segments("WEBVTT\n\n" + cue.format(0) + cue.format(90)) == [Segment(1, 2, "hello")]
+    assert parse_segments("WEBVTT\n\n" + cue.format(0) + cue.format(90)) == [Segment(1, 2, "hello")]
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
 def test_line_ends_and_a_byte_order_mark_make_no_difference(end: str) -> None:
-    assert segments("\ufeff" + MANUAL.replace("\n", end)) == segments(MANUAL)
+    assert parse_segments("\ufeff" + MANUAL.replace("\n", end)) == parse_segments(MANUAL)
 
 
 def test_ruby_is_read_once() -> None:
     vtt = "WEBVTT\n\n00:01.000 --> 00:02.000\n<ruby>漢<rt>kan</rt>字<rt>ji</rt></ruby>です\n"
-    assert segments(vtt) == [Segment(1, 2, "漢字です")]
+    assert parse_segments(vtt) == [Segment(1, 2, "漢字です")]
 
 
 def test_what_can_be_read_of_a_bad_file_is_read() -> None:
@@ -168,7 +168,7 @@ ends before it <unclosed begins
 out of order
 
 00:00:10.000 -->"""
-    assert segments(bad) == [
+    assert parse_segments(bad) == [
         Segment(1, 2, "no empty line before"),
         Segment(2, 3.5, "nor here, and a comma 00:00:xx.000 --> 00:00:04.000 this one has no time"),
         Segment(5, 6, "out of order"),
@@ -181,8 +181,8 @@ out of order
     ["", "WEBVTT", "<!DOCTYPE html><html>404</html>", "\0\ufffd\ufffd", "WEBVTT\n\n00:01.000 --> 00:02.000\n\n"],
 )
 def test_where_nothing_can_be_read_there_is_no_text(nothing: str) -> None:
-    assert segments(nothing) == []
-    assert plain(segments(nothing)) is None
+    assert parse_segments(nothing) == []
+    assert join_text(parse_segments(nothing)) is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def track(name: str, ext: str = "vtt") -> list[dict[str, str]]:
 
 def picked(manual: list[str], automatic: list[str], *languages: str, machine: bool = True) -> list[tuple[str, str]]:
     info = {"subtitles": {n: track(n) for n in manual}, "automatic_captions": {n: track(n) for n in automatic}}
-    return [(name, kind) for name, kind, _ in tracks(info, Subtitles([*languages], machine))]
+    return [(name, kind) for name, kind, _ in choose_tracks(info, Subtitles([*languages], machine))]
 
 
 def test_manual_comes_before_automatic_and_languages_in_their_order() -> None:
@@ -229,4 +229,4 @@ def test_machine_translations_and_other_file_types_are_left_out() -> None:
         "subtitles": {"en": track("en", "ttml"), "live_chat": track("chat", "json")},
         "automatic_captions": {"en": [{"ext": "vtt", "url": "https://host/api?lang=de&tlang=en"}]},
     }
-    assert tracks(info, Subtitles(["en"], True)) == []
+    assert choose_tracks(info, Subtitles(["en"], True)) == []

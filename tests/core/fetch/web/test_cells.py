@@ -13,7 +13,7 @@ from support.hub import Hub
 from support.web import Web
 
 from slurm.errors import ItemError
-from stages.core.fetch.web.cells import Cell, file_of, parse, stage_cells
+from stages.core.fetch.web.cells import Cell, extract_cells, file_of, parse
 
 MIB = 1 << 20
 NAMES = ("a", "b", "c", "d")  # of the videos of a row group
@@ -41,7 +41,7 @@ def staged(tmp_path: Path) -> Path:
 
 
 def stage(folder: Path, file: Path | str, rows: dict[str, int], column: str = "mp4") -> dict[str, Path | ItemError]:
-    found = list(stage_cells({name: f"parquet://{column}@{row}::{file}" for name, row in rows.items()}, folder))
+    found = list(extract_cells({name: f"parquet://{column}@{row}::{file}" for name, row in rows.items()}, folder))
     assert sorted(name for name, _ in found) == sorted(rows)  # each once, none forgotten
     assert not list(folder.glob("*.part"))
     return dict(found)
@@ -69,7 +69,7 @@ def test_an_address_names_column_row_and_file() -> None:
     "address", ["/x/0.parquet", "parquet://mp4::/x", "parquet://mp4@-1::/x", "parquet://mp4@1::", "parquet://@1::/x"]
 )
 def test_what_is_no_address_of_a_cell_is_named(address: str, staged: Path) -> None:
-    [(name, found)] = stage_cells({"v": address}, staged)
+    [(name, found)] = extract_cells({"v": address}, staged)
     assert (name, code(found)) == ("v", "bad_value")
     assert isinstance(found, ItemError)
     assert address in found.detail
@@ -89,7 +89,7 @@ def test_each_cell_is_a_file_with_exactly_its_bytes(tmp_path: Path, staged: Path
 def test_cells_of_several_files_are_fetched_file_by_file(tmp_path: Path, staged: Path) -> None:
     one, two = (write(tmp_path / f"{name}.parquet", [video(name, 100)]) for name in ("one", "two"))
     addresses = {"v1": f"parquet://mp4@0::{one}", "v2": f"parquet://mp4@0::{two}", "v3": f"parquet://mp4@0::{one}"}
-    found = list(stage_cells(addresses, staged))
+    found = list(extract_cells(addresses, staged))
     assert [name for name, _ in found] == ["v1", "v3", "v2"]
     assert [content(path) for _, path in found] == [video("one", 100), video("one", 100), video("two", 100)]
 
@@ -137,7 +137,7 @@ def test_what_is_there_from_an_earlier_attempt_is_not_read_again(tmp_path: Path,
 
 def test_files_come_as_they_are_written(tmp_path: Path, staged: Path) -> None:
     file = write(tmp_path / "0.parquet", [video("a", 100), video("b", 100)])
-    coming = stage_cells({name: f"parquet://mp4@{row}::{file}" for row, name in enumerate(("va", "vb"))}, staged)
+    coming = extract_cells({name: f"parquet://mp4@{row}::{file}" for row, name in enumerate(("va", "vb"))}, staged)
     assert next(coming)[0] == "va"
     assert [path.name for path in staged.iterdir()] == ["va.mp4"]
 
@@ -176,7 +176,7 @@ def test_a_damaged_row_group_costs_only_its_own_rows(tmp_path: Path, staged: Pat
     assert content(found["vc"]) == video("c")
 
 
-def test_a_connection_that_breaks_is_gone_on_with(tmp_path: Path, staged: Path) -> None:
+def test_a_connection_that_breaks_is_resumed(tmp_path: Path, staged: Path) -> None:
     write(tmp_path / "0.parquet", [video("a")])
     with Web(tmp_path) as web:
         web.fault("0.parquet", "truncated", after=2, times=1)
@@ -212,12 +212,12 @@ def test_cells_of_a_dataset_on_the_hub(tmp_path: Path, staged: Path, monkeypatch
 PEAK = """
 import resource, sys
 from pathlib import Path
-from stages.core.fetch.web.cells import stage_cells
+from stages.core.fetch.web.cells import extract_cells
 
 file, folder, rows = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 def peak_mib(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak_mib()
-found = dict(stage_cells({f"v{row}": f"parquet://mp4@{row}::{file}" for row in range(rows)}, folder))
+found = dict(extract_cells({f"v{row}": f"parquet://mp4@{row}::{file}" for row in range(rows)}, folder))
 assert all(isinstance(path, Path) for path in found.values())
 print(peak_mib() - before)
 """

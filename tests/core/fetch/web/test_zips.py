@@ -1,4 +1,4 @@
-"""Members of zip files, from a real server or disk: whole or an error, and with few requests."""
+"""Members of zip files, from a real server or disk: complete or an error, and with few requests."""
 
 import io
 import struct
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from support.web import Web
-from support.zips import cut, http, noise, packed
+from support.zips import cut, make_client, noise, packed
 
 from slurm.errors import ItemError
-from stages.core.fetch.refused import RefusedError
-from stages.core.fetch.web.archive import TAIL_BYTES, Disk
-from stages.core.fetch.web.http import Http
-from stages.core.fetch.web.zips import Place, address, directory, fetch, parse
+from stages.core.fetch.throttled import ThrottledError
+from stages.core.fetch.web.archive import TAIL_BYTES, LocalFiles
+from stages.core.fetch.web.http import HttpClient
+from stages.core.fetch.web.zips import MemberLocation, address, directory, fetch, parse
 
 ENOUGH = 2**40
 MEMBERS = {f"in/clip {number}.mp4": noise(number, 3000 + 500 * number) for number in range(20)}
@@ -29,8 +29,8 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture
-def ranges(tmp_path: Path) -> Http:
-    return http(tmp_path)
+def http(tmp_path: Path) -> HttpClient:
+    return make_client(tmp_path)
 
 
 def streamed(members: dict[str, bytes]) -> bytes:
@@ -70,13 +70,13 @@ KINDS: dict[str, Callable[[], tuple[dict[str, bytes], bytes]]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_member_comes_as_it_was_packed(kind: str, web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_every_member_comes_as_it_was_packed(kind: str, web: Web, http: HttpClient, tmp_path: Path) -> None:
     members, web.files["x.zip"] = KINDS[kind]()
-    places = directory(ranges, web.url("x.zip"))
+    places = directory(http, web.url("x.zip"))
     assert places.keys() == members.keys()
     for name, place in places.items():
         member = address(name, web.url("x.zip"), place)
-        assert fetch(ranges, member, tmp_path / "a", ENOUGH).read_bytes() == members[name]
+        assert fetch(http, member, tmp_path / "a", ENOUGH).read_bytes() == members[name]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
@@ -92,92 +92,90 @@ AWKWARD = {  # bytes from the beginning, or from the end
 
 
 @pytest.mark.parametrize("place", AWKWARD)
-def test_a_split_zip_is_read_over_its_borders(place: str, web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_a_split_zip_is_read_over_its_borders(place: str, web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.files |= cut(packed(MEMBERS), *AWKWARD[place])
-    for name, where in directory(ranges, web.url("x_partaa")).items():
+    for name, where in directory(http, web.url("x_partaa")).items():
         member = address(name, web.url("x_partaa"), where)
-        assert fetch(ranges, member, tmp_path / "a", ENOUGH).read_bytes() == MEMBERS[name]
+        assert fetch(http, member, tmp_path / "a", ENOUGH).read_bytes() == MEMBERS[name]
 
 
-def test_a_directory_costs_three_requests_however_long_it_is(web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_a_directory_costs_three_requests_however_long_it_is(web: Web, http: HttpClient, tmp_path: Path) -> None:
     members = {f"clip-{number}.mp4": b"%d" % number for number in range(70_000)}
     web.files["x.zip"] = packed(members)
-    places = directory(ranges, web.url("x.zip"))
+    places = directory(http, web.url("x.zip"))
     assert len(places) == 70_000
     assert len(web.requests) == 3
     sent = sum(request.sent_bytes for request in web.requests)
     assert sent < TAIL_BYTES + 70_000 * (46 + len("clip-70000.mp4"))
     member = address("clip-66000.mp4", web.url("x.zip"), places["clip-66000.mp4"])
-    assert fetch(ranges, member, tmp_path / "a", ENOUGH).read_bytes() == b"66000"
+    assert fetch(http, member, tmp_path / "a", ENOUGH).read_bytes() == b"66000"
 
 
-def test_a_member_costs_one_request_and_hardly_more_than_its_bytes(web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_a_member_costs_one_request_and_hardly_more_than_its_bytes(web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.files["x.zip"] = packed(MEMBERS)
-    places = directory(ranges, web.url("x.zip"))
+    places = directory(http, web.url("x.zip"))
     assert len(web.requests) == 2
     web.requests.clear()
     for name, place in places.items():
-        fetch(ranges, address(name, web.url("x.zip"), place), tmp_path / "a", ENOUGH)
+        fetch(http, address(name, web.url("x.zip"), place), tmp_path / "a", ENOUGH)
     assert len(web.requests) == len(MEMBERS)
     sent = sum(request.sent_bytes for request in web.requests)
     assert sent <= sum(len(content) + 200 for content in MEMBERS.values())
 
 
-def test_a_long_local_header_costs_one_request_more(web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_a_long_local_header_costs_one_request_more(web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.files["x.zip"] = packed(MEMBERS, extra=struct.pack("<HH", 0xCAFE, 5000) + bytes(5000))
-    name, place = next(iter(directory(ranges, web.url("x.zip")).items()))
+    name, place = next(iter(directory(http, web.url("x.zip")).items()))
     web.requests.clear()
-    fetched = fetch(ranges, address(name, web.url("x.zip"), place), tmp_path / "a", ENOUGH)
+    fetched = fetch(http, address(name, web.url("x.zip"), place), tmp_path / "a", ENOUGH)
     assert fetched.read_bytes() == MEMBERS[name]
     assert len(web.requests) == 2
 
 
-def test_the_directory_is_read_once_for_addresses_that_do_not_tell_the_place(
-    web: Web, ranges: Http, tmp_path: Path
-) -> None:
+def test_the_directory_is_read_once_for_addresses_without_location(web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.files |= cut(packed(MEMBERS), 6000)
     for name, content in MEMBERS.items():
         member = f"zip://{name}::{web.url('x_partaa')}"
-        assert fetch(ranges, member, tmp_path / "a", ENOUGH).read_bytes() == content
+        assert fetch(http, member, tmp_path / "a", ENOUGH).read_bytes() == content
     assert len(web.asked("x_partac")) == 1
     assert len(web.requests) <= 4 + 2 + len(MEMBERS)
     with pytest.raises(ItemError, match=r"no 'in/clip 99.mp4' among the 20 members") as caught:
-        fetch(ranges, f"zip://in/clip 99.mp4::{web.url('x_partaa')}", tmp_path / "a", ENOUGH)
+        fetch(http, f"zip://in/clip 99.mp4::{web.url('x_partaa')}", tmp_path / "a", ENOUGH)
     assert caught.value.code == "missing"
 
 
-def test_a_local_zip_is_read_by_the_same_code(ranges: Http, tmp_path: Path) -> None:
+def test_a_local_zip_is_read_by_the_same_code(http: HttpClient, tmp_path: Path) -> None:
     for name, content in cut(packed(MEMBERS), 6000).items():
         (tmp_path / name).write_bytes(content)
     where = str(tmp_path / "x_partaa")
-    for name, place in directory(ranges, where).items():
-        assert fetch(ranges, address(name, where, place), tmp_path / "a", ENOUGH).read_bytes() == MEMBERS[name]
+    for name, place in directory(http, where).items():
+        assert fetch(http, address(name, where, place), tmp_path / "a", ENOUGH).read_bytes() == MEMBERS[name]
 
 
-def test_a_member_behind_the_first_four_gib_is_found(ranges: Http, tmp_path: Path) -> None:
+def test_a_member_behind_the_first_four_gib_is_found(http: HttpClient, tmp_path: Path) -> None:
     large = tmp_path / "x.zip"
     with large.open("wb") as out:
         out.truncate(5 * 2**30)  # a hole: it takes no room on the disk
     with zipfile.ZipFile(large, "a") as archive:
         archive.writestr("a.mp4", b"far away")
-    place = directory(ranges, str(large))["a.mp4"]
+    place = directory(http, str(large))["a.mp4"]
     assert place.offset == 5 * 2**30
-    assert fetch(ranges, address("a.mp4", str(large), place), tmp_path / "a", ENOUGH).read_bytes() == b"far away"
+    assert fetch(http, address("a.mp4", str(large), place), tmp_path / "a", ENOUGH).read_bytes() == b"far away"
 
 
-def test_of_two_members_with_one_name_the_last_counts_and_folders_do_not(ranges: Http, tmp_path: Path) -> None:
+def test_of_two_members_with_one_name_the_last_counts_and_folders_do_not(http: HttpClient, tmp_path: Path) -> None:
     where = tmp_path / "x.zip"
     with zipfile.ZipFile(where, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.mkdir("in")
         archive.writestr("in/a.mp4", b"first")
         archive.writestr("in/a.mp4", b"second")
-    assert directory(ranges, str(where)).keys() == {"in/a.mp4"}
-    assert fetch(ranges, f"zip://in/a.mp4::{where}", tmp_path / "a", ENOUGH).read_bytes() == b"second"
+    assert directory(http, str(where)).keys() == {"in/a.mp4"}
+    assert fetch(http, f"zip://in/a.mp4::{where}", tmp_path / "a", ENOUGH).read_bytes() == b"second"
 
 
 @pytest.mark.parametrize("name", ["a#offset=1&b.mp4", "in::a.mp4", "50% off.mp4", "Ærø ?.mp4", "zip://a.mp4"])
 def test_an_address_survives_any_name(name: str) -> None:
-    place = Place(1, 2, 3, 4, (5, 6))
+    place = MemberLocation(1, 2, 3, 4, (5, 6))
     assert parse(address(name, "https://host/a#1/x_partaa", place)) == (name, "https://host/a#1/x_partaa", place)
     assert parse(f"zip://{name.replace('%', '%25').replace('::', '%3A%3A')}::/x.zip") == (name, "/x.zip", None)
 
@@ -191,109 +189,113 @@ ONE = {"a.mp4": bytes(100_000)}
 BAD: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "other data": (lambda: spoilt(packed(ONE), DATA + 9, b"!"), "corrupt", "with CRC .* not 100000 bytes"),
     "other packed data": (lambda: spoilt(packed(ONE, zipfile.ZIP_DEFLATED), DATA, b"!!!!"), "corrupt", "invalid"),
-    "no local header": (lambda: spoilt(packed(ONE), 0, b"!"), "corrupt", "no member begins at byte 0"),
+    "no local header": (lambda: spoilt(packed(ONE), 0, b"!"), "corrupt", "there is no member at byte 0"),
     "encrypted": (lambda: spoilt(packed(ONE), 6, b"\1"), "no_format", "encrypted"),
     "another method": (lambda: packed(ONE, zipfile.ZIP_BZIP2), "no_format", "method 12"),
     "cut at the front": (lambda: packed(ONE)[50:], "corrupt", "outside"),
-    "cut at the end": (lambda: packed(ONE)[:-30], "corrupt", "not a whole zip file"),
-    "cut in the directory": (lambda: packed(ONE)[:-60] + packed(ONE)[-22:], "corrupt", "no member|not a whole zip"),
-    "no zip file": (lambda: noise(1, 100_000), "corrupt", "not a whole zip file"),
-    "empty": (lambda: b"", "corrupt", "not a whole zip file"),
+    "cut at the end": (lambda: packed(ONE)[:-30], "corrupt", "not a complete zip file"),
+    "cut in the directory": (
+        lambda: packed(ONE)[:-60] + packed(ONE)[-22:],
+        "corrupt",
+        "there is no member|not a complete zip",
+    ),
+    "no zip file": (lambda: noise(1, 100_000), "corrupt", "not a complete zip file"),
+    "empty": (lambda: b"", "corrupt", "not a complete zip file"),
 }
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_is_not_whole_leaves_an_error_and_no_file(what: str, web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_what_is_not_whole_leaves_an_error_and_no_file(what: str, web: Web, http: HttpClient, tmp_path: Path) -> None:
     make, code, told = BAD[what]
     web.files["x.zip"] = make()
     with pytest.raises(ItemError, match=told) as caught:
-        fetch(ranges, f"zip://a.mp4::{web.url('x.zip')}", tmp_path / "a", ENOUGH)
+        fetch(http, f"zip://a.mp4::{web.url('x.zip')}", tmp_path / "a", ENOUGH)
     assert caught.value.code == code
     assert not list(tmp_path.iterdir())
 
 
-def test_a_member_that_unfolds_to_more_than_it_says_is_stopped(ranges: Http, tmp_path: Path) -> None:
+def test_a_member_that_unfolds_to_more_than_it_says_is_stopped(http: HttpClient, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(packed({"a.mp4": bytes(2**26)}, zipfile.ZIP_DEFLATED))
-    place = directory(ranges, str(tmp_path / "x.zip"))["a.mp4"]._replace(size=5, crc=zlib.crc32(bytes(5)))
+    place = directory(http, str(tmp_path / "x.zip"))["a.mp4"]._replace(size=5, crc=zlib.crc32(bytes(5)))
     with pytest.raises(ItemError, match=r"1048576 bytes with CRC .* not 5 bytes"):
-        fetch(ranges, address("a.mp4", str(tmp_path / "x.zip"), place), tmp_path / "a", ENOUGH)
+        fetch(http, address("a.mp4", str(tmp_path / "x.zip"), place), tmp_path / "a", ENOUGH)
 
 
-def test_a_split_zip_without_its_last_file_is_told(web: Web, ranges: Http) -> None:
+def test_a_split_zip_without_its_last_file_is_reported(web: Web, http: HttpClient) -> None:
     web.files |= cut(packed(MEMBERS), 6000, 9000)
     del web.files["x_partac"]
-    with pytest.raises(ItemError, match=r"x_partaa and what follows it, 2 files: not a whole zip file"):
-        directory(ranges, web.url("x_partaa"))
+    with pytest.raises(ItemError, match=r"x_partaa and the parts after it, 2 files: not a complete zip file"):
+        directory(http, web.url("x_partaa"))
 
 
-def test_a_zip_that_was_cut_since_its_catalogue_was_made_is_told(ranges: Http, tmp_path: Path) -> None:
+def test_a_zip_that_was_cut_since_its_catalogue_was_made_is_reported(http: HttpClient, tmp_path: Path) -> None:
     where = tmp_path / "x.zip"
     where.write_bytes(packed(ONE))
-    member = address("a.mp4", str(where), directory(ranges, str(where))["a.mp4"])
+    member = address("a.mp4", str(where), directory(http, str(where))["a.mp4"])
     where.write_bytes(packed(ONE)[:50_000])
     with pytest.raises(ItemError, match=r"ends at byte 50000") as caught:
-        fetch(ranges, member, tmp_path / "a", ENOUGH)
+        fetch(http, member, tmp_path / "a", ENOUGH)
     assert caught.value.code == "corrupt"
 
 
-def test_a_zip_without_members_has_an_empty_directory(ranges: Http, tmp_path: Path) -> None:
+def test_a_zip_without_members_has_an_empty_directory(http: HttpClient, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(packed({}))
-    assert directory(ranges, str(tmp_path / "x.zip")) == {}
+    assert directory(http, str(tmp_path / "x.zip")) == {}
 
 
-def test_a_zip_that_is_not_there_is_told(web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_a_zip_that_is_not_there_is_reported(web: Web, http: HttpClient, tmp_path: Path) -> None:
     for where, code in ((web.url("x.zip"), "removed"), (str(tmp_path / "x.zip"), "missing"), ("s3://b/x", "bad_value")):
         with pytest.raises(ItemError) as caught:
-            directory(ranges, where)
+            directory(http, where)
         assert caught.value.code == code
     with pytest.raises(ItemError, match=r"not an address like"):
-        fetch(ranges, "zip://a.mp4", tmp_path / "a", ENOUGH)
+        fetch(http, "zip://a.mp4", tmp_path / "a", ENOUGH)
 
 
-def test_a_server_that_ignores_ranges_is_told_before_all_has_come(web: Web, ranges: Http, tmp_path: Path) -> None:
+def test_a_server_that_ignores_ranges_is_reported_before_all_has_come(
+    web: Web, http: HttpClient, tmp_path: Path
+) -> None:
     web.files["x.zip"] = packed({"a.mp4": bytes(2**26)})
-    place = directory(ranges, web.url("x.zip"))["a.mp4"]
+    place = directory(http, web.url("x.zip"))["a.mp4"]
     web.fault("x.zip", "no_ranges")
     web.requests.clear()
     for ask in (
-        lambda: directory(ranges, web.url("x.zip")),
-        lambda: fetch(ranges, address("a.mp4", web.url("x.zip"), place._replace(packed=9)), tmp_path / "a", ENOUGH),
+        lambda: directory(http, web.url("x.zip")),
+        lambda: fetch(http, address("a.mp4", web.url("x.zip"), place._replace(packed=9)), tmp_path / "a", ENOUGH),
     ):
-        with pytest.raises(ItemError, match=r"does not give bytes") as caught:
+        with pytest.raises(ItemError, match=r"does not send bytes") as caught:
             ask()
         assert caught.value.code == "network"
     assert sum(request.sent_bytes for request in web.requests) < 2**24
 
 
-def test_a_member_is_too_large_before_anything_is_asked_for(web: Web, ranges: Http, tmp_path: Path) -> None:
-    member = address("a.mp4", web.url("x.zip"), Place(0, 11, 11, 0, (100,)))
+def test_a_member_is_too_large_before_anything_is_asked_for(web: Web, http: HttpClient, tmp_path: Path) -> None:
+    member = address("a.mp4", web.url("x.zip"), MemberLocation(0, 11, 11, 0, (100,)))
     with pytest.raises(ItemError, match=r"11 bytes are more than 10") as caught:
-        fetch(ranges, member, tmp_path / "a", 10)
+        fetch(http, member, tmp_path / "a", 10)
     assert (caught.value.code, web.requests) == ("too_large", [])
 
 
-def test_a_connection_that_breaks_is_gone_on_with_and_leaves_nothing_if_in_vain(
-    web: Web, ranges: Http, tmp_path: Path
-) -> None:
+def test_a_broken_connection_is_resumed_and_leaves_nothing_if_lost(web: Web, http: HttpClient, tmp_path: Path) -> None:
     web.files["x.zip"] = packed(ONE)
-    member = address("a.mp4", web.url("x.zip"), directory(ranges, web.url("x.zip"))["a.mp4"])
+    member = address("a.mp4", web.url("x.zip"), directory(http, web.url("x.zip"))["a.mp4"])
     web.fault("x.zip", "truncated", times=2)
-    assert fetch(ranges, member, tmp_path / "a", ENOUGH).read_bytes() == ONE["a.mp4"]
+    assert fetch(http, member, tmp_path / "a", ENOUGH).read_bytes() == ONE["a.mp4"]
     (tmp_path / "a").unlink()
     web.fault("x.zip", "truncated")
     web.fault("x.zip", "dropped", after=1)
     with pytest.raises(ItemError) as caught:
-        fetch(ranges, member, tmp_path / "a", ENOUGH)
+        fetch(http, member, tmp_path / "a", ENOUGH)
     assert caught.value.code == "network"
     web.mend("x.zip")
     web.fault("x.zip", 429, 7)
-    with pytest.raises(RefusedError):
-        fetch(ranges, member, tmp_path / "a", ENOUGH)
+    with pytest.raises(ThrottledError):
+        fetch(http, member, tmp_path / "a", ENOUGH)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(packed(ONE))
     with pytest.raises(ItemError) as caught:
-        fetch(Disk(), f"zip://a.mp4::{tmp_path / 'x.zip'}", tmp_path / "no" / "folder" / "a", ENOUGH)
+        fetch(LocalFiles(), f"zip://a.mp4::{tmp_path / 'x.zip'}", tmp_path / "no" / "folder" / "a", ENOUGH)
     assert caught.value.code == "disk"

@@ -10,8 +10,8 @@ import pytest
 import torch
 from support.embedded import Engine, inside, prompt, until
 
-from stages.core.models.embedded.api import RefusedError
-from stages.core.models.embedded.batching import Batches
+from stages.core.models.embedded.api import RequestError
+from stages.core.models.embedded.batching import Batcher
 from stages.core.models.embedded.decoding import Answer, Job
 
 LONG = 2000  # tokens that keep a small server busy for seconds
@@ -91,7 +91,7 @@ def job(tokens: int, **more: torch.Tensor) -> Job:
     return Job({"input_ids": torch.ones(1, 3), **more}, tokens, None, (), None)
 
 
-def answers(batches: Batches, jobs: Sequence[Job]) -> list[Answer | BaseException]:
+def answers(batches: Batcher, jobs: Sequence[Job]) -> list[Answer | BaseException]:
     async def work() -> list[Answer | BaseException]:
         working = asyncio.create_task(batches.work())
         found = await asyncio.gather(*map(batches.answer, jobs), return_exceptions=True)
@@ -103,31 +103,31 @@ def answers(batches: Batches, jobs: Sequence[Job]) -> list[Answer | BaseExceptio
 
 def test_a_row_that_breaks_its_batch_is_refused_and_its_mates_are_answered() -> None:
     model = Model(bad=2)
-    one, two, three = answers(Batches(model.run, 64, 1000), [job(1), job(2), job(3)])
+    one, two, three = answers(Batcher(model.run, 64, 1000), [job(1), job(2), job(3)])
     assert one == three == ANSWER
-    assert isinstance(two, RefusedError)
+    assert isinstance(two, RequestError)
     assert (two.status, two.error_type) == (424, "generation")
     assert "no memory" in two.words
 
 
 def test_a_batch_is_no_larger_than_its_limits_and_takes_only_what_fits_together() -> None:
     model = Model()
-    answers(Batches(model.run, 2, 1000), [job(number) for number in range(5)])
+    answers(Batcher(model.run, 2, 1000), [job(number) for number in range(5)])
     assert [len(batch) for batch in model.batches] == [2, 2, 1]
     model = Model()
-    answers(Batches(model.run, 64, 40), [job(7), job(7), job(27), job(1)])
+    answers(Batcher(model.run, 64, 40), [job(7), job(7), job(27), job(1)])
     assert model.batches == [[7, 7], [27], [1]]
     model = Model()
     seeing = {"pixel_values": torch.ones(1, 3, 2, 2)}
-    answers(Batches(model.run, 64, 1000), [job(1), job(2, **seeing), job(3), job(4, **seeing)])
+    answers(Batcher(model.run, 64, 1000), [job(1), job(2, **seeing), job(3), job(4, **seeing)])
     assert model.batches == [[1, 3], [2, 4]]
 
 
-def test_a_job_that_nobody_waits_for_is_never_begun() -> None:
+def test_a_job_whose_client_left_is_never_started() -> None:
     model = Model()
 
     async def work() -> None:
-        batches = Batches(model.run, 1, 1000)
+        batches = Batcher(model.run, 1, 1000)
         waiting = [asyncio.create_task(batches.answer(job(number))) for number in range(3)]
         await asyncio.sleep(0)
         waiting[1].cancel()

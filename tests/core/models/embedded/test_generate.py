@@ -12,7 +12,7 @@ from support.embedded import Engine, until
 HELLO = {"role": "user", "content": "Hello there"}
 
 
-def test_an_answer_is_as_long_as_asked_for_and_told_token_by_token(engine: Engine) -> None:
+def test_an_answer_is_as_long_as_asked_for_and_listed_token_by_token(engine: Engine) -> None:
     status, body = engine.generate("A man in a blue coat", max_new_tokens=6)
     details = body["details"]
     assert (status, details["finish_reason"], details["generated_tokens"]) == (200, "length", 6)

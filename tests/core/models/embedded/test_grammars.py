@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from stages.core.models.embedded import untrained
 from stages.core.models.embedded.api import Grammar
-from stages.core.models.embedded.grammar import Grammars, listed
+from stages.core.models.embedded.grammar import Grammars, list_choices
 from stages.core.models.embedded.vocabulary import Vocabulary
 
 LABELS = [
@@ -144,12 +144,12 @@ def test_rows_with_and_without_grammar_greedy_and_sampled_share_a_batch(engine: 
     ],
 )
 def test_only_a_mere_list_is_taken_for_one(pattern: str, found: list[str] | None) -> None:
-    assert listed(Grammar("regex", pattern)) == found
+    assert list_choices(Grammar("regex", pattern)) == found
 
 
 def test_a_schema_that_asks_for_more_than_one_enum_is_no_list() -> None:
     one = {"properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"]}
-    assert listed(Grammar("schema", json.dumps(one))) == ['{"a": "x"}', '{"a": "y"}']
+    assert list_choices(Grammar("schema", json.dumps(one))) == ['{"a": "x"}', '{"a": "y"}']
     for other in (
         {"properties": {"a": {"enum": ["x"]}}},
         {**one, "properties": {**one["properties"], "b": {"type": "string"}}},  # type: ignore[dict-item]
@@ -157,7 +157,7 @@ def test_a_schema_that_asks_for_more_than_one_enum_is_no_list() -> None:
         {"properties": {"a": {"type": "string"}}, "required": ["a"]},
         {**one, "minProperties": 1},
     ):
-        assert listed(Grammar("schema", json.dumps(other))) is None
+        assert list_choices(Grammar("schema", json.dumps(other))) is None
 
 
 def test_a_grammar_is_compiled_once() -> None:
@@ -174,9 +174,9 @@ def test_a_tokenizer_that_puts_a_space_before_words_spells_labels_without_it() -
     made = PreTrainedTokenizerFast(tokenizer_object=spaced, eos_token="</s>", unk_token="<unk>")
     vocabulary = Vocabulary(made, [1], len(tokens))
     for label in ("music", "music video", "é"):
-        spelled = vocabulary.spelled(label)
-        assert b"".join(map(vocabulary.written, spelled)) == label.encode()
-    assert made.convert_ids_to_tokens(vocabulary.spelled("music video")) == ["music", "▁video"]
+        spelled = vocabulary.spell(label)
+        assert b"".join(map(vocabulary.token_bytes, spelled)) == label.encode()
+    assert made.convert_ids_to_tokens(vocabulary.spell("music video")) == ["music", "▁video"]
 
 
 def test_a_label_that_a_model_cannot_write_is_refused() -> None:
@@ -184,4 +184,4 @@ def test_a_label_that_a_model_cannot_write_is_refused() -> None:
     few.decoder = decoders.ByteLevel()
     made = PreTrainedTokenizerFast(tokenizer_object=few, eos_token="</s>", unk_token="<unk>")
     with pytest.raises(ValueError, match="no token"):
-        Vocabulary(made, [1], 3).spelled("ab")
+        Vocabulary(made, [1], 3).spell("ab")

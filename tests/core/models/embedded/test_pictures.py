@@ -78,4 +78,4 @@ def test_a_mark_for_a_picture_in_the_words_does_no_harm(seeing: Engine) -> None:
 def test_a_model_that_sees_nothing_refuses_pictures(engine: Engine) -> None:
     status, body = engine.chat(RED, "What is it?")
     assert (status, body["error_type"]) == (422, "validation")
-    assert "sees no pictures" in body["error"]
+    assert "accepts no pictures" in body["error"]

@@ -28,14 +28,14 @@ def ended(*words: str, **env: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("folder_name", ["/no/such/folder", "./nothing", "stages/nothing", "a/b/c", "pyproject.toml"])
-def test_a_wrong_folder_is_told_and_never_made_up_for(folder_name: str) -> None:
+def test_a_wrong_folder_is_reported_and_never_replaced_by_a_fallback(folder_name: str) -> None:
     status, words = ended("--model-id", folder_name, "--port", str(free_port()), "--fallback", "untrained")
     assert status == 2
     assert folder_name.rpartition("/")[2] in words
     assert len(words.splitlines()) == 1
 
 
-def test_a_folder_without_a_model_in_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_model_in_it_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["--model-id", str(tmp_path), "--port", str(free_port())]
     assert main(command) == 2
     assert "config.json" in capsys.readouterr().err
@@ -52,7 +52,7 @@ def test_a_model_that_sees_nothing_does_not_start_where_pictures_are_wanted(fold
 
 
 @pytest.mark.parametrize("env", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
-def test_a_hub_out_of_reach_is_told_with_what_mends_it(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_hub_out_of_reach_is_reported_with_what_mends_it(env: dict[str, str], tmp_path: Path) -> None:
     status, words = ended("--model-id", NAME, "--port", str(free_port()), HF_HOME=str(tmp_path), **env)
     assert status == 2
     assert NAME in words and "--fallback untrained" in words
@@ -81,13 +81,15 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_name_that_the_hub_does_not_know_is_told_and_never_made_up_for(hub: str, tmp_path: Path) -> None:
+def test_a_name_that_the_hub_does_not_know_is_reported_and_never_replaced_by_a_fallback(
+    hub: str, tmp_path: Path
+) -> None:
     wanted = ["--model-id", NAME, "--fallback", "untrained", "--port", str(free_port())]
     status, words = ended(*wanted, HF_ENDPOINT=hub, HF_HOME=str(tmp_path))
     assert (status, "no such model" in words) == (2, True)
 
 
-def test_a_port_that_is_taken_is_told(folder: Folder) -> None:
+def test_a_port_that_is_taken_is_reported(folder: Folder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         status, words = ended("--model-id", str(folder("text")), "--port", port)
@@ -118,7 +120,7 @@ def test_a_key_is_asked_for_everywhere_but_of_health(demo: Process) -> None:
     assert demo.generate("A man", max_new_tokens=1).status == 200
 
 
-def test_at_sigterm_what_is_under_way_is_finished_and_nothing_new_begun(demo: Process) -> None:
+def test_at_sigterm_requests_in_flight_are_finished_and_no_new_ones_accepted(demo: Process) -> None:
     answers: list[Said] = []
     long = {"max_new_tokens": 600, "grammar": {"type": "regex", "value": "[ab]{600}"}}
     asking = threading.Thread(target=lambda: answers.append(demo.generate("A man", **long)))

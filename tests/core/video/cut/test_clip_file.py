@@ -13,7 +13,7 @@ from slurm.errors import ItemError
 from stages.core.video.cut.clip import Cutting, cut
 from stages.core.video.cut.encode import Encoding
 from stages.core.video.cut.mp4 import difference
-from stages.core.video.read.bitstream import length_bytes, split, stored_sets
+from stages.core.video.read.bitstream import length_bytes, read_stored_sets, split_nal_units
 
 GOP = (*X264, "-g", "32", "-bf", "3")
 ROOT = Path(__file__).parents[4]
@@ -45,7 +45,10 @@ def units(path: Path) -> list[tuple[list[bytes], bool]]:
         stream = container.streams.video[0]
         prefix = length_bytes("h264", stream.codec_context.extradata or b"")
         packets = [packet for packet in container.demux(stream) if packet.size]
-        return [([unit for unit in split(bytes(p), prefix) if unit[0] & 31 in (1, 5)], p.is_keyframe) for p in packets]
+        return [
+            ([unit for unit in split_nal_units(bytes(p), prefix) if unit[0] & 31 in (1, 5)], p.is_keyframe)
+            for p in packets
+        ]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
@@ -67,7 +70,7 @@ def test_joined_clip_has_one_sample_description_with_the_sets_of_both(
     how = replace(SMART, encoding=Encoding("libx264", 18, "medium", 1))
     assert cut_frames(film, 37, 96, tmp_path / "clip.mp4", how).mode == "joined"
     with av.open(str(tmp_path / "clip.mp4")) as container:
-        sets = stored_sets(container.streams.video[0].codec_context.extradata or b"")
+        sets = read_stored_sets(container.streams.video[0].codec_context.extradata or b"")
     assert (len(sets.sps), len(sets.pps), sets.ids()) == (2, 2, {0, 1})
     assert len({unit[1] for unit in sets.sps}) == 1  # the same profile
     assert (tmp_path / "clip.mp4").read_bytes().count(b"avcC") == 1

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from stages.core.video.cut.joint import decoding_times
-from stages.core.video.cut.smart import Plan, Seen, divide
+from stages.core.video.cut.smart import IndexEntry, Plan, divide
 from stages.core.video.read.bitstream import UncopiableError
 
 # Times as decoded: B-frames follow the frames that they need. Decoding may begin anew at 0, 10 and 20.
@@ -16,7 +16,7 @@ FRESH = (0, 10, 20)
 
 
 def plan(order: Sequence[int], first: int, end: int, fresh: Sequence[int] = FRESH) -> Plan:
-    return divide([Seen(pts, pts in fresh) for pts in order], first, end)
+    return divide([IndexEntry(pts, pts in fresh) for pts in order], first, end)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_span_without_a_clean_key_frame_cannot_be_copied() -> None:
         ([0, 4, 2, 12, 10, 14], 3, 15, [0, 10]),  # 12 is decoded before the key frame that it is shown after
         (PYRAMID, 10, 20, ()),  # an open GOP
     ):
-        with pytest.raises(UncopiableError, match="no clean key frame"):
+        with pytest.raises(UncopiableError, match="no clean sync frame"):
             plan(order, first, end, fresh)
 
 

@@ -16,20 +16,16 @@ from stages.core.schema.second import (
     video_columns,
 )
 from stages.core.schema.video import VIDEO
-from stages.core.video.measure.freeze import FreezeDetector
-from stages.core.video.measure.key_frames import KeyFrames
-from stages.core.video.measure.look import LookMeter
 from stages.core.video.measure.meter import Meter
-from stages.core.video.measure.motion import MotionMeter
-from stages.core.video.measure.settings import Pictures
-from stages.core.video.measure.shots import ShotDetector
+from stages.core.video.measure.one_pass import make_meters
+from stages.core.video.measure.settings import Decoder, Freeze, Limits, Motion, Pictures, Settings, Shots
 from stages.core.video.measure.signals import Samples, make_samples, over_video, per_second
-from stages.core.video.read.frames import Planes, Small, Stance
+from stages.core.video.read.frames import Orientation, Planes, Small
 
 
 def blank(height_px: int, width_px: int) -> Small:
     luma = np.zeros((height_px, width_px), np.uint8)
-    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Stance(0)))
+    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Orientation(0)))
 
 
 def declared(*names: str) -> list[Signal]:
@@ -57,14 +53,17 @@ def test_seconds_hold_means_peaks_and_shares_and_null_where_nothing_was_seen() -
 
 
 def test_every_declared_signal_has_a_meter_and_every_meters_signal_is_declared() -> None:
-    shots = ShotDetector(0.5, 0.5, 25.0)
-    meters: tuple[Meter, ...] = (
-        FreezeDetector(0.001, 2.0),
-        MotionMeter(3, 0.06, shots.borders_s),
-        LookMeter(),
-        shots,
-        KeyFrames(Pictures(100, 85, 0), 25.0, shots.shots, shots.horizon, lambda key_frame: None),
+    settings = Settings(
+        width_px=128,
+        decoder=Decoder("exact", None),
+        shots=Shots(0.5, 0.5),
+        freeze=Freeze(0.001, 2.0),
+        motion=Motion(3, 0.06),
+        key_frames=Pictures(100, 85, 0),
+        limits=Limits(10**8, 10**5),
+        min_coverage=0.1,
     )
+    meters = make_meters(settings, 25.0, lambda key_frame: None)
     for meter in meters:
         meter.add(0, 0.0, blank(64, 128))
         meter.finish(0.04)

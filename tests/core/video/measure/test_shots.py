@@ -10,7 +10,7 @@ import pytest
 
 from scripts.sample_corpus import Film, Shot, picture
 from stages.core.video.cut.encode import ffmpeg_path
-from stages.core.video.measure.cuts import Suspicion
+from stages.core.video.measure.cuts import CandidateDetector
 from stages.core.video.measure.fades import fades
 from stages.core.video.measure.key_frames import KeyFrame, KeyFrames
 from stages.core.video.measure.settings import Pictures
@@ -69,25 +69,27 @@ def test_cuts_are_found_at_their_frames(three_shots: Path) -> None:
     assert [shot.score is None for shot in shots.shots] == [True, False, False]
 
 
-def test_cuts_are_suspected_at_once_and_little_else(three_shots: Path) -> None:
+def test_every_cut_is_a_candidate_at_once_and_few_other_frames_are(three_shots: Path) -> None:
     with open_video(str(three_shots), 10**8, 10**5) as video:
-        suspicion = Suspicion(25)
-        frames = [suspicion.add(shrink(frame, small_size(frame, 256)).luma) for _, frame in video.frames()]
-    suspected = np.flatnonzero(frames).tolist()
-    assert {30, 75} <= set(suspected)
-    assert len(suspected) <= 4
+        detector = CandidateDetector(25)
+        frames = [detector.add(shrink(frame, small_size(frame, 256)).luma) for _, frame in video.frames()]
+    candidates = np.flatnonzero(frames).tolist()
+    assert {30, 75} <= set(candidates)
+    assert len(candidates) <= 4
 
 
-def test_a_step_of_light_is_not_suspected(wall: Callable[[float], Path]) -> None:
+def test_a_sudden_change_of_light_is_no_candidate_for_a_cut(wall: Callable[[float], Path]) -> None:
     with open_video(str(wall(0.15)), 10**8, 10**5) as video:
         _, frame = next(video.frames())
         luma = shrink(frame, small_size(frame, 256)).luma
-    suspicion, brighter = Suspicion(25), np.minimum(luma, 215) + np.uint8(20)
-    assert [suspicion.add(each) for each in (luma, luma, luma, brighter, brighter)] == [False] * 5
+    detector, brighter = CandidateDetector(25), np.minimum(luma, 215) + np.uint8(20)
+    assert [detector.add(each) for each in (luma, luma, luma, brighter, brighter)] == [False] * 5
 
 
 @pytest.mark.parametrize("transition", ["fade", "fadeblack", "fadewhite", "wipeleft"])
-def test_gradual_changes_part_shots_where_they_begin_and_end(scenes: Callable[[str], Path], transition: str) -> None:
+def test_gradual_transitions_divide_shots_where_they_begin_and_end(
+    scenes: Callable[[str], Path], transition: str
+) -> None:
     shots, key_frames, _ = detect(scenes(transition))
     (change,) = (change for change in shots.changes if change.taken)
     assert change.kind == "gradual"
@@ -100,7 +102,7 @@ def test_gradual_changes_part_shots_where_they_begin_and_end(scenes: Callable[[s
     assert min(times[3:]) >= change.end / 25 - 1e-6
 
 
-def test_a_flash_a_step_of_light_and_a_caption_part_nothing(make: Make) -> None:
+def test_a_flash_a_change_of_light_and_a_caption_divide_no_shot(make: Make) -> None:
     wall = picture(Film("", (), 320, 180), Shot(1, 0.02, 5), 100)
     for name, what in {
         "flash": "geq=lum='if(between(N,40,41),235,lum(X,Y))':cb=128:cr=128",
@@ -146,15 +148,15 @@ def test_pictures_stay_few_where_every_frame_may_be_a_cut(make: Make) -> None:
     found: list[KeyFrame] = []
     known: list[KnownShot] = []  # none before the end
     shots, key_frames = ShotDetector(0.5, 0.5, 25.0), KeyFrames(Pictures(100, 85, 0), 25.0, known, 300, found.append)
-    suspected = most = 0
+    latest = most = 0
     with open_video(str(path), 10**8, 10**5) as video:
         for number, (time_s, frame) in enumerate(video.frames()):
             small = shrink(frame, small_size(frame, 256))
             key_frames.add(number, time_s, small)
             shots.add(number, time_s, small)
-            suspected = max([suspected, *(picture.number for picture in key_frames._borders)])
+            latest = max([latest, *(picture.number for picture in key_frames._borders)])
             most = max(most, len(key_frames._borders))
-    assert suspected > 590
+    assert latest > 590
     assert 100 < most <= 130
     numbers = [picture.number for picture in key_frames._borders]
     assert numbers == sorted(set(numbers))

@@ -15,7 +15,7 @@ from stages.core.video.measure.freeze import FreezeDetector, Span, native_differ
 from stages.core.video.measure.look import LookMeter
 from stages.core.video.measure.meter import Meter
 from stages.core.video.measure.motion import MotionMeter, Sample, camera_flow, within_shots
-from stages.core.video.read.frames import Planes, Small, Stance, shrink, small_size
+from stages.core.video.read.frames import Orientation, Planes, Small, shrink, small_size
 from stages.core.video.read.packets import open_video
 
 Make = Callable[..., Path]
@@ -71,7 +71,7 @@ def test_freeze_is_found_within_two_frames(make: Make) -> None:
 def test_pictures_of_another_size_or_depth_are_not_the_same() -> None:
     def planes(width_px: int, bits: int) -> Planes:
         samples = np.zeros((4, width_px), np.uint8)
-        return Planes(samples, lambda: (samples, samples), 1 / 3, bits, False, False, Stance(0))
+        return Planes(samples, lambda: (samples, samples), 1 / 3, bits, False, False, Orientation(0))
 
     assert native_difference(planes(4, 8), planes(4, 8)) == 0
     assert native_difference(planes(4, 8), planes(8, 8)) == 1
@@ -151,7 +151,7 @@ def test_motion_is_measured_where_frames_are_rarer_than_samples() -> None:
 
 def blank(height_px: int, width_px: int) -> Small:
     luma = np.zeros((height_px, width_px), np.uint8)
-    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Stance(0)))
+    return Small(luma, Planes(luma, lambda: (luma, luma), 1 / 3, 8, False, False, Orientation(0)))
 
 
 def still(start_s: float, end_s: float, speed: float = 1.0) -> Sample:

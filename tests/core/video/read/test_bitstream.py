@@ -6,7 +6,15 @@ import av
 import pytest
 from support.numbered import X264, Films
 
-from stages.core.video.read.bitstream import Sets, UncopiableError, avcc, begins_anew, length_bytes, split, stored_sets
+from stages.core.video.read.bitstream import (
+    ParameterSets,
+    UncopiableError,
+    is_sync_frame,
+    length_bytes,
+    make_avcc,
+    read_stored_sets,
+    split_nal_units,
+)
 
 X265 = ("-c:v", "libx265", "-preset", "ultrafast", "-bf", "3", "-an")
 SCENELESS = "log-level=error:keyint=32:min-keyint=32:scenecut=0"
@@ -40,15 +48,15 @@ def test_decoding_begins_anew_at_closed_key_frames_alone(films: Films, name: str
         packets = [packet for packet in container.demux(stream) if packet.size]
         codec, extradata = stream.codec_context.name, stream.codec_context.extradata or b""
         shown = sorted(packet.pts for packet in packets if packet.pts is not None)
-        found = [shown.index(p.pts) for p in packets if p.pts is not None and begins_anew(codec, bytes(p), extradata)]
+        found = [shown.index(p.pts) for p in packets if p.pts is not None and is_sync_frame(codec, bytes(p), extradata)]
     assert found == fresh
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\1", b"\x86", b"\0\0\0\x09\x65", b"\x12\0", b"\x0a\x81"])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "libdav1d", "mpeg4"])
 def test_torn_packets_begin_nothing(codec: str, data: bytes) -> None:
-    assert not begins_anew(codec, data, b"")
-    assert not begins_anew(codec, data, b"\1" + b"\xff" * 30)
+    assert not is_sync_frame(codec, data, b"")
+    assert not is_sync_frame(codec, data, b"\1" + b"\xff" * 30)
 
 
 def extradata_of(path: Path) -> bytes:
@@ -59,16 +67,16 @@ def extradata_of(path: Path) -> bytes:
 def test_parameter_sets_are_the_same_in_both_kinds_of_extradata(films: Films) -> None:
     in_mp4, in_ts = (extradata_of(films(name, *CODINGS[name][0])) for name in ("closed.mp4", "closed.ts"))
     assert (length_bytes("h264", in_mp4), length_bytes("h264", in_ts)) == (4, None)
-    assert stored_sets(in_mp4) == stored_sets(in_ts)
-    assert stored_sets(in_mp4).ids() == {0}
-    assert avcc(stored_sets(in_mp4)) == in_mp4
+    assert read_stored_sets(in_mp4) == read_stored_sets(in_ts)
+    assert read_stored_sets(in_mp4).ids() == {0}
+    assert make_avcc(read_stored_sets(in_mp4)) == in_mp4
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 6, 7, 31])
 def test_ids_of_parameter_sets_are_read(films: Films, number: int) -> None:
     coded = films(f"id{number}.h264", *X264, "-frames:v", "1", "-x264-params", f"sps-id={number}", "-an")
-    sets = stored_sets(
-        b"".join(b"\0\0\0\1" + unit for unit in split(coded.read_bytes(), None) if unit[0] & 31 in (7, 8))
+    sets = read_stored_sets(
+        b"".join(b"\0\0\0\1" + unit for unit in split_nal_units(coded.read_bytes(), None) if unit[0] & 31 in (7, 8))
     )
     assert (len(sets.sps), len(sets.pps)) == (1, 1)
     assert sets.ids() == {number}
@@ -76,12 +84,13 @@ def test_ids_of_parameter_sets_are_read(films: Films, number: int) -> None:
 
 def test_avcc_holds_the_sets_of_two_streams_once_each_and_tells_the_higher_level() -> None:
     low, high = b"\x67\x64\x00\x0a\xac", b"\x67\x64\x00\x1f\x4b"
-    both = Sets((low,), (b"\x68\xee",)) | Sets((high, low), (b"\x68\x4a",))
-    assert both == Sets((low, high), (b"\x68\xee", b"\x68\x4a"))
-    assert stored_sets(avcc(both)) == both
-    assert avcc(both)[1:4] == b"\x64\x00\x1f"
-    assert avcc(both).endswith(b"\xfd\xf8\xf8\x00")
-    assert not avcc(Sets((b"\x67\x42\xc0\x1f\x4b",), (b"\x68\xee",))).endswith(b"\xfd\xf8\xf8\x00")  # baseline has none
+    both = ParameterSets((low,), (b"\x68\xee",)) | ParameterSets((high, low), (b"\x68\x4a",))
+    assert both == ParameterSets((low, high), (b"\x68\xee", b"\x68\x4a"))
+    assert read_stored_sets(make_avcc(both)) == both
+    assert make_avcc(both)[1:4] == b"\x64\x00\x1f"
+    assert make_avcc(both).endswith(b"\xfd\xf8\xf8\x00")
+    baseline = ParameterSets((b"\x67\x42\xc0\x1f\x4b",), (b"\x68\xee",))
+    assert not make_avcc(baseline).endswith(b"\xfd\xf8\xf8\x00")  # it has none
 
 
 def test_torn_extradata_is_told(films: Films) -> None:
@@ -89,32 +98,43 @@ def test_torn_extradata_is_told(films: Films) -> None:
     pps_count_at = 8 + int.from_bytes(whole[6:8])
     for torn in (whole[:4], whole[:7], whole[:20], whole[: pps_count_at + 2]):
         with pytest.raises(UncopiableError, match="torn"):
-            stored_sets(torn)
+            read_stored_sets(torn)
     more_than_there_are = whole[:pps_count_at] + b"\x09" + whole[pps_count_at + 1 :]
     with pytest.raises(UncopiableError, match="torn"):
-        stored_sets(more_than_there_are)
+        read_stored_sets(more_than_there_are)
 
 
 @pytest.mark.parametrize(
-    "sets", [Sets((b"\x67",), ()), Sets((b"\x67\x64\0\x0c" + bytes(5),), ()), Sets((), (b"\x68\0",))]
+    "sets",
+    [
+        ParameterSets((b"\x67",), ()),
+        ParameterSets((b"\x67\x64\0\x0c" + bytes(5),), ()),
+        ParameterSets((), (b"\x68\0",)),
+    ],
 )
-def test_parameter_set_without_an_id_is_told(sets: Sets) -> None:
+def test_parameter_set_without_an_id_is_told(sets: ParameterSets) -> None:
     with pytest.raises(UncopiableError, match="without an id"):
         sets.ids()
 
 
 def test_more_sets_than_an_avcc_holds_are_told() -> None:
     sps, pps = [(b"\x67\x64\x00\x0a%c" % n) for n in range(32)], [b"\x68%c%c" % (n >> 8, n & 255) for n in range(256)]
-    assert stored_sets(avcc(Sets(tuple(sps[:31]), tuple(pps[:255])))) == Sets(tuple(sps[:31]), tuple(pps[:255]))
-    for many in (Sets(tuple(sps), (pps[0],)), Sets((sps[0],), tuple(pps)), Sets((sps[0],), (b"\x68" * 65536,))):
+    assert read_stored_sets(make_avcc(ParameterSets(tuple(sps[:31]), tuple(pps[:255])))) == ParameterSets(
+        tuple(sps[:31]), tuple(pps[:255])
+    )
+    for many in (
+        ParameterSets(tuple(sps), (pps[0],)),
+        ParameterSets((sps[0],), tuple(pps)),
+        ParameterSets((sps[0],), (b"\x68" * 65536,)),
+    ):
         with pytest.raises(UncopiableError, match="more parameter sets"):
-            avcc(many)
+            make_avcc(many)
 
 
 @pytest.mark.parametrize("prefix", [1, 2, 4])
 def test_units_are_split_up_to_a_torn_one(prefix: int) -> None:
     units = [b"\x65abc", b"\x41de"]
     data = b"".join(len(unit).to_bytes(prefix, "big") + unit for unit in units)
-    assert list(split(data, prefix)) == units
-    assert list(split(data[:-1], prefix)) == units[:1]
-    assert list(split(b"\0\0\0\1\x65abc\0\0\1\x41de\0\0", None)) == units
+    assert list(split_nal_units(data, prefix)) == units
+    assert list(split_nal_units(data[:-1], prefix)) == units[:1]
+    assert list(split_nal_units(b"\0\0\0\1\x65abc\0\0\1\x41de\0\0", None)) == units

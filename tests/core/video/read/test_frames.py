@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stages.core.video.cut.encode import ffmpeg_path
-from stages.core.video.measure.key_frames import shown
+from stages.core.video.measure.key_frames import to_bgr
 from stages.core.video.measure.look import colourfulness, look, small_chroma
-from stages.core.video.read.frames import STANCES, Small, picture, shrink, small_size, stance
+from stages.core.video.read.frames import ORIENTATIONS, Small, copy_small, read_orientation, shrink, small_size
 from stages.core.video.read.packets import open_video
 
 Make = Callable[..., Path]
@@ -30,8 +30,8 @@ HALVES = "color=0xFF8000:s=64x64:r=25:d=0.2[a];color=0x000080:s=64x64:r=25:d=0.2
 def first(path: Path) -> tuple[Small, np.ndarray]:
     with open_video(str(path), 10**8, 10**5) as video:
         _, frame = next(video.frames())
-        small = shrink(frame, small_size(frame, 128), stance(frame))
-        return small, shown(picture(small.native, 128), 128)
+        small = shrink(frame, small_size(frame, 128), read_orientation(frame))
+        return small, to_bgr(copy_small(small.native, 128), 128)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_kept_picture_holds_none_of_the_decoders_memory(make: Make, max_side_p
     with open_video(str(make("kept.mkv", HALVES, "-c:v", "ffv1", "-pix_fmt", "yuv420p")), 10**8, 10**5) as video:
         _, frame = next(video.frames())
         native = shrink(frame, small_size(frame, 64)).native
-        kept = picture(native, max_side_px)
+        kept = copy_small(native, max_side_px)
         assert not any(np.shares_memory(*both) for both in zip(kept.samples, native.samples, strict=True))
 
 
@@ -112,8 +112,8 @@ def test_brightness_runs_from_0_to_1_in_both_ranges(make: Make, tint: str, luma:
     assert look(0.0, small.luma, small_chroma(small.native)).luma == pytest.approx(luma, abs=0.02)
 
 
-@pytest.mark.parametrize("matrix", STANCES)
-def test_turned_and_mirrored_video_is_upright_as_ffmpeg_shows_it(
+@pytest.mark.parametrize("matrix", ORIENTATIONS)
+def test_turned_and_mirrored_video_is_displayed_as_ffmpeg_displays_it(
     make: Make, tmp_path: Path, matrix: tuple[int, int, int, int]
 ) -> None:
     plain = make("upright.mp4", QUARTERS, "-pix_fmt", "yuv420p", "-qp", "1")

@@ -1,0 +1,22 @@
+"""The result of fetching a video, however it was fetched."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stages.core.schema.types import Row
+
+
+@dataclass(frozen=True)
+class FetchedVideo:
+    """A complete file, alone in its folder, and the site's metadata.
+
+    `about` has the columns of ABOUT that the site knows; `subtitles` are rows of SUBTITLES and `info` is a row of INFO,
+    both without `video_id`. `offset_s` is the position of the file's first frame in the whole video, in seconds.
+    """
+
+    file: Path
+    about: Row = field(default_factory=dict)
+    subtitles: list[Row] = field(default_factory=list)
+    info: Row | None = None
+    offset_s: float = 0.0
+    sha256: str | None = None  # hex digest, if it was computed while downloading

@@ -13,7 +13,7 @@ from slurm.control.retry import bad_nodes, decide
 from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, Window, submissions, submit
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT, InputError
-from slurm.pool.launch import served
+from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
 from slurm.record.formats import read_record, write_record
 from slurm.record.history import Past
@@ -213,7 +213,7 @@ def _servers(step: Step, cluster: Cluster, inputs: Inputs) -> AbstractContextMan
     name = step.plan.pool
     if name is None or (backend(cluster).submits and not all(s.survey.complete() for s in inputs.values())):
         return nullcontext()
-    return served(PoolFolder(step.run, name))
+    return keep_servers(PoolFolder(step.run, name))
 
 
 def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> tuple[Again, dict[int, str]]:

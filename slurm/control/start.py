@@ -9,7 +9,7 @@ from slurm.control.extend import Growth, grow, steps_behind
 from slurm.control.resume import Resumed, resume, save_cluster
 from slurm.errors import InputError
 from slurm.pool.config import Settings
-from slurm.pool.launch import want
+from slurm.pool.launch import set_up
 from slurm.pool.registry import PoolFolder
 from slurm.record import chunks
 from slurm.record.inputs import is_behind
@@ -87,7 +87,7 @@ def prepare(step: Step, intent: Intent | None, growth: Growth | None, overwrite:
         save_cluster(step, intent.cluster)
         if intent.pool is not None:
             pool = PoolFolder(step.run, intent.pool.pool.name)
-            want(pool, intent.pool)
+            set_up(pool, intent.pool)
             pool.add_step(step.name)
         if not step.exists:
             step.create(plan)  # from here on the step exists

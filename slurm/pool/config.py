@@ -9,13 +9,13 @@ from pydantic.dataclasses import dataclass
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 
-UNTRAINED = "untrained-demo"  # what the embedded engine calls the models that it makes up
+UNTRAINED = "untrained-demo"  # the name of the embedded engine's models with random weights
 STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, config=STRICT)
 class Image:
-    """A container that the engine runs in; `runtime` null starts its command on the node itself."""
+    """A container for the engine; `runtime` null: its command runs on the node itself."""
 
     runtime: Literal["pyxis", "apptainer", "docker"] | None
     image: str | None
@@ -24,9 +24,10 @@ class Image:
 
 @dataclass(frozen=True, config=STRICT)
 class Engine:
-    """A server program and what it speaks; the values stand in conf/engine/*.yaml.
+    """A server program and its API; the values stand in conf/engine/*.yaml.
 
-    Words may hold what only the node knows: {python} {host} {port} {master_port} {metrics_port} {folder} {cache}.
+    Commands, options and mounts may hold placeholders that the node fills in: {python} {host} {port} {master_port}
+    {metrics_port} {folder} {cache}.
     """
 
     name: str
@@ -34,19 +35,19 @@ class Engine:
     route: Literal["generate", "chat"]  # generate: the chat template is applied by the client
     command: list[str]
     options: dict[str, str | int | float | bool | None]  # --name value; true: --name alone; null and false: left out
-    env: dict[str, str]  # these may hold {key} and {token}, too: other people see command lines
+    env: dict[str, str]  # may also hold {key} and {token}, which do not belong on command lines that others can see
     container: Image
-    url: str | None  # of a server that stands already: nothing is started
+    url: str | None  # of a server that runs already; none is started then
 
 
 @dataclass(frozen=True, config=STRICT)
 class Pool:
-    """A model, how many servers it has, and what one of them gets; the values stand in conf/pool/*.yaml."""
+    """A model, its number of servers and the resources of each; the values stand in conf/pool/*.yaml."""
 
     name: str
     model: str
     revision: str | None
-    images: bool  # whether it is asked about pictures
+    images: bool  # whether requests carry pictures
     replicas: int
     gpus: int
     cpus: int
@@ -59,17 +60,17 @@ class Pool:
     max_total_tokens: int | None
     payload_bytes: int
     host: str  # the address that servers listen on
-    ports: tuple[int, int]  # from which each takes one that is free
-    cache: str | None  # folder of the weights; null: the Hub's own
-    key_file: str | None  # holds the key of an engine.url; the servers that we start have one of their own
-    start_minutes: float  # until a model is loaded
-    restarts: int  # of an engine that died
-    lead_minutes: float  # before its time is over a replica has its successor started
-    drain_s: int  # … and takes nothing new
-    idle_minutes: float  # after which an unused replica stops
-    wait_minutes: float  # that a task waits for a first replica, or another one
-    in_flight: int  # requests that one task has under way
-    timeout_s: float  # of a request
+    ports: tuple[int, int]  # first and last port that servers may take
+    cache: str | None  # folder of the weights; null: that of huggingface_hub
+    key_file: str | None  # holds the key for engine.url; servers that are started here share a generated one
+    start_minutes: float  # most time to load the model
+    restarts: int  # most restarts of an engine that died
+    lead_minutes: float  # a replica's successor is started so long before its time limit
+    drain_s: int  # a replica takes no new requests so long before its time limit
+    idle_minutes: float  # a replica unused for so long stops
+    wait_minutes: float  # most time that a task waits for a replica
+    in_flight: int  # most requests that one task has running
+    timeout_s: float  # of one request
 
     def __post_init__(self) -> None:
         if not 0 < self.drain_s / 60 < self.lead_minutes < self.minutes:
@@ -78,18 +79,18 @@ class Pool:
 
 
 class Settings(NamedTuple):
-    """All that a pool needs."""
+    """All settings of a pool."""
 
     pool: Pool
     engine: Engine
-    cluster: Cluster  # of the site; what is a replica's own stands in the pool
+    cluster: Cluster  # of the site; the pool overrides the resources
 
     def serves(self, model: str) -> bool:
-        """Whether a server that calls its model so is one of these: untrained ones only where they were asked for."""
+        """Whether a server with this model belongs to the pool; one with random weights only by options.fallback."""
         return model == self.pool.model or (model == UNTRAINED and self.engine.options.get("fallback") == "untrained")
 
     def site(self) -> Cluster:
-        """Where and with what a replica runs."""
+        """The site with the resources of one replica."""
         pool = self.pool
         return replace(
             self.cluster,
@@ -98,6 +99,6 @@ class Settings(NamedTuple):
             gpus=pool.gpus,
             cpus=pool.cpus,
             mem_gb=pool.mem_gb,
-            minutes=pool.minutes if backend(self.cluster).submits else self.cluster.minutes,  # no job, no limit
+            minutes=pool.minutes if backend(self.cluster).submits else self.cluster.minutes,  # of jobs only
             signal_delay_s=pool.drain_s,
         )

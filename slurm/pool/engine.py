@@ -1,4 +1,4 @@
-"""A server process on this node: its command line, its ports, its log, and what it is asked from outside."""
+"""A model server as a process of this node: its command line, ports and log, and requests to it."""
 
 import ctypes
 import http.client
@@ -24,28 +24,31 @@ from slurm.pool.config import Engine, Pool, Settings
 LAST_LINES = 15
 LAST_BYTES = 1 << 14
 TERM_S = 30.0  # from SIGTERM to SIGKILL
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between the nodes
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for addresses of nodes
 
 
 class EngineError(ReelmillError):
-    """A server did not start, or died; the message ends with its own last words."""
+    """A server did not start, or died; the message ends with the last lines of its log."""
 
 
 class Remote:
-    """A server that can be asked."""
+    """A server that answers HTTP requests."""
 
     def __init__(self, url: str, key: str, node: str) -> None:
         self.url, self.key, self.node = url, key, node
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None, timeout_s: float = 10.0) -> Any:
-        """The JSON that it answers, None where it is none. Raises OSError, also for a status of 400 and more."""
+        """The answer as JSON; None if it is not JSON. POST with a body, else GET.
+
+        Raises OSError if the connection fails or the status is 400 or above.
+        """
         try:
             return json.loads(self.text(path, body, timeout_s))
         except ValueError:
             return None
 
     def text(self, path: str, body: Mapping[str, Any] | None = None, timeout_s: float = 10.0) -> str:
-        """The same as text."""
+        """As `ask`, but the answer as text."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         try:
@@ -57,11 +60,12 @@ class Remote:
             raise OSError(f"{path}: {error!r}") from error
 
     def last_words(self) -> str:
-        return "(its log is not ours)"
+        """The last lines of its log."""
+        return "(its log is on another system)"
 
 
 class Running(Remote):
-    """An engine that was started here."""
+    """An engine that this process started."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", url: str, key: str, log: Path) -> None:
         super().__init__(url, key, socket.gethostname())
@@ -83,12 +87,15 @@ class Running(Remote):
 
 
 @contextmanager
-def started(settings: Settings, key: str, log: Path) -> Iterator[Running]:
-    """An engine that was just started and answers nothing yet; on exit it is ended, with all its processes."""
+def start_engine(settings: Settings, key: str, log: Path) -> Iterator[Running]:
+    """Starts an engine, which does not answer yet; at the block's end it is ended with all its processes.
+
+    Raises EngineError if its command cannot be run.
+    """
     pool, engine = settings.pool, settings.engine
     with ExitStack() as ends, log.open("ab") as words:
-        with held_ports(pool, 3) as (port, master_port, metrics_port):
-            # a folder of its own in /tmp: a Unix socket's path may be no longer than 107 bytes
+        with hold_ports(pool, 3) as (port, master_port, metrics_port):
+            # in /tmp, since a Unix socket's path may be no longer than 107 bytes
             folder = Path(f"/tmp/reelmill-{os.getpid()}-{port}")
             folder.mkdir(mode=0o700)
             ends.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -124,7 +131,7 @@ def started(settings: Settings, key: str, log: Path) -> Iterator[Running]:
 
 
 def command_line(engine: Engine, known: Mapping[str, str]) -> list[str]:
-    """The words that start the engine, in its container if it has one."""
+    """The command that starts the engine, inside its container if it has one; `known` fills its {placeholders}."""
     options: list[str] = []
     for name, value in engine.options.items():
         if value is not None and value is not False:
@@ -147,8 +154,11 @@ def command_line(engine: Engine, known: Mapping[str, str]) -> list[str]:
 
 
 @contextmanager
-def held_ports(pool: Pool, count: int) -> Iterator[list[int]]:
-    """So many free ports, bound until the end: two servers of one node that start at once get different ones."""
+def hold_ports(pool: Pool, count: int) -> Iterator[list[int]]:
+    """`count` free ports, held open until the block's end so that two servers starting on one node differ.
+
+    Raises EngineError if pool.ports has fewer free ones.
+    """
     first, last = pool.ports
     order = list(range(first, last + 1))
     Random(os.urandom(8)).shuffle(order)
@@ -170,8 +180,11 @@ def held_ports(pool: Pool, count: int) -> Iterator[list[int]]:
         yield found
 
 
-def until_healthy(running: Running, stop: Callable[[], bool], wait_s: float) -> bool:
-    """Whether it is up, and not asked to stop before. Raises EngineError if it dies, or takes longer than `wait_s`."""
+def wait_until_healthy(running: Running, stop: Callable[[], bool], wait_s: float) -> bool:
+    """Waits until /health answers: True; False if `stop()` said so first.
+
+    Raises EngineError if the engine dies or takes longer than `wait_s`.
+    """
     end = time.monotonic() + wait_s
     while not stop():
         running.check()
@@ -189,7 +202,7 @@ def until_healthy(running: Running, stop: Callable[[], bool], wait_s: float) -> 
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, and SIGKILL to what is left of its session after TERM_S."""
+    """Sends SIGTERM, and after TERM_S SIGKILL to all processes left in its session."""
     try:
         if process.poll() is None:
             process.terminate()
@@ -202,7 +215,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _before_exec() -> None:
-    """It dies with us, and what Slurm tells the whole job before the time limit is ours to hear."""
+    """Ties the engine to its supervisor: killed when that dies, and deaf to Slurm's signal before the time limit."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)

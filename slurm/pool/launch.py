@@ -1,8 +1,8 @@
-"""Jobs for the replicas that a pool lacks. Anybody may call `ensure`, at any time: the command, a task, a replica.
+"""Submits jobs for the replicas that a pool lacks. Commands, tasks and replicas may all call `ensure` at any time.
 
-launches/<n>/launch.json   claimed by a rename before anything is submitted, so of all who look at once one submits
-launches/<n>/job.json      what became of it
-looked.json                when the queue was asked last: not by hundreds of tasks at once
+launches/<n>/launch.json   who submits job n; made by a rename, so of several processes at once only one submits it
+launches/<n>/job.json      the id of the submitted job
+looked.json                its mtime: when the queue was asked last, so that hundreds of tasks do not ask at once
 """
 
 import hashlib
@@ -27,15 +27,15 @@ from slurm.scheduler.array import Array
 from slurm.scheduler.backend import backend
 from slurm.scheduler.local import processes
 
-LOOK_S = 20.0  # the queue is asked no more often
-CLAIM_S = 120.0  # a launch without a job after this time: its submitter died
-IN_VAIN = 2  # replicas in a row that never answered: no more are started
+LOOK_S = 20.0  # least time between two questions to the queue
+CLAIM_S = 120.0  # after this time without a job id the process that claimed a launch has died
+IN_VAIN = 2  # after so many replicas in a row that never answered, no more are started
 
 
 class Claim(NamedTuple):
-    """Who did something, and when: one process, epoch seconds."""
+    """The process that submits a job, or asked the queue."""
 
-    at: float
+    at: float  # epoch seconds
     host: str
     pid: int
 
@@ -52,10 +52,10 @@ class Launch(NamedTuple):
     at: float  # epoch seconds
 
 
-def want(folder: PoolFolder, settings: Settings) -> None:
-    """Sets the pool's model, engine and size from now on; what an older version left of the pool is forgotten.
+def set_up(folder: PoolFolder, settings: Settings) -> None:
+    """Sets the pool's model, engine and size from now on; files of an older version are removed first.
 
-    Raises InputError while servers of another model are up: clients could not tell which model answers.
+    Raises InputError while servers of another model run: clients could not tell which model answers.
     """
     try:
         old = folder.settings.pool if folder.exists else None
@@ -74,16 +74,19 @@ def want(folder: PoolFolder, settings: Settings) -> None:
 
 
 def ensure(folder: PoolFolder) -> list[str]:
-    """The jobs that were submitted because replicas are fewer than wanted and somebody needs them; mostly none."""
+    """Submits jobs for missing replicas, unless the pool is stopped or its steps are done; the ids of these jobs.
+
+    An outside server (engine.url) is registered instead. Raises ClusterError if sbatch refuses a job.
+    """
     settings = folder.settings
     if folder.stopped or folder.finished():
         return []
     if settings.engine.url and not folder.replicas():
         server = Remote(settings.engine.url.rstrip("/"), folder.key(), "elsewhere")
-        folder.put(probe(settings, server, folder.warm_requests(), "endpoint"))
+        folder.register(probe(settings, server, folder.warm_requests(), "endpoint"))
     if settings.engine.url or not backend(settings.cluster).submits:
         return []
-    if hopeless(folder) or not _my_turn(folder):
+    if hopeless(folder) or not _may_ask_queue(folder):
         return []
     before = launches(folder)
     live = alive(folder, before)
@@ -101,8 +104,8 @@ def ensure(folder: PoolFolder) -> list[str]:
 
 
 def hopeless(folder: PoolFolder) -> str:
-    """The words of the last replica, if it and the ones before it since the last start never answered; else ""."""
-    since = folder.begun
+    """The last log lines of the last replica if no replica since the last start ever answered; else ""."""
+    since = folder.last_start
     ends = [end for end in folder.ends() if end.at > since][-IN_VAIN:]
     settings = folder.settings
     enough = IN_VAIN if backend(settings.cluster).submits else min(IN_VAIN, settings.pool.replicas)
@@ -111,6 +114,7 @@ def hopeless(folder: PoolFolder) -> str:
 
 
 def launches(folder: PoolFolder) -> list[Launch]:
+    """All launches of the pool, oldest first."""
     found = []
     for name in names(folder.root / "launches"):
         root = folder.root / "launches" / name
@@ -120,7 +124,7 @@ def launches(folder: PoolFolder) -> list[Launch]:
 
 
 def alive(folder: PoolFolder, submitted: list[Launch]) -> list[Launch] | None:
-    """Those whose job is in the queue, or may get there; None if Slurm does not answer."""
+    """The launches whose job is in the queue or is being submitted; None if Slurm does not answer."""
     queue = backend(folder.settings.cluster).queued([launch.job for launch in submitted if launch.job])
     if queue is None:
         return None
@@ -129,7 +133,8 @@ def alive(folder: PoolFolder, submitted: list[Launch]) -> list[Launch] | None:
     return [la for la in submitted if (la.job in there if la.job else now - la.at < CLAIM_S)]
 
 
-def _my_turn(folder: PoolFolder) -> bool:
+def _may_ask_queue(folder: PoolFolder) -> bool:
+    """Whether nobody has asked the queue for LOOK_S; from now on this process has."""
     path = folder.root / "looked.json"
     with suppress(FileNotFoundError):
         if time.time() - path.stat().st_mtime < LOOK_S:
@@ -139,7 +144,7 @@ def _my_turn(folder: PoolFolder) -> bool:
 
 
 def _claim(folder: PoolFolder, number: int) -> str | None:
-    """The name of the new launch; None if somebody else has it."""
+    """The name of the new launch; None if another process has claimed it."""
     name, root = f"{number:04d}", folder.root / "launches"
     draft = root / f".{name}.{os.uname().nodename}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
     write_record(draft / "launch.json", Claim(time.time(), os.uname().nodename, os.getpid()))
@@ -152,6 +157,7 @@ def _claim(folder: PoolFolder, number: int) -> str | None:
 
 
 def _submit(folder: PoolFolder, name: str) -> str:
+    """The id of the launch's job. Raises ClusterError."""
     token = hashlib.sha256(str(folder.root.absolute()).encode()).hexdigest()[:6]
     array = Array(
         function=run_replica,
@@ -170,13 +176,13 @@ def _submit(folder: PoolFolder, name: str) -> str:
 
 
 def run_replica(root: str) -> None:
-    """What the job of a replica runs, for the pool whose folder is `root`."""
+    """Runs one replica of the pool in the folder `root` to its end, in the replica's job."""
     path = Path(root)
     serve(PoolFolder(path.parents[1], path.name), ensure)
 
 
 def cancel_queued(folder: PoolFolder) -> list[str]:
-    """The pool's jobs, of which those that have not begun are taken out of the queue; the others end by themselves."""
+    """Cancels the pool's jobs that have not started; gives all its jobs. Running replicas end by themselves."""
     live = alive(folder, launches(folder)) or []
     jobs = sorted(launch.job for launch in live if launch.job)
     if jobs:
@@ -185,10 +191,13 @@ def cancel_queued(folder: PoolFolder) -> list[str]:
 
 
 @contextmanager
-def served(folder: PoolFolder) -> Iterator[None]:
-    """The pool's replicas on this machine as long as this lasts, unless they are a cluster's or somebody else's."""
+def keep_servers(folder: PoolFolder) -> Iterator[None]:
+    """Has the pool's replicas running inside the `with` block.
+
+    On this machine they are processes that end with the block; jobs on a cluster and outside servers outlive it.
+    """
     settings = folder.settings
-    folder.go_on()
+    folder.allow_starts()
     if settings.engine.url or backend(settings.cluster).submits:
         ensure(folder)
         yield

@@ -1,4 +1,4 @@
-"""Whether a server really answers: health is not enough, some are healthy before their model is loaded."""
+"""Checks that a server really generates: some report healthy before their model is loaded."""
 
 import base64
 from collections.abc import Sequence
@@ -9,24 +9,27 @@ from slurm.pool.engine import EngineError, Remote
 from slurm.pool.registry import Replica
 from slurm.pool.wire import Call, GarbledError, Prompt, call, reply
 
-TIMEOUT_S = 300.0  # the first picture takes its time, and the grammar of some hundred choices takes seconds to compile
+TIMEOUT_S = 300.0  # the first picture is slow, and a grammar of some hundred choices takes seconds to compile
 # 64 x 64 pixels of grey
 PICTURE = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAKBueIx4ZKCMgoy0qqC+8P//8Nzc8P//////////////////////////////////////////////"
     "////////////wAALCABAAEABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAAAAAAAA"
     "AAAAAAAAAP/Z"
 )
-# the numbers of requests that are under way and that wait, by TGI, vLLM and SGLang
+# metrics of TGI, vLLM and SGLang: requests being generated, requests waiting
 RUNNING = ("tgi_batch_current_size", "vllm:num_requests_running", "sglang:num_running_reqs")
 QUEUED = ("tgi_queue_size", "vllm:num_requests_waiting", "sglang:num_queue_reqs")
 
 
 def probe(settings: Settings, running: Remote, requests: Sequence[Call], job: str) -> Replica:
-    """The server as the registry has it, once it has answered a prompt and these requests. Raises EngineError."""
+    """The server's registry entry, after it has answered a prompt and these requests.
+
+    Raises EngineError if it does not, or serves another model.
+    """
     pool, engine = settings.pool, settings.engine
     try:
-        told = _told(running, engine.dialect)
-        model = told["model"]
+        facts = _read_facts(running, engine.dialect)
+        model = facts["model"]
         if not settings.serves(model):
             raise EngineError(f"it serves {model}, not pool.model={pool.model}")
         prompt = Prompt([("user", "Say yes.")], max_tokens=2, images=[PICTURE] if pool.images else ())
@@ -45,16 +48,19 @@ def probe(settings: Settings, running: Remote, requests: Sequence[Call], job: st
         engine=engine.name,
         dialect=engine.dialect,
         model=model,
-        revision=told["revision"] or pool.revision,
-        max_concurrent_requests=told["concurrent"] or pool.max_concurrent_requests,
-        max_input_tokens=told["input_tokens"] or pool.max_input_tokens,
-        max_total_tokens=told["total_tokens"] or pool.max_total_tokens,
+        revision=facts["revision"] or pool.revision,
+        max_concurrent_requests=facts["concurrent"] or pool.max_concurrent_requests,
+        max_input_tokens=facts["input_tokens"] or pool.max_input_tokens,
+        max_total_tokens=facts["total_tokens"] or pool.max_total_tokens,
         node=running.node,
     )
 
 
-def _told(running: Remote, dialect: str) -> dict[str, Any]:
-    """What a server tells of itself: TGI in /info, the others in /v1/models; null where it does not."""
+def _read_facts(running: Remote, dialect: str) -> dict[str, Any]:
+    """Model, revision and limits as the server reports them (TGI: /info, others: /v1/models); None if unreported.
+
+    Raises OSError, GarbledError.
+    """
     try:
         if dialect == "tgi":
             info = running.ask("/info")
@@ -67,7 +73,7 @@ def _told(running: Remote, dialect: str) -> dict[str, Any]:
             }
         first = running.ask("/v1/models")["data"][0]
     except (KeyError, IndexError, TypeError) as error:
-        raise GarbledError(f"no {error} in what it tells of itself") from error
+        raise GarbledError(f"no {error} in what it reports of itself") from error
     return {
         "model": first["id"],
         "revision": None,
@@ -78,6 +84,7 @@ def _told(running: Remote, dialect: str) -> dict[str, Any]:
 
 
 def healthy(running: Remote) -> bool:
+    """Whether /health answers."""
     try:
         running.ask("/health")
     except OSError:
@@ -86,7 +93,7 @@ def healthy(running: Remote) -> bool:
 
 
 def busy(running: Remote) -> bool:
-    """Whether requests are under way; True where the engine does not tell."""
+    """Whether it has requests, running or waiting; True where the engine has no such metric."""
     try:
         count = _metric(running, RUNNING + QUEUED)
     except OSError:
@@ -95,7 +102,7 @@ def busy(running: Remote) -> bool:
 
 
 def queued(running: Remote) -> int | None:
-    """How many requests wait in the engine; None where it does not tell."""
+    """The number of requests that wait in the engine; None where it has no such metric, or does not answer."""
     try:
         count = _metric(running, QUEUED)
     except OSError:
@@ -104,6 +111,6 @@ def queued(running: Remote) -> int | None:
 
 
 def _metric(running: Remote, names: tuple[str, ...]) -> float | None:
-    """The sum of these; None if there are none of them."""
+    """The sum of these metrics; None if the server has none of them. Raises OSError."""
     counts = [float(line.split()[-1]) for line in running.text("/metrics").splitlines() if line.startswith(names)]
     return sum(counts) if counts else None

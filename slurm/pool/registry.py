@@ -5,15 +5,15 @@ Every .json is a record with a format number (see slurm/record/formats.py).
 pool.json                its model, engine, size and site (`Settings`); written by whoever starts it
 key                      what every request must bear; mode 0600
 steps/<step>             the steps that use it: when all are done, so is the pool
-launches/<n>/            the jobs that were submitted (see launch.py)
-replicas/<job>.json      a server that answers (`Replica`), renewed every BEAT_S
+launches/<n>/            the submission of one replica's job (see launch.py)
+replicas/<job>.json      a server that answers (`Replica`); its supervisor renews the file every BEAT_S
 ended/<job>.<n>.json     how a job's replica ended (`End`)
-clients/<name>.json      a task that has work for it, renewed every BEAT_S
-warm/<hash>.json         a request of each form that answers are bound to: a server answers it before it is registered,
-                         so that its grammar is compiled
-begun.json               when it was last told to start: failures before that are forgotten
-stopped                  nothing more is started
-logs/                    those of the jobs, and of the engines: <job>.engine.log
+clients/<name>.json      a task that has requests for the pool; the task renews the file every BEAT_S
+warm/<hash>.json         one request for each grammar that answers must follow: a server answers it before it is
+                         registered, so that the grammar is compiled by then
+begun.json               when the pool was last started by a command: earlier failures do not count
+stopped                  while it exists no replica is started
+logs/                    logs of the jobs, and of the engines: <job>.engine.log
 """
 
 import hashlib
@@ -34,11 +34,11 @@ from slurm.record.formats import read_record, write_record
 from slurm.record.manifest import Step
 
 BEAT_S = 10.0
-STALE_S = 60.0  # without a beat it counts as gone; clocks of a cluster agree within less
+STALE_S = 60.0  # a file not renewed for this time counts as left by a dead process; clocks of nodes differ by less
 
 
 class Replica(NamedTuple):
-    """A server as it is registered. `state`: ready, leaving (its successor may start) or draining (nothing new)."""
+    """A registered server. `state`: ready, leaving (its successor may start) or draining (takes no new requests)."""
 
     job: str
     url: str
@@ -52,31 +52,31 @@ class Replica(NamedTuple):
     node: str
     expires: float | None = None  # epoch seconds
     state: str = "ready"
-    beat: float | None = None  # epoch seconds; None: nobody renews it, nor does it age
-    queued: int | None = None  # requests that it could not begin yet, at the last beat; None: it does not tell
+    beat: float | None = None  # epoch seconds of the last renewal; None: it is never renewed and never stale
+    queued: int | None = None  # requests waiting in the engine at the last renewal; None: the engine does not say
 
 
 class End(NamedTuple):
-    """How a replica ended: done, idle, stopped, expired, or failed, then with the engine's own words."""
+    """How a replica ended."""
 
     job: str
-    cause: str
-    words: str
-    was_ready: bool
-    at: float
+    cause: str  # done, idle, stopped, expired, terminated or failed
+    words: str  # the last lines of a failed engine's log
+    was_ready: bool  # whether it ever answered a request
+    at: float  # epoch seconds
 
 
 class Beat(NamedTuple):
-    """When somebody did something last, epoch seconds."""
+    """The time of the last sign of life, or of the last start."""
 
-    at: float
+    at: float  # epoch seconds
 
 
 T = TypeVar("T")
 
 
 class PoolFolder:
-    """A pool of a run, as its files tell it. Whatever reads them raises an InputError if another version wrote them."""
+    """The files of one pool of a run. Reading a file of another format raises an InputError."""
 
     def __init__(self, run: Path, name: str) -> None:
         self.run, self.name = run, name
@@ -89,10 +89,11 @@ class PoolFolder:
     def exists(self) -> bool:
         return (self.root / "pool.json").exists()
 
-    # what is wanted
+    # settings
 
     @cached_property
     def settings(self) -> Settings:
+        """Raises InputError where there is no such pool."""
         try:
             return self.read(self.root / "pool.json", Settings)
         except FileNotFoundError:
@@ -100,17 +101,17 @@ class PoolFolder:
             raise InputError(f"run {self.run.name!r} has no pool {self.name!r}; it has: {there}") from None
 
     def configure(self, settings: Settings) -> None:
-        """Says what is wanted from now on."""
+        """Stores the settings that hold from now on."""
         write_record(self.root / "pool.json", settings)
         self.__dict__.pop("settings", None)
 
-    def go_on(self) -> None:
-        """Replicas may start again, though it was stopped or some failed."""
+    def allow_starts(self) -> None:
+        """Lets replicas start again after a stop or after failures."""
         (self.root / "stopped").unlink(missing_ok=True)
         write_record(self.root / "begun.json", Beat(time.time()))
 
     def key(self) -> str:
-        """What requests must bear; "" for a server of somebody else's that wants none."""
+        """The key that requests must carry, made at first use; "" for an outside server (engine.url) without one."""
         if self.settings.engine.url:
             given = self.settings.pool.key_file
             return Path(given).read_text().strip() if given else ""
@@ -123,19 +124,19 @@ class PoolFolder:
             try:
                 os.link(draft, path)
             except FileExistsError:
-                pass  # another one was first
+                pass  # another process made it first
             finally:
                 draft.unlink()
         return path.read_text()
 
     @property
-    def begun(self) -> float:
-        """When it was last told to start, epoch seconds."""
+    def last_start(self) -> float:
+        """When a command started the pool last, epoch seconds; 0.0 if none did."""
         path = self.root / "begun.json"
         return self.read(path, Beat).at if path.exists() else 0.0
 
     def stop(self) -> None:
-        """Has nothing more started. Raises InputError where there is no such pool."""
+        """Prevents further starts; running replicas see it and end. Raises InputError where there is no such pool."""
         assert self.settings
         (self.root / "stopped").touch()
 
@@ -143,29 +144,31 @@ class PoolFolder:
     def stopped(self) -> bool:
         return (self.root / "stopped").exists()
 
-    # who uses it
+    # users
 
     def add_step(self, step: str) -> None:
+        """Notes that the step uses the pool."""
         (self.root / "steps").mkdir(parents=True, exist_ok=True)
         (self.root / "steps" / step).touch()
 
     def finished(self) -> bool:
-        """Whether every step that was to use it is done; False if there is none."""
+        """Whether all steps that use the pool are done; False before any step uses it."""
         using = [Step(self.run, name) for name in names(self.root / "steps")]
         return bool(using) and all(step.exists and step.complete() for step in using)
 
     def beat_client(self, name: str) -> None:
+        """Shows that the task still has requests for the pool."""
         write_record(self.root / "clients" / f"{name}.json", Beat(time.time()))
 
     def remove_client(self, name: str) -> None:
         (self.root / "clients" / f"{name}.json").unlink(missing_ok=True)
 
     def clients(self) -> dict[str, float]:
-        """When each client was last heard of."""
+        """Client → when it was last renewed, epoch seconds."""
         return {name: beat.at for name, beat in self._records("clients", Beat)}
 
     def warm(self, form: str, request: Call) -> None:
-        """Has servers that start from now on answer one request of this form before they are registered."""
+        """Has servers that start later answer a request with this grammar before they are registered."""
         path = self.root / "warm" / f"{hashlib.sha256(form.encode()).hexdigest()[:16]}.json"
         if not path.exists():
             write_record(path, request)
@@ -173,24 +176,26 @@ class PoolFolder:
     def warm_requests(self) -> list[Call]:
         return [request for _, request in self._records("warm", Call)]
 
-    # who serves it
+    # servers
 
-    def put(self, replica: Replica) -> None:
+    def register(self, replica: Replica) -> None:
+        """Makes the server known to clients, or renews its entry."""
         write_record(self.root / "replicas" / f"{replica.job}.json", replica)
 
-    def remove(self, job: str) -> None:
+    def unregister(self, job: str) -> None:
         (self.root / "replicas" / f"{job}.json").unlink(missing_ok=True)
 
     def replicas(self) -> list[Replica]:
-        """Those heard of lately, whatever their state."""
+        """The registered servers in any state, without stale ones."""
         found = [replica for _, replica in self._records("replicas", Replica)]
         return [replica for replica in found if replica.beat is None or time.time() - replica.beat < STALE_S]
 
-    def end(self, end: End) -> None:
+    def record_end(self, end: End) -> None:
         number = len(names(self.root / "ended"))
         write_record(self.root / "ended" / f"{end.job}.{number}.json", end)
 
     def ends(self) -> list[End]:
+        """Oldest first."""
         return sorted((end for _, end in self._records("ended", End)), key=lambda end: end.at)
 
     # records
@@ -201,7 +206,7 @@ class PoolFolder:
         return read_record(path, kind, f"end the pool's jobs with scancel, then start it again: {again}")
 
     def _records(self, folder: str, kind: type[T]) -> list[tuple[str, T]]:
-        """(name, record) of the files there, by name; those that go meanwhile are left out."""
+        """(name, record) of each file in the folder, by name; files removed in the meantime are left out."""
         found = []
         for name in names(self.root / folder):
             with suppress(FileNotFoundError):

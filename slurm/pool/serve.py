@@ -1,7 +1,7 @@
 """python -m slurm serve run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi] …   starts a pool
 python -m slurm serve run=NAME pool=NAME status|stop
 
-On a cluster the command returns when the jobs are submitted; on this machine it serves until Ctrl-C.
+On a cluster the command returns once the jobs are submitted; on this machine it serves until Ctrl-C.
 """
 
 import time
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from slurm.errors import InputError
 from slurm.pool.config import Engine, Pool, Settings
-from slurm.pool.launch import cancel_queued, ensure, hopeless, launches, served, want
+from slurm.pool.launch import cancel_queued, ensure, hopeless, keep_servers, launches, set_up
 from slurm.pool.registry import PoolFolder
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
@@ -60,13 +60,16 @@ def compose(words: Sequence[str]) -> Settings:
 
 
 def start(folder: PoolFolder, settings: Settings) -> int:
-    """Starts a pool, or makes one that runs another size; the same model only."""
+    """Starts a pool, or changes the size of one that runs; the exit status.
+
+    Raises InputError if the pool runs another model or its servers do not start, ClusterError if Slurm refuses a job.
+    """
     backend(settings.site()).check(folder.root)
-    want(folder, settings)
-    folder.go_on()
+    set_up(folder, settings)
+    folder.allow_starts()
     if not backend(settings.cluster).submits and not settings.engine.url:
         print(f"pool {folder}: serves until Ctrl-C")
-        with served(folder):
+        with keep_servers(folder):
             while not hopeless(folder):
                 time.sleep(1.0)
         raise InputError(f"pool {folder} does not start: {hopeless(folder)}")
@@ -77,7 +80,7 @@ def start(folder: PoolFolder, settings: Settings) -> int:
 
 
 def status(folder: PoolFolder) -> int:
-    """A table of the replicas, and how those ended that are no more."""
+    """Shows the replicas and how earlier ones ended; 0 if one takes requests, else 1."""
     pool, now = folder.settings.pool, time.time()
     table = Table(title=f"{folder}: {pool.model}, {pool.replicas} wanted{', stopped' if folder.stopped else ''}")
     for column in ("job", "state", "node", "address", "model", "ends in", "beat"):
@@ -102,7 +105,7 @@ def status(folder: PoolFolder) -> int:
 
 
 def stop(folder: PoolFolder) -> int:
-    """Has the replicas finish what they do, and starts no more."""
+    """Lets the replicas finish their requests and end, and starts no more; the exit status."""
     folder.stop()
     jobs = cancel_queued(folder)
     print(f"pool {folder}: {f'stops (job {_listed(jobs)})' if jobs else 'nothing runs'}")

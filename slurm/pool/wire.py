@@ -1,7 +1,7 @@
-"""How a prompt is put to a server and its answer is read: TGI's own API, and OpenAI's as vLLM and SGLang speak it.
+"""Turns prompts into HTTP requests and answers into text: for TGI's API, and OpenAI's as vLLM and SGLang implement it.
 
-Facts: TGI 3.3 (openapi.json), where a chat's response_format is {type, value} and a temperature of null means sampling;
-OpenAI's API reference, where a schema stands under json_schema.
+Sources: TGI 3.3 (openapi.json), where a chat's response_format is {type, value} and a temperature of null means
+sampling; OpenAI's API reference, where a schema stands under json_schema.
 """
 
 import base64
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 FINISHED = {"stop": "end", "eos_token": "end", "stop_sequence": "end", "length": "length"}
-CHOICE = "choice"  # the one property of what OpenAI's dialect answers where one of a list is asked for
+CHOICE = "choice"  # for OpenAI's API, which has no choices: the only property of an object that holds the choice
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked of a model: messages as (role, text), the pictures (JPEG) belong to the last one.
+    """A request to a model: messages as (role, text); the pictures (JPEG) belong to the last message.
 
-    `text`: the messages by the model's chat template, for servers that apply none. `choices`: the answer is one of
-    these; `schema`: it is JSON of this schema.
+    `text`: the messages in the model's chat template, for servers that do not apply it. `choices`: the answer is one
+    of these. `schema`: the answer is JSON of this schema.
     """
 
     messages: Sequence[tuple[str, str]]
@@ -34,31 +34,33 @@ class Prompt:
 
     @property
     def bound(self) -> bool:
-        """Whether an answer that is cut short is worth nothing."""
+        """Whether the answer must follow a grammar, so that a truncated one is useless."""
         return self.choices is not None or self.schema is not None
 
 
 class Reply(NamedTuple):
-    """What a model answered. `finish`: end, or length where it was cut. `logprob`: of the whole answer."""
+    """A model's answer; None where the server does not report a value."""
 
     text: str
-    finish: str
+    finish: str  # "end", or "length" if it was truncated
     tokens_in: int | None
     tokens_out: int | None
-    logprob: float | None
+    logprob: float | None  # natural logarithm, summed over the answer's tokens
 
 
 class Call(NamedTuple):
+    """An HTTP POST request: its path and JSON body."""
+
     path: str
     body: dict[str, Any]
 
 
 class GarbledError(Exception):
-    """A server answered something that its API does not have."""
+    """An answer that does not follow the server's API."""
 
 
 def call(prompt: Prompt, dialect: str, route: str, model: str) -> Call:
-    """The request, for POST. `dialect`: tgi or openai; `route`: generate or chat; `model`: as the server calls it."""
+    """The request for a prompt. `dialect`: tgi, openai; `route`: generate, chat; `model`: as the server calls it."""
     if route == "generate" and not prompt.images and prompt.text is not None:
         return Call("/generate", {"inputs": prompt.text, "parameters": _parameters(prompt)})
     body: dict[str, Any] = {
@@ -113,7 +115,7 @@ def _openai_grammar(prompt: Prompt) -> dict[str, Any] | None:
 
 
 def reply(prompt: Prompt, dialect: str, path: str, answer: Any) -> Reply:
-    """What the answer to a `call` says. Raises GarbledError."""
+    """The model's answer in a server's JSON answer to `call`; `path` is that of the call. Raises GarbledError."""
     try:
         read = _generated(answer) if path == "/generate" else _chat(answer)
         if dialect == "openai" and prompt.choices is not None and read.finish == "end":

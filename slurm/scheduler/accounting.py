@@ -1,4 +1,4 @@
-"""What Slurm says of our jobs: squeue for those that live, sacct for how the others ended. Few calls, batched."""
+"""Asks Slurm about jobs, many in one call: squeue for those that wait or run, sacct for how the others ended."""
 
 import os
 import re
@@ -17,18 +17,20 @@ LIVE = {
     "RESIZING",
     "STAGE_OUT",
 }
-PER_CALL = 200
+PER_CALL = 200  # jobs
 
 
 class Queued(NamedTuple):
+    """A task in the queue."""
+
     job: str
-    element: int  # of its array; 0 outside one
-    state: str
-    reason: str
+    element: int  # index in its array; 0 for a job that is none
+    state: str  # PENDING, RUNNING, …
+    reason: str  # why it waits: Priority, Resources, Dependency, …
 
 
 class Ended(NamedTuple):
-    """One life of an array task; a requeued one has several."""
+    """One run of an array task; each requeue adds one."""
 
     state: str  # OUT_OF_MEMORY, NODE_FAIL, TIMEOUT, …
     exit_code: str  # "status:signal"
@@ -36,7 +38,7 @@ class Ended(NamedTuple):
 
 
 def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
-    """The tasks of these jobs that are in the queue; None if the controller does not answer."""
+    """The tasks of these jobs that wait or run; None if slurmctld does not answer."""
     if not jobs:
         return []
     command = ["squeue", "-h", "-a", "-o", "%i|%T|%r", "-u", str(os.getuid())]
@@ -64,7 +66,7 @@ def _expand(indices: str) -> list[int]:
 
 
 def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None:
-    """By task, its ended lives in order; None if the accounting does not answer."""
+    """Task ("123_4", or "123" outside an array) → its ended runs, oldest first; None if slurmdbd does not answer."""
     lives: dict[str, list[Ended]] = defaultdict(list)
     for start in range(0, len(jobs), PER_CALL):
         batch = ",".join(jobs[start : start + PER_CALL])
@@ -93,9 +95,9 @@ def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None
 
 
 def find(job_name: str, env: dict[str, str]) -> str | None:
-    """The id of the live or ended job of this name: what a submission whose answer got lost has become.
+    """The id of the job with this name, waiting, running or ended: finds a submission whose answer got lost.
 
-    "" if there is none as far as Slurm tells, but a part of it did not answer; None if there is none.
+    None if there is none; "" if none was found, but squeue or sacct did not answer.
     """
     queue = _ask(["squeue", "-h", "-a", "-o", "%F", "-n", job_name], env)
     past = _ask(["sacct", "-X", "-n", "-P", "-S", "now-1days", "--name", job_name, "-o", "JobID"], env)
@@ -106,6 +108,7 @@ def find(job_name: str, env: dict[str, str]) -> str | None:
 
 
 def _ask(command: list[str], env: dict[str, str]) -> str | None:
+    """The command's output; None if it failed, or took longer than a minute."""
     try:
         # squeue cuts a long list of array indices short unless told otherwise
         env = {**env, "SLURM_BITSTR_LEN": "0"}

@@ -15,7 +15,7 @@ Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, config=STRICT)
 class Container:
-    """An image that the tasks run in; `runtime` null runs them in the environment that submits."""
+    """A container for the tasks; `runtime` null: they run in the Python environment that submits them."""
 
     runtime: Literal["pyxis", "apptainer"] | None
     image: str | None
@@ -40,11 +40,11 @@ class Cluster:
     max_minutes: Count
     parallel: Count  # tasks at once, over all arrays of a submission
     max_array_size: Count  # used where scontrol does not tell
-    signal_delay_s: Whole  # the warning before the time limit; no new items from then on
-    setup: list[str]
+    signal_delay_s: Whole  # a task begins no new items so long before its time limit
+    setup: list[str]  # shell lines before the task
     container: Container
     extra: dict[str, Any]  # more sbatch parameters, by their long names
-    env: dict[str, str]  # for Slurm's own commands and the tasks
+    env: dict[str, str]  # of Slurm's own commands, and of the tasks
 
 
 def cpu_count() -> int:

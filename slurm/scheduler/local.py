@@ -81,7 +81,7 @@ def local_executor(cluster: Cluster, folder: Path) -> "submitit.LocalExecutor":
 def processes(
     cluster: Cluster, function: Callable[[Any], None], arguments: Sequence[Any], folder: Path
 ) -> Iterator[None]:
-    """A process for each argument, for as long as this lasts; all are ended and waited for at its end."""
+    """Starts a process for each argument; all are ended and waited for at the end of the `with` block."""
     made = local_executor(cluster, folder)
     jobs = [made.submit(function, argument) for argument in arguments]
     try:

@@ -1,4 +1,4 @@
-"""When a task must stop: a signal from Slurm or a person, or the end of its job drawing near."""
+"""When a task has to stop: at a signal from Slurm or a person, or shortly before its job's time limit."""
 
 import os
 import re
@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from submitit.core.utils import JobPaths
 
-KILL_AFTER_S = 2.0  # after SIGTERM, Slurm kills within KillWait (30 s as shipped; preemption may give less)
-KILLED_WITHIN_S = 60.0  # of a requeue
-RESERVE_S = 10.0  # before the job's end: to flush, and to requeue
+KILL_AFTER_S = 2.0  # time to flush after SIGTERM: SIGKILL follows after KillWait (default 30 s; preemption: less)
+KILLED_WITHIN_S = 60.0  # Slurm kills a requeued task within this time
+RESERVE_S = 10.0  # kept before the job's time limit to flush and to requeue
 
 
 class Stop:
-    """Whether to take new items (`asked`), and whether to leave those under way too (`now`).
+    """Tells whether to begin no new items (`asked`), and whether to abandon the running ones as well (`now`).
 
-    A context manager: the handlers are installed on entry, behind submitit's own, which ignores SIGTERM.
+    A context manager: it handles SIGTERM, SIGINT and submitit's signal until its end. submitit's own handlers, which
+    ignore SIGTERM, are replaced for that time.
     """
 
     def __init__(self, grace_s: float = 0.0, end: float | None = None) -> None:
-        self.end = end  # when the job is killed, epoch seconds
-        self.grace_s = grace_s  # no new items this long before the end
-        self.reason = ""
+        self.end = end  # the job's time limit, epoch seconds; None: unknown or none
+        self.grace_s = grace_s  # no new items so long before the end
+        self.reason = ""  # name of the first signal, or "deadline"
         self._leave_at = float("inf")
         self._old: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
@@ -43,8 +44,8 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.reason = self.reason or signal.Signals(number).name
-        # SIGTERM: the kill follows soon; SIGINT: a person waits, and submitit's local controller kills after a second.
-        # The signal before the timeout: there is time until the job's end, if we know it.
+        # SIGTERM: SIGKILL follows soon. SIGINT: a person waits, and submitit's local controller kills after a second.
+        # The signal before the time limit: there is time until the job's end, if that is known.
         wait = 0.0 if number == signal.SIGINT else KILL_AFTER_S
         if number not in (signal.SIGTERM, signal.SIGINT) and self.end is not None:
             wait = max(0.0, self.end - RESERVE_S - time.time())
@@ -63,10 +64,8 @@ class Stop:
 
 
 def own_job() -> str | None:
-    """Slurm's id of this task: `123_4`, or `123` outside an array; None outside Slurm.
-
-    Never SLURM_JOB_ID in an array: that of its last element is the id of the whole array.
-    """
+    """Slurm's id of this task: `123_4`, or `123` outside an array; None outside Slurm."""
+    # not SLURM_JOB_ID in an array: for the last element that is the id of the whole array
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
 
@@ -81,7 +80,7 @@ def task_paths() -> "JobPaths | None":
 
 
 def job_end() -> float | None:
-    """When Slurm will end this job, epoch seconds: from its environment (23.02 and later), else asked of scontrol."""
+    """The time limit of this job, epoch seconds, by its environment (Slurm 23.02) or scontrol; None if unknown."""
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
     job = own_job()
@@ -90,16 +89,16 @@ def job_end() -> float | None:
 
 
 def requeue() -> bool:
-    """Puts this array task back into the queue; False if its job does not run (any more) or Slurm refused.
+    """Puts this task back into the queue; False if Slurm refuses, or the job is not RUNNING any more.
 
-    A cancelled job is not RUNNING any more when SIGTERM arrives, and a preempted one is requeued by Slurm itself.
+    A cancelled job is not RUNNING when SIGTERM arrives; a preempted one is requeued by Slurm itself.
     """
     job = own_job()
     if job is None or "JobState=RUNNING" not in _scontrol("show", "job", job):
         return False
     if subprocess.run(["scontrol", "requeue", job], capture_output=True, check=False).returncode:
         return False
-    time.sleep(KILLED_WITHIN_S)  # Slurm ends this process now; to end by itself would make the job FAILED again
+    time.sleep(KILLED_WITHIN_S)  # until Slurm kills this process; if it ended by itself the job would be FAILED
     return True
 
 

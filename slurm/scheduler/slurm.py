@@ -68,7 +68,7 @@ class Slurm:
         return int(found[1]) if found else self.cluster.max_array_size
 
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
-        """The job's id. Before a repetition Slurm is asked whether the try before did get through after all."""
+        """The job's id. Before another try Slurm is asked whether the last one was accepted although it failed."""
         from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
@@ -143,8 +143,10 @@ class Slurm:
 
 
 def _python(container: Container) -> str:
-    """The command that runs Python in a task. Slurm may send the signal before the timeout at once, before Python can
-    handle it: until then it is ignored, and the deadline tells the task just as well."""
+    """The command that runs Python in a task, which ignores Slurm's warning signal until Python handles it.
+
+    Where the time limit is short, the signal comes at once and would end the task; the task knows its deadline anyway.
+    """
     python = [sys.executable]
     if container.runtime == "apptainer":
         binds = [word for mount in container.mounts for word in ("--bind", mount)]
@@ -164,7 +166,7 @@ def _transient(message: str) -> bool:
 
 
 def _refusal(message: str, cluster: Cluster, env: dict[str, str]) -> str:
-    """sbatch's words, with what would be valid instead."""
+    """sbatch's error message with the key that caused it, and the values that would be valid."""
     message = re.sub(r"(sbatch: |allocation failure: |error: )", "", message).replace("\n", "; ")
     if "partition" in message:
         there = _output(["sinfo", "-h", "-o", "%R"], env).split()

@@ -50,7 +50,7 @@ def on_cluster(run: Path, *options: str, model: str = MODEL, **pool: Any) -> Poo
     )
     folder = PoolFolder(run, found.pool.name)
     folder.configure(found._replace(engine=engine, pool=replace(found.pool, model=model)))
-    folder.go_on()
+    folder.allow_starts()
     return folder
 
 
@@ -97,10 +97,10 @@ def up(remote: Remote) -> None:
 def registered(folder: PoolFolder, *remotes: Remote, model: str = MODEL, most: int = 10**6) -> None:
     """Says in a pool's files that these servers are there, and no others."""
     for old in folder.replicas():
-        folder.remove(old.job)
+        folder.unregister(old.job)
     for number, remote in enumerate(remotes):
         engine = folder.settings.engine
-        folder.put(
+        folder.register(
             Replica(
                 job=f"job{number}",
                 url=remote.url,

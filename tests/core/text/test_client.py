@@ -147,7 +147,7 @@ def test_the_done_record_has_the_counts_of_answers_and_the_longest_queue(tmp_pat
     with model_server(key=folder.key()) as server, model_server(key=folder.key()) as other:
         registered(folder, server, other)
         for replica, queued in zip(folder.replicas(), (3, 4), strict=True):
-            folder.put(replica._replace(queued=queued))
+            folder.register(replica._replace(queued=queued))
 
         def note(**values: float) -> None:
             counters.update(add_counters(counters, values))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from support.pools import TESTS, settings
 
 from slurm.pool.config import Settings
-from slurm.pool.engine import EngineError, command_line, held_ports, started, until_healthy
+from slurm.pool.engine import EngineError, command_line, hold_ports, start_engine, wait_until_healthy
 
 ENGINES = sorted(path.stem for path in (TESTS.parent / "conf" / "engine").glob("*.yaml"))
 KNOWN = {
@@ -74,7 +74,7 @@ def test_ports_are_held_until_all_are_found_and_others_are_left_out() -> None:
         other.bind(("0.0.0.0", 0))
         taken = other.getsockname()[1]
         pool = replace(base, ports=(taken - 3, taken))
-        with held_ports(pool, 2) as first, pytest.raises(EngineError, match=r"pool\.ports"), held_ports(pool, 2):
+        with hold_ports(pool, 2) as first, pytest.raises(EngineError, match=r"pool\.ports"), hold_ports(pool, 2):
             pass
         assert taken not in first
 
@@ -84,12 +84,12 @@ def test_what_ends_at_once_is_told_with_its_last_words(tmp_path: Path) -> None:
     script = "import sys; print('loading'); sys.exit('CUDA out of memory')"
     engine = replace(found.engine, command=["{python}", "-c", script], options={})
     wanted = pytest.raises(EngineError, match=r"(?s)status 1.*loading.*CUDA out of memory")
-    with started(found._replace(engine=engine), "", tmp_path / "log") as running, wanted:
-        until_healthy(running, lambda: False, 20)
+    with start_engine(found._replace(engine=engine), "", tmp_path / "log") as running, wanted:
+        wait_until_healthy(running, lambda: False, 20)
     absent = replace(engine, command=["no-such-program"])
     with (
         pytest.raises(EngineError, match="no-such-program"),
-        started(found._replace(engine=absent), "", tmp_path / "l"),
+        start_engine(found._replace(engine=absent), "", tmp_path / "l"),
     ):
         pass
 
@@ -98,8 +98,8 @@ def test_its_key_and_its_end_are_its_own(tmp_path: Path) -> None:
     found = settings("pool.host=127.0.0.1")
     script = "import os, time; print('key', os.environ['API_KEY'], flush=True); time.sleep(1000)"
     engine = replace(found.engine, command=["{python}", "-c", script], options={})
-    with started(found._replace(engine=engine), "sesame", tmp_path / "log") as running:
-        assert not until_healthy(running, lambda: "key sesame" in (tmp_path / "log").read_text(), 20)
+    with start_engine(found._replace(engine=engine), "sesame", tmp_path / "log") as running:
+        assert not wait_until_healthy(running, lambda: "key sesame" in (tmp_path / "log").read_text(), 20)
         process = running.process.pid
     assert not Path(f"/proc/{process}").exists()
     assert running.url.startswith("http://127.0.0.1:")

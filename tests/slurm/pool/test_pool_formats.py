@@ -9,7 +9,7 @@ from support.pools import settings
 from support.runs import command
 
 from slurm.errors import InputError
-from slurm.pool.launch import Launch, launches, want
+from slurm.pool.launch import Launch, launches, set_up
 from slurm.pool.registry import End, PoolFolder, Replica
 from slurm.pool.wire import Call
 from slurm.record.files import read_json, write_json
@@ -39,7 +39,7 @@ READERS: dict[str, Callable[[PoolFolder], object]] = {
     "launches/0000/launch.json": launches,
     "launches/0000/job.json": launches,
     "warm/07397d633f25a710.json": PoolFolder.warm_requests,
-    "begun.json": lambda folder: folder.begun,
+    "begun.json": lambda folder: folder.last_start,
 }
 
 
@@ -59,7 +59,7 @@ def test_every_file_of_the_first_format_is_read(tmp_path: Path, monkeypatch: pyt
     assert folder.clients() == {"node.1": AT}
     assert launches(folder) == [Launch("0000", "1234", AT)]
     assert folder.warm_requests() == [Call("/generate", {"inputs": "a"})]
-    assert folder.begun == AT
+    assert folder.last_start == AT
 
 
 @pytest.mark.parametrize("file", READERS)
@@ -92,7 +92,7 @@ def test_fields_of_a_later_version_stay_when_the_pool_is_set_again(tmp_path: Pat
     stored = read_json(folder.root / "pool.json")
     stored["pool"]["colour"] = stored["colour"] = "red"
     write_json(folder.root / "pool.json", stored)
-    want(folder, settings("cluster=slurm", "pool.replicas=3"))
+    set_up(folder, settings("cluster=slurm", "pool.replicas=3"))
     stored = read_json(folder.root / "pool.json")
     assert (stored["pool"]["replicas"], stored["pool"]["colour"], stored["colour"]) == (3, "red", "red")
 
@@ -104,7 +104,7 @@ def test_a_pool_of_an_older_version_is_started_anew_under_the_same_key(tmp_path:
     assert (told.returncode, told.stderr.count("\n")) == (2, 1)
     assert "0549889" in told.stderr
     new = settings("cluster=slurm", "pool.replicas=2")
-    want(folder, new)
+    set_up(folder, new)
     assert PoolFolder(folder.run, "text").settings == new
     assert (folder.replicas(), folder.ends(), folder.clients(), launches(folder)) == ([], [], {}, [])
     assert (folder.key(), (folder.root / "steps" / "categorize").exists()) == ("secret", True)

@@ -17,7 +17,7 @@ from slurm.pool.wire import Call
 def pool(tmp_path: Path, *words: str) -> PoolFolder:
     folder = PoolFolder(tmp_path / "runs" / "r", "text")
     folder.configure(settings(*words))
-    folder.go_on()
+    folder.allow_starts()
     return folder
 
 
@@ -38,18 +38,18 @@ def test_a_server_of_somebody_elses_is_let_in_unless_the_pool_was_stopped(tmp_pa
         folder.stop()
         assert ensure(folder) == []
         assert folder.replicas() == []
-        folder.go_on()
+        folder.allow_starts()
         assert ensure(folder) == []
         assert [replica.url for replica in folder.replicas()] == [server.url]
 
 
 def test_who_was_not_heard_of_for_a_while_is_gone(tmp_path: Path) -> None:
     folder = pool(tmp_path)
-    folder.put(replica("alive"))
-    folder.put(replica("dead", beat=time.time() - STALE_S - 1))
-    folder.put(replica("fixed", beat=None))
+    folder.register(replica("alive"))
+    folder.register(replica("dead", beat=time.time() - STALE_S - 1))
+    folder.register(replica("fixed", beat=None))
     assert [found.job for found in folder.replicas()] == ["alive", "fixed"]
-    folder.remove("alive")
+    folder.unregister("alive")
     assert [found.job for found in folder.replicas()] == ["fixed"]
 
 
@@ -80,13 +80,13 @@ def test_no_more_are_started_where_none_ever_answered(tmp_path: Path) -> None:
     folder = pool(tmp_path, "cluster=slurm")
     for number in range(IN_VAIN):
         assert not hopeless(folder)
-        folder.end(End(f"job{number}", "failed", "no such model", was_ready=False, at=time.time()))
+        folder.record_end(End(f"job{number}", "failed", "no such model", was_ready=False, at=time.time()))
     assert hopeless(folder) == "no such model"
     assert ensure(folder) == []
-    folder.go_on()
+    folder.allow_starts()
     assert not hopeless(folder), "somebody said that it shall try again"
-    folder.end(End("x", "failed", "broke down", was_ready=True, at=time.time()))
-    folder.end(End("y", "failed", "no such model", was_ready=False, at=time.time()))
+    folder.record_end(End("x", "failed", "broke down", was_ready=True, at=time.time()))
+    folder.record_end(End("y", "failed", "no such model", was_ready=False, at=time.time()))
     assert not hopeless(folder)
 
 

@@ -121,8 +121,16 @@ def test_processes_live_as_long_as_they_are_wanted(tmp_path: Path) -> None:
     with processes(cluster(executor="local"), sleep, [str(tmp_path / "a"), str(tmp_path / "b")], tmp_path / "logs"):
         until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists(), 60)
         running = [int((tmp_path / name).read_text()) for name in "ab"]
-        assert all(Path(f"/proc/{process}").exists() for process in running)
-    assert not any(Path(f"/proc/{process}").exists() for process in running)
+        assert all(runs(process) for process in running)
+    until(lambda: not any(runs(process) for process in running), 10)
+
+
+def runs(process: int) -> bool:
+    """Whether it lives; one that is dead and waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def sleep(path: str) -> None:

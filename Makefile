@@ -45,17 +45,8 @@ format: install  ## ruff, mending
 cluster:  ## a real Slurm on this machine, for cluster=devcluster
 	scripts/devcluster up
 
-bench: install  ## the benchmarks
-	$(BIN)/python -m scripts.bench.slurm all
-	$(BIN)/python -m scripts.bench.catalogue
-	PYTHONPATH=tests $(BIN)/python -m scripts.bench.zip
-	$(BIN)/python -m scripts.bench.download
-	$(BIN)/python -m scripts.bench.truth
-	$(BIN)/python -m scripts.bench.analyze
-	$(BIN)/python -m scripts.bench.memory
-	$(BIN)/python -m scripts.bench.cut
-	PYTHONPATH=tests $(BIN)/python -m scripts.bench.generate
-	$(BIN)/python -m scripts.bench.embedded
+bench: install  ## every benchmark: hours
+	$(BIN)/python -m scripts.bench all
 
 status: install  ## how a run goes (RUN=name)
 	$(BIN)/python -m slurm status run=$(RUN)

@@ -35,8 +35,9 @@ lint: install  ## ruff
 types: install  ## mypy
 	$(BIN)/mypy
 
+# three processes on two cores: one of them waits for Slurm nearly all the time
 test: install  ## every test, those on a real Slurm included, beside the others
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 format: install  ## ruff, mending
 	$(BIN)/ruff check --fix .

@@ -35,8 +35,9 @@ lint: install  ## ruff
 types: install  ## mypy
 	$(BIN)/mypy
 
+# three processes on two cores: one of them waits for Slurm nearly all the time
 test: install  ## every test, those on a real Slurm included, beside the others
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 format: install  ## ruff, mending
 	$(BIN)/ruff check --fix .
@@ -45,17 +46,8 @@ format: install  ## ruff, mending
 cluster:  ## a real Slurm on this machine, for cluster=devcluster
 	scripts/devcluster up
 
-bench: install  ## the benchmarks
-	$(BIN)/python -m scripts.bench.slurm all
-	$(BIN)/python -m scripts.bench.catalogue
-	PYTHONPATH=tests $(BIN)/python -m scripts.bench.zip
-	$(BIN)/python -m scripts.bench.download
-	$(BIN)/python -m scripts.bench.truth
-	$(BIN)/python -m scripts.bench.analyze
-	$(BIN)/python -m scripts.bench.memory
-	$(BIN)/python -m scripts.bench.cut
-	PYTHONPATH=tests $(BIN)/python -m scripts.bench.generate
-	$(BIN)/python -m scripts.bench.embedded
+bench: install  ## every benchmark: hours
+	$(BIN)/python -m scripts.bench all
 
 status: install  ## how a run goes (RUN=name)
 	$(BIN)/python -m slurm status run=$(RUN)

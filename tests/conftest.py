@@ -16,10 +16,16 @@ STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those who share the dev cluster run one after another, while others run beside them."""
+    """Those who share the dev cluster run one after another, while others run beside them.
+
+    A file's tests that share what is made once for it run in one process, so that it is made once.
+    """
     for item in items:
-        if isinstance(item, pytest.Function) and "slurm" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
+        if isinstance(item, pytest.Function):
+            if "slurm" in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group("slurm"))
+            elif any(made[-1].scope == "module" for made in item._fixtureinfo.name2fixturedefs.values()):
+                item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
 
 @pytest.mark.slow
 def test_a_cascade_asks_only_where_embeddings_are_unsure(tmp_path: Path, videos: list[str], model: Path) -> None:
-    by = [f"embedding.model={model}", f"pool.model={model}", "pool.host=127.0.0.1"]
+    by = [f"embedding.model={model}", *standing_in()]
     sure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=0")
     assert sure.filter(pl.col("error").is_null())["category_by"].unique().to_list() == ["embedding"]
     unsure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=9", "overwrite=true")

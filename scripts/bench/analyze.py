@@ -1,43 +1,37 @@
 """Measures what `analyze` costs: against bare decoding by ffmpeg, against the passes that it replaces, on all cores.
 
 CPU seconds, user and system, of `measure` in a warm process (imports and a first film are behind it) and of ffmpeg's
-child, in turns; a ratio is taken in each round, and its median told. The videos are made first where they are not (a
-quarter of an hour). These are measurements and no tests: the exit status is 0.
-
-    python -m scripts.bench.analyze [bare|passes|processes|all] [videos=FOLDER] [FILE …]
-
-FILEs are measured against bare decoding; without any, ../shared/videos are.
+child, in turns; a ratio is taken in each round, and its median is the figure. The videos are made first where they are
+not (a quarter of an hour). `parts=bare,passes,processes` are the three; `file=VIDEO` is measured against bare decoding
+too, in place of ../shared/videos.
 """
 
 import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import av
 from av.codec.context import ThreadType
 from av.video.stream import VideoStream
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from scripts.bench.inputs.films import SPEEDS, Speed, settings
 from scripts.bench.inputs.samples import film, samples
+from scripts.bench.lines import ROOT, Line, shared
 from scripts.bench.peers.passes import PASSES
 from scripts.bench.scores import score_cuts
+from scripts.truth.film import Film
 from stages.core.video.cut.encode import ffmpeg_path
+from stages.core.video.measure import one_pass
 from stages.core.video.measure.key_frames import KeyFrame
-from stages.core.video.measure.one_pass import measure
 from stages.core.video.read.packets import open_video
 
-ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "videos"
 ROUNDS = 5
 CHEAP_MS = {"vp9_720p": 0.65, "av1_480p": 0.47}  # a frame, decoded on the quiet machine for which 0.35 ms is the bar
@@ -47,22 +41,6 @@ BUSY = 0.3  # load of others from which on the clock tells nothing
 Video = TypeVar("Video")
 Tables = Mapping[str, Sequence[Mapping[str, Any]]]  # as `measure` gives them
 Costs = Mapping[tuple[str, str], Sequence[float]]  # CPU seconds a round of what was done with a video
-
-
-class Line(NamedTuple):
-    what: str
-    measured: float | str
-    bar: float | None = None
-    how: str = ""
-    at_least: bool = False
-
-    def cells(self) -> tuple[str, str, str, str, str]:
-        shown = self.measured if isinstance(self.measured, str) else f"{self.measured:.3f}"
-        if self.bar is None or isinstance(self.measured, str):
-            return self.what, shown, "", "", self.how
-        good = self.measured >= self.bar if self.at_least else self.measured <= self.bar
-        sign = ">=" if self.at_least else "<="
-        return self.what, shown, f"{sign} {self.bar:.3g}", "[green]ok[/]" if good else "[red]short[/]", self.how
 
 
 def stream_index(video: Path) -> int:
@@ -109,13 +87,17 @@ def analyze_s(video: Path, speed: Speed) -> float:
 
 def measured(video: Path, speed: Speed) -> Tables:
     key_frames: list[KeyFrame] = []
-    return measure(str(video), settings(speed), key_frames.append)
+    return one_pass.measure(str(video), settings(speed), key_frames.append)
 
 
-def in_turns(videos: Mapping[str, Video], ways: Mapping[str, Callable[[Video], float]], rounds: int) -> Costs:
+def rounds(small: bool) -> int:
+    return 1 if small else ROUNDS
+
+
+def in_turns(videos: Mapping[str, Video], ways: Mapping[str, Callable[[Video], float]], times: int) -> Costs:
     """What each way costs with each video, a round after another."""
     costs: dict[tuple[str, str], list[float]] = {(name, way): [] for name in videos for way in ways}
-    for _ in range(rounds):
+    for _ in range(times):
         for name, video in videos.items():
             for way, cost in ways.items():
                 costs[name, way].append(cost(video))
@@ -144,13 +126,14 @@ OURS: dict[str, Callable[[Path], float]] = {
 }
 
 
-def bare(folder: Path, files: Sequence[Path]) -> Iterator[Line]:
-    videos = samples(folder) | {path.name: path for path in files}
+def bare(made: Mapping[str, Path], files: Sequence[Path], small: bool) -> Iterator[Line]:
+    """Ours against ffmpeg's own decoding, and PyAV's, of every sample."""
+    videos = {**made, **{path.name: path for path in files}}
     tables: dict[tuple[str, str], Tables] = {
         (name, speed): measured(video, speed) for name, video in videos.items() for speed in SPEEDS
     }
     frames = {name: int(tables[name, "exact"]["rows"][0]["frames"]) for name in videos}
-    costs = in_turns(videos, {"ffmpeg": bare_s, "PyAV": decode_s, **OURS}, ROUNDS)
+    costs = in_turns(videos, {"ffmpeg": bare_s, "PyAV": decode_s, **OURS}, rounds(small))
 
     def parts(name: str, *ways: str) -> str:
         return ", ".join(f"{way} {per_frame_ms(costs, name, way, frames[name]):.2f}" for way in ways) + " ms a frame"
@@ -160,27 +143,30 @@ def bare(folder: Path, files: Sequence[Path]) -> Iterator[Line]:
         yield Line(
             f"exact / ffmpeg, {name}",
             ratio(costs, [name], "exact", "ffmpeg"),
+            "",
             bar,
             parts(name, "ffmpeg", "PyAV", "exact"),
         )
-    yield Line("exact / ffmpeg, sum of the five", ratio(costs, MIXED, "exact", "ffmpeg"), 1.2)
+    yield Line("exact / ffmpeg, sum of the five", ratio(costs, MIXED, "exact", "ffmpeg"), "", 1.2)
     for name in videos:
         added = added_ms(costs, name, "exact", "PyAV", frames[name])
-        yield Line(f"exact - PyAV, ms a frame, {name}", added, 0.35 if name in CHEAP_MS else None)
+        yield Line(f"exact - PyAV, a frame, {name}", added, "ms", 0.35 if name in CHEAP_MS else None)
+        own_ms = per_frame_ms(costs, name, "exact", frames[name])
+        yield Line(f"exact, CPU a frame, {name}", own_ms, "ms", against=1.02)
     for name, quiet_ms in CHEAP_MS.items():
         share = ratio(costs, [name], "exact", "PyAV") - 1
-        yield Line(f"(exact - PyAV) / PyAV, {name}", share, 0.35 / quiet_ms, f"0.35 of {quiet_ms} ms there")
+        yield Line(f"(exact - PyAV) / PyAV, {name}", share, "", 0.35 / quiet_ms, f"0.35 of {quiet_ms} ms there")
     for speed, of, bar in (("fast", ("h264",), 0.95), ("draft", ("h264", "hevc"), 0.7)):
         for name in videos:
-            how = f"{parts(name, speed)}; {lost(tables[name, 'exact'], tables[name, speed])}"
+            how = f"{parts(name, speed)}; {lost(tables[name, 'exact'], tables[name, speed], film(small))}"
             value = ratio(costs, [name], speed, "ffmpeg")
-            yield Line(f"{speed} / ffmpeg, {name}", value, bar if name.startswith(of) else None, how)
+            yield Line(f"{speed} / ffmpeg, {name}", value, "", bar if name.startswith(of) else None, how)
 
 
-def lost(exact: Tables, other: Tables) -> str:
+def lost(exact: Tables, other: Tables, shown: Film) -> str:
     """How many cuts a speed finds: of the film's own, or in other videos of those that exact finds; and its motion."""
     frames, (all_found, found) = exact["rows"][0]["frames"], (cuts(tables) for tables in (exact, other))
-    true = [end for _, end, _ in film().borders()] if frames == film().frames else all_found
+    true = [end for _, end, _ in shown.borders()] if frames == shown.frames else all_found
     near = [score_cuts(true, [], found, strict=False, tolerance=within) for within in (0, 2)]
     motion = other["rows"][0]["motion"] / max(1e-9, exact["rows"][0]["motion"]) - 1
     hits = " and ".join(str(score.hits) for score in near)
@@ -191,41 +177,42 @@ def cuts(tables: Tables) -> list[int]:
     return [row["start_frame"] for row in tables["changes"] if row["taken"] and row["kind"] == "cut"]
 
 
-def passes(folder: Path, _: Sequence[Path]) -> Iterator[Line]:
-    videos = {name: path for name, path in samples(folder).items() if name.startswith("h264")}
+def passes(made: Mapping[str, Path], _: Sequence[Path], small: bool) -> Iterator[Line]:
+    """The passes that it replaces, all together, against ours."""
+    videos = {name: path for name, path in made.items() if name.startswith("h264_7" if small else "h264")}
     old: dict[str, Callable[[Path], float]] = {name: running(name) for name in PASSES}
-    costs = in_turns(videos, {"ffmpeg": bare_s, **old, "exact": OURS["exact"], "fast": OURS["fast"]}, ROUNDS)
+    costs = in_turns(videos, {"ffmpeg": bare_s, **old, "exact": OURS["exact"], "fast": OURS["fast"]}, rounds(small))
     both: dict[tuple[str, str], Sequence[float]] = dict(costs)
     for name in videos:
         both[name, "old"] = [sum(values) for values in zip(*(costs[name, way] for way in old), strict=True)]
     for speed, bar in (("exact", 6.5), ("fast", 8)):
-        yield Line(f"the old passes / {speed}, H.264", ratio(both, list(videos), "old", speed), bar, "", at_least=True)
+        yield Line(f"the old passes / {speed}, H.264", ratio(both, list(videos), "old", speed), "", bar, at_least=True)
         for name in videos:
-            yield Line(f"… {name} alone", ratio(both, [name], "old", speed), bar, "", at_least=True)
+            yield Line(f"… / {speed}, {name} alone", ratio(both, [name], "old", speed), "", bar, at_least=True)
     for name in videos:
         times = ", ".join(f"{way} {ratio(both, [name], way, 'ffmpeg'):.2f}" for way in old)
-        yield Line(f"the old passes / ffmpeg, {name}", ratio(both, [name], "old", "ffmpeg"), None, times)
+        yield Line(f"the old passes / ffmpeg, {name}", ratio(both, [name], "old", "ffmpeg"), "", None, times)
 
 
 def running(name: str) -> Callable[[Path], float]:
     return lambda video: child_s([sys.executable, "-m", "scripts.bench.peers.passes", name, str(video)])
 
 
-def processes(folder: Path, _: Sequence[Path]) -> Iterator[Line]:
+def processes(made: Mapping[str, Path], _: Sequence[Path], small: bool) -> Iterator[Line]:
     """Work done in a second by as many processes as there are cores, over that of one."""
     cores = os.cpu_count() or 1
-    video = str(samples(folder)["h264_720p"])
+    video = str(made["h264_720p"])
     others = min(os.getloadavg()[0], cores)
-    rounds = [(together(video, 1), together(video, cores)) for _ in range(ROUNDS)]
-    clock = median(cores * one[0] / many[0] for one, many in rounds)
-    cpu = median(cores * one[1] / many[1] for one, many in rounds)
+    pairs = [(together(video, 1), together(video, cores)) for _ in range(rounds(small))]
+    clock = median(cores * one[0] / many[0] for one, many in pairs)
+    cpu = median(cores * one[1] / many[1] for one, many in pairs)
     busy = others > BUSY
     note = (
         f"load {others:.1f} of others: the clock says {clock:.2f}, so CPU seconds of one / of each"
         if busy
         else "by the clock"
     )
-    yield Line(f"{cores} processes on {cores} cores", cpu if busy else clock, 0.95 * cores, note, at_least=True)
+    yield Line(f"{cores} processes on {cores} cores", cpu if busy else clock, "", 0.95 * cores, note, at_least=True)
 
 
 def together(video: str, count: int) -> tuple[float, float]:
@@ -250,28 +237,13 @@ def one_of_many(video: str, barrier: Barrier, told: "multiprocessing.Queue[float
     told.put(analyze_s(Path(video), "exact"))
 
 
-BENCHMARKS = {function.__name__: function for function in (bare, passes, processes)}
+PARTS = {function.__name__: function for function in (bare, passes, processes)}
 
 
-def main(words: Sequence[str]) -> int:
-    folder = next((word.partition("=")[2] for word in words if word.startswith("videos=")), "")
-    rest = [word for word in words if not word.startswith("videos=") and word != "all"]
-    files = [Path(word) for word in rest if word not in BENCHMARKS] or sorted(SHARED.glob("*.mp4"))
-    if unknown := [path for path in files if not path.exists()]:
-        print(f"unknown word or file {str(unknown[0])!r}; benchmarks: {', '.join(BENCHMARKS)}, all", file=sys.stderr)
-        return 1
-    chosen = [name for name in BENCHMARKS if name in rest] or list(BENCHMARKS)
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    table = Table(title=f"CPU seconds, medians of {ROUNDS} rounds; {load}", box=SIMPLE_HEAD)
-    for title in ("what", "measured", "bar", "", "how"):
-        table.add_column(title, justify="right" if title in ("measured", "bar") else "left")
-    with tempfile.TemporaryDirectory(prefix="reelmill-bench-analyze-") as temporary:
-        for name in chosen:
-            for line in BENCHMARKS[name](Path(folder or temporary), files):
-                table.add_row(*line.cells())
-    Console(width=None if sys.stdout.isatty() else 170).print(table)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def measure(
+    folder: Path, *, parts: str = "bare,passes,processes", file: str = "", small: bool = False
+) -> Iterator[Line]:
+    made = samples(shared(folder), small)  # for every tree
+    more = [Path(file).absolute()] if file else [] if small else sorted(SHARED.glob("*.mp4"))
+    for part in parts.split(","):
+        yield from PARTS[part](made, more, small)

@@ -1,12 +1,11 @@
 """Measures downloads against `curl --parallel` with the same connections: 500 videos of 2 MB from a server here.
 
 First `HttpClient.save` alone, SHA-256 included, in as many processes and threads as the step has. Then the whole
-download step, in which every file is also probed, recorded, stored and safe on the disk: from its first request to
-its end; its start is measured separately. The server, curl and we share this machine's cores, so what is measured is
-the work that a file costs, not a network: that comes in the last lines, where the server sends 1 Gbit/s to all
+download step, in which every file is also probed, recorded, stored and safe on the disk: from its first request to its
+end; its start is measured separately. The server, curl and we share this machine's cores, so what is measured is the
+work that a file costs, not a network: that comes in the last lines, where the server sends 1 Gbit/s to all
 connections together.
-
-    python -m scripts.bench.download [save|step|gigabit|all]
+`parts=save,step,gigabit` are the three.
 """
 
 import multiprocessing
@@ -15,10 +14,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
@@ -27,18 +25,11 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from scripts.bench.lines import ROOT, Line, each
 
-from scripts.bench.slurm import ROOT, Line, shown
-
-FILES = 500
 FILE_BYTES = 2_000_000
 CONNECTIONS = 8
 WORKERS = 2  # of the step; each has its part of the connections
-ROUNDS = 3
-BENCHMARKS = ["save", "step", "gigabit"]
 BAR = 1.3  # times curl's wall time
 GIGABIT = 125_000_000  # bytes a second
 SO_MAX_PACING_RATE = 47  # Linux: the kernel sends no faster; not among socket's names
@@ -50,11 +41,11 @@ class Served(NamedTuple):
     pace: "Synchronized[int]"  # bytes a second of a connection; 0: as fast as it goes
 
 
-def film(path: Path) -> None:
+def film(path: Path, size: str) -> None:
     """A video of FILE_BYTES, the last of them in a `free` box."""
     from imageio_ffmpeg import get_ffmpeg_exe
 
-    source = ["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=8", "-f", "lavfi", "-i", "sine=d=8"]
+    source = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d=8", "-f", "lavfi", "-i", "sine=d=8"]
     coded = ["-c:v", "libx264", "-b:v", "1700k", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart"]
     subprocess.run([get_ffmpeg_exe(), "-v", "error", *source, *coded, str(path)], check=True)
     spare = FILE_BYTES - path.stat().st_size
@@ -62,11 +53,12 @@ def film(path: Path) -> None:
         file.write(spare.to_bytes(4, "big") + b"free" + bytes(spare - 8))
 
 
-def films(folder: Path) -> None:
-    """FILES videos that differ in their last bytes."""
-    film(folder / "000.mp4")
+def films(folder: Path, count: int, size: str) -> None:
+    """So many videos that differ in their last bytes."""
+    folder.mkdir()
+    film(folder / "000.mp4", size)
     content = (folder / "000.mp4").read_bytes()
-    for number in range(FILES):
+    for number in range(count):
         (folder / f"{number:03d}.mp4").write_bytes(content[:-4] + number.to_bytes(4, "big"))
 
 
@@ -104,14 +96,14 @@ def answer(connection: socket.socket, folder: Path, served: Served) -> None:
         served.first_s.value = served.first_s.value or time.time()
         head, _, asked = asked.partition(b"\r\n\r\n")
         with (folder / head.split(b" ", 2)[1].decode().lstrip("/")).open("rb") as file:
-            told = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nAccept-RangeReader: bytes\r\nContent-Length: %d\r\n\r\n'
+            told = b'HTTP/1.1 200 OK\r\nETag: "1"\r\nAccept-Ranges: bytes\r\nContent-Length: %d\r\n\r\n'
             connection.sendall(told % os.fstat(file.fileno()).st_size, socket.MSG_MORE)
             connection.sendfile(file)
 
 
-def curl(served: Served, folder: Path) -> float:
+def curl(served: Served, folder: Path, files: int) -> float:
     """Wall seconds of curl; it writes the files and no more."""
-    address, target = f"{served.address}/[000-{FILES - 1:03d}].mp4", f"{folder}/#1.mp4"
+    address, target = f"{served.address}/[000-{files - 1:03d}].mp4", f"{folder}/#1.mp4"
     start_s = time.perf_counter()
     command = [
         "curl",
@@ -128,11 +120,11 @@ def curl(served: Served, folder: Path) -> float:
     return time.perf_counter() - start_s
 
 
-def save(served: Served, folder: Path) -> float:
+def save(served: Served, folder: Path, files: int) -> float:
     """Wall seconds of HttpClient.save in processes and threads like the step's, imports left out."""
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(1 + WORKERS)
-    shares = [[f"{number:03d}.mp4" for number in range(first, FILES, WORKERS)] for first in range(WORKERS)]
+    shares = [[f"{number:03d}.mp4" for number in range(first, files, WORKERS)] for first in range(WORKERS)]
     processes = [context.Process(target=saving, args=(ready, served.address, folder, share)) for share in shares]
     for process in processes:
         process.start()
@@ -155,9 +147,9 @@ def saving(ready: Barrier, address: str, folder: Path, names: list[str]) -> None
         list(threads.map(lambda name: http.save(f"{address}/{name}", folder / name, FILE_BYTES), names))
 
 
-def step(served: Served, folder: Path) -> tuple[float, float]:
+def step(served: Served, folder: Path, files: int) -> tuple[float, float]:
     """Seconds until the step's first request, and from there to its end."""
-    addresses = [f"{served.address}/{number:03d}.mp4" for number in range(FILES)]
+    addresses = [f"{served.address}/{number:03d}.mp4" for number in range(files)]
     (folder / "list.txt").write_text("\n".join(addresses) + "\n")
     run = ["run=bench", f"runs={folder}", "chunks.n=1"]
     ingest = ["-m", "stages.ingest", *run, f"input.path={folder / 'list.txt'}", "source=urls"]
@@ -176,71 +168,54 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def whole(folder: Path) -> None:
+def whole(folder: Path, files: int) -> None:
     """Fails unless every file is there."""
     sizes = [path.stat().st_size for path in folder.rglob("*.mp4")]
-    assert sizes == [FILE_BYTES] * FILES, f"{len(sizes)} files of {set(sizes)} bytes in {folder}"
+    assert sizes == [FILE_BYTES] * files, f"{len(sizes)} files of {set(sizes)} bytes in {folder}"
 
 
-def measured(folder: Path, served: Served, names: list[str]) -> dict[str, list[float]]:
+def in_turns(folder: Path, served: Served, names: Sequence[str], files: int, times: int) -> dict[str, list[float]]:
     """Seconds of curl and of ours in turn, so that whatever else the machine does troubles both."""
-    times: dict[str, list[float]] = {name: [] for name in ("curl", "save", "start", "step")}
-    for _ in range(ROUNDS):
-        times["curl"].append(curl(served, fresh(folder)))
-        whole(folder)
+    spent: dict[str, list[float]] = {name: [] for name in ("curl", "save", "start", "step")}
+    for _ in range(times):
+        spent["curl"].append(curl(served, fresh(folder), files))
+        whole(folder, files)
         if "save" in names:
-            times["save"].append(save(served, fresh(folder)))
-            whole(folder)
+            spent["save"].append(save(served, fresh(folder), files))
+            whole(folder, files)
         if "step" in names:
-            start_s, step_s = step(served, fresh(folder))
-            times["start"].append(start_s)
-            times["step"].append(step_s)
-            whole(folder)
-    return times
+            start_s, step_s = step(served, fresh(folder), files)
+            spent["start"].append(start_s)
+            spent["step"].append(step_s)
+            whole(folder, files)
+    return spent
 
 
-def lines(times: dict[str, list[float]], titles: dict[str, str]) -> Iterator[Line]:
-    curl_s = median(times["curl"])
-    for name, title in titles.items():
-        if times[name]:
-            yield Line(title, median(times[name]), "s", "", ", ".join(f"{value:.2f}" for value in times[name]))
-            if name in ("save", "step"):
-                yield Line("… times curl's", median(times[name]) / curl_s, "", BAR)
-
-
-def rounds(folder: Path, names: list[str]) -> Iterator[Line]:
+def lines(spent: dict[str, list[float]], pace: str = "") -> Iterator[Line]:
     titles = {
-        "curl": f"curl --parallel --parallel-max {CONNECTIONS}",
-        "save": f"HttpClient.save, {WORKERS} processes of {CONNECTIONS // WORKERS} threads, hashed",
-        "start": "download step with as many, until its first request",
-        "step": "… from there to its end",
+        "curl": f"curl --parallel --parallel-max {CONNECTIONS}{pace}",
+        "save": f"HttpClient.save, {WORKERS} processes of {CONNECTIONS // WORKERS} threads, hashed{pace}",
+        "start": f"download step with as many, until its first request{pace}",
+        "step": f"… from there to its end{pace}",
     }
-    (folder / "films").mkdir()
-    films(folder / "films")
-    with server(folder / "films") as served:
+    for name, title in titles.items():
+        if spent[name]:
+            yield Line(title, median(spent[name]), "s", None, each(spent[name]))
+            if name in ("save", "step"):
+                yield Line(f"… times curl's: {name}{pace}", median(spent[name]) / median(spent["curl"]), "", BAR)
+
+
+def measure(
+    folder: Path, *, files: int = 500, parts: str = "save,step,gigabit", times: int = 3, small: bool = False
+) -> Iterator[Line]:
+    files, times = (4, 1) if small else (files, times)
+    names = ["save", "gigabit"] if small else parts.split(",")
+    source = folder / "films"
+    if not source.exists():
+        films(source, files, "160x90" if small else "1280x720")
+    with server(source) as served:
         if {"save", "step"} & set(names):
-            yield from lines(measured(folder / "out", served, names), titles)
+            yield from lines(in_turns(folder / "out", served, names, files, times))
         if "gigabit" in names:
             served.pace.value = GIGABIT // CONNECTIONS
-            titles["curl"] += ", at 1 Gbit/s"
-            yield from lines(measured(folder / "out", served, ["step"]), titles)
-
-
-def main(words: list[str]) -> int:
-    if unknown := [word for word in words if word not in (*BENCHMARKS, "all")]:
-        print(f"unknown benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}, all", file=sys.stderr)
-        return 0
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    table = Table(title=f"{FILES} files of {FILE_BYTES / 1e6:g} MB, medians of {ROUNDS}; {load}", box=SIMPLE_HEAD)
-    for title in ("what", "measured", "unit", "bar", "", "of it"):
-        table.add_column(title, justify="right" if title in ("measured", "bar") else "left")
-    with tempfile.TemporaryDirectory(prefix="reelmill-bench-download-") as folder:
-        for line in rounds(Path(folder), BENCHMARKS if not words or "all" in words else words):
-            bar = f"< {line.bar:g}" if isinstance(line.bar, int | float) else line.bar
-            table.add_row(line.what, shown(line.measured), line.unit, bar, line.verdict, line.how)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+            yield from lines(in_turns(folder / "out", served, ["step"], files, times), ", at 1 Gbit/s")

@@ -1,18 +1,16 @@
-"""Prints requests/s of the embedded engine and of `transformers serve --continuous-batching`, same model and prompts.
+"""Measures requests/s of the embedded engine and of `transformers serve --continuous-batching`, same model and prompts.
 
 A tiny text model with random weights on one thread each, 20 new tokens, 64 requests in flight and one: what is measured
 is the work around the model. Its extras (transformers[serving]) go into an environment of their own beside this one,
-which goes with the benchmark; where they cannot be had, our figures stand alone.
-
-    python -m scripts.bench.embedded
+which goes with the benchmark; where they cannot be had, or with `theirs=0`, our figures stand alone.
 """
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -24,16 +22,11 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import aiohttp
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from scripts.bench.slurm import ROOT
+from scripts.bench.lines import ROOT, Line
 
 TOKENS = 20
 IN_FLIGHT = 64
-REQUESTS = {IN_FLIGHT: 640, 1: 40}
-ROUNDS = 3
 BAR = 3.0  # times the requests/s of transformers serve
 START_S = 120.0
 OURS, THEIRS = "embedded engine", "transformers serve --continuous-batching"
@@ -67,6 +60,11 @@ def serving(name: str, command: list[str], port: int, model: str) -> Iterator[Se
         process.wait()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 def healthy(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
@@ -86,12 +84,12 @@ def with_extras(folder: Path) -> Path:
     return python
 
 
-def requests_per_s(server: Server, in_flight: int) -> float:
-    return asyncio.run(asked(server, in_flight))
+def requests_per_s(server: Server, in_flight: int, count: int) -> float:
+    return asyncio.run(ask_all(server, in_flight, count))
 
 
-async def asked(server: Server, in_flight: int) -> float:
-    numbers = iter(range(REQUESTS[in_flight]))
+async def ask_all(server: Server, in_flight: int, count: int) -> float:
+    numbers = iter(range(count))
     more: dict[str, Any] = {"model": server.model, "max_tokens": TOKENS, "temperature": 0}
 
     async def ask(session: aiohttp.ClientSession) -> None:
@@ -103,56 +101,50 @@ async def asked(server: Server, in_flight: int) -> float:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         start_s = time.perf_counter()
         await asyncio.gather(*(ask(session) for _ in range(in_flight)))
-        return REQUESTS[in_flight] / (time.perf_counter() - start_s)
+        return count / (time.perf_counter() - start_s)
 
 
-def measured(servers: list[Server]) -> dict[tuple[str, int], list[float]]:
+def in_turns(servers: list[Server], requests: dict[int, int], times: int) -> dict[tuple[str, int], list[float]]:
     """Requests/s by server and requests in flight, in turn, so that whatever else the machine does troubles both."""
     for server in servers:
-        requests_per_s(server, IN_FLIGHT)  # warms it up
-    found: dict[tuple[str, int], list[float]] = {}
-    for _ in range(ROUNDS):
-        for in_flight in REQUESTS:
+        requests_per_s(server, IN_FLIGHT, requests[IN_FLIGHT])  # warms it up
+    rates: dict[tuple[str, int], list[float]] = {}
+    for _ in range(times):
+        for in_flight, count in requests.items():
             for server in servers:
-                found.setdefault((server.name, in_flight), []).append(requests_per_s(server, in_flight))
-    return found
+                rates.setdefault((server.name, in_flight), []).append(requests_per_s(server, in_flight, count))
+    return rates
 
 
-def shown(found: dict[tuple[str, int], list[float]]) -> Table:
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    table = Table(title=f"requests/s, {TOKENS} new tokens, medians of {ROUNDS}; {load}", box=SIMPLE_HEAD)
-    for title in ("what", "in flight", "requests/s", "times theirs", "bar", "", "of it"):
-        table.add_column(title, justify="left" if title in ("what", "", "of it") else "right")
-    for (name, in_flight), rates in found.items():
-        theirs = found.get((THEIRS, in_flight))
-        times = median(rates) / median(theirs) if theirs and name == OURS else None
-        judged = times is not None and in_flight == IN_FLIGHT
-        verdict = ("[green]ok[/]" if times and times >= BAR else "[red]short[/]") if judged else ""
-        of_it = ", ".join(f"{rate:.0f}" for rate in rates)
-        cells = [name, str(in_flight), f"{median(rates):.0f}", f"{times:.1f}" if times else ""]
-        table.add_row(*cells, f"≥ {BAR:g}" if judged else "", verdict, of_it)
-    return table
-
-
-def main() -> int:
+def measure(folder: Path, *, theirs: int = 1, times: int = 3, small: bool = False) -> Iterator[Line]:
     from stages.core.models.embedded import untrained
 
-    with tempfile.TemporaryDirectory(prefix="reelmill-bench-embedded-") as name, ExitStack() as ends:
-        folder = Path(name)
-        model = str(folder / "model")
-        untrained.save(Path(model))
-        ours = [sys.executable, "-m", "stages.core.models.embedded", "--model-id", model, "--port", "8961"]
-        servers = [ends.enter_context(serving(OURS, ours, 8961, model))]
-        try:
-            python = with_extras(folder / "extras")
-            theirs = [str(python), "-c", SERVE, "serve", model, "--continuous-batching", "--device", "cpu"]
-            theirs += ["--host", "127.0.0.1", "--port", "8962", "--log-level", "error"]
-            servers.append(ends.enter_context(serving(THEIRS, theirs, 8962, model)))
-        except (subprocess.CalledProcessError, RuntimeError) as error:
-            print(f"{THEIRS} cannot be had here, so our figures stand alone: {error}", file=sys.stderr)
-        Console(width=None if sys.stdout.isatty() else 160).print(shown(measured(servers)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    requests = {IN_FLIGHT: 16, 1: 1} if small else {IN_FLIGHT: 640, 1: 40}
+    model = str(folder / "model")
+    untrained.save(Path(model))
+    with ExitStack() as ends:
+        ours = [
+            sys.executable,
+            "-m",
+            "stages.core.models.embedded",
+            "--model-id",
+            model,
+            "--port",
+            str(port := free_port()),
+        ]
+        servers = [ends.enter_context(serving(OURS, ours, port, model))]
+        if theirs and not small:
+            try:
+                python = with_extras(folder / "extras")
+                serve = [str(python), "-c", SERVE, "serve", model, "--continuous-batching", "--device", "cpu"]
+                serve += ["--host", "127.0.0.1", "--port", str(port := free_port()), "--log-level", "error"]
+                servers.append(ends.enter_context(serving(THEIRS, serve, port, model)))
+            except (subprocess.CalledProcessError, RuntimeError) as error:
+                print(f"{THEIRS} cannot be had here, so our figures stand alone: {error}", file=sys.stderr)
+        rates = in_turns(servers, requests, 1 if small else times)
+    for (name, in_flight), values in rates.items():
+        how = ", ".join(f"{rate:.0f}" for rate in values)
+        yield Line(f"{name}, {in_flight} in flight", median(values), "1/s", None, how)
+        if name == THEIRS:
+            ratio = median(rates[OURS, in_flight]) / median(values)
+            yield Line(f"… times theirs, {in_flight}", ratio, "", BAR if in_flight > 1 else None, at_least=True)

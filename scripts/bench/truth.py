@@ -1,10 +1,9 @@
 """Measures what `analyze` finds against the ground-truth corpus: cuts, gradual changes, single takes, motion, freezes.
 
 Makes the corpus first where it is not (an hour). PySceneDetect's detectors are tried on the same films, each at its
-best setting there (bench_detectors.py), and ffmpeg's freezedetect. A table each, the worst films named, and a summary
-against the bars; the exit status is 0.
-
-    python -m scripts.bench.truth [truth=/tmp/truth] [speed=exact|fast|draft|all] [only=GROUP]
+best setting there (peers/detectors.py), and ffmpeg's freezedetect. Prints a table each, the worst films named; the
+lines are the summary against the bars. `truth=FOLDER` is the corpus, `only=GROUP` a part of it, `speed=` exact, fast,
+draft or all.
 """
 
 import sys
@@ -15,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.bench.inputs.films import DEFAULT, JOBS, SPEEDS, Found, Speed, examine
+from scripts.bench.inputs.samples import tiny_corpus
+from scripts.bench.lines import Line, shared
 from scripts.bench.scores import best, total
 from scripts.bench.tables import (
-    Row,
     by_detector,
     cuts,
     families,
@@ -41,45 +41,47 @@ ONE_TAKE = ("distractor", "one_take", "motion")
 STILL = 0.002  # bar, widths a second
 
 
-def summary(films: Sequence[Found], speed: str) -> Iterator[Row]:
+def summary(films: Sequence[Found], speed: str) -> Iterator[Line]:
+    """What the bars are about, over all films."""
+    at = f", speed={speed}"
     strict, neutral = (total(our_cuts(film, strict=how) for film in films) for how in (True, False))
-    yield "hard cuts, F1 to the frame", neutral.f1, ">= 0.98", neutral.f1 >= 0.98
+    yield Line(f"hard cuts, F1 to the frame{at}", neutral.f1, "", 0.98, at_least=True)
     for name, how in (("", False), (", strict", True)):
         settings = [s for names in by_detector(films).values() for s in names]
         if settings:
             scores = {s: total(cuts(f, f.others[s], strict=how) for f in films) for s in settings}
             theirs, ours = scores[best(scores)].f1, (strict if how else neutral).f1
-            yield f"… against PySceneDetect's best{name}", ours, f">= {theirs:.3f} {best(scores)}", ours >= theirs
+            yield Line(f"… against PySceneDetect's best{name}", ours, "", theirs, best(scores), at_least=True)
     if speed != "exact":
         for tolerance in (0, 2):
             near = total(our_cuts(film, strict=False, tolerance=tolerance) for film in films)
-            yield f"… recall within {tolerance} frames", near.recall, "", True
+            yield Line(f"… recall within {tolerance} frames{at}", near.recall)
     gradual = total(map(our_graduals, films))
-    yield "gradual changes, F1", gradual.f1, ">= 0.85", gradual.f1 >= 0.85
+    yield Line(f"gradual changes, F1{at}", gradual.f1, "", 0.85, at_least=True)
     takes = [film for film in films if film.truth["group"] in ONE_TAKE]
-    yield "one-take controls of several shots", len(split_takes(takes)), "0", not split_takes(takes)
-    yield from motion_summary(films)
+    yield Line(f"one-take controls of several shots{at}", len(split_takes(takes)), "", 0)
+    yield from motion_summary(films, at)
     if known := with_share(films):
         shares = {film.name: off_share(film, film.chosen) for film in known}
         largest = max(shares, key=lambda name: shares[name])
-        yield f"frozen share error, n fitted, largest: {largest}", shares[largest], "< 0.02", shares[largest] < 0.02
+        yield Line(f"frozen share error, n fitted, largest{at}", shares[largest], "", 0.02, largest)
         mean, plain = (sum(errors) / len(known) for errors in (shares.values(), (off_share(f, DEFAULT) for f in known)))
-        yield f"… mean; at {DEFAULT} {plain:.3f}", mean, "< 0.02", mean < 0.02
+        yield Line(f"… frozen share error, mean{at}", mean, "", 0.02, f"at {DEFAULT} {plain:.3f}")
     compared_, unlike = sum(len(f.ffmpeg) for f in films), sum(len(f.differing()) for f in films)
     if compared_:
-        yield f"intervals unlike freezedetect's, of {compared_}", unlike, "0", unlike == 0
+        yield Line(f"intervals unlike freezedetect's{at}", unlike, "", 0, f"of {compared_}")
     broken = [film.name for film in films if film.error]
-    yield "films that could not be measured", len(broken), "0", not broken
+    yield Line(f"films that could not be measured{at}", len(broken), "", 0, f"of {len(films)}")
 
 
-def motion_summary(films: Sequence[Found]) -> Iterator[Row]:
+def motion_summary(films: Sequence[Found], at: str) -> Iterator[Line]:
     spans = list(moving(films))
     errors = {name: off(true, ours) for name, true, ours, _, _ in spans if true}
     if not errors:
         return
     mean, over = sum(errors.values()) / len(errors), [name for name, error in errors.items() if error >= 0.1]
-    yield f"motion magnitude error, mean of {len(errors)}", mean, "< 0.1", mean < 0.1
-    yield "… films of 0.1 and more", len(over), "0", not over
+    yield Line(f"motion magnitude error, mean{at}", mean, "", 0.1, f"of {len(errors)}")
+    yield Line(f"… films of 0.1 and more{at}", len(over), "", 0)
     for title, bar, wanted in (
         ("pans right and left", 0.05, "left"),
         ("frame rates", 0.05, "rates"),
@@ -87,21 +89,17 @@ def motion_summary(films: Sequence[Found]) -> Iterator[Row]:
     ):
         same = [value for name, value in families({n: ours for n, _, ours, _, _ in spans}) if wanted in name]
         if same:
-            yield f"motion the same over {title}, within", max(same), f"< {bar}", max(same) < bar
+            yield Line(f"motion the same over {title}, within{at}", max(same), "", bar)
     seen = [off(true, camera) for _, _, _, camera, true in spans if true]
-    yield f"camera's own error, mean of {len(seen)}", sum(seen) / len(seen), "", True
+    yield Line(f"camera's own error, mean{at}", sum(seen) / len(seen), how=f"of {len(seen)}")
     still = [ours for name, true, ours, _, _ in spans if not true and " at " not in name]
     if still:
-        yield "still with noise, largest widths/s", max(still), f"< {STILL}", max(still) < STILL
+        yield Line(f"still with noise, largest{at}", max(still), "widths/s", STILL)
 
 
-def tables(films: Sequence[Found], speed: str) -> Iterator[Table]:
+def tables(films: Sequence[Found]) -> Iterator[Table]:
     for of in (of_cuts, of_graduals, of_takes, of_motion, of_freezes):
         yield from of(films)
-    rows = [
-        (*row[:3], "" if not row[2] else "[green]ok[/]" if row[3] else "[red]short[/]") for row in summary(films, speed)
-    ]
-    yield table(f"speed={speed}, {len(films)} films", ("measure", "measured", "bar", ""), rows)
 
 
 def compared(results: Mapping[Speed, Sequence[Found]]) -> Table:
@@ -117,35 +115,23 @@ def compared(results: Mapping[Speed, Sequence[Found]]) -> Table:
     return table("speeds", columns, rows)
 
 
-def words_of(arguments: Sequence[str]) -> dict[str, str]:
-    """The key=value words of the command line. Raises SystemExit for any other."""
-    words = {"truth": "/tmp/truth", "speed": "exact", "only": ""}
-    for word in arguments:
-        key, _, value = word.partition("=")
-        if key not in words:
-            raise SystemExit(f"unknown word {word!r}; there are: {', '.join(words)}")
-        words[key] = value
-    if words["speed"] not in (*SPEEDS, "all"):
-        raise SystemExit(f"speed={words['speed']}; there are: {', '.join(SPEEDS)}, all")
-    return words
-
-
-def main(arguments: Sequence[str]) -> int:
-    words = words_of(arguments)
-    folder = Path(words["truth"])
-    if not (folder / "truth.json").exists():
-        make_corpus(folder, "*", 7, JOBS)
+def measure(
+    folder: Path, *, truth: str = "/tmp/truth", speed: str = "exact", only: str = "", small: bool = False
+) -> Iterator[Line]:
+    if speed not in (*SPEEDS, "all"):
+        raise SystemExit(f"error: speed={speed}; there are: {', '.join(SPEEDS)}, all")
+    corpus = shared(folder) / "corpus" if small else Path(truth)
+    if small:
+        tiny_corpus(corpus)
+    elif not (corpus / "truth.json").exists():
+        make_corpus(corpus, "*", 7, JOBS)
     console = Console(width=None if sys.stdout.isatty() else 170)
     results: dict[Speed, Sequence[Found]] = {}
-    for speed in SPEEDS:
-        if words["speed"] in (speed, "all"):
-            results[speed] = examine(folder, speed, words["only"])
-            for made in tables(results[speed], speed):
+    for one in SPEEDS:
+        if speed in (one, "all"):
+            results[one] = examine(corpus, one, only)
+            for made in tables(results[one]):
                 console.print(made)
+            yield from summary(results[one], one)
     if len(results) > 1:
         console.print(compared(results))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

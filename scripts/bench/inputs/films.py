@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import av
 import yaml
 
+from scripts.bench.lines import ROOT
 from scripts.bench.peers.detectors import detected
 from scripts.bench.scores import Interval, Span, same_spans
 from slurm.errors import ItemError
@@ -23,7 +24,6 @@ from stages.core.video.measure.one_pass import measure
 from stages.core.video.measure.settings import Freeze, Settings
 from stages.core.video.read.frames import planes
 
-ROOT = Path(__file__).parents[3]
 JOBS = 2
 FREEZES = {f"n={noise} d={least_s}": Freeze(noise, least_s) for noise, least_s in ((0.001, 2), (0.003, 0.5), (0.02, 5))}
 Speed = Literal["exact", "fast", "draft"]
@@ -72,8 +72,9 @@ class Found(NamedTuple):
 
 @cache
 def settings(speed: Speed) -> Settings:
-    """The stage's own, from conf/stage/analyze.yaml, at a speed."""
-    loaded = yaml.safe_load((ROOT / "conf" / "stage" / "analyze.yaml").read_text())
+    """The stage's own, from its YAML, at a speed."""
+    (path,) = (ROOT / "conf").rglob("analyze.yaml")
+    loaded = yaml.safe_load(path.read_text())
     given = Settings(**{key: loaded[key] for key in Settings.__dataclass_fields__})
     return replace(given, decoder=replace(given.decoder, speed=speed))
 

@@ -1,31 +1,48 @@
-"""A stage that does nothing, so that what is measured is the runner and the manifest; see bench_slurm.py."""
+"""A stage that does nothing, so that what is measured is the runner and its records; its rows say how to misbehave.
 
+A row whose path holds `corrupt` fails, `odd` fails its chunk, `stop` ends its task as a lost node would: by SIGTERM.
+
+    python -m scripts.bench.inputs.noop --config-dir scripts/bench/inputs/conf run=NAME
+"""
+
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import polars as pl
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slurm.task.attempt import Output
-from stages.core.runner.stage import Stage
-from stages.core.runner.work import Rows
-from stages.core.schema.types import TEXT, Row
+from slurm.errors import ItemError
+from stages.core.runner.stage import Stage, main
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    pass
+    first: str | None
 
 
 def same(row: Row) -> dict[str, list[Row]]:
+    if "corrupt" in row["path"]:
+        raise ItemError("corrupt", "made for the benchmark")
+    if "odd" in row["path"]:
+        raise RuntimeError(f"item {row['path']} is odd")
     return {"rows": [{"same": row["path"]}]}
 
 
-def run(rows: Rows, config: Config) -> Iterator[Output]:
-    yield from rows.each(same)
-
-
-def idle(number: int) -> None:
-    """A job that does nothing, for submitit's own arrays."""
+def run(rows: Any, config: Config) -> Iterator[Any]:
+    if rows.table["path"].str.contains("odd").any():
+        raise RuntimeError("an odd item")
+    if rows.table["path"].str.contains("stop").any():
+        os.kill(os.getpid(), signal.SIGTERM)
+    for output in rows.each(same):
+        yield output
+        if config.first:
+            Path(config.first).touch()
 
 
 STAGE = Stage(
@@ -33,7 +50,10 @@ STAGE = Stage(
     kind="map",
     config=Config,
     run=run,
-    gives={"same": TEXT},
+    gives={"same": pl.String()},
     needs=("path",),
     key="video_id",
 )
+
+if __name__ == "__main__":
+    main(STAGE)

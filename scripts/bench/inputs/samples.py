@@ -1,18 +1,26 @@
-"""Sample videos for the benchmark of `analyze`: one film in the codecs and at the bit rates in which films come.
+"""Sample videos for the benchmarks of `analyze`: one film in the codecs and at the bit rates in which films come.
 
 The film is drawn by the painters of the ground-truth corpus at 1080p30: ten shots of 2 to 5 s that pan, zoom, sway, or
 hold things, people and talkers. Grain is added, and all is encoded with the encoders' usual settings.
 """
 
+import json
+import os
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from scripts.truth.cuts import chance, cut, lengths
-from scripts.truth.drawing.scenes import by_chance
+from scripts.truth.drawing.camera import pan
+from scripts.truth.drawing.canvas import Backdrop
+from scripts.truth.drawing.scenes import Scene, by_chance
 from scripts.truth.drawing.writing import make
-from scripts.truth.film import Encoding, Film
+from scripts.truth.encodings import h264
+from scripts.truth.film import Encoding, Film, Joint
+from scripts.truth.freezes import stopped
+from scripts.truth.motion import moving
 from stages.core.video.cut.encode import ffmpeg_path
 
 FPS, SHOTS, SEED = Fraction(30), 10, 7
@@ -47,25 +55,26 @@ SAMPLES = (
 LONG_S = 3 * 3600
 
 
-def film() -> Film:
-    """The film that all samples show, nearly as it was drawn."""
+def film(small: bool = False) -> Film:
+    """The film that all samples show, nearly as it was drawn; a small one has three short shots."""
     rng = chance(SEED, "samples")
-    frames = lengths(rng, FPS, SHOTS, 2, 5)
+    frames = lengths(rng, FPS, 3, 0.5, 0.8) if small else lengths(rng, FPS, SHOTS, 2, 5)
     shots = tuple((by_chance(rng, "any", STYLES[n % len(STYLES)]), count) for n, count in enumerate(frames))
     master = Encoding("h264", ".mkv", ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "10"))
-    return cut("master", shots, master, fps=FPS, size=(1920, 1080), grain=0)
+    return cut("master", shots, master, fps=FPS, size=(320, 180) if small else (1920, 1080), grain=0)
 
 
-def samples(folder: Path) -> dict[str, Path]:
-    """The sample videos by their names, made where they are missing: minutes."""
+def samples(folder: Path, small: bool = False) -> dict[str, Path]:
+    """The sample videos by their names, made where they are missing: minutes. Small ones are all of the film's size."""
     folder.mkdir(parents=True, exist_ok=True)
+    shown = film(small)
     for sample in SAMPLES:
         if not (folder / sample.name).exists():
-            master = folder / film().file
+            master = folder / shown.file
             if not master.exists():
-                make(film(), SEED, folder)
-            filters = ["-vf", f"{sample.filters},{GRAIN}"]
-            encode(["-i", str(master), *filters, *sample.encoder], folder / sample.name)
+                make(shown, SEED, folder)
+            filters = re.sub(r"scale=[0-9:]+", "null", sample.filters) if small else sample.filters
+            encode(["-i", str(master), "-vf", f"{filters},{GRAIN}", *sample.encoder], folder / sample.name)
     return {sample.name.partition(".")[0]: folder / sample.name for sample in SAMPLES}
 
 
@@ -81,8 +90,25 @@ def long_video(folder: Path) -> Path:
     return whole
 
 
+def tiny_corpus(folder: Path) -> None:
+    """Three films of known truth of a few seconds, 160 pixels wide, and their truth.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    moods = ("bright", "dark", "warm")
+    slides = tuple((Scene(Backdrop("page", mood, n)), 40) for n, mood in enumerate(moods))
+    size = (160, 90)
+    made = (
+        Film("tiny_cuts", "cuts", slides, h264(), (Joint(), Joint("dissolve", 12)), size=size),
+        moving("tiny", "pan", (pan(0.2),), size=size),
+        stopped("tiny", 5, ((1.0, 4.0),), size=size, encoding=h264(), noise_db=-60, speed=1),
+    )
+    for film_ in made:
+        make(film_, SEED, folder)
+    (folder / "truth.json").write_text(json.dumps({"files": [film_.truth() for film_ in made]}))
+
+
 def encode(arguments: list[str], out: Path) -> None:
     """ffmpeg, its output whole or not there at all."""
     unfinished = out.with_name(f"unfinished_{out.name}")
-    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "fatal", "-y", *arguments, str(unfinished)], check=True)
+    command = [ffmpeg_path(), "-nostdin", "-v", "fatal", "-y", *arguments, str(unfinished)]
+    subprocess.run(command, env={**os.environ, "SVT_LOG": "1"}, check=True)  # of the AV1 encoder: errors only
     unfinished.replace(out)

@@ -1,6 +1,6 @@
 """How the benchmark of `analyze` puts rounds and bars together."""
 
-from scripts.bench.analyze import Line, added_ms, in_turns, ratio
+from scripts.bench.analyze import added_ms, in_turns, ratio
 
 
 def test_ways_take_turns_round_by_round() -> None:
@@ -25,9 +25,3 @@ def test_a_ratio_is_the_median_of_the_rounds_and_not_of_medians() -> None:
 def test_what_a_way_adds_is_told_for_each_frame() -> None:
     costs = {("a", "ours"): [2.0, 9.0, 4.0], ("a", "plain"): [1.0, 3.0, 2.0]}
     assert added_ms(costs, "a", "ours", "plain", 100) == 20
-
-
-def test_a_line_says_whether_its_bar_is_met() -> None:
-    assert Line("x", 1.2, 1.15).cells() == ("x", "1.200", "<= 1.15", "[red]short[/]", "")
-    assert Line("x", 7.0, 6.5, at_least=True).cells()[2:4] == (">= 6.5", "[green]ok[/]")
-    assert Line("x", 7.0, how="y").cells() == ("x", "7.000", "", "", "y")

@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pytest
@@ -17,6 +20,30 @@ from support.slurm import ask, finish, lose_node, node_of, resume_until_done, ta
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 FAST = ("cluster=devcluster", "chunks.flush_s=0.2", "cluster.mem_gb=1")
+
+
+class OutOfTime(NamedTuple):
+    many: ProbeRun
+    one: ProbeRun
+    resumed: Future[list[int]]  # of the second: how many chunks each resume submitted
+
+
+@pytest.fixture(scope="module", autouse=True)
+def out_of_time(tmp_path_factory: pytest.TempPathFactory, slurm: Path) -> Iterator[OutOfTime]:
+    """Two runs with too little time: of many short items, and of one that is too long, which is resumed beside.
+
+    They wait for minutes, and so are submitted before this file's first test, to a node that no other one disturbs.
+    """
+    # Slurm looks at time limits every 30 s, so the signal comes 15 to 45 s after the start
+    own = ("cluster.partition=gpu", "cluster.cpus=1", "chunks.n=1")
+    limits = (*own, "cluster.minutes=2", "cluster.signal_delay_s=75")
+    many = ProbeRun(tmp_path_factory.mktemp("many"), 100, *FAST, *limits, seconds=0.5)
+    limits = (*own, "cluster.minutes=1", "cluster.signal_delay_s=50")
+    one = ProbeRun(tmp_path_factory.mktemp("one"), 1, *FAST, *limits, seconds=54.0)
+    many.submit()
+    one.submit()
+    with ThreadPoolExecutor(1) as beside:
+        yield OutOfTime(many, one, beside.submit(resume_until_done, one, seconds=150))
 
 
 def same_as_undisturbed(run: ProbeRun) -> None:
@@ -70,34 +97,6 @@ def test_a_preempted_task_comes_back_by_itself_and_goes_on(tmp_path: Path) -> No
     same_as_undisturbed(run)
     assert any(name.attempt.endswith("_1") for name in run.survey().done.values()), "no task was restarted"
     assert repeated(run) <= 8
-
-
-@pytest.fixture(scope="module")
-def out_of_time(tmp_path_factory: pytest.TempPathFactory, slurm: Path) -> tuple[ProbeRun, ProbeRun]:
-    """Two runs with too little time, submitted together: of many short items, and of one that is too long."""
-    # Slurm looks at time limits every 30 s, so the signal comes 15 to 45 s after the start
-    limits = ("cluster.minutes=2", "cluster.signal_delay_s=75", "cluster.cpus=1", "chunks.n=1")
-    many = ProbeRun(tmp_path_factory.mktemp("many"), 100, *FAST, *limits, seconds=0.5)
-    limits = ("cluster.minutes=1", "cluster.signal_delay_s=50", "cluster.cpus=1", "chunks.n=1")
-    one = ProbeRun(tmp_path_factory.mktemp("one"), 1, *FAST, *limits, seconds=54.0)
-    many.submit()
-    one.submit()
-    return many, one
-
-
-def test_a_task_at_its_time_limit_requeues_itself_and_goes_on(out_of_time: tuple[ProbeRun, ProbeRun]) -> None:
-    run, _ = out_of_time
-    finish(run, 240)
-    same_as_undisturbed(run)
-    assert repeated(run) == 0, "the items under way had time to finish"
-    assert not run.survey().done[0].attempt.endswith("_0")
-
-
-def test_a_task_that_finishes_no_row_in_its_time_is_given_more(out_of_time: tuple[ProbeRun, ProbeRun]) -> None:
-    _, run = out_of_time
-    assert sum(resume_until_done(run, seconds=150)) == 1
-    same_as_undisturbed(run)
-    assert run.step.submission("0001").cluster.minutes == 2
 
 
 def test_a_task_out_of_memory_gets_more(tmp_path: Path) -> None:
@@ -190,3 +189,18 @@ def test_poison_items_become_rows_and_never_the_chunks_end(tmp_path: Path) -> No
     assert good.equals(run.expected().filter(~pl.col("video_id").is_in(list(found))))
     done = run.survey().done.values()
     assert sum(d.rows_in for d in done) == 16 == len(good) + sum(d.rows_failed for d in done)
+
+
+def test_a_task_at_its_time_limit_requeues_itself_and_goes_on(out_of_time: OutOfTime) -> None:
+    run = out_of_time.many
+    finish(run, 240)
+    same_as_undisturbed(run)
+    assert repeated(run) == 0, "the items under way had time to finish"
+    assert not run.survey().done[0].attempt.endswith("_0")
+
+
+def test_a_task_that_finishes_no_row_in_its_time_is_given_more(out_of_time: OutOfTime) -> None:
+    run = out_of_time.one
+    assert sum(out_of_time.resumed.result()) == 1
+    same_as_undisturbed(run)
+    assert run.step.submission("0001").cluster.minutes == 2

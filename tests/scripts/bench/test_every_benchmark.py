@@ -1,0 +1,71 @@
+"""Every benchmark at a tiny size: it runs, and all its figures are there. What they are is nobody's business here."""
+
+from math import isfinite
+from pathlib import Path
+
+import pytest
+
+from scripts.bench.__main__ import BENCHMARKS, Tree, in_turns, main
+from scripts.bench.lines import ROOT, Line
+
+# what each measures, by the words that its lines hold
+FIGURES = {
+    "startup": ["--help", "dry_run=true", "CPU of stages.analyze --help", "heavy modules"],
+    "plan": ["plan 500 items in 5 chunks", "first item"],
+    "overhead": ["time an item", "CPU of time an item", "time a chunk"],
+    "status": ["first look", "second look", "CPU of status", "memory of status", "resume of 60 chunks"],
+    "catalogue": ["ingest of 1,000 rows", "memory of ingest"],
+    "zip": ["one file: requests a member", "two files", "without place", "bytes but the directory's"],
+    "download": ["curl", "Http.save", "times curl's: save", "first request, at 1", "to its end", "times curl's: step"],
+    "generate": ["16 in flight", "times a loop", "share of their sum", "memory over 300 items"],
+    "embedded": ["64 in flight", "1 in flight"],
+    "analyze": ["exact / ffmpeg, h264_1080p", "sum of the five", "exact - PyAV", "fast / ffmpeg, av1", "draft /"],
+    "passes": ["the old passes / exact", "the old passes / fast", "2 processes"],
+    "memory": ["of the worker", "of the task"],
+    "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],
+    "truth": ["hard cuts, F1", "PySceneDetect's best", "gradual changes", "one-take", "motion", "frozen share"],
+    "submit": ["submit an array of 5: ours / submitit's"],
+}
+KEYS = {"analyze": {"parts": "bare"}, "passes": {"parts": "passes,processes"}}  # one benchmark as two tests
+NAMES = {"passes": "analyze"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the benchmarks keep what several of them measure."""
+    return tmp_path_factory.mktemp("bench")
+
+
+def check(what: str, folder: Path) -> None:
+    keys = {"small": "true", **KEYS.get(what, {})}
+    figures, failures = in_turns(NAMES.get(what, what), keys, [Tree("here", ROOT)], 1, folder)
+    assert not failures
+    lines: list[Line] = [line for by_tree in figures.values() for line in by_tree["here"]]
+    for words in FIGURES[what]:
+        assert any(words in line.what for line in lines), f"no figure of {words!r}"
+    assert all(isinstance(line.measured, str) or isfinite(line.measured) for line in lines)
+    assert "skipped" not in [line.measured for line in lines]
+
+
+@pytest.mark.parametrize("what", [what for what in FIGURES if what not in ("startup", "submit")])
+def test_it_runs_and_its_figures_are_there(what: str, folder: Path) -> None:
+    check(what, folder)
+
+
+@pytest.mark.parametrize("what", ["startup", "submit"])
+def test_those_that_ask_a_cluster_do(what: str, folder: Path, slurm: Path) -> None:
+    check(what, folder)
+
+
+def test_every_benchmark_is_tried() -> None:
+    assert set(BENCHMARKS) == {NAMES.get(what, what) for what in FIGURES}
+
+
+def test_against_a_commit_both_are_measured_in_turns_and_compared(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["zip", "small=true", "against=HEAD", "rounds=1", f"folder={folder / 'against'}"]
+    assert main(words) == 0
+    said = capfd.readouterr().out
+    assert "here / there" in said
+    assert "1.000" in said  # the same requests

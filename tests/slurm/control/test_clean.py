@@ -15,7 +15,7 @@ from slurm.task.attempt import Attempt, Output
 from slurm.task.commit import commit
 
 TEXT = pl.String()
-SCHEMAS = {
+SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     "rows": {"video_id": TEXT, "clip_path": TEXT, "error": TEXT, "error_detail": TEXT},
     "letters": {"video_id": TEXT},
 }

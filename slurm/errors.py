@@ -13,15 +13,15 @@ class ReelmillError(Exception):
 
 
 class InputError(ReelmillError):
-    """A key, path, run or file that the user gave does not fit."""
+    """A key, path, run or file given by the user is wrong."""
 
 
 class ClusterError(ReelmillError):
-    """Slurm is not there, or refused what was asked of it."""
+    """Slurm is not installed, does not answer, or refused a request."""
 
 
 class UnavailableError(ReelmillError):
-    """What a chunk needs from outside (a site, a server) is not to be had now: later it may be."""
+    """A site or server that the chunk needs is unavailable; retrying later may succeed."""
 
 
 class ChunkError(ReelmillError):
@@ -36,7 +36,7 @@ def check_name(key: str, name: str, place: Path) -> None:
 
 @contextmanager
 def reported(tell: Callable[[Exception], object]) -> Iterator[None]:
-    """Tells whatever is raised inside, then raises it on as a ChunkError. The one place that catches everything."""
+    """Reports any exception raised inside with `tell`, then raises it as a ChunkError. The one place that catches all."""
     try:
         yield
     except Exception as error:
@@ -93,5 +93,5 @@ ITEM_CODES: dict[str, str] = {
     "other": "the download failed in a way that has no name here",
 }
 
-# Of these a later try may get the better: `resume` tries them again. The others stay as they are unless asked for.
+# Transient errors: `resume` retries them. All others are final unless retry=CODE asks for them.
 TRANSIENT = {"live", "bot_check", "rate_limited", "network", "disk"}

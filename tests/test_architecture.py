@@ -66,6 +66,70 @@ def test_no_stage_knows_another() -> None:
     assert {s: found for s, path in paths.items() if (found := stages_in(imported(path)) - {s})} == {}
 
 
+ARROWS = {  # folder → folders that it may import from; what stands in none of them is at the top of slurm or stages
+    "slurm": {"slurm/control", "slurm/pool", "slurm/record", "slurm/scheduler"},  # __main__.py and table.py
+    "slurm/scheduler": {"slurm"},
+    "slurm/record": {"slurm", "slurm/scheduler"},
+    "slurm/task": {"slurm", "slurm/record", "slurm/scheduler"},
+    "slurm/pool": {"slurm", "slurm/record", "slurm/scheduler"},
+    "slurm/control": {"slurm", "slurm/pool", "slurm/record", "slurm/scheduler", "slurm/task"},
+    "stages/core/schema": set(),
+    "stages/core/storage": {"schema"},
+    "stages/core/timeline": set(),
+    "stages/core/video/read": set(),
+    "stages/core/video/measure": {"schema", "video/read"},
+    "stages/core/video/cut": {"video/read"},
+    "stages/core/models": set(),
+    "stages/core/models/embedded": {"models"},
+    "stages/core/fetch": {"schema", "storage", "video/read"},
+    "stages/core/fetch/web": {"fetch", "storage"},
+    "stages/core/fetch/sites": {"fetch", "fetch/web", "schema", "video/cut", "video/read"},
+    "stages/core/sources": {"fetch", "fetch/web", "schema", "storage"},
+    "stages/core/text": {"models", "models/embedded", "schema"},
+    "stages/core/report": set(),
+    "stages/core/runner": {"schema", "storage"},
+}
+
+
+def folder_of(module: str) -> str | None:
+    """The folder of a module of ours, or of the module that a name is imported from."""
+    path = ROOT / module.replace(".", "/")
+    if (path / "__init__.py").exists():
+        return name(path)
+    return next((name(p.parent) for p in (path, path.parent) if p.with_suffix(".py").exists()), None)
+
+
+@pytest.mark.parametrize("folder", ARROWS)
+def test_arrows_between_folders_point_one_way(folder: str) -> None:
+    imports = {
+        m for path in (ROOT / folder).glob("*.py") for m in imported(path) if m.startswith(("slurm.", "stages."))
+    }
+    others = {found for m in imports if (found := folder_of(m)) and found != folder}
+    if folder.startswith("slurm"):
+        assert others <= ARROWS[folder]
+    else:
+        assert {other for other in others if other.startswith("stages")} <= {f"stages/core/{o}" for o in ARROWS[folder]}
+
+
+def test_every_folder_of_code_has_its_arrows_and_is_small() -> None:
+    folders = {name(path.parent) for path in [*SLURM, *CORE] if path.name != "__init__.py"}
+    assert folders == ARROWS.keys()
+    sizes = {folder: len(list((ROOT / folder).glob("[!_]*.py"))) for folder in folders}
+    assert {folder: size for folder, size in sizes.items() if size > 16} == {}
+
+
+def test_arrows_make_no_circle() -> None:
+    above = {
+        folder: {o if o.startswith("slurm") else f"stages/core/{o}" for o in others}
+        for folder, others in ARROWS.items()
+    }
+    left = {folder: others - {"slurm"} for folder, others in above.items() if folder != "slurm"}  # errors.py, screen.py
+    while left:
+        free = [folder for folder, others in left.items() if not others & left.keys()]
+        assert free, f"a circle among {sorted(left)}"
+        left = {folder: others for folder, others in left.items() if folder not in free}
+
+
 def test_heavy_libraries_are_not_loaded_where_runs_are_planned() -> None:
     light = [*SLURM, *(ROOT / "stages").glob("*.py"), *(ROOT / "stages" / "core" / "runner").glob("*.py")]
     assert {name(p): found for p in light if (found := roots(imported(p, top=True)) & HEAVY)} == {}

@@ -54,7 +54,7 @@ class Worker:
         return self.ready and len(self.orders) < self.at_once
 
     def give(self, order: Order) -> bool:
-        """Whether it could be given: not to a process that died while it waited."""
+        """Sends the row; False if the process has died while idle."""
         self._given += 1
         try:
             self.pipe.send((self._given, order.row))

@@ -58,6 +58,7 @@ def read_step(cfg: DictConfig, step: str, run: Mapping[str, Any]) -> Wanted:
     common = {key: values.pop(key) for key in OF_STEP if key in values}
     if missing := [key for key in OF_STEP if not isinstance(common.get(key), dict) and key != "after"]:
         raise InputError(f"{where}.{missing[0]}: no keys; take /common into the defaults of the stage's config")
+    check_one_stage(stage, values, where)
     for free in ("extra", "env"):  # what the step adds to the run's; of these no key is known beforehand
         if isinstance(common["cluster"][free], dict):
             common["cluster"][free] = {**resolved(cfg.cluster, free), **common["cluster"][free]}
@@ -66,6 +67,22 @@ def read_step(cfg: DictConfig, step: str, run: Mapping[str, Any]) -> Wanted:
         validate(Common, {**run, "step": step, **common}, node, where),
         validate(stage.config, values, node, where),
     )
+
+
+def check_one_stage(stage: Stage, values: Mapping[str, Any], where: str) -> None:
+    """Raises an InputError if a recipe gave two stages the same name, so that the step has the keys of both."""
+    own = {field.name for field in fields(stage.config)}
+    if values.keys() <= own:
+        return
+    for name in known_stages():
+        keys = {field.name for field in fields(load(name).config)}
+        if name != stage.name and keys and keys <= values.keys():
+            raise InputError(f"{where}: two stages, {name} and {stage.name}, have this name: give one of them another")
+
+
+def known_stages() -> list[str]:
+    """The stages of this tree."""
+    return sorted(path.stem for path in STAGES.glob("[a-z]*.py"))
 
 
 def resolved(cfg: DictConfig, key: str) -> Any:
@@ -86,9 +103,9 @@ def resolved(cfg: DictConfig, key: str) -> Any:
 
 def import_stage(name: str, key: str) -> Stage:
     """The stage of this name, or of a module on PYTHONPATH by whose name its tasks can load it, too."""
-    known = sorted(path.stem for path in STAGES.glob("[a-z]*.py"))
-    if "." not in name and name not in known:
-        raise InputError(f"{key}: there is no stage {name!r}; stages: {', '.join(known)}; or a package.module")
+    if "." not in name and name not in known_stages():
+        known = ", ".join(known_stages())
+        raise InputError(f"{key}: there is no stage {name!r}; stages: {known}; or a package.module")
     try:
         stage = load(name)
     except ImportError as error:

@@ -82,3 +82,12 @@ def test_the_steps_of_a_circle_are_named(recipes: Path) -> None:
 def test_a_recipe_that_is_wrong_names_its_key(recipes: Path, steps: list[str], body: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         planned(*recipe(recipes, steps, body))
+
+
+def test_two_stages_under_one_name_are_named(recipes: Path) -> None:
+    words = recipe(recipes, ["ingest: ingest"])
+    file = recipes / "pipeline" / "own.yaml"
+    two = "/stage/split@steps.x\n  - /stage/cut@steps.x"
+    file.write_text(file.read_text().replace("/stage@steps.ingest: ingest", two))
+    with pytest.raises(InputError, match=r"steps\.x: two stages, (cut and split|split and cut), have this name"):
+        planned(*words)

@@ -28,8 +28,8 @@ from scripts.bench.peers.passes import PASSES
 from scripts.bench.scores import score_cuts
 from scripts.truth.film import Film
 from stages.core.video.cut.encode import ffmpeg_path
-from stages.core.video.measure import one_pass
 from stages.core.video.measure.key_frames import KeyFrame
+from stages.core.video.measure.one_pass import measure as measure_video
 from stages.core.video.read.packets import open_video
 
 SHARED = ROOT.parent / "shared" / "videos"
@@ -87,7 +87,7 @@ def analyze_s(video: Path, speed: Speed) -> float:
 
 def measured(video: Path, speed: Speed) -> Tables:
     key_frames: list[KeyFrame] = []
-    return one_pass.measure(str(video), settings(speed), key_frames.append)
+    return measure_video(str(video), settings(speed), key_frames.append)
 
 
 def rounds(small: bool) -> int:

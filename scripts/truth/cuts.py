@@ -1,4 +1,4 @@
-"""Hard cuts of the ground-truth corpus: every usual frame rate and codec, easy ones and ones that are hard to see."""
+"""Films with hard cuts, obvious ones and ones that are hard to see, at every usual frame rate and codec."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ Shots = tuple[tuple[Scene, int], ...]
 
 
 def chance(seed: int, name: str) -> np.random.Generator:
-    """The source of chance of a film."""
+    """The random number generator of a film, by the corpus's seed and the film's name."""
     return np.random.default_rng([seed, *name.encode()])
 
 
 def lengths(rng: np.random.Generator, fps: Fraction, count: int, least_s: float = 0.3, most_s: float = 3) -> list[int]:
-    """Frames of shots whose lengths spread evenly on a logarithmic scale."""
+    """Numbers of frames of `count` shots; their lengths are uniform on a logarithmic scale."""
     return [round(float(np.exp(rng.uniform(np.log(least_s), np.log(most_s)))) * fps) for _ in range(count)]
 
 
@@ -57,7 +57,7 @@ def montage(
     over: tuple[Prop, ...] = (),
     notes: str = "",
 ) -> Film:
-    """A film of scenes by chance, no two neighbours on one canvas; `frames` sets the length of all shots."""
+    """A film of random scenes, neighbours on different canvases; `frames`, if not 0, is the length of every shot."""
     rng = chance(seed, name)
     scenes: list[Scene] = []
     while len(scenes) < count:
@@ -117,12 +117,12 @@ def jumpy(seed: int, name: str) -> Film:
 
 
 def later(prop: Prop, seconds: float) -> Prop:
-    """The prop as it is some time after."""
+    """The prop, its motion begun some seconds earlier."""
     return lambda picture, t, gaze: prop(picture, t + seconds, gaze)
 
 
 def on_twos(seed: int, name: str) -> Film:
-    """A cartoon: each picture is shown twice, though a cut may come after the first time."""
+    """A cartoon: each picture is shown for two frames, but a cut may come between the two."""
     film = montage(
         seed, name, h264(23), mood="vivid", fps=FILM, count=12, notes="12 pictures a second, each shown twice"
     )
@@ -137,7 +137,7 @@ def alternating(seed: int, name: str, frames: int, mood: str) -> Film:
 
 
 def relocated(seed: int, name: str) -> Film:
-    """Cuts between framings of one canvas that do not overlap: one place, another part of it."""
+    """Cuts between parts of one canvas that do not overlap."""
     rng, shots = chance(seed, name), []
     for n, frames in enumerate(lengths(rng, NTSC, 9, 0.5, 2.5)):
         at = (400.0 + 1500 * (n % 2), 350.0 + 760 * (n // 2 % 2))
@@ -151,7 +151,7 @@ def relocated(seed: int, name: str) -> Film:
 
 
 def matched(seed: int, name: str) -> Film:
-    """Cuts in the middle of the same pan, on canvases alike in colour, light and contrast."""
+    """Cuts during a pan that goes on after them, between canvases of similar colour, light and contrast."""
     rng = chance(seed, name)
     shots = tuple(
         (
@@ -164,7 +164,7 @@ def matched(seed: int, name: str) -> Film:
 
 
 def whipped(seed: int, name: str) -> Film:
-    """Cuts hidden in a whip pan: out of one place, into another."""
+    """Cuts hidden in whip pans: the pan begins in one place and ends in another."""
     shots: list[tuple[Scene, int]] = []
     for n in range(6):
         out, into = whip(1.2, 0.3, 1.2), whip(-0.15, 0.3, 1.2)

@@ -1,4 +1,4 @@
-"""How the films of the ground-truth corpus are encoded, and at which times their frames are shown when that varies."""
+"""Encodings of the films, and frame times of those whose frame rate varies."""
 
 from fractions import Fraction
 
@@ -32,7 +32,7 @@ def vp9(crf: int = 36, gop: int = 128) -> Encoding:
 
 
 def av1(crf: int = 38, gop: int = 120, suffix: str = ".mkv") -> Encoding:
-    """libaom, real time: SVT-AV1 cannot be held to one thread, and speaks on standard error."""
+    """libaom, real time: SVT-AV1 cannot be limited to one thread, and writes to standard error."""
     quality = ("-crf", str(crf), "-b:v", "0", "-g", str(gop))
     return Encoding("av1", suffix, ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", *quality))
 
@@ -43,7 +43,7 @@ def lossless() -> Encoding:
 
 
 def phone(frames: int, seed: int) -> tuple[float, ...]:
-    """Times of a telephone's frames: about 30 a second that jitter, 20 in low light, and some are lost."""
+    """Frame times of a phone's camera: about 30 a second with jitter, 20 in low light, some frames dropped."""
     rng = np.random.default_rng([seed, 818])
     steps_ms = np.where(np.arange(frames) // 70 % 3 == 2, 50, 33) + rng.integers(-3, 4, frames)
     steps_ms[rng.random(frames) < 0.04] *= 2
@@ -51,20 +51,20 @@ def phone(frames: int, seed: int) -> tuple[float, ...]:
 
 
 def screen(frames: int, seed: int) -> tuple[float, ...]:
-    """Times of a screen recording: 60 a second while something moves, gaps of up to 0.7 s else."""
+    """Frame times of a screen recording: 60 a second while something moves, gaps of up to 0.7 s otherwise."""
     rng = np.random.default_rng([seed, 919])
     steps_ms = np.where(rng.random(frames) < 0.93, rng.integers(16, 18, frames), rng.integers(60, 700, frames))
     return spaced(steps_ms)
 
 
 def spliced(frames: int) -> tuple[float, ...]:
-    """Times of a film put together from parts at 24, 60, 30, 12 and 50 frames a second."""
+    """Frame times of a film joined from parts at 24, 60, 30, 12 and 50 frames a second."""
     rates = [(24, 42), (60, 17), (30, 33), (12, 83), (50, 20)]
     return spaced(np.array([rates[n // 90 % 5][1] for n in range(frames)]))
 
 
 def spaced(steps_ms: np.ndarray) -> tuple[float, ...]:
-    """Frame times from 0 on whose distances are given: whole milliseconds, that all containers keep."""
+    """Frame times from 0 on with the given steps, in whole milliseconds, which all containers keep."""
     return tuple(round(float(ms) / 1000, 3) for ms in np.cumsum(steps_ms) - steps_ms[0])
 
 

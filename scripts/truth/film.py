@@ -1,4 +1,4 @@
-"""Films of the ground-truth corpus: shots joined by cuts, dissolves, fades and wipes, and what is known of them."""
+"""Films of the ground-truth corpus: shots joined by cuts and transitions, and the truth about them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from scripts.truth.drawing.scenes import Scene
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a film is written: codec's name in ffprobe's words, the file's suffix, ffmpeg's arguments, bits a sample."""
+    """How a film is encoded: ffprobe's name of the codec, the file's suffix, ffmpeg's arguments, bits a sample."""
 
     codec: str
     suffix: str
@@ -22,11 +22,11 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Joint:
-    """How two shots meet: a cut, or a transition of so many frames that are neither shot's alone.
+    """How two shots are joined: a cut, or a transition of `frames` frames that are purely neither shot.
 
     `how` is black or white for a fade; left, right, up, diagonal or iris for a wipe, whose edge is `soft` widths wide;
-    linear or eased for a dissolve. A fade stands at its colour for `hold` frames; `lean` is the share of its other
-    frames that goes out (1: then a hard cut in).
+    linear or eased for a dissolve. A fade stays at its colour for `hold` frames; `lean` is the share of
+    its other frames in which the old shot fades out (1: the new one begins at once).
     """
 
     kind: str = "cut"
@@ -39,7 +39,7 @@ class Joint:
 
 @dataclass(frozen=True)
 class Film:
-    """A file to make; `times_s` only where the frame rate varies, `clock` maps a film's time to its scenes' time."""
+    """A film. `times_s` are its frames' times where the frame rate varies; `clock` maps film time to scene time."""
 
     name: str
     group: str
@@ -73,7 +73,7 @@ class Film:
         return self.times_s[frame] if self.times_s else float(frame / self.fps)
 
     def borders(self) -> list[tuple[int, int, Joint]]:
-        """Each joint's first frame that is not purely the old shot and first that is purely the new one."""
+        """Of each joint the first frame not purely of the old shot, the first purely of the new one, and the joint."""
         found, at = [], 0
         for (_, frames), joint in zip(self.shots, self.joints, strict=False):
             at += frames
@@ -82,7 +82,7 @@ class Film:
         return found
 
     def truth(self) -> dict[str, object]:
-        """What is known of the film because it was made so."""
+        """The film's entry in truth.json."""
         borders = self.borders()
         times = {"times_s": [round(t, 6) for t in self.times_s]} if self.times_s else {}
         fades = [[0, self.opens, "fade"]] if self.opens else []

@@ -1,4 +1,4 @@
-"""Freezes of the ground-truth corpus: pictures that stop at known times, clean or under known noise; slideshows."""
+"""Films whose picture freezes at known times, clean or under noise of a known level; slideshows."""
 
 from fractions import Fraction
 
@@ -35,7 +35,7 @@ def stopped(
     doubled: int = 1,
     notes: str = "",
 ) -> Film:
-    """A film of one moving shot whose picture stops in the given spans; `doubled` shows each picture so many times."""
+    """A film of one moving shot that freezes in the given spans (seconds); each picture is shown `doubled` times."""
     scene = Scene(Backdrop("leaves", mood, 8), (900, 700), (pan(speed), sway(0.004 if speed > 0.01 else 0, 3)), props)
     spans = [(round(start * fps), round(end * fps)) for start, end in freezes]
 
@@ -61,7 +61,7 @@ def stopped(
 
 
 def frozen(spans: list[tuple[float, float]], seconds: float, noise_db: float | None, notes: str) -> dict[str, object]:
-    """What truth.json says of a freeze."""
+    """The freezes' fields in truth.json."""
     share = sum(end - start for start, end in spans) / seconds
     return {
         "freezes": [[round(start, 4), round(end, 4)] for start, end in spans],
@@ -72,13 +72,13 @@ def frozen(spans: list[tuple[float, float]], seconds: float, noise_db: float | N
 
 
 def noisy(noise_db: int, suffix: str, encoding: Encoding) -> Film:
-    """A stop of 10 s under noise; tiny, because noise does not compress."""
+    """A freeze of 10 s under noise; of few pixels, because noise does not compress."""
     name, rate = f"noise_{-noise_db}db{suffix}", Fraction(15)
     return stopped(name, 17, ((4, 14),), fps=rate, size=TINY, encoding=encoding, noise_db=noise_db, speed=0.4)
 
 
 def slideshow(seed: int, name: str, each_s: float, count: int, *, dissolve_s: float = 0, grain: float = 0) -> Film:
-    """Still pictures, one after another at cuts or with dissolves."""
+    """A slideshow: still pictures joined by cuts or dissolves."""
     rng, dissolve = chance(seed, name), round(dissolve_s * PAL)
     joint = Joint("dissolve", dissolve) if dissolve else Joint()
     scenes = [by_chance(rng, mood, "still") for mood in ("warm", "cold", "green", "grey", "vivid", "bright", "dark")][
@@ -93,7 +93,7 @@ def slideshow(seed: int, name: str, each_s: float, count: int, *, dissolve_s: fl
 
 
 def gap() -> Film:
-    """A recording with a variable frame rate whose one frame is shown for 7 s, because nothing changed."""
+    """A screen recording of variable frame rate in which one frame is shown for 7 s, because nothing changed."""
     times = spaced(
         np.array([40] * 101 + [7000] + [40] * 98)
     )  # the steps before each frame: frame 101 comes 7 s after frame 100

@@ -1,4 +1,4 @@
-"""Transitions of the ground-truth corpus that take time: dissolves, fades and wipes, among hard cuts."""
+"""Films with gradual transitions (dissolves, fades, wipes) among hard cuts."""
 
 import dataclasses
 from fractions import Fraction
@@ -17,17 +17,17 @@ CUT = Joint()
 
 
 def dissolve(how: str = "linear") -> Joint:
-    """A dissolve, its length not set yet."""
+    """A dissolve of length 0."""
     return Joint("dissolve", 0, how)
 
 
 def fade(how: str, hold_s: float = 0, lean: float = 0.5) -> Joint:
-    """A fade through a colour, its length not set yet; `hold` in hundredths of a second."""
+    """A fade through a colour, of length 0; its `hold` is in hundredths of a second until its length is set."""
     return Joint("fade", 0, how, hold=round(hold_s * 100), lean=lean)
 
 
 def wipe(how: str, soft: float = 0) -> Joint:
-    """A wipe, its length not set yet."""
+    """A wipe of length 0."""
     return Joint("wipe", 0, how, soft)
 
 
@@ -48,7 +48,7 @@ def mixed(
     vfr: bool = False,
     notes: str = "",
 ) -> Film:
-    """A film that goes through the forms with transitions of all lengths in a random order, with cuts among them."""
+    """A film with every form of transition at every length, in a random order, with cuts among them."""
     rng = chance(seed, name)
     joints: list[Joint] = []
     for n, length_s in enumerate(rng.permutation(seconds)):
@@ -82,7 +82,7 @@ def mixed(
 
 
 def interviews(seed: int) -> tuple[Scene, ...]:
-    """Talkers at one place of the picture before backdrops alike: dissolves between pictures composed the same."""
+    """Talkers at the same place before similar backdrops: for dissolves between pictures of equal composition."""
     backdrops = [Backdrop(kind, "warm", n) for n, kind in enumerate(("bokeh", "room", "bricks") * 4)]
     spots = np.random.default_rng([seed, 3]).uniform(0, 3000, len(backdrops))
     return tuple(

@@ -1,4 +1,4 @@
-"""Motion of the ground-truth corpus: cameras and things of known flow, at many rates, sizes and qualities."""
+"""Films of known optical flow: moving cameras and things, at many frame rates, sizes and qualities."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -32,7 +32,7 @@ def moving(
     over: tuple[Prop, ...] = (),
     notes: str = "",
 ) -> Film:
-    """A film of one scene; its truth is told for each span between the given seconds."""
+    """A film of one scene; truth.json gives the flow of each span between the times `spans_s`."""
     scene = Scene(Backdrop(kind, mood, 6), (1200.0, 700.0), moves, props)
     frames = round(seconds * fps)
     edges = [0.0, *spans_s, frames / float(fps)]
@@ -58,7 +58,7 @@ def moving(
 
 
 def flow(scene: Scene, start_s: float, end_s: float, fps: Fraction, size: tuple[int, int]) -> float:
-    """Mean over pixels, and over the frames shown in a span, of the flow to the next frame in widths a second."""
+    """Mean magnitude of the flow from each frame of the span to the next, over all pixels, in frame widths a second."""
     step = float(1 / fps)
     times = np.arange(round(start_s / step), round(end_s / step)) * step
     wide = 192 if scene.props else 96  # a camera's own flow is smooth, a thing's has edges
@@ -72,7 +72,7 @@ def phases(speeds: tuple[float, ...], each_s: float) -> Move:
 
 
 def pans() -> list[Film]:
-    """Pans of five speeds, both ways; the same pan at all rates, sizes and over other canvases."""
+    """Pans at five speeds to both sides; one pan at all frame rates and sizes, and over other canvases."""
     kinds = ("leaves", "city", "forest", "leaves", "bricks")
     both = [
         moving(f"pan_{way}_{speed:g}", f"pan {way} {speed:g}", (pan(speed if way == "right" else -speed),), kind=kind)

@@ -1,4 +1,4 @@
-"""Films of the ground-truth corpus to try cutting on: every frame bears its number, every second flashes and beeps.
+"""Films for tests of cutting: every frame shows its number, every second has a flash and a beep.
 
 The top fifth of the picture holds 18 columns of equal width: one that is always white, the 16 bits of the frame's
 number from the highest to the lowest (white is 1), and one that is always black; `read_number` reads it back. A box in
@@ -42,7 +42,7 @@ RATE_HZ, BEEP_S = 48_000, 0.04
 
 
 def read_number(luma: np.ndarray) -> int | None:
-    """The frame number that a luma plane bears, whatever its size; None where the two guard columns do not tell."""
+    """The frame number shown in a luma plane of any size; None if the two guard columns are not white and black."""
     height, width = luma.shape
     edges = np.linspace(0, width, BITS + 3)
     rows = luma[round(height * 0.06) : round(height * 0.14)].astype(np.float32)
@@ -55,7 +55,7 @@ def read_number(luma: np.ndarray) -> int | None:
 
 
 def marks(times_s: list[float]) -> Prop:
-    """Paints the number and the flash of the frame shown at a time."""
+    """A function that paints into a picture the number, and the flash, of the frame at its time."""
     flashing = {frame + n for frame in beeps(times_s) for n in (0, 1)}
 
     def paint(picture: Picture, t: float, gaze: Gaze) -> None:
@@ -74,7 +74,7 @@ def marks(times_s: list[float]) -> Prop:
 
 
 def beeps(times_s: list[float]) -> list[int]:
-    """The first frame at or after each whole second but the 0th, two dark frames after the flash before it."""
+    """Frames that flash: the first at or after each second from 1 on, with two dark frames or more between flashes."""
     found = [0]
     for second in range(1, int(times_s[-1]) + 1):
         frame = bisect_left(times_s, second - 1e-6)
@@ -84,7 +84,7 @@ def beeps(times_s: list[float]) -> list[int]:
 
 
 def sound(times_s: list[float]) -> Callable[[float], np.ndarray]:
-    """Beeps at the flashes over faint noise, for so many seconds."""
+    """A function that gives so many seconds of sound: faint noise, and a beep at each flash."""
 
     def samples(seconds: float) -> np.ndarray:
         wave = np.random.default_rng(9).normal(0, 0.001, round(seconds * RATE_HZ))

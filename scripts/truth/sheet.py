@@ -1,4 +1,4 @@
-"""Tools that the textures of the ground-truth corpus are painted with: moods, palettes, noise, strewn shapes."""
+"""What textures are painted with: moods, palettes, noise, shapes at random places."""
 
 import colorsys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Single takes of the ground-truth corpus: with things that look like a cut and are none, and calm ones as controls."""
+"""Films of one shot: with events that resemble cuts (flashes, whip pans, passers-by), and calm ones as controls."""
 
 from fractions import Fraction
 from math import exp, pi, sin, tau
@@ -41,12 +41,12 @@ def take(
 
 
 def whips(widths: float, length_s: float) -> tuple[Move, ...]:
-    """Whip pans there, on and back, with rests between."""
+    """Three whip pans with rests between: two one way, the third back."""
     return whip(1.5, length_s, widths), whip(4, length_s, widths), whip(6.3, length_s, -widths), sway(0.003, 5)
 
 
 def distractors(seed: int) -> list[Film]:
-    """Takes in which something sudden happens that is no cut."""
+    """Films of one shot in which something sudden happens; every cut found in them is a false one."""
     rng = chance(seed, "distractors")
     held = (sway(0.005, seed),)
     cameras = [
@@ -221,7 +221,7 @@ def distractors(seed: int) -> list[Film]:
 
 
 def controls(seed: int) -> list[Film]:
-    """Calm takes."""
+    """Films of one shot in which nothing sudden happens."""
     return [
         take("one_take_static", "leaves", "warm", encoding=h264(23)),
         take("one_take_slow_pan", "city", "cold", encoding=vp9(), moves=(pan(0.06),), fps=NTSC),

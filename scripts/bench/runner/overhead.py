@@ -12,7 +12,7 @@ from scripts.bench.lines import Line, Ran, each
 
 
 def measure(
-    folder: Path, *, items: int = 20_000, chunks: int = 250, times: int = 3, small: bool = False
+    folder: Path, *, items: int = 100_000, chunks: int = 250, times: int = 3, small: bool = False
 ) -> Iterator[Line]:
     items, chunks, times = (200, 5, 1) if small else (items, chunks, times)
     few = max(1, items // 20)

@@ -41,7 +41,7 @@ def gaze(at: tuple[float, float], moves: Iterable[Move], t: float, size: tuple[i
 
 
 def speed(before: Gaze, after: Gaze) -> Plane:
-    """How far each pixel of the frame goes from one gaze to the next, in frame widths."""
+    """How far the content of each pixel moves from one gaze to the next, in frame widths."""
     wide, high = before.size
     x = ((np.arange(wide) + 0.5 - wide / 2) * before.step)[None]
     y = ((np.arange(high) + 0.5 - high / 2) * before.step)[:, None]
@@ -55,7 +55,7 @@ def speed(before: Gaze, after: Gaze) -> Plane:
 
 
 def pan(right: float, down: float = 0) -> Move:
-    """A steady pan, in widths a second: what is seen goes the other way."""
+    """A steady pan in frame widths a second; the content moves the other way."""
     return lambda t: (right * t, down * t, 0, 0)
 
 
@@ -80,7 +80,7 @@ def swing(reach: float, period_s: float) -> Move:
 
 
 def sway(reach: float, seed: int, pace: float = 1, turn: float = 0) -> Move:
-    """A hand that holds a camera: slow drift and quicker tremble, about `reach` widths; `turn` radians of roll."""
+    """A hand-held camera: slow drift and faster tremble of about `reach` frame widths, and `turn` radians of roll."""
     rng = np.random.default_rng([seed, 991])
     rates = pace * np.array([0.23, 0.6, 1.3, 2.7])
     sizes = np.array([1, 0.55, 0.3, 0.13]) * rng.uniform(0.6, 1.2, (4, 4))
@@ -94,7 +94,7 @@ def sway(reach: float, seed: int, pace: float = 1, turn: float = 0) -> Move:
 
 
 def eased(t: float, start_s: float, length_s: float) -> float:
-    """0 before, 1 after, between them as a hand starts and stops."""
+    """0 before the start, 1 after the end, smoothly accelerating and slowing between."""
     share = min(max((t - start_s) / length_s, 0), 1)
     return 0.5 - 0.5 * cos(pi * share)
 

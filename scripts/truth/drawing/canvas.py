@@ -29,7 +29,7 @@ class Backdrop:
 
 @lru_cache(32)
 def canvas(backdrop: Backdrop) -> tuple[NDArray[np.uint8], ...]:
-    """Luma and two half-sized chroma planes, twice side by side, so that a window may cross the right edge."""
+    """Luma and two half-sized chroma planes, each repeated once to the right, so that a window may cross the edge."""
     rng = np.random.default_rng([backdrop.seed, *backdrop.kind.encode()])
     planes = tuple(np.zeros((HEIGHT_PX, WIDTH_PX), np.float32) for _ in range(3))
     sheet = Sheet((planes[0], planes[1], planes[2]), palette(backdrop.mood, backdrop.seed // 10), rng)
@@ -53,7 +53,7 @@ def taps(start: float, step: float, count: int) -> tuple[NDArray[np.intp], Plane
 
 
 def window(plane: NDArray[np.uint8], left: float, top: float, step: float, size: tuple[int, int]) -> Plane:
-    """What frame pixels see whose sides are `step` canvas pixels: the mean over each, at any sub-pixel corner."""
+    """A window of the canvas: each frame pixel is the mean over `step` x `step` canvas pixels; sub-pixel corners."""
     height, period = plane.shape[0], plane.shape[1] // 2
     columns, column_weights = taps(left % period, step, size[0])
     rows, row_weights = taps(top, step, size[1])
@@ -87,7 +87,7 @@ def turned(plane: NDArray[np.uint8], x: Plane, y: Plane) -> Plane:
 
 @lru_cache(4)
 def seen(backdrop: Backdrop, centre: tuple[float, float], step: float, size: tuple[int, int], angle: float) -> Picture:
-    """The canvas around a point (canvas pixels), `step` of them to a pixel, turned; not to be painted on."""
+    """The canvas around a point (canvas pixels), `step` canvas pixels to a frame pixel, rotated; read-only."""
     planes = []
     for plane, part in zip(canvas(backdrop), (1, 2, 2), strict=True):
         wide, high = size[0] // part, size[1] // part

@@ -32,7 +32,7 @@ def drawn(film: Film, seed: int) -> Iterator[Picture]:
 
 
 def finish(film: Film, picture: Picture, frame: int) -> None:
-    """Paints what lies over all shots, and the fades at the film's ends."""
+    """Paints the overlays of the whole film, and its fades at the start and the end."""
     whole = Gaze((0, 0), 1, 0, film.size)
     for prop in film.over:
         prop(picture, film.time_s(frame), whole)
@@ -63,7 +63,7 @@ def joined(old: Picture, new: Picture, joint: Joint, frame: int) -> Picture:
 
 
 def wiped(how: str, wide: int, high: int) -> Plane:
-    """At which share of a wipe each pixel turns to the new shot."""
+    """For each pixel, the progress of the wipe (0 to 1) at which it changes to the new shot."""
     rows, columns = np.indices((high, wide)) + 0.5
     x, y = columns / wide, rows / high
     forms = {

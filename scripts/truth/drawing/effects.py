@@ -14,14 +14,14 @@ Curve = Callable[[float], float]
 
 
 def exposure(curve: Curve) -> Prop:
-    """Light that changes in time by a factor."""
+    """Brightness that is multiplied by a function of time."""
     return lambda picture, t, _: picture.light(curve(t))
 
 
 def flash(
     starts_s: Sequence[float], length_s: float, share: float = 1, decay_s: float = 0, colour: Colour = WHITE
 ) -> Prop:
-    """The picture goes `share` of the way to a colour for some time, and back at once or along an exponential."""
+    """A flash: the picture is blended by `share` with a colour, then returns at once or decays exponentially."""
 
     def paint(picture: Picture, t: float, _: Gaze) -> None:
         for start in starts_s:
@@ -35,7 +35,7 @@ def flash(
 
 
 def spotlights(events: Sequence[tuple[float, float, float, float]], length_s: float) -> Prop:
-    """Photographers: at each (second, x, y, strength) a glare at a place and some light over all."""
+    """Photographers' flashes, each (second, x, y, strength): a glare at a place, and some light everywhere."""
 
     def paint(picture: Picture, t: float, gaze: Gaze) -> None:
         wide, high = gaze.size
@@ -95,7 +95,7 @@ def caption(
 
 
 def inset(backdrops: Sequence[Backdrop], every_s: float, corner: tuple[float, float], share: float) -> Prop:
-    """A small picture in the picture that shows another canvas every so many seconds."""
+    """A picture in the picture that changes to another canvas at a fixed interval."""
 
     def paint(picture: Picture, t: float, gaze: Gaze) -> None:
         wide, high = (int(side * share) // 2 * 2 for side in gaze.size)

@@ -28,12 +28,12 @@ class Picture:
         return self.y, self.u, self.v
 
     def light(self, gain: float) -> None:
-        """Exposes the picture `gain` times as long."""
+        """Multiplies the exposure by `gain`."""
         for plane, zero in zip(self.planes, BLACK, strict=True):
             plane[:] = (plane - zero) * gain + zero
 
     def tint(self, colour: Colour, share: float) -> None:
-        """Goes `share` of the way to a plain colour."""
+        """Blends the picture by `share` with a plain colour."""
         for plane, value in zip(self.planes, colour, strict=True):
             plane[:] += share * (value - plane)
 

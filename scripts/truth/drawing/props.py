@@ -1,4 +1,4 @@
-"""What stands, moves and falls before the backdrops of the ground-truth corpus: people, things, weather.
+"""Props in front of the backdrops: people, things, weather.
 
 A prop paints on a picture what is there `t` seconds into the shot, seen by a gaze.
 """
@@ -19,7 +19,7 @@ Path = Callable[[float], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Thing:
-    """A textured box or ellipse on a path: centre, from the frame's, and radii in frame widths."""
+    """A textured box or ellipse on a path; its centre (from the frame's centre) and radii are in frame widths."""
 
     backdrop: Backdrop
     path: Path
@@ -84,7 +84,7 @@ def talker(seed: int, x: float = 0, near: float = 1, restless: float = 1) -> Pro
 
 
 def crowd(seed: int, people: int, at: tuple[float, float], pace: float = 0.04) -> Prop:
-    """Small people who walk about around a point of the canvas, each a way of its own, in widths a second."""
+    """Small people near a point of the canvas, each walking its own way; speeds in frame widths a second."""
     rng = np.random.default_rng([seed, 414])
     depth = np.sort(rng.uniform(0.3, 1, people))
     starts, drifts = rng.uniform(0, 1.4, people), pace * rng.normal(0, 1, people) * depth

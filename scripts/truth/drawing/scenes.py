@@ -30,7 +30,7 @@ class Scene:
         return gaze(self.at, self.moves, t, size)
 
     def picture(self, t: float, size: tuple[int, int]) -> Picture:
-        """What it sees."""
+        """What the camera sees `t` seconds into the shot: the backdrop and the props."""
         look = self.gaze(t, size)
         picture = self.exposed(look, t)
         for prop in self.props:
@@ -38,7 +38,7 @@ class Scene:
         return picture
 
     def exposed(self, look: Gaze, t: float) -> Picture:
-        """The backdrop as it is swept over while the shutter is open: its mean at up to 10 instants."""
+        """The backdrop with motion blur: its mean at up to 10 instants while the shutter is open."""
         size = look.size
         few = (16, round(16 * size[1] / size[0]))
         swept = speed(self.gaze(t, few), self.gaze(t + self.shutter_s, few)).max() if self.shutter_s else 0
@@ -48,7 +48,7 @@ class Scene:
         return Picture(*(sum(planes[1:], planes[0]) / np.float32(count) for planes in zip(*shots, strict=True)))
 
     def flow(self, t: float, length_s: float, size: tuple[int, int]) -> Plane:
-        """How fast each pixel goes from `t` on, in frame widths a second; of the props, only things are counted."""
+        """The speed of each pixel at `t`, in frame widths a second; of the props, only things count."""
         speeds = speed(self.gaze(t, size), self.gaze(t + length_s, size)) / np.float32(length_s)
         for thing in self.props:
             if isinstance(thing, Thing):
@@ -61,7 +61,7 @@ class Scene:
 
 
 def by_chance(rng: np.random.Generator, mood: str, style: str, kinds: Sequence[str] = KINDS, seeds: int = 3) -> Scene:
-    """A scene of a mood or "any" and a style or "mixed"; scenes of one mood share its palette (`seeds` up to 10)."""
+    """A random scene of a mood (or "any") and a style (or "mixed"); scenes of one mood share its palettes."""
     style = str(rng.choice(STYLES)) if style == "mixed" else style
     if mood == "any":
         mood, seeds = str(rng.choice(list(MOODS))), 1

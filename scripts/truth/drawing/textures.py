@@ -1,4 +1,4 @@
-"""What the cameras of the ground-truth corpus look at: one painter for each kind of canvas."""
+"""Textures of the canvases: one painter for each kind."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,12 @@ ALL = slice(None)
 
 
 def down() -> Plane:
-    """0 at the canvas's top, 1 at its bottom; a column."""
+    """A column that grows from 0 at the canvas's top to 1 at its bottom."""
     return np.linspace(0, 1, HEIGHT_PX, dtype=np.float32)[:, None]
 
 
 def leaves(sheet: Sheet) -> None:
-    """Dead leaves: things of all sizes that hide each other, as the statistics of natural pictures have it."""
+    """Dead leaves: shapes of all sizes that occlude each other, with the statistics of natural images."""
     labels = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
     strewn(sheet, labels, 260, (90, 420), 64)
     strewn(sheet, labels, 2200, (9, 160), 64)
@@ -77,7 +77,7 @@ def room(sheet: Sheet) -> None:
 
 
 def forest(sheet: Sheet) -> None:
-    """Trunks before foliage: much that is upright and alike."""
+    """Trunks before foliage: many similar vertical edges."""
     clouds(sheet)
     for depth in np.sort(sheet.rng.uniform(0.2, 1, 70)):
         wide, left, bark = int(90 * depth), int(sheet.rng.integers(WIDTH_PX - 90)), sheet.pick()

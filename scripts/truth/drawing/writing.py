@@ -1,4 +1,4 @@
-"""How a film of the ground-truth corpus becomes a file: raw pictures piped into ffmpeg, one thread, nothing random."""
+"""Writes a film to a file: raw pictures piped into ffmpeg, in one thread so that the bytes are always the same."""
 
 import subprocess
 import wave

@@ -36,7 +36,7 @@ def check_name(key: str, name: str, place: Path) -> None:
 
 @contextmanager
 def reported(tell: Callable[[Exception], object]) -> Iterator[None]:
-    """Reports any exception raised inside with `tell`, then raises it as a ChunkError. The one place that catches all."""
+    """Reports any exception raised inside with `tell`, then raises a ChunkError. The one place that catches all."""
     try:
         yield
     except Exception as error:

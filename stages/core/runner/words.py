@@ -89,9 +89,12 @@ def words_of_step(module: str, words: Sequence[str], folders: Words, run: Path) 
     check_name("step", step, run)
     if not STEP_NAME.fullmatch(step):
         raise InputError(f"step={step!r}: a step is named by letters, digits, _ and -, beginning with a letter")
-    if not folders.finds(f"stage/{stage}.yaml"):
+    if (file := folders.finds(f"stage/{stage}.yaml")) is None:
         places = ", ".join(str(folder) for folder in folders.folders)
         raise InputError(f"{module}: no stage/{stage}.yaml in {places}: say where it is, --config-dir DIR")
+    said = re.search(r"^stage: *([\w.]+)", file.read_text(), re.MULTILINE)
+    if not module.startswith("stages.") and (said is None or said[1] != module):
+        raise InputError(f"{module}: {file} is not its config, which says stage: {module}; two stages need two names")
     own = [word for given in words for word in below_step(given, step, folders)]
     return step, [f"+stage@steps.{step}={stage}", *own]
 

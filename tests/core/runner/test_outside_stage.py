@@ -45,6 +45,7 @@ if __name__ == "__main__":
     main(STAGE)
 ''',
     "code/mystages/empty.py": "",
+    "code/mystages/split.py": "",
     "code/mystages/named.py": "from mystages.longer import STAGE as STAGE\n",
     "conf/stage/longer.yaml": """
 # python -m mystages.longer run=NAME than_s=3
@@ -174,6 +175,7 @@ def test_a_pool_of_a_sites_own_is_asked_for_by_the_command(site: Path) -> None:
     ("words", "told"),
     [
         (("stages", "mystages.longer"), "mystages.longer: no stage/longer.yaml in "),
+        (("stages", "mystages.split"), "conf/stage/split.yaml is not its config, which says stage: mystages.split"),
         (("stages", "longest"), "'longest' is no stage"),
     ],
 )

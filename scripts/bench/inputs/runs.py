@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts.bench.lines import Ran, ran
 
-CONF = Path(__file__).parent / "conf"
+CONF = Path(__file__).parents[1] / "conf"
 PATTERN = 20  # chunks that are really tried; the others are copies of these
 KINDS = {3: "corrupt", 12: "odd", 13: "odd", 14: "odd"}  # … of which so many fail; 15 seems to run still
 RUNNING = 15

@@ -11,11 +11,8 @@ from slurm.conf import CONF, compose
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.scheduler.cluster import Cluster
-<<<<<<< HEAD
-from stages.core.runner.config import Common
-=======
 from stages.core.runner.command import command as start
->>>>>>> hydra
+from stages.core.runner.config import Common
 from stages.core.runner.pipeline import Wanted
 from stages.core.runner.points import points_of
 from stages.core.runner.stage import load

@@ -1,6 +1,6 @@
 """Starting steps: what the stage layer wants is compared with the run, written, submitted and reported."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -44,11 +44,13 @@ def start(
     overwrite: Overwrite = False,
     growth: Growth | None = None,
     dry_run: bool = False,
+    begin: Callable[[], object] = lambda: None,
 ) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed.
 
-    `growth` says what the source has that the run has not. Raises InputError or ClusterError, before anything is
-    written, if a step stands with another config, or the cluster would refuse a task.
+    `growth` says what the source has that the run has not; `begin` is called once all is checked, before anything is
+    written. Raises InputError or ClusterError before that, if a step stands with another config, or the cluster would
+    refuse a task.
     """
     check_overwrite(run, intents, overwrite)
     for intent in intents:
@@ -58,6 +60,7 @@ def start(
     if dry_run:
         show_plans(run, intents, growth)
         return 0
+    begin()
     names = [intent.name for intent in intents]
     if growth is not None:
         print(growth)

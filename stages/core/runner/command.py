@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,7 @@ def submit(line: Line) -> int:
     for point in points:
         order = [wanted for wanted in point.order if (wanted.run, wanted.name) not in begun]
         if order:
-            with remembering(order[0].run, [] if dry else given):
-                status = max(status, submit_steps(order))
+            status = max(status, submit_steps(order, partial(remember, order[0].run, given)))
         if not dry:  # they are on disk now: the next point need not plan them again
             begun |= {(wanted.run, wanted.name) for wanted in order}
     if not dry and any(point.own for point in points):
@@ -97,17 +97,3 @@ def show_points(points: list["Point"], title: str) -> None:
     run = points[0].order[0].run
     rows = [(point.label, step, Step(run, name)) for point in points for step, name in point.own.items()]
     finish(rows, run / "sweeps" / title.replace("/", "_"))
-
-
-@contextmanager
-def remembering(run: Path, words: list[str]) -> Iterator[None]:
-    """Has the run remember the words, unless what is done inside is refused."""
-    refused = False
-    try:
-        yield
-    except ReelmillError:
-        refused = True
-        raise
-    finally:
-        if not refused:
-            remember(run, words)

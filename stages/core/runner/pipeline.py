@@ -1,5 +1,6 @@
 """Several steps of a run at once: their plans in order, handed to `slurm` as plain intents."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,8 +44,11 @@ def inputs_of(wanted: Wanted) -> list[str]:
     return [after] if isinstance(after, str) else list(after or [])
 
 
-def submit_steps(order: list[Wanted]) -> int:
-    """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed."""
+def submit_steps(order: list[Wanted], begin: Callable[[], object] = lambda: None) -> int:
+    """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed.
+
+    `begin` is called when all is checked, before anything is written.
+    """
     run, common = order[0].run, order[-1].common
     named = [
         name for wanted in order if not isinstance(wanted.common.overwrite, bool) for name in wanted.common.overwrite
@@ -58,7 +62,7 @@ def submit_steps(order: list[Wanted]) -> int:
         if not Step(run, wanted.name).exists:
             wanted.stage.check(wanted.config)
     growth = look_for_new(order, intents) if common.extend else None
-    return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run)
+    return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run, begin=begin)
 
 
 def plan_all(order: list[Wanted], overwritten: list[str]) -> list[Plan]:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,9 +78,11 @@ def submit(line: Line) -> int:
     common, given = points[0].order[0].common, unswept(line)
     dry = common.dry_run
     if common.cluster.executor == "debug":  # its tasks would log among what this command prints
-        logging.getLogger("reelmill").disabled = True
-    for point in points:
+        logging.getLogger("reelmill").setLevel(logging.WARNING)
+    for number, point in enumerate(points):
         order = [wanted for wanted in point.order if (wanted.run, wanted.name) not in begun]
+        if number:  # the first point has looked at the source
+            order = [wanted._replace(common=replace(wanted.common, extend=False)) for wanted in order]
         if order:
             status = max(status, submit_steps(order, partial(remember, order[0].run, given)))
         if not dry:  # they are on disk now: the next point need not plan them again

@@ -148,7 +148,7 @@ def test_the_former_key_for_a_side_and_for_an_area_is_refused_with_the_new_one(s
     command = [sys.executable, "-m", f"stages.{stage}", "run=r", f"{old}=512"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"unknown key {old} (did you mean {new}?)" in done.stderr
+    assert f"unknown key steps.{stage}.{old} (did you mean {new}?)" in done.stderr
 
 
 @pytest.mark.skipif(not NASA.exists(), reason="the real clip is not here")

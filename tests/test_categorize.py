@@ -107,7 +107,7 @@ def test_a_cascade_asks_only_where_embeddings_are_unsure(tmp_path: Path, videos:
     by = [f"embedding.model={model}", *standing_in()]
     sure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=0")
     assert sure.filter(pl.col("error").is_null())["category_by"].unique().to_list() == ["embedding"]
-    unsure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=9", "overwrite=true")
+    unsure = categorize(tmp_path, *videos, *by, "method=cascade", "margin=9", "overwrite=categorize")
     good = unsure.filter(pl.col("error").is_null())
     assert good["category_by"].unique().to_list() == ["generate"]
     assert good["nearest"].list.len().unique().to_list() == [3]

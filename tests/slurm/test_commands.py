@@ -66,7 +66,7 @@ def test_explain_says_which_field_made_a_chunk_stale(tmp_path: Path) -> None:
     assert run.submit() == 0
     run.seconds = 0.01
     run.order(1, "raise")
-    assert run.submit("overwrite=true") == 1
+    assert run.submit("overwrite=[probe]") == 1
     run.step.paths.done(0).write_text(run.step.paths.done(1).read_text().replace('"chunk": 1', '"chunk": 0'))
     told = slurm(run, "explain", "step=probe", "chunk=0")
     assert "chunk 0: stale" in told
@@ -78,7 +78,7 @@ def test_status_says_that_a_step_was_made_from_an_earlier_input(tmp_path: Path) 
     assert run.submit_chain() == 0
     assert "earlier" not in slurm(run, "status")
     run.seconds = 0.01
-    assert run.submit("overwrite=true") == 0
+    assert run.submit("overwrite=[probe]") == 0
     assert "second: made from an earlier probe" in slurm(run, "status")
 
 

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from slurm.errors import InputError
 from stages.core.schema.types import Schema
 
 
@@ -54,17 +53,9 @@ class Former(NamedTuple):
 def load(name: str) -> Stage:
     """The stage of this name, or of a module anywhere on PYTHONPATH; its heavy rooms are not imported.
 
-    Raises InputError if there is none.
+    Raises ImportError without such a module, AttributeError if it has no STAGE.
     """
-    module = name if "." in name else f"stages.{name}"
-    try:
-        stage: Stage = importlib.import_module(module).STAGE
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):  # the module is there, and imports what is not
-            raise
-        raise InputError(f"there is no stage {name!r}: {error}; is its package on PYTHONPATH?") from error
-    except AttributeError as error:
-        raise InputError(f"{module} is no stage: {error}") from error
+    stage: Stage = importlib.import_module(name if "." in name else f"stages.{name}").STAGE
     return stage
 
 

@@ -113,8 +113,8 @@ def test_another_config_of_the_source_is_refused_and_nothing_changes(run: Growin
 
 
 def test_a_stage_without_a_source_cannot_be_told_to_extend(run: Growing) -> None:
-    with pytest.raises(InputError, match=r"extend=true: none of probe reads a source; say it of `ingest`"):
-        run.submit("extend=true")
+    with pytest.raises(InputError, match=r"extend=true: none of report reads a source; say it of `ingest`"):
+        submit_steps(planned("report", *run.overrides, "extend=true"))
 
 
 def test_a_run_that_does_not_exist_yet_is_begun(tmp_path: Path) -> None:

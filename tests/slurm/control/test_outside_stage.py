@@ -61,9 +61,9 @@ after: ingest
 scale: 1.0
 fault: ""
 """,
-    "conf/pipeline/thirds.yaml": """
+    "conf/pipeline/judged.yaml": """
 # @package _global_
-# python -m stages thirds run=NAME input.path=FILE
+# python -m stages judged run=NAME input.path=FILE
 defaults:
   - /stage@steps.ingest: ingest
   - /stage@steps.thirds: thirds
@@ -119,7 +119,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, slurm: Path) -> Iterator[Site
     """Four videos, of 0 to 9 seconds, through the recipe."""
     made = Site(tmp_path_factory.mktemp("site"))
     made.list_videos(4)
-    made.call("thirds", f"input.path={made.folder / 'videos.csv'}", "cluster=devcluster")
+    made.call("judged", f"input.path={made.folder / 'videos.csv'}", "cluster=devcluster")
     made.wait("ingest", "thirds", "filter")
     yield made
 
@@ -134,7 +134,7 @@ def test_its_recipe_runs_and_the_step_behind_it_judges_rows_by_its_key(site: Sit
 
 
 def test_it_is_swept_and_what_is_before_the_change_is_shared(site: Site) -> None:
-    site.call("-m", "thirds", "steps.thirds.scale=2,3")
+    site.call("-m", "judged", "steps.thirds.scale=2,3")
     points = [name for name in steps(site.run) if "@" in name]
     assert len(points) == 4
     site.wait(*points)
@@ -145,7 +145,7 @@ def test_it_is_swept_and_what_is_before_the_change_is_shared(site: Site) -> None
 def test_it_is_extended_and_an_extension_that_failed_is_resumed(site: Site) -> None:
     site.list_videos(6)
     site.fault.write_text("v5")
-    told = site.call("thirds", "extend=true").stdout
+    told = site.call("judged", "extend=true").stdout
     assert "ingest: 2 new rows in the source beside 4" in told
     until(lambda: survey(Step(site.run, "thirds")).failed, 120)
     site.fault.unlink()

@@ -63,7 +63,8 @@ def write(
 def totals(flows: Sequence[Flow], costs: Sequence[Cost]) -> list[tuple[str, str, str]]:
     """The large figures at the top: (figure, caption, detail)."""
     made: list[tuple[str, str, str]] = []
-    media = [flow for flow in flows if flow.unit in ("videos", "clips")]
+    lasting = {flow.unit for flow in flows if "duration_s" in flow.step.plan.gives}  # units whose rows have a length
+    media = [flow for flow in flows if flow.unit in lasting]
     if media:
         first, last = media[0], media[-1]
         made.append((formatting.count(first.rows_out), first.unit, f"out of {first.step.name}"))

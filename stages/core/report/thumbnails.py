@@ -27,7 +27,8 @@ class Thumbnail(NamedTuple):
 
 def choose_thumbnails(steps: Sequence[Step], max_count: int) -> list[Thumbnail]:
     """Up to `max_count`, half of kept rows, the others spread over all reasons; of clips, else of videos."""
-    for key in ("clip_id", "video_id"):
+    with_spans = [s.plan.key for step in reversed(steps) for s in lineage(step) if "start_s" in s.plan.gives]
+    for key in dict.fromkeys([*with_spans, "video_id"]):
         last = next(
             (s for s in reversed(steps) if s.plan.key == key and {key, "video_id"} <= s.plan.gives.keys()), None
         )

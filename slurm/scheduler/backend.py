@@ -20,6 +20,7 @@ class Backend(Protocol):
     """What callers may ask of the place where tasks run; made from the cluster's settings."""
 
     submits: bool  # tasks outlive the command that sends them; otherwise `send` returns when all have ended
+    in_process: bool  # tasks run in the process of the command, and log where it prints
     limits_memory: bool  # a task that uses more than cluster.mem_gb is killed
     beat_s: float  # interval between a task's heartbeats
 

@@ -9,6 +9,8 @@ from slurm.scheduler.local import Local
 class Debug(Local):
     """As `Local`, but without processes; a task shows its own progress."""
 
+    in_process = True
+
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         import submitit  # here, since commands that send nothing need none of it
 

@@ -19,6 +19,7 @@ class Local:
     """See `Backend`. Nothing is queued: tasks run while `send` does, and end with it."""
 
     submits = False
+    in_process = False
     limits_memory = False
     beat_s = 1.0  # a person watches
 

@@ -36,6 +36,7 @@ class Slurm:
     """See `Backend`."""
 
     submits = True
+    in_process = False
     limits_memory = True
     beat_s = 15.0  # a shared filesystem is not to be written to by thousands of tasks every second
 

@@ -71,13 +71,14 @@ def show(line: Line) -> int:
 
 def submit(line: Line) -> int:
     """Plans and submits all that the line asks for; nothing if any of it is wrong. 1 if chunks failed."""
+    from slurm.scheduler.backend import backend
     from stages.core.runner.pipeline import submit_steps  # here, since what is only shown needs no more than Hydra
     from stages.core.runner.points import points_of, unswept
 
     status, begun, points = 0, set[tuple[Path, str]](), points_of(line)
     common, given = points[0].order[0].common, unswept(line)
     dry = common.dry_run
-    if common.cluster.executor == "debug":  # its tasks would log among what this command prints
+    if backend(common.cluster).in_process:  # its tasks would log among what this command prints
         logging.getLogger("reelmill").setLevel(logging.WARNING)
     for number, point in enumerate(points):
         order = [wanted for wanted in point.order if (wanted.run, wanted.name) not in begun]

@@ -40,7 +40,10 @@ def lay_over(tree: Path, commit: str, repository: Path = ROOT) -> None:
 
 
 def names_then(commit: str, repository: Path = ROOT) -> dict[str, str]:
-    """What the modules that were moved since were called at the commit, and packages that were moved whole."""
+    """What the modules that were moved since were called at the commit, and packages that were moved whole.
+
+    Of a module that git finds no other name for, the only one of the commit with the same last name.
+    """
     asked = ["diff", "--name-status", "-M30%", "-l0", "--diff-filter=R", commit, "--", "slurm", "stages"]
     moved = subprocess.run(["git", "-C", repository, *asked], capture_output=True, text=True, check=True).stdout
     then: dict[str, str] = {}
@@ -49,6 +52,14 @@ def names_then(commit: str, repository: Path = ROOT) -> dict[str, str]:
         then[now] = before
         if now.endswith(".__main__"):
             then[now.removesuffix(".__main__")] = before.removesuffix(".__main__")
+    listed = ["ls-tree", "-r", "--name-only", commit, "--", "slurm", "stages"]
+    there = subprocess.run(["git", "-C", repository, *listed], capture_output=True, text=True, check=True).stdout
+    modules = [path.removesuffix(".py").replace("/", ".") for path in there.split() if path.endswith(".py")]
+    for path in (path for root in ("slurm", "stages") for path in (repository / root).rglob("[!_]*.py")):
+        now = str(path.relative_to(repository)).removesuffix(".py").replace("/", ".")
+        alike = [m for m in modules if m.split(".")[0] == now.split(".")[0] and m.rpartition(".")[2] == path.stem]
+        if now not in modules and len(alike) == 1:
+            then.setdefault(now, alike[0])
     return then
 
 

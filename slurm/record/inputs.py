@@ -1,6 +1,8 @@
 """What a chunk reads: which chunks of its step's inputs, whether they are done, and as which edition."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import polars as pl
 
@@ -23,7 +25,7 @@ def chunks_read(step: Step, chunk: int) -> dict[str, range]:
         if mode == "same":
             needed[name] = range(chunk, chunk + 1)
         elif plan.kind == "reduce" and mode == "all":  # made again whenever there is more
-            needed[name] = range(Step(step.run, name).plan.n)
+            needed[name] = range(step.other(name).plan.n)
         else:
             needed[name] = range(before.get(name, 0) if mode == "new" else 0, layout.inputs[name])
     if plan.continues and chunk:
@@ -36,7 +38,7 @@ def missing(step: Step, chunk: int) -> str | None:
     for name, needed in chunks_read(step, chunk).items():
         if name == laid_out_over(step) and step.paths.borders_of(step.layout_of(chunk).number).exists():
             continue  # its rows are known, and are compared when they are read
-        source = Step(step.run, name)
+        source = step.other(name)
         lacking = [number for number, done in source.done_in(needed).items() if not done]
         if lacking and source.plan.n == 1:
             return f"{source}, which it reads, is not done"
@@ -62,7 +64,7 @@ def source_of(step: Step, chunk: int, known: Known | None = None) -> str:
         if name == laid_out_over(step):
             editions.append(borders_of(step, chunk).stamp)
         else:
-            there = known[name] if known and name in known else Step(step.run, name).done_in(needed)
+            there = known[name] if known and name in known else step.other(name).done_in(needed)
             editions += [done.edition if (done := there.get(number)) else "" for number in needed]
     if len(editions) == 1:
         return editions[0]
@@ -95,7 +97,7 @@ def is_behind(step: Step) -> bool:
         return False
     for layout in step.layouts:
         if step.paths.borders_of(layout.number).exists() and (stamp := borders_of(step, layout.first).stamp):
-            there = Step(step.run, name).done_in(chunks_read(step, layout.first)[name])
+            there = step.other(name).done_in(chunks_read(step, layout.first)[name])
             if stamp != make_stamp(done.edition if done else "" for done in there.values()):
                 return True
     return False
@@ -105,10 +107,10 @@ def borders_of(step: Step, chunk: int) -> Borders:
     """Where the chunks that were laid out with this one lie in the input, which must be complete; written once."""
     layout, name = step.layout_of(chunk), laid_out_over(step)
     path = step.paths.borders_of(layout.number)
-    if path.exists():
-        return read_record(path, Borders)
+    with suppress(FileNotFoundError):
+        return read_borders(step, path)
     assert name is not None, f"{step} takes over the chunks of its input"
-    source, needed = Step(step.run, name), chunks_read(step, chunk)[name]
+    source, needed = step.other(name), chunks_read(step, chunk)[name]
     records = [done for done in source.done_in(needed).values() if done]
     if len(records) < len(needed):
         raise InputError(f"step {step} needs all of {source}: {len(records)} of {len(needed)} chunks are done")
@@ -124,4 +126,12 @@ def borders_of(step: Step, chunk: int) -> Borders:
     borders = chunks.borders(cost, layout.end - layout.first)
     made = Borders(borders, offsets, make_stamp(record.edition for record in records))
     write_once(path, {**made._asdict(), "format": FORMAT})
-    return read_record(path, Borders)
+    return read_borders(step, path)
+
+
+def read_borders(step: Step, path: Path) -> Borders:
+    """The borders in a file, which may be of a hundred thousand chunks: read once a task. Raises FileNotFoundError."""
+    time_ns = path.stat().st_mtime_ns
+    if path not in step.known_borders or step.known_borders[path][0] != time_ns:
+        step.known_borders[path] = time_ns, read_record(path, Borders)
+    return step.known_borders[path][1]

@@ -32,7 +32,7 @@ def reach(step: Step, chunk: int, giver: str) -> Reach | None:
         trail[source.name] = _before(here, trail[here.name])
         here = source
     path: list[Step] = []
-    other: Step | None = Step(step.run, giver)
+    other: Step | None = step.other(giver)
     while other is not None and other.name not in trail:
         path.append(other)
         other = other.input()

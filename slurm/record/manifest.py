@@ -13,7 +13,7 @@ import polars as pl
 from pydantic_core import from_json
 
 from slurm.errors import InputError
-from slurm.record.done import Done, from_record
+from slurm.record.done import Borders, Done, from_record
 from slurm.record.files import contents, names, read_json, write_once
 from slurm.record.formats import FORMAT, check_format, read_record, write_record
 from slurm.record.paths import ROWS, StepPaths
@@ -33,6 +33,8 @@ class Step:
         self.paths = StepPaths(self.run, name)
         self.only = only
         self._submissions: dict[str, Submission] = {}
+        self._others: dict[str, Step] = {}
+        self.known_borders: dict[Path, tuple[int, Borders]] = {}  # by file, with the file's time
 
     def __str__(self) -> str:
         return f"{self.run.name}/{self.name}"
@@ -67,6 +69,7 @@ class Step:
 
     def forget(self) -> None:
         """Has its files read anew."""
+        self._others = {}
         for name in ("_planned", "layouts", "plan", "chunk_owner", "modes"):
             self.__dict__.pop(name, None)
 
@@ -121,9 +124,15 @@ class Step:
 
     # what it reads
 
+    def other(self, name: str) -> "Step":
+        """Another step of the run, always the same object: its plan is read once."""
+        if name not in self._others:
+            self._others[name] = Step(self.run, name)
+        return self._others[name]
+
     def input(self) -> "Step | None":
         """The step whose kept rows are this one's items; None for a source or a reduce step."""
-        return Step(self.run, self.plan.inputs[0]) if self.plan.kind == "map" and self.plan.inputs else None
+        return self.other(self.plan.inputs[0]) if self.plan.kind == "map" and self.plan.inputs else None
 
     @cached_property
     def chunk_owner(self) -> str:
@@ -141,7 +150,7 @@ class Step:
         for place, name in enumerate(self.plan.inputs):
             if self.plan.kind == "reduce":
                 found[name] = "new" if self.plan.continues else "all"
-            elif self.plan.aligned and (place == 0 or Step(self.run, name).chunk_owner == self.chunk_owner):
+            elif self.plan.aligned and (place == 0 or self.other(name).chunk_owner == self.chunk_owner):
                 found[name] = "same"
             else:
                 found[name] = "all" if place else "new"

@@ -11,7 +11,7 @@ import polars as pl
 
 from slurm.errors import ChunkError
 from slurm.record.done import Done, add_counters
-from slurm.record.files import write_table
+from slurm.record.files import read_json, write_table
 from slurm.record.history import history
 from slurm.record.manifest import Step
 from slurm.record.merge import Flushed, merged, owners
@@ -34,7 +34,8 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
         write_table(step.paths.part(part, table), tables[table])
     unchanged = old is not None and old.source == source
     counted = count_rows(step, step.paths.part(part))
-    since = [past for past in history(step, chunk) if old is None or past.started > old.ended]
+    others = [past for past in history(step, chunk) if past.name != attempt.name]
+    since = [past for past in others if old is None or past.started > old.ended]
     done = Done(
         chunk=chunk,
         fingerprint=step.plan.fingerprint,
@@ -43,7 +44,7 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
         rows_in=len(items),
         **counted,
         seconds=round(time.time() - attempt.started + (old.seconds if old else 0.0), 3),
-        wasted_s=round(sum(past.wasted_s for past in history(step, chunk) if past.name != attempt.name), 3),
+        wasted_s=round(sum(past.wasted_s for past in others), 3),
         attempt=attempt.name,
         ended=round(time.time(), 3),
         cpus=cluster.cpus,
@@ -54,12 +55,12 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
         tries=old.tries + 1 if old and unchanged else 1,
         counters=add_counters(
             old.counters if old else None,
-            *(past.counters for past in since if past.name != attempt.name),
+            *(past.counters for past in since),
             attempt.counters,
         )
         or None,
     )
-    if Step(step.run, step.name).plan.fingerprint != step.plan.fingerprint:
+    if read_json(step.paths.plan)["fingerprint"] != step.plan.fingerprint:
         raise ChunkError(f"{step} was planned anew while this attempt worked on it")
     before = step.record(chunk)
     step.finish(done)

@@ -25,7 +25,7 @@ def read_items(step: Step, chunk: int) -> pl.DataFrame:
         raise ChunkError(f"{source} gives {plan.item_key}={twice!r} more than once: rows could not be told apart")
     for giver in dict.fromkeys(wanted.values()):
         names = [name for name, by in wanted.items() if by == giver and name not in own]
-        there = Step(step.run, giver)
+        there = step.other(giver)
         columns = [name for name in names if name in there.plan.gives]
         if columns and plan.item_key in there.plan.keys[1:]:
             table = gather(table, kept_rows(step, chunk, there), plan.item_key, {name: name for name in columns})

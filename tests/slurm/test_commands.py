@@ -120,3 +120,12 @@ def test_help_lists_the_commands() -> None:
     told = command("slurm")
     assert told.returncode == 0
     assert all(f"python -m slurm {word} " in told.stdout for word in ("status", "resume", "watch", "explain", "cancel"))
+
+
+def test_status_sums_what_a_stage_counted_over_its_chunks(tmp_path: Path) -> None:
+    made = ProbeRun(tmp_path, 4, "cluster.executor=debug", "chunks.size=2", "items.workers=1")
+    assert made.submit() == 0
+    for done in made.step.all_done():
+        made.step.finish(done._replace(counters={"tokens_in": 1000.0 + done.chunk, "most_queued": 5.0 - done.chunk}))
+    assert "probe: tokens_in 2,001, most_queued 5" in slurm(made, "status")
+    assert "tokens_in 1,001" in slurm(made, "explain", "step=probe", "chunk=1")

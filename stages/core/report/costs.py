@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from slurm.record.done import Done
+from slurm.record.done import Done, add_counters
 from slurm.record.files import names
 from slurm.record.history import history
 from slurm.record.manifest import Step
@@ -22,6 +22,7 @@ class Cost:
     gpu_s: float
     wasted_s: float
     failed: Counter[str]  # cause → attempts
+    counters: dict[str, float]  # of the stage's work (answers, tokens, …), over all chunks
     ended: float  # when the last chunk was done, seconds since 1970; 0 if none was
 
 
@@ -35,6 +36,7 @@ def read_cost(step: Step) -> Cost:
         gpu_s=sum(d.seconds * d.gpus for d in records),
         wasted_s=sum(d.wasted_s for d in records),
         failed=failed_attempts(step, records),
+        counters=add_counters(*(d.counters for d in records)),
         ended=max((d.ended for d in records), default=0.0),
     )
 

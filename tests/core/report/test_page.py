@@ -44,3 +44,10 @@ def test_all_failed_one_video_and_no_step_have_a_page(make: Make, tmp_path: Path
     assert "x&lt;y" in page(tmp_path, make("failed", failed))
     assert "1 videos" in page(tmp_path, make("one", pl.DataFrame({"video_id": ["a"]}), kind="reduce"))
     assert "reads no step" in page(tmp_path)
+
+
+def test_what_a_stage_counted_is_summed_over_its_chunks(make: Make, clips: Table, tmp_path: Path) -> None:
+    step = make("caption", clips([1.0]))
+    (done,) = step.all_done()
+    step.finish(done._replace(counters={"tokens_out": 12_345.0, "most_queued": 3.0}))
+    assert re.search(r"tokens_out 12,345, most_queued 3</td>", page(tmp_path, step))

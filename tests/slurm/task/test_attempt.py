@@ -273,3 +273,19 @@ def test_partial_rows_of_another_config_are_not_taken(step: Step) -> None:
     add(first, good("a"))
     other = Attempt(made_step(step.run, "made2", identity={"config.level": 2}), 0, "1_0_0", SCHEMAS)
     assert main_files(first.partial, other.prefix) == []
+
+
+def test_counters_are_summed_over_the_attempts_at_a_chunk_and_kept_when_rows_are_tried_again(step: Step) -> None:
+    first, second = attempt(step, "1_0_0"), attempt(step, "1_0_1")
+    first.counters |= {"tokens": 3, "most_queued": 9}
+    add(first, good("a"))  # and is killed
+    second.counters |= {"tokens": 4, "most_queued": 2}
+    second.load(retry_failed=False)
+    add(second, failed("b", "network"))
+    old = commit(second, "ab")
+    assert old.counters == {"tokens": 7, "most_queued": 9}
+    third = attempt(step, "2_0_0")
+    third.adopt(old, ["network"])
+    third.counters |= {"tokens": 1}
+    add(third, good("b"))
+    assert commit(third, "ab").counters == {"tokens": 8, "most_queued": 9}

@@ -184,3 +184,17 @@ def test_a_run_from_the_hub_tells_what_it_could_not_have(tmp_path: Path, reachab
     assert done.returncode == (0 if reachable else 1), done.stderr
     told = "http://127.0.0.1:9 cannot be reached from here"
     assert (told in done.stdout, "hf download org/name" in done.stdout) == (not reachable, not reachable)
+
+
+def test_a_run_from_the_hub_grows_by_what_is_new_there(tmp_path: Path) -> None:
+    files = {path.name: path.read_bytes() for path in sorted(commons(tmp_path / "c", files=2).iterdir())}
+    words = ["run=r", f"runs={tmp_path}", "source=youtube_commons", "input.path=hf://datasets/org/name"]
+    for there, extend in ((list(files)[:1], "false"), (list(files), "true")):
+        with Hub({name: files[name] for name in there}) as hub:
+            more = ["cluster.executor=debug", f"extend={extend}"]
+            done = command("stages.ingest", *words, *more, env={"HF_ENDPOINT": hub.url})
+        assert done.returncode == 0, done.stderr
+    rows = Step(tmp_path / "r", "ingest").scan()
+    assert rows is not None
+    ids = rows.select("video_id", "extension").collect()
+    assert ids.rows() == [(f"id{n:09d}", n // 10) for n in (0, 2, 6, 8, 12, 14, 16, 18)]

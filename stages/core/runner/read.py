@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from slurm.conf import explain
 from slurm.errors import InputError, check_name
+from slurm.record.paths import RESERVED
 from slurm.scheduler.cluster import Cluster
 from stages.core.runner.config import Chunks, Common, Items, Retry
 from stages.core.runner.pipeline import Wanted
@@ -51,6 +52,8 @@ def read_step(cfg: DictConfig, step: str, run: Mapping[str, Any]) -> Wanted:
     """A step of the config: its stage, the keys that every step has, and its stage's own."""
     check_name("step", step, Path(str(run["runs"]), str(run["run"])))
     node, where = cfg.steps.get(step), f"steps.{step}"
+    if step in RESERVED:
+        raise InputError(f"{where}: a run has a folder {step}/ of its own: give the step another name")
     if not isinstance(node, DictConfig) or node.get("stage") is None:
         raise InputError(f"{where}: no stage; say +stage@{where}=NAME, or in a recipe's defaults /stage@{where}: NAME")
     values = resolved(cfg.steps, step)

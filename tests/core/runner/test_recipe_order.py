@@ -91,3 +91,9 @@ def test_two_stages_under_one_name_are_named(recipes: Path) -> None:
     file.write_text(file.read_text().replace("/stage@steps.ingest: ingest", two))
     with pytest.raises(InputError, match=r"steps\.x: two stages, (cut and split|split and cut), have this name"):
         planned(*words)
+
+
+@pytest.mark.parametrize("name", ["tables", "pools", "sweeps"])
+def test_a_step_is_not_named_like_a_folder_of_its_run(name: str) -> None:
+    with pytest.raises(InputError, match=rf"steps\.{name}: a run has a folder {name}/ of its own"):
+        planned("filter", "run=r", f"step={name}")

@@ -61,6 +61,10 @@ def start(
         show_plans(run, intents, growth)
         return 0
     begin()
+    if overwrite is True and (kept := [intent.name for intent in intents if is_done_alike(run, intent)]):
+        print(
+            f"overwrite=true: {', '.join(kept)} are finished with this config and stay; overwrite=NAME makes one again"
+        )
     names = [intent.name for intent in intents]
     if growth is not None:
         print(growth)
@@ -153,6 +157,13 @@ def check_overwrite(run: Path, intents: Iterable[Intent], overwrite: Overwrite) 
         if lost:
             again += f"; finished rows would be lost: {', '.join(lost)}"
         raise InputError("\n".join([*refused, f"Use another run= (or step=); {again}."]))
+
+
+def is_done_alike(run: Path, intent: Intent) -> bool:
+    """Whether the step stands with this config, finished, and over the rows that its input has now."""
+    step = Step(run, intent.name)
+    alike = step.exists and step.plan.fingerprint == intent.plan.fingerprint
+    return alike and not is_behind(step) and step.complete()
 
 
 def describe(step: Step) -> str:

@@ -17,11 +17,11 @@ from functools import partial
 from typing import NamedTuple
 
 from slurm.errors import ClusterError
-from slurm.record.files import names, read_json, write_json
-from slurm.record.formats import write_record
+from slurm.record.files import names
+from slurm.record.formats import read_record, write_record
 from slurm.record.history import history
 from slurm.record.manifest import Step
-from slurm.record.submission import Submission
+from slurm.record.submission import Jobs, Submission
 from slurm.scheduler.array import Array
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
@@ -87,7 +87,7 @@ def submit(
             )
             job = place.send(array, partial(_progress, step, tasks), TRIES)
             done.append(Window(job, first, len(window), window))
-            write_json(step.paths.jobs(name), [[w.job, w.first, w.size] for w in done])
+            write_record(step.paths.jobs(name), Jobs([(w.job, w.first, w.size) for w in done]))
     except ClusterError as error:
         if not done:
             shutil.rmtree(step.paths.submissions / name)
@@ -185,11 +185,12 @@ def _finished(step: Step, tasks: list[list[int]]) -> tuple[int, int, int]:
 
 def load_windows(step: Step, name: str) -> list[Window]:
     """The array jobs of a submission, as far as its submitter wrote them down."""
-    path = step.paths.jobs(name)
-    if not path.exists():
+    try:
+        arrays = read_record(step.paths.jobs(name), Jobs).arrays
+    except FileNotFoundError:
         return []
     tasks = step.submission(name).tasks
-    return [Window(job, first, size, tasks[first : first + size]) for job, first, size in read_json(path)]
+    return [Window(job, first, size, tasks[first : first + size]) for job, first, size in arrays]
 
 
 def close(step: Step, name: str) -> None:

@@ -1,6 +1,7 @@
 """A submission: what was frozen before its tasks were sent."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from slurm.scheduler.cluster import Cluster
 
@@ -18,3 +19,9 @@ class Submission:
     created: float  # seconds since 1970, as are all times
     host: str
     pid: int
+
+
+class Jobs(NamedTuple):
+    """What became of it: one array job after another, as they are submitted."""
+
+    arrays: list[tuple[str, int, int]]  # job id, number of its first task, its tasks

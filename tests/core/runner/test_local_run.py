@@ -179,6 +179,20 @@ def test_another_config_is_refused_and_overwrite_computes_again(tmp_path: Path) 
     assert run.table().equals(run.expected())
 
 
+def test_overwrite_true_says_what_it_leaves_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ProbeRun(tmp_path, 2, DEBUG)
+    assert run.submit() == 0
+    assert run.submit("overwrite=true") == 0
+    assert (
+        "overwrite=true: ingest, probe are finished with this config and stay; overwrite=NAME"
+        in capsys.readouterr().out
+    )
+    assert calls(run) == [1] * 2
+    assert run.submit("overwrite=[probe]") == 0
+    assert calls(run) == [2] * 2
+    assert run.table().equals(run.expected())
+
+
 def test_ctrl_c_keeps_what_was_finished_and_resume_goes_on_behind_it(tmp_path: Path) -> None:
     program = (
         "import sys\n"

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from slurm.record.files import names
 from slurm.record.manifest import Step
+from slurm.record.paths import bucket, chunk_name
 
 
 class Past(NamedTuple):
@@ -49,7 +50,7 @@ class Past(NamedTuple):
 def history(step: Step, chunk: int) -> list[Past]:
     """The attempts at a chunk of the step as it is now (same fingerprint), oldest first."""
     # text, since where thousands failed making paths costs more than reading them
-    folder = str(step.paths.attempts_at(chunk))
+    folder = f"{step.paths.attempts}/{bucket(chunk)}/{chunk_name(chunk)}"
     past = [read_attempt(folder, name) for name in names(folder)]
     ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
     return sorted(ours, key=lambda p: (p.started, p.name))

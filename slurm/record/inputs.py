@@ -76,18 +76,17 @@ def sources_of(step: Step, done: Mapping[int, Done], known: Known) -> dict[int, 
     if list(step.modes.values()) == ["same"]:
         there = known[step.plan.inputs[0]]
         return {chunk: record.edition if (record := there.get(chunk)) else "" for chunk in done}
-    laid_out = {
-        layout.first: laid_out_over(step) is None or step.paths.borders_of(layout.number).exists()
-        for layout in step.layouts
-    }
-    found: dict[str | int, str] = {}
-    for chunk in done:
-        first = step.layout_of(chunk).first
-        alike = f"{first}" if len(step.modes) == 1 and not step.plan.continues else chunk  # all of it reads the same
-        if alike not in found:
-            found[alike] = source_of(step, chunk, known) if laid_out[first] else "none"
-        found[chunk] = found[alike]
-    return {chunk: found[chunk] for chunk in done}
+    alike = len(step.modes) == 1 and not step.plan.continues  # all chunks of a layout read the same
+    found: dict[int, str] = {}
+    for layout in step.layouts:
+        own = done if len(step.layouts) == 1 else [chunk for chunk in done if layout.first <= chunk < layout.end]
+        if laid_out_over(step) is not None and not step.paths.borders_of(layout.number).exists():
+            found |= dict.fromkeys(own, "none")
+        elif alike and own:
+            found |= dict.fromkeys(own, source_of(step, layout.first, known))
+        else:
+            found |= {chunk: source_of(step, chunk, known) for chunk in own}
+    return found
 
 
 def is_behind(step: Step) -> bool:

@@ -5,7 +5,7 @@ python -m stages filter run=NAME rules=speech        # as python -m stages.filte
 python -m stages package.module run=NAME --config-dir DIR
 """
 
-from stages.core.runner.command import command
+from stages.core.command_line.command import command
 
 if __name__ == "__main__":
     command()

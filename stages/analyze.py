@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from slurm.errors import ItemError
 from slurm.task.attempt import Output
-from stages.core.runner.stage import Stage, main
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.frame import KEY_FRAMES
 from stages.core.schema.second import SIGNALS

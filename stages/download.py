@@ -23,9 +23,10 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import TRANSIENT, ItemError
 from slurm.task.attempt import Output
+from stages.core.command_line.start import main
 from stages.core.fetch.result import FetchedVideo
 from stages.core.fetch.settings import Access, Formats, Limits, Pace, Spans, Store, Subtitles
-from stages.core.runner.stage import Stage, main
+from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.download import FETCHED, INFO, SUBTITLES

@@ -19,7 +19,8 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
-from stages.core.runner.stage import Former, Stage, main
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Former, Stage
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons

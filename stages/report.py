@@ -15,7 +15,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from slurm.record.manifest import Step
-from stages.core.runner.stage import Stage, main
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 
 STEPS: Schema = {

@@ -15,7 +15,8 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from slurm.task.attempt import Output
-from stages.core.runner.stage import Stage, main
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.clip import CLIP
 from stages.core.schema.second import CLIP_SIGNALS

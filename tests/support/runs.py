@@ -14,9 +14,9 @@ import polars as pl
 from slurm.control.resume import Resumed, resume
 from slurm.control.survey import Survey, survey
 from slurm.record.manifest import Step
+from stages.core.command_line.points import points_of
+from stages.core.command_line.words import read_line
 from stages.core.runner.pipeline import Wanted, submit_steps
-from stages.core.runner.points import points_of
-from stages.core.runner.words import read_line
 
 ROOT = Path(__file__).parents[2]
 CONF = Path(__file__).parent / "conf"  # of the stage `support.probe`

@@ -16,7 +16,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import ItemError
-from stages.core.runner.stage import Stage, main
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
 
 Row = dict[str, Any]
 

@@ -57,10 +57,3 @@ def load(name: str) -> Stage:
     """
     stage: Stage = importlib.import_module(name if "." in name else f"stages.{name}").STAGE
     return stage
-
-
-def main(stage: Stage) -> None:
-    """The command `python -m stages.<name>`: exits with 0 (done or submitted), 1 (chunks failed) or 2 (bad input)."""
-    from stages.core.runner.command import command  # here, since tasks and their workers need no Hydra
-
-    command(stage.name)

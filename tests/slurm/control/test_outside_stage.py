@@ -23,7 +23,8 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass
 
 from slurm.task.attempt import Output
-from stages.core.runner.stage import Stage, main
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.types import REAL, Row
 

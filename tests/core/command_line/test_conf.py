@@ -11,12 +11,12 @@ from slurm.conf import CONF, compose
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.scheduler.cluster import Cluster
-from stages.core.runner.command import command as start
+from stages.core.command_line.command import command as start
+from stages.core.command_line.points import points_of
+from stages.core.command_line.words import read_line
 from stages.core.runner.config import Common
 from stages.core.runner.pipeline import Wanted
-from stages.core.runner.points import points_of
 from stages.core.runner.stage import load
-from stages.core.runner.words import read_line
 
 STAGES = sorted(path.stem for path in (CONF / "stage").glob("*.yaml"))
 CLUSTERS = sorted(path.stem for path in CONF.glob("cluster/*.yaml"))

@@ -13,7 +13,7 @@ from hydra._internal.utils import get_args_parser
 
 from slurm.conf import FREE_KEYS, Words, quoted, with_folders
 from slurm.errors import InputError, check_name
-from stages.core.runner.remembered import kept, recall
+from stages.core.command_line.remembered import kept, recall
 
 RECIPE = "clips"  # where none is named
 WORD = re.compile(r"(?P<prefix>[+~]*)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<value>=.*)?", re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 from support.runs import command
 
 from slurm.record.manifest import Step
-from stages.core.runner.remembered import kept, merged
+from stages.core.command_line.remembered import kept, merged
 
 OWN = ("after=ingest", "~rules.frozen", "~rules.luma", "rules.motion.column=duration_s")
 

@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 
 from slurm.conf import CONF, ERRORS, explain, register
 from slurm.errors import ReelmillError
-from stages.core.runner.remembered import remember
-from stages.core.runner.usage import usage
-from stages.core.runner.words import Line, read_line
+from stages.core.command_line.remembered import remember
+from stages.core.command_line.usage import usage
+from stages.core.command_line.words import Line, read_line
 
 if TYPE_CHECKING:
-    from stages.core.runner.points import Point
+    from stages.core.command_line.points import Point
 
 
 def command(stage: str | None = None) -> None:
@@ -72,8 +72,8 @@ def show(line: Line) -> int:
 def submit(line: Line) -> int:
     """Plans and submits all that the line asks for; nothing if any of it is wrong. 1 if chunks failed."""
     from slurm.scheduler.backend import backend
+    from stages.core.command_line.points import points_of, unswept
     from stages.core.runner.pipeline import submit_steps  # here, since what is only shown needs no more than Hydra
-    from stages.core.runner.points import points_of, unswept
 
     status, begun, points = 0, set[tuple[Path, str]](), points_of(line)
     common, given = points[0].order[0].common, unswept(line)
@@ -96,7 +96,7 @@ def submit(line: Line) -> int:
 def show_points(points: list["Point"], title: str) -> None:
     """The table of a sweep, beside the steps of its run."""
     from slurm.record.manifest import Step
-    from stages.core.runner.sweep import finish
+    from stages.core.command_line.sweep import finish
 
     run = points[0].order[0].run
     rows = [(point.label, step, Step(run, name)) for point in points for step, name in point.own.items()]

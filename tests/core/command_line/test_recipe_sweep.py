@@ -7,8 +7,8 @@ import pytest
 from support.runs import command, planned, until
 
 from slurm.record.manifest import Step, steps
-from stages.core.runner.points import points_of
-from stages.core.runner.words import read_line
+from stages.core.command_line.points import points_of
+from stages.core.command_line.words import read_line
 
 RECIPE = """# @package _global_
 # python -m stages lengths run=NAME input.path=FILE

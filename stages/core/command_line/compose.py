@@ -9,9 +9,9 @@ import yaml
 from slurm.conf import Words, compose
 from slurm.errors import InputError
 from slurm.record.manifest import Step
+from stages.core.command_line.read import read_steps
+from stages.core.command_line.words import Line
 from stages.core.runner.pipeline import Wanted, inputs_of
-from stages.core.runner.read import read_steps
-from stages.core.runner.words import Line
 
 Steps = dict[str, Wanted]
 

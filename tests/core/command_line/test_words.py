@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from slurm.errors import InputError
-from stages.core.runner.words import Line, read_line
+from stages.core.command_line.words import Line, read_line
 
 
 def words(*argv: str, stage: str | None = None) -> list[str]:

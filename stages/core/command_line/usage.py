@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from slurm.conf import compose
-from stages.core.runner.words import STEP_KEYS, Line
+from stages.core.command_line.words import STEP_KEYS, Line
 
 
 def usage(line: Line) -> str:

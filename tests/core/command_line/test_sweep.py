@@ -8,7 +8,7 @@ from support.runs import command
 from support.steps import made_step
 
 from slurm.record.manifest import steps
-from stages.core.runner.sweep import finish
+from stages.core.command_line.sweep import finish
 
 SECONDS = [1.0, 5.0, 10.0, 3600.0]
 WORDS = ("after=ingest", "~rules.frozen", "~rules.luma", "rules.motion.column=duration_s")

@@ -21,9 +21,9 @@ from hydra.errors import HydraException
 
 from slurm.conf import CONF, explain
 from slurm.errors import InputError
-from stages.core.runner.compose import ask, names_of
+from stages.core.command_line.compose import ask, names_of
+from stages.core.command_line.words import STEP_KEYS, Line
 from stages.core.runner.pipeline import Wanted
-from stages.core.runner.words import STEP_KEYS, Line
 
 LONGEST_NAME = 200  # of a directory, in bytes; file systems end at 255
 OF_STEP = re.compile(r"[+~]*(?:steps\.([^.=@]+)\.([^=@]+)|([^=@]+)@steps\.([^.=]+)[^=]*)=(.*)", re.DOTALL)

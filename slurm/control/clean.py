@@ -14,16 +14,22 @@ from slurm.task.commit import media_of
 def clean(run: Path) -> dict[str, int]:
     """The bytes that were freed, by step: what was replaced, and what killed attempts have left.
 
-    Of a step with tasks under way only what was replaced is removed.
+    Of a step with tasks under way, or of which Slurm says nothing now, only what was replaced is removed.
     """
     freed: dict[str, int] = {}
     for name in steps(run):
         step = Step(run, name)
-        unneeded = [step.paths.superseded, *([] if survey(step).active else leftovers(step))]
+        unneeded = [step.paths.superseded, *(leftovers(step) if rests(step) else [])]
         freed[name] = sum(remove(path) for path in unneeded)
     for path in (run / ".superseded").glob("*"):  # of steps that were dropped
         freed[path.name] = freed.get(path.name, 0) + remove(path)
     return {name: size for name, size in freed.items() if size}
+
+
+def rests(step: Step) -> bool:
+    """Whether no task of the step is queued or runs, as far as that is known for certain."""
+    found = survey(step)
+    return found.queue_known and not found.active
 
 
 def leftovers(step: Step) -> Iterator[Path]:
@@ -65,8 +71,10 @@ def drop(run: Path, names: Sequence[str]) -> list[str]:
         also = ",".join([*names, *readers])
         raise InputError(f"{', '.join(readers)} would have lost what they read: keep it, or drop step={also}")
     for step in dropped:
-        if active := survey(step).active:
-            raise InputError(f"{step} has {len(active)} tasks under way: python -m slurm cancel run={run.name} first")
+        if not rests(step):
+            raise InputError(
+                f"{step} has tasks under way, or Slurm does not answer; first: python -m slurm cancel run={run.name}"
+            )
     lines = []
     for step in reversed(dropped):
         records = step.all_done()

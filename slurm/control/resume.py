@@ -96,16 +96,14 @@ def resume(
     for name in only if only is not None else steps(run):
         step = Step(run, name)
         cluster = load_cluster(step, changes)
-        while name not in result or _goes_on(result[name], cluster):
+        goes_on = True
+        while goes_on:  # a chunk of a step that continues waits for the one before it, which was run here
+            before = result.get(name)
             with suppress(RacedError):
                 result[name] = _resume_step(step, cluster, result, force, frozenset(retry))
+                waits = result[name].waits_for == name and not backend(cluster).submits
+                goes_on = waits and (before is None or len(result[name].survey.done) > len(before.survey.done))
     return result
-
-
-def _goes_on(resumed: Resumed, cluster: Cluster) -> bool:
-    """Whether a chunk waits for the one before it in the same step, which was run here and is done now."""
-    own = resumed.waits_for == resumed.survey.step.name
-    return own and not backend(cluster).submits and not resumed.set_aside and not resumed.survey.failed
 
 
 def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retry: frozenset[str]) -> Resumed:
@@ -145,7 +143,7 @@ def _without_waiting(step: Step, todo: list[int], inputs: Inputs) -> tuple[list[
     for chunk in todo:
         lacking = [name for name, needed in chunks_read(step, chunk).items() if not comes(name, needed)]
         if lacking:
-            waits_for = lacking[0]
+            waits_for = waits_for or lacking[0]
         else:
             ready.append(chunk)
     return ready, waits_for

@@ -92,6 +92,8 @@ def _troubles(found: Survey) -> list[str]:
     name = escape(found.step.name)
     if not found.queue_known:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
+    if lagging := _lags(found.step):
+        lines.append(f"[yellow]{name}: has no chunks yet for what {escape(lagging)} got[/]; run with extend=true again")
     for earlier in _outdated(found.step):
         lines.append(f"[yellow]{name}: made from an earlier {escape(earlier)}[/]; run it again with overwrite=true")
     for cause, number in Counter(found.failed.values()).most_common():
@@ -113,6 +115,13 @@ def _troubles(found: Survey) -> list[str]:
             f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {escape(aside[0])}"
         )
     return lines
+
+
+def _lags(step: Step) -> str | None:
+    """An input that was extended since the step was laid out over it: the command that extends was broken off."""
+    covered = step.layouts[-1].inputs
+    follows = step.plan.kind == "map" or step.plan.continues
+    return next((name for name in step.plan.inputs if follows and step.other(name).plan.n > covered[name]), None)
 
 
 def _outdated(step: Step) -> list[str]:

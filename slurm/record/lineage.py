@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from slurm.record.done import Borders
 from slurm.record.inputs import borders_of, chunks_read, laid_out_over
 from slurm.record.manifest import Step
 from slurm.record.paths import ROWS
@@ -24,13 +25,15 @@ class Reach(NamedTuple):
 def reach(step: Step, chunk: int, giver: str) -> Reach | None:
     """The rows of the step `giver` that belong to the items of a chunk, and perhaps a few more.
 
-    None if the two have no map steps in common, by which that could be told.
+    None if the two have no map steps in common by which that could be told, or the chunks of one were laid out over
+    other rows than its input has now.
     """
     trail = {step.name: Reach(range(chunk, chunk + 1), None)}
     here = step
     while (source := here.input()) is not None:
-        trail[source.name] = _before(here, trail[here.name])
-        here = source
+        if (found := _before(here, trail[here.name])) is None:
+            break
+        trail[source.name], here = found, source
     path: list[Step] = []
     other: Step | None = step.other(giver)
     while other is not None and other.name not in trail:
@@ -38,14 +41,22 @@ def reach(step: Step, chunk: int, giver: str) -> Reach | None:
         other = other.input()
     if other is None:
         return None
-    found = trail[other.name]
+    part = trail[other.name]
     for behind in reversed(path):
-        found = Reach(_behind(behind, found), None)
-    return found
+        if (chunks := _behind(behind, part)) is None:
+            return None
+        part = Reach(chunks, None)
+    return part
 
 
-def _before(step: Step, own: Reach) -> Reach:
-    """The part of its input that these chunks of a step read."""
+def is_before(step: Step, name: str) -> bool:
+    """Whether every item of a step comes from rows of the step `name`."""
+    here = step.input()
+    return here is not None and (here.name == name or is_before(here, name))
+
+
+def _before(step: Step, own: Reach) -> Reach | None:
+    """The part of its input that these chunks of a step read; None if that has other rows by now."""
     first, last = step.layout_of(own.chunks[0]), step.layout_of(own.chunks[-1])
     name = laid_out_over(step)
     if name is None:
@@ -57,12 +68,21 @@ def _before(step: Step, own: Reach) -> Reach:
     start, stop = borders.borders[own.chunks[0] - first.first], borders.borders[own.chunks[-1] + 1 - first.first]
     low = min(bisect_right(borders.offsets, start) - 1, end - begin - 1)
     high = max(low + 1, bisect_left(borders.offsets, stop))
-    skipped = borders.offsets[low]
-    return Reach(range(begin + low, begin + min(high, end - begin)), range(start - skipped, stop - skipped))
+    skipped, chunks = borders.offsets[low], range(begin + low, begin + min(high, end - begin))
+    return Reach(chunks, range(start - skipped, stop - skipped)) if _same(step, borders, begin, chunks) else None
 
 
-def _behind(step: Step, source: Reach) -> range:
-    """The chunks of a step that read this part of its input."""
+def _same(step: Step, borders: Borders, begin: int, chunks: range) -> bool:
+    """Whether these chunks of its input have as many kept rows as when it was laid out over those from `begin`."""
+    there = step.other(step.plan.inputs[0]).done_in(chunks)
+    return all(
+        done is not None and done.rows_kept == borders.offsets[number - begin + 1] - borders.offsets[number - begin]
+        for number, done in there.items()
+    )
+
+
+def _behind(step: Step, source: Reach) -> range | None:
+    """The chunks of a step that read this part of its input; None if that has other rows by now."""
     if laid_out_over(step) is None:
         return source.chunks
     found: list[int] = []
@@ -73,6 +93,8 @@ def _behind(step: Step, source: Reach) -> range:
             found += [layout.first, layout.end - 1]
         elif low < high:
             borders = borders_of(step, layout.first)
+            if not _same(step, borders, covered.start, range(low, high)):
+                return None
             start, stop = borders.offsets[low - covered.start], borders.offsets[high - covered.start]
             if source.rows is not None and low == source.chunks.start:
                 start, stop = start + source.rows.start, min(stop, start + source.rows.stop)

@@ -88,10 +88,18 @@ def put_away(step: Step, old: Done, new: Done, media: Path | None) -> None:
     if step.plan.media and media is not None:
         files = [media_of(step, done) for done in (old, new)]
         for name in files[0] - files[1]:
-            if Path(name).is_relative_to(media):
-                _move(Path(name), step.paths.superseded / "media" / Path(name).relative_to(media))
+            file = Path(name)
+            if file.is_relative_to(media) and not _is_newer(file, old.ended):  # else another chunk has the row now
+                _move(file, step.paths.superseded / "media" / file.relative_to(media))
     for table in (*old.tables, ROWS):
         _move(step.paths.part(old.part, table), step.paths.superseded / table / old.part)
+
+
+def _is_newer(file: Path, time_s: float) -> bool:
+    """Whether a file was written after that time, seconds since 1970; where clocks differ, what is in doubt stays."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_mtime > time_s
+    return False
 
 
 def media_of(step: Step, done: Done) -> set[str]:

@@ -3,8 +3,8 @@
 import polars as pl
 
 from slurm.errors import ChunkError
-from slurm.record.inputs import borders_of, chunks_read
-from slurm.record.lineage import Reach, reach, scan_reach
+from slurm.record.inputs import borders_of
+from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
 
 
@@ -41,17 +41,12 @@ def read_slice(step: Step, source: Step, chunk: int, columns: list[str]) -> pl.D
     """The rows of a chunk in the kept rows of its step's input."""
     if step.plan.aligned:
         return source.kept(only=[chunk]).select(columns).collect()
-    borders, layout = borders_of(step, chunk), step.layout_of(chunk)
-    base = chunks_read(step, chunk)[source.name].start
-    part = reach(step, chunk, source.name)
-    assert part is not None and part.rows is not None
-    for number in part.chunks:
-        done = source.done(number)
-        if done is None or done.rows_kept != borders.offsets[number - base + 1] - borders.offsets[number - base]:
-            raise ChunkError(
-                f"{source} has other rows now than when the chunks of {step} were laid out over it: "
-                f"run this step again with overwrite=true"
-            )
+    borders, layout, part = borders_of(step, chunk), step.layout_of(chunk), reach(step, chunk, source.name)
+    if part is None:
+        raise ChunkError(
+            f"{source} has other rows now than when the chunks of {step} were laid out over it: "
+            f"run this step again with overwrite=true"
+        )
     rows = scan_reach(source, part)
     first, last = borders.borders[chunk - layout.first], borders.borders[chunk - layout.first + 1]
     if rows is None:
@@ -70,8 +65,8 @@ def join(step: Step, table: pl.DataFrame, giver: Step, chunk: int, columns: list
     if rows is None or key not in table.columns:
         raise ChunkError(f"{giver} cannot be joined: {'it has no rows' if rows is None else f'no column {key}'}")
     found = pick(rows, table[key]).select(key, *columns).collect()
-    if part is not None and table[key].n_unique() > found[key].n_unique():  # they lie elsewhere: look everywhere
-        rows = giver.scan()
+    if part and is_before(step, giver.name) and table[key].n_unique() > found[key].n_unique():
+        rows = giver.scan()  # every item comes from it, so they lie elsewhere: it was made again meanwhile
         assert rows is not None
         found = pick(rows, table[key]).select(key, *columns).collect()
     return table.join(found, on=key, how="left", maintain_order="left")

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from support import again, frames, tally
-from support.runs import ProbeRun, planned
+from support.runs import ProbeRun, command, planned
 
 from slurm.control.resume import resume
 from slurm.control.survey import survey
@@ -236,3 +236,28 @@ def test_new_rows_of_many_cost_what_they_cost_alone(tmp_path: Path) -> None:
         assert sum(done.rows_in for done in added) == 1000
         assert made.attempts(step) == len(chunks) + len(added)
         assert len(read_table(made.run, step).collect()) == 101_000 - (step == "larger") * 10
+
+
+def test_a_step_that_continues_waits_for_its_input_and_does_not_turn_in_circles(run: Growing) -> None:
+    assert submit_steps(run.behind(tally.STAGE, tally.Config(), "tally", "probe")) == 0
+    for last in (5, 6):  # two extensions, of which the first one's chunk fails
+        run.list_items(*range(last))
+        (run.folder / "item00004.raise").touch()
+        run.extend()
+    assert survey(Step(run.run, "tally")).counts()["done"] == 1
+    assert resume(run.run, only=["tally"])["tally"].waits_for == "probe"
+    (run.folder / "item00004.raise").unlink()
+    resume(run.run, force=True)
+    assert read_table(run.run, "tally").collect()["number"].to_list() == list(range(6))
+
+
+def test_a_command_that_was_broken_off_while_it_extended_is_told_and_goes_on(run: Growing) -> None:
+    run.list_items(*range(6))
+    step = Step(run.run, "ingest")
+    step.extend(step.plan.n + 1)
+    assert resume(run.run)["ingest"].survey.complete()
+    told = command("slurm", "status", "run=r", f"runs={run.runs}").stdout
+    assert "probe: has no chunks yet for what ingest got; run with extend=true again" in told
+    assert run.extend() == 0
+    assert len(run.ids("probe")) == 6
+    assert "extend=true again" not in command("slurm", "status", "run=r", f"runs={run.runs}").stdout

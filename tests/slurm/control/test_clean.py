@@ -1,10 +1,13 @@
 """What was replaced is moved out of every glob, freed by `clean`; `drop` removes steps that nobody reads."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-from support.runs import ProbeRun, command
+from support.runs import ROOT, ProbeRun, command, until
 from support.steps import cluster, finish, made_step, plan
 
 from slurm.control.clean import clean, drop
@@ -132,3 +135,31 @@ def test_a_done_chunk_has_four_files_beside_its_side_tables(tmp_path: Path) -> N
     of_chunks = [run.step.paths.attempts, run.step.paths.partial, run.step.paths.parts, run.step.paths.dones]
     files = [file for folder in (*of_chunks, run.step.paths.logs) for file in folder.rglob("*") if file.is_file()]
     assert len(files) <= 4 * 3, files
+
+
+def test_a_clip_that_another_chunk_wrote_since_is_not_moved_away(tmp_path: Path) -> None:
+    step = cut(tmp_path / "r")
+    attempt(step, "1_0_0", "ab")
+    old = step.done(0)
+    assert old is not None
+    (step.paths.media / "ab" / "b.mp4").write_text("by another chunk, to which the row belongs now")
+    later = old.ended + 5
+    os.utime(step.paths.media / "ab" / "b.mp4", (later, later))
+    attempt(step, "2_0_0", "a")
+    assert media(step) == ["a.mp4", "b.mp4"]
+
+
+def test_nothing_of_a_step_is_cleaned_or_dropped_while_its_tasks_may_run(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 1, "cluster.executor=local", "chunks.n=1", seconds=30.0)
+    submit = f"from support.runs import ProbeRun; from pathlib import Path; ProbeRun(Path({str(tmp_path)!r}), 1, "
+    submit += "'cluster.executor=local', 'chunks.n=1', seconds=30.0).submit()"
+    with subprocess.Popen([sys.executable, "-c", submit], cwd=ROOT, stdout=subprocess.DEVNULL) as task:
+        until(run.begun, 60)
+        part = run.step.paths.part("000/000000.other.parquet")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"of an attempt that has not written its record yet")
+        clean(run.run)
+        assert part.exists()
+        with pytest.raises(InputError, match="tasks under way"):
+            drop(run.run, ["probe"])
+        task.terminate()

@@ -73,10 +73,20 @@ def join(step: Step, table: pl.DataFrame, giver: Step, chunk: int, columns: list
 
 
 def kept_rows(step: Step, chunk: int, giver: Step) -> pl.LazyFrame | None:
-    """The kept rows of a step that may belong to the items of a chunk."""
+    """The kept rows of a step that may belong to the items of a chunk; only those that an input behind it kept, too."""
     part = reach(step, chunk, giver.name)
     rows = scan_reach(giver, Reach(part.chunks, None)) if part is not None else giver.scan()
-    return None if rows is None else giver.keep(rows)
+    if rows is None:
+        return None
+    rows, key = giver.keep(rows), giver.plan.key
+    for judge in (step.other(name) for name in step.plan.inputs):
+        if (
+            judge.plan.key == key
+            and is_before(judge, giver.name)
+            and (kept := kept_rows(step, chunk, judge)) is not None
+        ):
+            rows = rows.join(kept.select(key), on=key, how="semi", maintain_order="left")
+    return rows
 
 
 def gather(table: pl.DataFrame, rows: pl.LazyFrame | None, key: str, columns: dict[str, str]) -> pl.DataFrame:

@@ -103,7 +103,19 @@ def test_a_column_of_a_side_table_is_reduced_likewise(run: ProbeRun) -> None:
 def test_rows_that_a_filter_dropped_are_reduced_no_more(run: ProbeRun) -> None:
     order = [
         wanted(run, filtering.STAGE, Config({"score": rule(max=0.6)}), "dull", "frames"),
-        wanted(run, frames.STAGE, frames.Config((1.0, 2.0, 3.0), []), "again", "dull"),
+        wanted(run, filtering.STAGE, Config({"score": rule("mean", max=0.4)}), "calm", ["clips", "dull"]),
+        wanted(run, filtering.STAGE, Config({"score": rule("mean", max=0.4)}), "all_frames", ["clips", "frames"]),
+    ]
+    assert submit_steps(order) == 0
+    values = {step: read_table(run.run, step, "values").collect()["value"] for step in ("calm", "all_frames")}
+    assert values["calm"].to_list() == pytest.approx([0.3] * 7 + [None])  # of 0.1 and 0.5
+    assert values["all_frames"].to_list() == pytest.approx([0.5] * 7 + [None])
+
+
+def test_rows_with_three_keys_may_be_items_of_a_stage_with_a_key_of_its_own_again(run: ProbeRun) -> None:
+    order = [
+        wanted(run, filtering.STAGE, Config({"score": rule(max=0.6)}), "low", "frames"),
+        wanted(run, spans.STAGE, spans.Config(), "again", "low"),
     ]
     assert submit_steps(order) == 0
     assert Step(run.run, "again").plan.keys == ["frame_id", "clip_id", "video_id"]

@@ -130,9 +130,11 @@ def run(
     if former.tables:
         known = former.tables["rows"].select("video_id").collect().to_series()
         new = ~pl.col("video_id").is_in(known.implode())
-        rows, spans, left_out = rows.filter(new), spans.filter(new), {}  # exclusions were counted the first time
-    counted = pl.DataFrame(list(left_out.items()), schema=LEFT_OUT, orient="row")
-    return {"rows": rows, "spans": spans, "left_out": counted}
+        rows, spans = rows.filter(new), spans.filter(new)
+        counted = dict(former.tables["left_out"].group_by("reason").agg(pl.col("rows").sum()).collect().iter_rows())
+        left_out = {reason: more for reason, n in left_out.items() if (more := n - counted.get(reason, 0)) > 0}
+    table = pl.DataFrame(list(left_out.items()), schema=LEFT_OUT, orient="row")
+    return {"rows": rows, "spans": spans, "left_out": table}
 
 
 def check(config: Config) -> None:

@@ -9,6 +9,7 @@ from support.runs import command
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
+from slurm.table import read_table
 from stages.core.runner.stage import Former
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.sources import lvd2m, urls, youtube_commons
@@ -198,3 +199,9 @@ def test_a_run_from_the_hub_grows_by_what_is_new_there(tmp_path: Path) -> None:
     assert rows is not None
     ids = rows.select("video_id", "extension").collect()
     assert ids.rows() == [(f"id{n:09d}", n // 10) for n in (0, 2, 6, 8, 12, 14, 16, 18)]
+    left_out = read_table(tmp_path / "r", "ingest", table="left_out").collect()
+    assert dict(left_out.group_by("reason").agg(pl.col("rows").sum()).iter_rows()) == {
+        "language": 10,
+        "too_few_words": 1,
+        "duplicate": 1,
+    }

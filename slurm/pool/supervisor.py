@@ -40,7 +40,10 @@ def serve(folder: PoolFolder, ensure: Callable[[PoolFolder], object]) -> None:
     def failed(error: Exception) -> None:
         folder.record_end(End(job, "failed", str(error), supervisor.was_ready, time.time()))
 
-    with Stop(grace_s=folder.settings.pool.drain_s, end=job_end()) as stop, reported(failed):
+    with (
+        Stop(grace_s=folder.settings.pool.drain_s, end=job_end(folder.settings.pool.minutes)) as stop,
+        reported(failed),
+    ):
         cause = supervisor.serve(stop)
         folder.record_end(End(job, cause, "", supervisor.was_ready, time.time()))
         log.info("replica %s of %s ended: %s", job, folder, cause)

@@ -79,13 +79,19 @@ def task_paths() -> "JobPaths | None":
     return JobEnvironment().paths
 
 
-def job_end() -> float | None:
-    """The time limit of this job, epoch seconds, by its environment (Slurm 23.02) or scontrol; None if unknown."""
+def job_end(minutes: float) -> float | None:
+    """When Slurm ends this job, seconds since 1970; None outside Slurm.
+
+    Its environment tells (from Slurm 23.02 on), else scontrol; a controller too busy to answer leaves `minutes`, the
+    time limit that was asked for, counted from now.
+    """
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
     job = own_job()
-    found = re.search(r"EndTime=(\d{4}-\S+)", _scontrol("show", "job", job)) if job else None
-    return datetime.fromisoformat(found[1]).timestamp() if found else None
+    if job is None:
+        return None
+    found = re.search(r"EndTime=(\d{4}-\S+)", _scontrol("show", "job", job))
+    return datetime.fromisoformat(found[1]).timestamp() if found else time.time() + 60 * minutes
 
 
 def requeue() -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import polars as pl
 
@@ -27,6 +27,8 @@ from slurm.task.breaker import report_failure, tripped
 from slurm.task.commit import commit
 
 log = logging.getLogger("reelmill")
+
+End = Literal["done", "advanced", "stuck", "not begun"]  # of a task's chunk; all but the first where it was stopped
 
 
 class Spec(NamedTuple):
@@ -71,8 +73,8 @@ def run_task(spec: Spec) -> None:
     submission = step.submission(spec.submission)
     cluster = submission.cluster
     failures: list[str] = []
-    advanced = False
-    with Stop(grace_s=cluster.signal_delay_s, end=job_end()) as stop, ExitStack() as ends:
+    reached: set[End] = set()
+    with Stop(grace_s=cluster.signal_delay_s, end=job_end(cluster.minutes)) as stop, ExitStack() as ends:
 
         @cache
         def work() -> Work:
@@ -82,17 +84,18 @@ def run_task(spec: Spec) -> None:
 
         for number, chunk in enumerate(submission.tasks[spec.task]):
             if stop.asked:
+                reached.add("not begun")
                 break
             try:
-                advanced |= run_chunk(step, chunk, work, stop, spec, first=number == 0)
+                reached.add(run_chunk(step, chunk, work, stop, spec, first=number == 0))
             except ChunkError as error:  # recorded already; the task's other chunks go on
                 failures.append(f"chunk {chunk}: {error}")
     if not stop.asked:
         atexit.register(remove_pickles)
     if failures:
         raise ChunkError("; ".join(failures))
-    if stop.asked:
-        go_on = advanced or stop.reason == "SIGTERM"
+    if reached - {"done"}:
+        go_on = bool(reached & {"done", "advanced"}) or stop.reason == "SIGTERM"
         log.info("stopped by %s, %s", stop.reason, "to be requeued" if go_on else "not requeued: no row was finished")
         if go_on:
             requeue()
@@ -114,8 +117,8 @@ def attempt_name(spec: Spec) -> str:
     return f"{job if '_' in job else f'{job}_0'}_{os.environ.get('SLURM_RESTART_COUNT', '0')}"
 
 
-def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> bool:
-    """Whether the chunk got further. Records its start, its end and, whatever it was, its cause of failure."""
+def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec: Spec, *, first: bool) -> End:
+    """How far the chunk got. Records its start, its end and, whatever it was, its cause of failure."""
     past = history(step, chunk)
     submission = step.submission(spec.submission)
     cluster = submission.cluster
@@ -133,12 +136,12 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
         old = step.done(chunk)
         if old and submission.replaces.get(str(chunk)) != old.part:
             attempt.event("end", cause="done", detail="another attempt did it")
-            return True
+            return "done"
         gate(step, chunk, spec.submission)
         source = source_of(step, chunk)
         if old and old.source == source and not old.errors.keys() & set(submission.again):
             attempt.event("end", cause="done", detail="its input is still the same")
-            return True
+            return "done"
         work = made()  # here, since a stage that cannot even be imported is a failure of the chunk
         attempt.schemas = work.schemas
         causes = [p.cause for p in past if p.cause not in (None, "gated", "stopped")]
@@ -149,7 +152,7 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
                 # out of time before the first row: it needs more time, not another turn
                 stuck = attempt.rows == 0 and first and stop.reason not in ("SIGTERM", "SIGINT")
                 attempt.event("end", cause="timeout" if stuck else "stopped", detail=stop.reason, rows=attempt.rows)
-                return attempt.rows > 0
+                return "advanced" if attempt.rows else "stuck"
             new = step.done(chunk)
             if new is not None and new != old and new.source == source:
                 raise FileExistsError(f"another attempt did {step} chunk {chunk}")
@@ -162,11 +165,11 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
                 raise
             attempt.withdraw()  # the one that was faster took away the files that both had loaded
             attempt.event("end", cause="done", detail="another attempt did it", rows=attempt.rows)
-            return True
+            return "done"
         attempt.event("end", cause="done", rows=attempt.rows)
         numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
         log.info("%s chunk %d done: %s", step, chunk, numbers)
-        return True
+        return "done"
 
 
 def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:

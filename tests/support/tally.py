@@ -14,7 +14,7 @@ from stages.core.schema.types import INT, Schema
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    pass
+    refuses: str = ""  # raises over new rows while this file exists
 
 
 def rows_of(steps: Mapping[str, Step]) -> pl.DataFrame:
@@ -25,6 +25,8 @@ def rows_of(steps: Mapping[str, Step]) -> pl.DataFrame:
 def count_on(steps: Mapping[str, Step], config: Config, folder: Path, former: Former) -> dict[str, pl.DataFrame]:
     """Every row with its number in the whole run; `seen` says how many rows it was handed."""
     rows = rows_of(steps)
+    if former.tables and config.refuses and Path(config.refuses).exists():
+        raise ValueError(f"refused by {config.refuses}")
     before = former.tables["rows"].select(pl.len()).collect().item() if former.tables else 0
     return {"rows": rows.with_columns(number=pl.int_range(pl.len()) + before, seen=pl.lit(len(rows)))}
 

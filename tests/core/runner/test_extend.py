@@ -251,6 +251,20 @@ def test_a_step_that_continues_waits_for_its_input_and_does_not_turn_in_circles(
     assert read_table(run.run, "tally").collect()["number"].to_list() == list(range(6))
 
 
+def test_a_step_that_continues_goes_on_behind_its_own_failed_chunk_once_that_is_done(run: Growing) -> None:
+    refuses = run.folder / "refuses"
+    refuses.touch()
+    assert submit_steps(run.behind(tally.STAGE, tally.Config(str(refuses)), "tally", "probe")) == 0
+    for last in (5, 6):
+        run.list_items(*range(last))
+        assert run.extend() == 1
+    found = resume(run.run)["tally"]
+    assert (found.survey.counts()["done"], found.waits_for, list(found.set_aside)) == (1, "tally", [1])
+    refuses.unlink()
+    assert resume(run.run, force=True)["tally"].survey.complete()
+    assert read_table(run.run, "tally").collect()["number"].to_list() == list(range(6))
+
+
 def test_a_command_that_was_broken_off_while_it_extended_is_told_and_goes_on(run: Growing) -> None:
     run.list_items(*range(6))
     step = Step(run.run, "ingest")

@@ -17,6 +17,8 @@ import pytest
 from support.runs import ProbeRun, until
 from support.slurm import ask, finish, lose_node, node_of, resume_until_done, task_of
 
+from slurm.record.history import history
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 FAST = ("cluster=devcluster", "chunks.flush_s=0.2", "cluster.mem_gb=1")
@@ -204,3 +206,4 @@ def test_a_task_that_finishes_no_row_in_its_time_is_given_more(out_of_time: OutO
     assert sum(out_of_time.resumed.result()) == 1
     same_as_undisturbed(run)
     assert run.step.submission("0001").cluster.minutes == 2
+    assert len(history(run.step, 0)) == 2, "a task that was asked to stop, and had finished, does not come back"

@@ -16,8 +16,10 @@ from support.runs import ROOT, ProbeRun, command, until
 from support.slurm import ask, finish, resume_until_done
 
 from slurm.__main__ import main as slurm_command
+from slurm.control.clean import clean, drop
 from slurm.control.resume import load_cluster, resume
 from slurm.control.survey import survey
+from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.scheduler.slurm import Slurm
 
@@ -98,6 +100,28 @@ def test_without_a_controller_nothing_is_submitted_and_heartbeats_tell_who_lives
     assert Slurm(cluster).env["SLURM_CONF"] != nowhere["env"]["SLURM_CONF"]
     finish(run)
     assert run.table().equals(run.expected())
+
+
+def test_while_slurm_is_silent_nothing_of_an_unfinished_step_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=2", HELD)
+    run.submit()
+    part = run.step.paths.part("000/000000.other.parquet")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(b"of an attempt whose record is still to come")
+    with monkeypatch.context() as silent:
+        squeue = tmp_path / "bin" / "squeue"
+        squeue.parent.mkdir()
+        squeue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n")
+        squeue.chmod(0o755)
+        silent.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+        clean(run.run)
+        with pytest.raises(InputError, match="Slurm does not answer"):
+            drop(run.run, ["probe"])
+    assert part.exists()
+    assert run.step.exists
+    slurm_command(["cancel", "run=r", f"runs={run.runs}"])
 
 
 def test_more_tasks_than_an_array_may_have_become_several_arrays_under_one_throttle(tmp_path: Path) -> None:

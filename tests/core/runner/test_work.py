@@ -106,6 +106,18 @@ def test_columns_of_further_steps_are_joined_by_their_key_in_the_order_of_the_it
     assert table.columns == ["video_id", "path", "title"]
 
 
+def test_a_column_is_found_where_the_step_that_gives_it_was_made_again_in_another_order(tmp_path: Path) -> None:
+    far = made_step(tmp_path, "far", n=2, gives={**GIVES, "path": "String"})
+    near = made_step(tmp_path, "near", n=2, inputs=["far"], aligned=True, gives={**GIVES, "title": "String"})
+    for chunk, ids in enumerate(("ab", "cd")):
+        finish(far, chunk, rows(list(ids), path=[f"p{key}" for key in ids]))
+        finish(near, chunk, rows(list(ids), title=[f"t{key}" for key in ids]))
+    for chunk, ids in enumerate(("cd", "ab")):
+        finish(far, chunk, rows(list(ids), path=[f"p{key} again" for key in ids]), attempt="2_0_0")
+    table = probe(tmp_path, ["near"], {"path": "far"}, n=2, aligned=True).items(0)
+    assert table.rows() == [("a", "pa again"), ("b", "pb again")]
+
+
 def test_clips_get_the_columns_of_their_videos(tmp_path: Path) -> None:
     catalogue(tmp_path, [2])
     clips = made_step(

@@ -1,12 +1,12 @@
 """A stage, its config and its recipe in a site's own folder, outside this tree: run, swept, chosen, refused."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
-from support.runs import ROOT, command, planned
+from support.outside import call, write_files
+from support.runs import command, planned
 
 from slurm.pool.serve import compose
 from slurm.record.manifest import Step, steps
@@ -95,19 +95,14 @@ name: small
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site's folder with code/ and conf/, and a catalogue of three videos of 1, 5 and 10 seconds."""
     folder = tmp_path_factory.mktemp("site")
-    for name, content in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content.lstrip())
+    write_files(folder, FILES)
     table = pl.DataFrame({"path": [f"{n}.mp4" for n in range(3)], "duration_s": [1.0, 5.0, 10.0]})
     table.write_csv(folder / "videos.csv")
     return folder
 
 
-def call(site: Path, *words: str, conf: str = "--config-dir={site}/conf") -> "subprocess.CompletedProcess[str]":
-    """A command that knows the site's folder."""
-    env = {"PYTHONPATH": f"{site / 'code'}:{ROOT}"}
-    where = (f"runs={site / 'runs'}", f"input.path={site / 'videos.csv'}", *([conf.format(site=site)] if conf else []))
-    return command(*words, *where, env=env)
+def videos(site: Path) -> str:
+    return f"input.path={site / 'videos.csv'}"
 
 
 def kept(site: Path, run: str, step: str) -> list[str]:
@@ -116,7 +111,7 @@ def kept(site: Path, run: str, step: str) -> list[str]:
 
 
 def test_a_recipe_with_a_stage_of_a_sites_own_runs(site: Path) -> None:
-    done = call(site, "stages", "longest", "run=recipe")
+    done = call(site, "stages", "longest", "run=recipe", videos(site))
     assert done.returncode == 0, done.stderr
     run = site / "runs" / "recipe"
     rows = Step(run, "longer").scan()
@@ -128,17 +123,17 @@ def test_a_recipe_with_a_stage_of_a_sites_own_runs(site: Path) -> None:
 
 @pytest.mark.parametrize("words", [("mystages.longer",), ("stages", "mystages.longer"), ("stages", "longer")])
 def test_the_stage_has_a_command_of_its_own(site: Path, words: tuple[str, ...]) -> None:
-    search = "hydra.searchpath=[file://{site}/conf]"
-    done = call(site, *words, "run=own", "than_s=4", "dry_run=true", conf=search)
+    search = "hydra.searchpath=[file://{}]"
+    done = call(site, *words, "run=own", videos(site), "than_s=4", "dry_run=true", conf=search)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["ingest", "longer"]
 
 
 def test_it_is_swept_by_its_own_command_and_in_its_recipe(site: Path) -> None:
-    done = call(site, "mystages.longer", "-m", "run=swept", "than_s=1,6")
+    done = call(site, "mystages.longer", "-m", "run=swept", videos(site), "than_s=1,6")
     assert done.returncode == 0, done.stderr
     assert steps(site / "runs" / "swept") == ["ingest", "longer@than_s=1", "longer@than_s=6"]
-    done = call(site, "stages", "longest", "-m", "run=swept", "steps.longer.than_s=1,6")
+    done = call(site, "stages", "longest", "-m", "run=swept", videos(site), "steps.longer.than_s=1,6")
     assert done.returncode == 0, done.stderr
     assert set(steps(site / "runs" / "swept")) == {
         "ingest", "longer@than_s=1", "longer@than_s=6", "filter@longer.than_s=1", "filter@longer.than_s=6"
@@ -181,7 +176,7 @@ def test_a_pool_of_a_sites_own_is_asked_for_by_the_command(site: Path) -> None:
     ],
 )
 def test_without_the_folder_it_is_said_how_to_name_it(site: Path, words: tuple[str, ...], told: str) -> None:
-    done = call(site, *words, "run=none", conf="")
+    done = call(site, *words, "run=none", videos(site), conf="")
     assert done.returncode == 2
     assert told in done.stderr
     assert not (site / "runs" / "none").exists()
@@ -196,12 +191,12 @@ def test_without_the_folder_it_is_said_how_to_name_it(site: Path, words: tuple[s
     ],
 )
 def test_a_module_that_is_no_stage_is_told_in_one_sentence(site: Path, module: str, told: str) -> None:
-    done = call(site, "stages", "longest", "run=none", f"steps.longer.stage={module}")
+    done = call(site, "stages", "longest", "run=none", videos(site), f"steps.longer.stage={module}")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert told in done.stderr
     assert not (site / "runs" / "none").exists()
 
 
 def test_the_run_remembers_the_input_of_an_outside_recipe(site: Path) -> None:
-    assert call(site, "stages", "longest", "run=again").returncode == 0
+    assert call(site, "stages", "longest", "run=again", videos(site)).returncode == 0
     assert set(json.loads((site / "runs" / "again" / "run.json").read_text())["words"]) == {"input.path"}

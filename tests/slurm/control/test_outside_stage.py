@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from support.runs import ROOT, command, until
+from support.outside import call, write_files
+from support.runs import until
 
 from slurm.control.survey import survey
 from slurm.record.manifest import Step, steps
@@ -87,22 +88,14 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.run, self.fault = folder, folder / "runs" / "r", folder / "fault"
-        for name, content in FILES.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(content.lstrip())
+        write_files(folder, FILES)
 
     def list_videos(self, count: int) -> None:
         table = {"video_id": [f"v{n}" for n in range(count)], "duration_s": [float(3 * n) for n in range(count)]}
         pl.DataFrame(table).with_columns(path=pl.col("video_id") + ".mp4").write_csv(self.folder / "videos.csv")
 
     def call(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        env = {"PYTHONPATH": f"{self.folder / 'code'}:{ROOT}"}
-        where = (
-            f"runs={self.folder / 'runs'}",
-            f"--config-dir={self.folder / 'conf'}",
-            f"steps.thirds.fault={self.fault}",
-        )
-        done = command("stages", *words, "run=r", *where, env=env)
+        done = call(self.folder, "stages", *words, "run=r", f"steps.thirds.fault={self.fault}")
         assert done.returncode == 0, done.stderr
         return done
 
@@ -150,14 +143,7 @@ def test_it_is_extended_and_an_extension_that_failed_is_resumed(site: Site) -> N
     assert "ingest: 2 new rows in the source beside 4" in told
     until(lambda: survey(Step(site.run, "thirds")).failed, 120)
     site.fault.unlink()
-    resumed = command(
-        "slurm",
-        "watch",
-        "run=r",
-        f"runs={site.folder / 'runs'}",
-        "every=2",
-        env={"PYTHONPATH": str(site.folder / "code")},
-    )
+    resumed = call(site.folder, "slurm", "watch", "run=r", "every=2", conf="")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert site.kept("filter") == thirds(2, 3, 4, 5)
     swept = [name for name in steps(site.run) if name.startswith("filter@")]

@@ -179,6 +179,20 @@ def test_another_config_is_refused_and_overwrite_computes_again(tmp_path: Path) 
     assert run.table().equals(run.expected())
 
 
+def test_overwrite_true_replaces_only_what_has_nothing_finished(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 4, DEBUG, "chunks.n=1")
+    run.order(0, "raise", once=True)
+    assert run.submit() == 1
+    run.seconds = 0.01
+    assert run.submit("overwrite=true") == 0
+    run.seconds = 0.02
+    lost = r"finished rows would be lost: probe \(1 of 1 chunks done, 4 rows, [\d.]+ CPU hours\)"
+    with pytest.raises(InputError, match=f"overwrite=probe computes them again; {lost}"):
+        run.submit("overwrite=true")
+    assert run.survey().complete()
+    assert run.step.plan.config["seconds"] == 0.01
+
+
 def test_overwrite_true_says_what_it_leaves_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = ProbeRun(tmp_path, 2, DEBUG)
     assert run.submit() == 0

@@ -95,7 +95,9 @@ def ran(*words: str | Path, env: Mapping[str, str] | None = None, statuses: Coll
         errors.seek(0)
         run = Ran(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20, out.read(), errors.read())
     if child.returncode not in statuses:
-        raise subprocess.CalledProcessError(child.returncode, command, run.output, run.errors)
+        error = subprocess.CalledProcessError(child.returncode, command, run.output, run.errors)
+        error.add_note(run.errors[-2000:])
+        raise error
     return run
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scripts.bench.lines import ROOT
 
+SPLIT_OFF = {"stages.core.command_line.start": "stages.core.runner.stage"}  # what was part of another module before
 MODULE = re.compile(r"\b(?:slurm|stages)(?:\.\w+)+")
 
 
@@ -60,6 +61,9 @@ def names_then(commit: str, repository: Path = ROOT) -> dict[str, str]:
         alike = [m for m in modules if m.split(".")[0] == now.split(".")[0] and m.rpartition(".")[2] == path.stem]
         if now not in modules and len(alike) == 1:
             then.setdefault(now, alike[0])
+    for now, part in SPLIT_OFF.items():
+        if now not in modules:
+            then[now] = then.get(part, part)
     return then
 
 

@@ -60,13 +60,18 @@ def repository(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "-q", root], check=True)
     write("slurm/manifest.py", "number = 42  # as it was\n")
     write("stages/core/pack/__main__.py", "print('packed by its old name')\n")
+    write("stages/core/stage.py", "class Stage:\n    name: str\n\n\ndef main() -> None: ...\n")
     commit("before")
     (root / "slurm" / "manifest.py").unlink()
+    (root / "stages" / "core" / "stage.py").unlink()
+    write("stages/core/runner/stage.py", "class Stage:\n    name: str\n")
+    write("stages/core/command_line/start.py", "def main() -> None: ...\n")
     (root / "stages" / "core" / "pack" / "__main__.py").unlink()
     write("slurm/record/manifest.py", "number = 42  # as it was\n")
     write("stages/core/models/pack/__main__.py", "print('packed by its old name')\n")
     write("scripts/bench/__main__.py", "")
     write("scripts/bench/x.py", "from slurm.record.manifest import number\nMODULE = 'stages.core.models.pack'\n")
+    write("scripts/bench/y.py", "from stages.core.command_line.start import main\n")
     commit("after")
     return root
 
@@ -81,6 +86,7 @@ def test_in_a_commit_without_the_benchmark_ours_finds_its_modules_by_their_old_n
     assert (tree / "scripts" / "bench" / "x.py").read_text() == (
         "from slurm.manifest import number\nMODULE = 'stages.core.pack'\n"
     )
+    assert (tree / "scripts" / "bench" / "y.py").read_text() == "from stages.core.stage import main\n"
     assert has(tree_of("HEAD", tmp_path / "head", repository), "scripts.bench.x")
 
 

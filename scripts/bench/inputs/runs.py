@@ -38,9 +38,7 @@ def command(folder: Path, *words: str) -> tuple[str, ...]:
 
 
 def noop(folder: Path, *words: str, statuses: tuple[int, ...] = (0,)) -> Ran:
-    done = ran(*command(folder, *words), statuses=statuses)
-    assert "noop: " in done.output, done.errors  # a traceback ends with status 1, too
-    return done
+    return ran(*command(folder, *words), statuses=statuses)
 
 
 def many(folder: Path, chunks: int) -> None:

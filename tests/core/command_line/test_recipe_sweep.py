@@ -37,12 +37,20 @@ def words(folder: Path, *more: str) -> list[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe of three filters over the lengths of four videos, and a sweep of two of them."""
     made = tmp_path_factory.mktemp("recipe")
-    (made / "pipeline").mkdir()
-    (made / "pipeline" / "lengths.yaml").write_text(RECIPE)
-    table = pl.DataFrame({"path": [f"{n}.mp4" for n in range(4)], "duration_s": [1.0, 5.0, 10.0, 30.0]})
-    table.write_csv(made / "videos.csv")
-    sweep(made, *SWEPT, f"input.path={made / 'videos.csv'}", "cluster.executor=debug")
+    first_sweep(made, *SWEPT)
     return made
+
+
+def first_sweep(folder: Path, *swept: str) -> None:
+    (folder / "pipeline").mkdir()
+    (folder / "pipeline" / "lengths.yaml").write_text(RECIPE)
+    list_videos(folder, 1.0, 5.0, 10.0, 30.0)
+    sweep(folder, *swept, f"input.path={folder / 'videos.csv'}", "cluster.executor=debug")
+
+
+def list_videos(folder: Path, *durations_s: float) -> None:
+    table = {"path": [f"{n}.mp4" for n in range(len(durations_s))], "duration_s": durations_s}
+    pl.DataFrame(table).write_csv(folder / "videos.csv")
 
 
 def sweep(folder: Path, *more: str) -> str:
@@ -96,6 +104,16 @@ def test_the_same_sweep_again_computes_nothing_and_a_value_more_only_that(folder
     new = {path.relative_to(folder / "r").parts[0] for path in {*begun(folder)} - {*before}}
     assert new == {"coarse@rules.motion.min=9", FINE.format(9, 20), FINE.format(9, 7)}
     assert points(folder)[: len(table)].equals(table)
+
+
+def test_a_sweep_with_extend_takes_every_point_on_and_looks_at_the_source_once(tmp_path: Path) -> None:
+    first_sweep(tmp_path, SWEPT[0])
+    list_videos(tmp_path, 1.0, 5.0, 10.0, 30.0, 2.0, 50.0)
+    told = sweep(tmp_path, SWEPT[0], "extend=true")
+    assert told.count("new rows in the source") == 1
+    assert points(tmp_path).select("step", "rows_in", "rows_kept").rows() == [
+        ("coarse", 6, 6), ("fine", 6, 6), ("coarse", 6, 4), ("fine", 4, 4)
+    ]  # fmt: skip
 
 
 def test_a_wrong_value_of_one_point_stops_all_of_them(folder: Path) -> None:

@@ -118,6 +118,16 @@ def test_a_column_is_found_where_the_step_that_gives_it_was_made_again_in_anothe
     assert table.rows() == [("a", "pa again"), ("b", "pb again")]
 
 
+def test_a_part_that_has_lost_rows_since_its_record_was_written_is_told_and_not_passed_on(tmp_path: Path) -> None:
+    step = made_step(tmp_path, "catalogue", n=1, gives={**GIVES, "path": "String"})
+    done = finish(step, 0, rows(["a", "b"], path=["1", "2"]))
+    work = probe(tmp_path, ["catalogue"], {"path": "catalogue"}, n=2)
+    assert work.items(0)["video_id"].to_list() == ["a"]
+    rows(["a"], path=["1"]).write_parquet(step.paths.part(done.part))
+    with pytest.raises(ChunkError, match=r"catalogue gave 0 rows for .*probe chunk 1, not 1"):
+        work.items(1)
+
+
 def test_clips_get_the_columns_of_their_videos(tmp_path: Path) -> None:
     catalogue(tmp_path, [2])
     clips = made_step(

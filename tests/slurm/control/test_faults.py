@@ -206,4 +206,6 @@ def test_a_task_that_finishes_no_row_in_its_time_is_given_more(out_of_time: OutO
     assert sum(out_of_time.resumed.result()) == 1
     same_as_undisturbed(run)
     assert run.step.submission("0001").cluster.minutes == 2
+    job, _, _ = history(run.step, 0)[-1].job.partition("_")
+    until(lambda: not ask("squeue", "-h", "-j", job).strip())
     assert len(history(run.step, 0)) == 2, "a task that was asked to stop, and had finished, does not come back"

@@ -1,7 +1,7 @@
 """Files of a catalogue as lazy tables, whatever their format; only selected columns are read."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import PurePosixPath
 
@@ -114,9 +114,10 @@ def concat_in_order(parts: Sequence[pl.LazyFrame], at_once: int) -> pl.LazyFrame
 
 def compute_ahead(
     function: Callable[[pl.LazyFrame], pl.DataFrame], parts: Sequence[pl.LazyFrame], at_once: int
-) -> Iterator[pl.DataFrame]:
+) -> Generator[pl.DataFrame, None, None]:
     """Yields `function(part)` in order; `at_once` parts are computed in parallel, in threads."""
-    with ThreadPoolExecutor(at_once) as pool:
+    pool = ThreadPoolExecutor(at_once)
+    try:
         ahead: deque[Future[pl.DataFrame]] = deque()
         for part in parts:
             ahead.append(pool.submit(function, part))
@@ -124,3 +125,5 @@ def compute_ahead(
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+    finally:  # not waited for: a reader that stops early may be collected as garbage in one of these very threads
+        pool.shutdown(wait=False, cancel_futures=True)

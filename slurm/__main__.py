@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,7 +44,7 @@ python -m slurm serve   run=NAME pool=NAME status|stop
 Every command takes runs=DIR (default: runs)."""
 
 Words = dict[str, Any]
-IN_VAIN = 3  # resumes
+IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 
 
 def main(arguments: list[str]) -> int:
@@ -146,7 +147,7 @@ def resume_command(run: Path, words: Words) -> int:
 
 def watch(run: Path, words: Words) -> int:
     """Resumes until everything is done (0), or until nothing more can be submitted or resumes get nothing done (1)."""
-    before, in_vain = -1, 0
+    before, again = -1, Counter[tuple[str, int]]()
     while True:
         results = resume(run, _only(run, words))
         tell(results)
@@ -156,10 +157,11 @@ def watch(run: Path, words: Words) -> int:
         if not any(r.submitted or r.survey.active or not r.survey.queue_known for r in results.values()):
             return 1
         done = sum(len(result.survey.done) for result in results.values())
-        submitted = any(result.submitted for result in results.values())
-        in_vain = 0 if done > before else in_vain + submitted
-        if in_vain >= IN_VAIN:
-            print(f"{IN_VAIN} resumes in a row got nothing done: see python -m slurm status run={run.name}")
+        if done > before:
+            again.clear()
+        again.update((name, chunk) for name, result in results.items() for chunk in result.submitted)
+        if max(again.values(), default=0) > IN_VAIN:
+            print(f"{IN_VAIN} resumes got nothing done: see python -m slurm status run={run.name}")
             return 1
         before = done
         time.sleep(words.get("every", 60))

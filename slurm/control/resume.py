@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from slurm.control.retry import bad_nodes, decide
-from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, Window, submissions, submit
+from slurm.control.nodes import avoided
+from slurm.control.retry import decide
+from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, Window, submissions, submit
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT, InputError
 from slurm.pool.launch import keep_servers
@@ -21,6 +23,7 @@ from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step, steps
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
+from slurm.task.breaker import report_failure
 
 Resources = tuple[float, int]  # memory (GB) and time limit (min) of a task
 
@@ -115,6 +118,8 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     submits = backend(cluster).submits
     if submits and not now.queue_known:
         return report
+    for chunk, submission in now.unstarted.items():
+        report_failure(step, submission, chunk, now.past[chunk][-1].detail)  # for the tasks of it that still wait
     if step.plan.continues:
         inputs[step.name] = Resumed(now)
     again, reasons = _again(now, inputs, force, retry)
@@ -170,16 +175,22 @@ def _submit(
     report: Resumed, groups: dict[Resources, list[int]], cluster: Cluster, inputs: Inputs, again: Again = NOTHING_AGAIN
 ) -> None:
     """Sends a submission for each group, away from nodes that failed; runs it where the backend does not submit."""
-    step, seen = report.survey.step, report.survey.submissions
-    avoid = ",".join(filter(None, [cluster.exclude, *bad_nodes(report.survey.past.values())])) or None
+    step, seen, why = report.survey.step, report.survey.submissions, report.why
+    exclude = ",".join(filter(None, [cluster.exclude, *avoided(report.survey.past.values(), cluster)])) or None
     after = _dependency(step, inputs)
     for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
         per_task = step.plan.policy.per_task
         if not backend(cluster).submits:  # nobody else waits for these processes: start no more than can run at once
             per_task = max(per_task, -(-len(chunks) // cluster.parallel))
         tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
-        where = replace(cluster, mem_gb=mem_gb, minutes=minutes, exclude=avoid)
-        report.windows += submit(step, tasks, where, after=after, seen=seen + number, why=report.why, again=again)
+        where = replace(cluster, mem_gb=mem_gb, minutes=minutes)
+        send = partial(submit, step, tasks, after=after, seen=seen + number, why=why, again=again)
+        try:
+            report.windows += send(cluster=replace(where, exclude=exclude))
+        except RefusedError:
+            if exclude == cluster.exclude:
+                raise
+            report.windows += send(cluster=where)  # rather on a node that failed than nowhere
         report.submitted += chunks
 
 

@@ -1,12 +1,10 @@
 """Whether and how a chunk that did not get done is tried again, by cause.
 
-out_of_memory        more memory                     preempted, node_fail   free; a node that failed twice is avoided
+out_of_memory        more memory                     preempted, node_fail   free; see nodes.py
 timeout, no row      more time                       timeout with rows      goes on after the last flushed row
 the same exception   set aside after the second      anything               set aside after retry.max_attempts
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from slurm.record.history import Past
@@ -51,9 +49,3 @@ def decide(past: list[Past], cluster: Cluster, max_attempts: int) -> Decision:
     if again and past:
         why = past[-1].headline
     return Decision(again, why, mem_gb, int(minutes))
-
-
-def bad_nodes(pasts: Iterable[list[Past]]) -> list[str]:
-    """The nodes on which two attempts or more ended with a node failure."""
-    failures = Counter(p.node for past in pasts for p in past if p.cause == "node_fail")
-    return sorted(node for node, times in failures.items() if times > 1)

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from slurm.control.nodes import avoided, failing
 from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, survey
@@ -94,6 +95,10 @@ def _troubles(found: Survey) -> list[str]:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
     if lagging := _lags(found.step):
         lines.append(f"[yellow]{name}: has no chunks yet for what {escape(lagging)} got[/]; run with extend=true again")
+    if failing(found.past.values()):
+        for node, until_s in avoided(found.past.values(), load_cluster(found.step)).items():
+            until = time.strftime("%H:%M", time.localtime(until_s))
+            lines.append(f"[yellow]{name}: node {escape(node)} failed again and again[/]; avoided until {until}")
     for earlier in _outdated(found.step):
         lines.append(f"[yellow]{name}: made from an earlier {escape(earlier)}[/]; run it again with overwrite=true")
     for cause, number in Counter(found.failed.values()).most_common():

@@ -50,6 +50,10 @@ class Again(NamedTuple):
 NOTHING_AGAIN = Again((), {})
 
 
+class RefusedError(ClusterError):
+    """Slurm took none of the tasks."""
+
+
 class RacedError(Exception):
     """Somebody else submitted for this step since we looked: look again."""
 
@@ -91,7 +95,7 @@ def submit(
     except ClusterError as error:
         if not done:
             shutil.rmtree(step.paths.submissions / name)
-        raise ClusterError(
+        raise (ClusterError if done else RefusedError)(
             f"sbatch refused {'the rest of ' if done else ''}{step}: {error}\n"
             f"{sum(w.size for w in done)} of {len(tasks)} tasks were submitted; when the cause is mended: "
             f"python -m slurm resume run={step.run.name}"

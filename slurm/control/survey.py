@@ -16,29 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
+from slurm.control.unstarted import DID_NOT_START, log_tail, unstarted
 from slurm.record.cache import Cache
 from slurm.record.done import Done
 from slurm.record.files import names
 from slurm.record.history import Past, alive, histories
 from slurm.record.inputs import sources_of
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import Ended
+from slurm.scheduler.accounting import SLURM_CAUSES, Ended
 from slurm.scheduler.backend import Backend, backend
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
 NOT_TRIED = {"gated", "stopped"}  # ends that are no failure: the chunk waits for its next task
-
-SLURM_CAUSES = {
-    "OUT_OF_MEMORY": "out_of_memory",
-    "TIMEOUT": "timeout",
-    "DEADLINE": "timeout",
-    "NODE_FAIL": "node_fail",
-    "BOOT_FAIL": "node_fail",
-    "PREEMPTED": "preempted",
-    "REQUEUED": "preempted",
-    "CANCELLED": "cancelled",
-}
 
 
 @dataclass
@@ -56,6 +46,7 @@ class Survey:
     windows: list[Window] = field(default_factory=list)  # array jobs with a task in the queue
     redone: set[int] = field(default_factory=set)  # done, and submitted again for rows that failed or are new
     queue_known: bool = True
+    unstarted: dict[int, str] = field(default_factory=dict)  # chunk whose last task did not start → its submission
 
     def state(self, chunk: int) -> str:
         for name in ("done", "active", "failed", "lost", "stale"):
@@ -97,7 +88,8 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None, cache: Cache 
     if len(found.done) < plan.n or found.redone:
         tried = sorted((_tried(step) - found.done.keys()) | found.redone)
         found.past = cache.histories(tried) if cache else histories(step, tried)
-        _queue(found, backends(step))
+        sent = _queue(found, backends(step))
+        _unstarted(found, sent, queue_of(step))
         _ends(found, queue_of(step))
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
     if cache:
@@ -145,9 +137,10 @@ def queue_of(step: Step) -> Backend | None:
     return next((place for place in reversed(backends(step).values()) if place.submits), None)
 
 
-def _queue(found: Survey, places: Mapping[str, Backend]) -> None:
-    """Which unfinished chunks are queued, running or being submitted."""
-    windows = [window for name, place in places.items() for window in _windows(found, name, place)]
+def _queue(found: Survey, places: Mapping[str, Backend]) -> dict[str, list[Window]]:
+    """Finds which unfinished chunks are queued, running or being submitted; gives the windows of each submission."""
+    sent = {name: _windows(found, name, place) for name, place in places.items()}
+    windows = [window for submitted in sent.values() for window in submitted]
     slurm = queue_of(found.step)
     queue = slurm.queued([w.job for w in windows]) if slurm and windows else []
     found.queue_known = queue is not None
@@ -165,6 +158,21 @@ def _queue(found: Survey, places: Mapping[str, Backend]) -> None:
             lives = alive(last.host, last.pid) if last.job == "local" else None
             if lives or (lives is None and time.time() - last.last < BEAT_FRESH_S):
                 found.active[chunk] = "RUNNING"
+    return sent
+
+
+def _unstarted(found: Survey, sent: Mapping[str, list[Window]], slurm: Backend | None) -> None:
+    """Adds the ends of tasks that never began to what is known of chunks that are not queued."""
+    if slurm is None or not found.queue_known:
+        return
+    idle = {chunk for chunk in range(found.step.plan.n) if found.open(chunk) and chunk not in found.active}
+    ended, ending = unstarted(found.step, sent, idle, found.past, slurm)
+    found.active |= dict.fromkeys(ending, "ENDING")
+    for chunk, ends in ended.items():
+        past = sorted([*found.past.get(chunk, []), *(end for _, end in ends)], key=lambda p: (p.started, p.name))
+        found.past[chunk] = past
+        if past[-1].cause == DID_NOT_START:
+            found.unstarted[chunk] = ends[-1][0]
 
 
 def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
@@ -219,17 +227,8 @@ def _with_cause(past: Past, lives: dict[str, list[Ended]]) -> Past:
     if end.state in SLURM_CAUSES:
         return past._replace(cause=SLURM_CAUSES[end.state], detail=f"Slurm: {end.state}")
     killed = end.exit_code.split(":") in (["0", "9"], ["9", "0"], ["137", "0"])
-    if killed and "memory limit" in _log_tail(Path(past.log)):  # a site without cgroups says FAILED
+    if killed and "memory limit" in log_tail(Path(past.log)):  # a site without cgroups says FAILED
         return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
     if end.state == "COMPLETED":
         return past
     return past._replace(cause="killed", detail=f"Slurm: {end.state} {end.exit_code}")
-
-
-def _log_tail(path: Path, size: int = 4096) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - size))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""

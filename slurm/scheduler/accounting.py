@@ -1,6 +1,5 @@
-"""Asks Slurm about jobs, many in one call: squeue for those that wait or run, sacct for how the others ended."""
+"""Asks Slurm: squeue for jobs that wait or run, sacct for how others ended (many in one call), sinfo for nodes."""
 
-import os
 import re
 import subprocess
 from collections import defaultdict
@@ -17,7 +16,18 @@ LIVE = {
     "RESIZING",
     "STAGE_OUT",
 }
+SLURM_CAUSES = {  # what an attempt's end is called here, by Slurm's state
+    "OUT_OF_MEMORY": "out_of_memory",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "NODE_FAIL": "node_fail",
+    "BOOT_FAIL": "node_fail",
+    "PREEMPTED": "preempted",
+    "REQUEUED": "preempted",
+    "CANCELLED": "cancelled",
+}
 PER_CALL = 200  # jobs
+DOWN = ("down", "drain", "fail", "unknown")  # beginnings of states of nodes that take no tasks
 
 
 class Queued(NamedTuple):
@@ -35,22 +45,32 @@ class Ended(NamedTuple):
     state: str  # OUT_OF_MEMORY, NODE_FAIL, TIMEOUT, …
     exit_code: str  # "status:signal"
     nodes: str
+    began: float  # seconds since 1970; 0: it never ran
+    ended: float
 
 
 def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
-    """The tasks of these jobs that wait or run; None if slurmctld does not answer."""
-    if not jobs:
-        return []
-    command = ["squeue", "-h", "-a", "-o", "%i|%T|%r", "-u", str(os.getuid())]
-    answer = _ask(command, env)
-    if answer is None:
-        return None
-    wanted = set(jobs)
+    """The tasks of these jobs that wait or run, whoever submitted them; None if slurmctld does not answer."""
+    found = _squeue(jobs, [], env)
+    return found if found is None else [task for task in found if task.state in LIVE]
+
+
+def just_ended(jobs: list[str], env: dict[str, str]) -> set[tuple[str, int]]:
+    """The tasks of these jobs that slurmctld still remembers the end of (job, index): sacct may not tell of it yet."""
+    found = _squeue(jobs, ["-t", "all"], env) or []
+    return {(task.job, task.element) for task in found if task.state not in LIVE}
+
+
+def _squeue(jobs: list[str], more: list[str], env: dict[str, str]) -> list[Queued] | None:
     found = []
-    for line in answer.splitlines():
-        task, state, reason = line.split("|", 2)
-        array, _, indices = task.partition("_")
-        if array in wanted and state in LIVE:
+    for start in range(0, len(jobs), PER_CALL):
+        batch = ",".join(jobs[start : start + PER_CALL])
+        answer = _ask(["squeue", "-h", "-a", "-o", "%i|%T|%r", *more, "-j", batch], env)
+        if answer is None:
+            return None
+        for line in answer.splitlines():
+            task, state, reason = line.split("|", 2)
+            array, _, indices = task.partition("_")
             found += [Queued(array, i, state, reason) for i in _expand(indices)]
     return found
 
@@ -81,17 +101,30 @@ def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None
             "-j",
             batch,
             "-o",
-            "JobID,State,ExitCode,NodeList",
+            "JobID,State,ExitCode,NodeList,Start,End",
         ]
-        answer = _ask(command, env)
+        answer = _ask(command, {**env, "SLURM_TIME_FORMAT": "%s"})
         if answer is None:
             return None
         for line in answer.splitlines():
-            task, state, exit_code, nodes = line.split("|")
+            task, state, exit_code, nodes, *times = line.split("|")
             state = state.split()[0]  # "CANCELLED by 1000"
             if state not in LIVE - {"REQUEUED"}:
-                lives[task].append(Ended(state, exit_code, nodes))
+                began, over = (float(text) if text.isdigit() else 0.0 for text in times)  # "None", "Unknown"
+                began = 0.0 if nodes == "None assigned" else began
+                array, _, indices = task.partition("_")  # "123_[0-3]": tasks that were cancelled while they waited
+                for name in [f"{array}_{i}" for i in _expand(indices)] if "[" in indices else [task]:
+                    lives[name].append(Ended(state, exit_code, nodes, began, over))
     return lives
+
+
+def nodes(partition: str | None, env: dict[str, str]) -> list[str]:
+    """The nodes of a partition (None: the default one) that are not down; nothing if slurmctld does not answer."""
+    answer = _ask(["sinfo", "-h", "-N", "-o", "%N|%P|%T"], env) or ""
+    lines = [line.split("|") for line in answer.splitlines()]
+    ours = {f"{partition}", f"{partition}*"} if partition else {name for _, name, _ in lines if name.endswith("*")}
+    wanted = [name for name, place, state in lines if place in ours and not state.startswith(DOWN)]
+    return sorted(set(wanted))
 
 
 def find(job_name: str, env: dict[str, str]) -> str | None:
@@ -115,4 +148,5 @@ def _ask(command: list[str], env: dict[str, str]) -> str | None:
         answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return answer.stdout if answer.returncode == 0 else None
+    gone = "Invalid job id" in answer.stderr  # squeue's answer where all jobs that it is asked for have long ended
+    return answer.stdout if answer.returncode == 0 or gone else None

@@ -42,8 +42,14 @@ class Backend(Protocol):
     def script(self, folder: Path, tasks: int) -> str:
         """The sbatch script of an array of so many tasks; "" where there is none."""
 
+    def nodes(self) -> list[str]:
+        """The nodes where its tasks may run, without those that are down; nothing where that is not known."""
+
     def queued(self, jobs: list[str]) -> list[Queued] | None:
         """The tasks of these jobs that wait or run; None if that cannot be known now."""
+
+    def just_ended(self, jobs: list[str]) -> set[tuple[str, int]]:
+        """The tasks (job, index) that ended a moment ago, so that `ended` may not tell of them yet."""
 
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
         """By task, how its runs ended, in order; None if that cannot be known now."""

@@ -56,8 +56,14 @@ class Local:
     def script(self, folder: Path, tasks: int) -> str:
         return ""
 
+    def nodes(self) -> list[str]:
+        return []
+
     def queued(self, jobs: list[str]) -> list[Queued] | None:
         return []
+
+    def just_ended(self, jobs: list[str]) -> set[tuple[str, int]]:
+        return set()
 
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
         return {}

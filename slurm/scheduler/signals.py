@@ -64,7 +64,12 @@ class Stop:
 
 
 def own_job() -> str | None:
-    """Slurm's id of this task: `123_4`, or `123` outside an array; None outside Slurm."""
+    """Slurm's id of this task: `123_4`, or `123` outside an array; None if this process is no task of ours in Slurm.
+
+    Such as one that somebody runs with cluster=local inside an allocation, whose SLURM_JOB_ID is not its own.
+    """
+    if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
+        return None
     # not SLURM_JOB_ID in an array: for the last element that is the id of the whole array
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
@@ -80,18 +85,19 @@ def task_paths() -> "JobPaths | None":
 
 
 def job_end(minutes: float) -> float | None:
-    """When Slurm ends this job, seconds since 1970; None outside Slurm.
+    """When Slurm ends the job that this process runs in, seconds since 1970; None outside Slurm.
 
-    Its environment tells (from Slurm 23.02 on), else scontrol; a controller too busy to answer leaves `minutes`, the
-    time limit that was asked for, counted from now.
+    Its environment tells (from Slurm 23.02 on), else scontrol; a controller too busy to answer leaves a task of ours
+    `minutes`, the time limit that was asked for, counted from now.
     """
     if "SLURM_JOB_END_TIME" in os.environ:
         return float(os.environ["SLURM_JOB_END_TIME"])
-    job = own_job()
-    if job is None:
-        return None
-    found = re.search(r"EndTime=(\d{4}-\S+)", _scontrol("show", "job", job))
-    return datetime.fromisoformat(found[1]).timestamp() if found else time.time() + 60 * minutes
+    own = own_job()
+    job = own or os.environ.get("SLURM_JOB_ID")
+    found = re.search(r"EndTime=(\d{4}-\S+)", _scontrol("show", "job", job)) if job else None
+    if found:
+        return datetime.fromisoformat(found[1]).timestamp()
+    return time.time() + 60 * minutes if own else None
 
 
 def requeue() -> bool:

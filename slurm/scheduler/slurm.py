@@ -14,6 +14,7 @@ from slurm.scheduler import accounting
 from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch
 from slurm.scheduler.cluster import Cluster, Container
+from slurm.scheduler.environment import applied, environment
 
 if TYPE_CHECKING:
     import submitit
@@ -42,7 +43,7 @@ class Slurm:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.env = {**os.environ, **cluster.env}  # in which Slurm's own commands are called
+        self.env = environment(cluster.env)
 
     def check(self, folder: Path) -> None:
         """Asks sbatch --test-only; the error names the key, and what would be valid."""
@@ -73,7 +74,6 @@ class Slurm:
         from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-        os.environ.update(self.cluster.env)  # submitit calls sbatch in this process's environment
         made = self._executor(array.folder, job_name=array.name, dependency=array.dependency)
         made.parameters["array_parallelism"] = array.parallel
         again = Retrying(
@@ -86,7 +86,8 @@ class Slurm:
         def send() -> str:
             adopted = self.find(array.name) if again.statistics["attempt_number"] > 1 else None
             if not adopted:
-                return str(made.map_array(array.function, array.arguments)[0].job_id).split("_")[0]
+                with applied(self.env):  # submitit calls sbatch in this process's environment
+                    return str(made.map_array(array.function, array.arguments)[0].job_id).split("_")[0]
             for index, argument in enumerate(array.arguments):  # what submitit would have left for the tasks
                 job = f"{adopted}_{index}" if len(array.arguments) > 1 else adopted
                 work = DelayedSubmission(array.function, argument)
@@ -104,8 +105,14 @@ class Slurm:
         made.parameters["map_count"] = tasks
         return str(made._make_submission_file_text(made._submitit_command_str, "dry"))
 
+    def nodes(self) -> list[str]:
+        return accounting.nodes(self.cluster.partition, self.env)
+
     def queued(self, jobs: list[str]) -> list[Queued] | None:
         return accounting.queued(jobs, self.env)
+
+    def just_ended(self, jobs: list[str]) -> set[tuple[str, int]]:
+        return accounting.just_ended(jobs, self.env)
 
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
         return accounting.ended(jobs, self.env)

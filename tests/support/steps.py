@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
+from omegaconf import OmegaConf
 
 from slurm.record.done import Done
 from slurm.record.files import write_table
@@ -24,7 +24,8 @@ ITEMS = Items(timeout_s=60.0, at_once=1, workers=1, mem_gb=None)
 
 def cluster(**changes: Any) -> Cluster:
     """conf/cluster/slurm.yaml with changes."""
-    return Cluster(**{**yaml.safe_load((CONF / "cluster" / "slurm.yaml").read_text()), **changes})
+    read = OmegaConf.to_container(OmegaConf.load(CONF / "cluster" / "slurm.yaml"), resolve=True)
+    return Cluster(**{**dict(read), **changes})  # type: ignore[arg-type]
 
 
 def plan(**changes: Any) -> Plan:

@@ -3,7 +3,7 @@
 import pytest
 from support.steps import cluster
 
-from slurm.control.retry import Decision, bad_nodes, decide
+from slurm.control.retry import Decision, decide
 from slurm.record.history import Past
 
 HERE = cluster(mem_gb=8, max_mem_gb=20, minutes=60, max_minutes=200)
@@ -102,9 +102,3 @@ def test_attempts_are_capped(cause: str | None) -> None:
 
 def test_a_lost_attempt_is_tried_again_as_lost() -> None:
     assert decided(past(None)) == Decision(True, "lost", 8, 60)
-
-
-def test_a_node_is_avoided_after_two_failures() -> None:
-    chunks = [[past("node_fail", node="n1"), past("node_fail", node="n2")], [past("node_fail", node="n1")]]
-    assert bad_nodes(chunks) == ["n1"]
-    assert bad_nodes([[past("exception", node="n3")] * 5]) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm.scheduler.signals import job_end
+from slurm.scheduler.signals import job_end, own_job
 
 
 @pytest.fixture
@@ -14,6 +14,7 @@ def job(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("SLURM_JOB_END_TIME", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
     return monkeypatch
 
 
@@ -38,3 +39,11 @@ def test_where_the_controller_does_not_tell_the_limit_that_was_asked_for_counts(
 def test_outside_slurm_there_is_no_end(job: pytest.MonkeyPatch) -> None:
     job.delenv("SLURM_JOB_ID")
     assert job_end(5) is None
+
+
+def test_the_allocation_that_a_local_run_is_started_in_is_not_its_own_job(job: pytest.MonkeyPatch) -> None:
+    assert own_job() == "12"
+    job.setenv("SUBMITIT_EXECUTOR", "local")
+    assert own_job() is None
+    job.delenv("SUBMITIT_EXECUTOR")  # cluster.executor=debug
+    assert (own_job(), job_end(5)) == (None, None)

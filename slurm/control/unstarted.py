@@ -1,0 +1,107 @@
+"""Tasks that left the queue before our Python started: no attempt tells of them, only Slurm and their log do.
+
+A broken `setup` line, a container image that is gone, a node without the shared filesystem, a prolog that fails.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from slurm.control.submit import Window
+from slurm.record.files import names
+from slurm.record.history import Past
+from slurm.record.manifest import Step
+from slurm.record.paths import bucket, chunk_name
+from slurm.scheduler.accounting import SLURM_CAUSES, Ended
+from slurm.scheduler.backend import Backend
+
+DID_NOT_START = "did not start"
+TAIL_BYTES = 4096
+
+
+def unstarted(
+    step: Step,
+    sent: Mapping[str, Sequence[Window]],
+    chunks: Collection[int],
+    past: Mapping[int, Sequence[Past]],
+    slurm: Backend,
+) -> tuple[dict[int, list[tuple[str, Past]]], set[int]]:
+    """For each of these chunks: the submission and the end of every run of a task that was to do it, and did not begin.
+
+    Also the chunks whose task ended a moment ago, so that Slurm's accounting does not tell of it yet. None of `chunks`
+    is in the queue; `sent` are the windows by submission, `past` the attempts that are known. Runs that were cancelled
+    while they waited are left out.
+    """
+    tasks = list(_unclear(step, sent, set(chunks), past))
+    jobs = sorted({window.job for _, window, _, _ in tasks})
+    fresh = slurm.just_ended(jobs) if jobs else set()  # asked first: what ends meanwhile is in neither
+    ends = slurm.ended(jobs) if jobs else None
+    found: dict[int, list[tuple[str, Past]]] = {}
+    ending: set[int] = set()
+    for submission, window, index, tried in tasks:
+        job = f"{window.job}_{index}" if len(window.tasks) > 1 else window.job
+        log = step.paths.log_folder(submission) / f"{job}_0_log.out"
+        lives = (ends or {}).get(job, [])
+        mine = [chunk for chunk in window.tasks[index] if chunk in chunks]
+        if ends is not None and len(lives) < max(1, len(tried)) and (window.job, index) in fresh:
+            ending.update(mine)
+        for restart, end in enumerate(lives):
+            name = f"{window.job}_{index}_{restart}"
+            if name not in tried and not (end.state == "CANCELLED" and not end.began):
+                for chunk in mine:
+                    found.setdefault(chunk, []).append((submission, _past(step, name, end, log)))
+    return found, ending
+
+
+def _unclear(
+    step: Step, sent: Mapping[str, Sequence[Window]], chunks: set[int], past: Mapping[int, Sequence[Past]]
+) -> Iterator[tuple[str, Window, int, set[str]]]:
+    """The tasks of these chunks that left no attempt, or were to come back after their last one; and their attempts."""
+    for submission, windows in sent.items():
+        for window in windows:
+            for index, task in enumerate(window.tasks):
+                if chunks.isdisjoint(task):
+                    continue
+                tried = set().union(*(_attempts(step, chunk, f"{window.job}_{index}_") for chunk in task))
+                last = [past[chunk][-1] for chunk in task if past.get(chunk)]
+                if not tried or any(p.name in tried and p.cause in (None, "stopped") for p in last):
+                    yield submission, window, index, tried
+
+
+def _attempts(step: Step, chunk: int, task: str) -> set[str]:
+    """The names of a task's attempts at a chunk."""
+    folder = f"{step.paths.attempts}/{bucket(chunk)}/{chunk_name(chunk)}"
+    return {name.removesuffix(".jsonl") for name in names(folder) if name.startswith(task)}
+
+
+def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
+    said = last_line(log)
+    return Past(
+        name=name,
+        job=name.rpartition("_")[0],
+        restart=int(name.rpartition("_")[2]),
+        host=end.nodes,
+        pid=0,
+        started=end.began,
+        last=end.ended,
+        rows=0,
+        cause=SLURM_CAUSES.get(end.state, DID_NOT_START),
+        detail=f"Slurm: {end.state} {end.exit_code}; {f'its log ends: {said}' if said else 'it wrote no log'}",
+        log=str(log),
+        fingerprint=step.plan.fingerprint,
+        node=end.nodes,
+    )
+
+
+def log_tail(path: Path) -> str:
+    """The end of a log; "" if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log in which something stands."""
+    return next((line.strip() for line in reversed(log_tail(path).splitlines()) if line.strip()), "")

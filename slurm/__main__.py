@@ -15,17 +15,17 @@ from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
+from slurm.control.cancel import cancel
 from slurm.control.clean import clean, drop
 from slurm.control.resume import resume
 from slurm.control.start import tell
 from slurm.control.status import explain, overview
-from slurm.control.submit import close, submissions
-from slurm.control.survey import queue_of, survey
+from slurm.control.survey import survey
 from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
-from slurm.screen import show
+from slurm.screen import show, visible
 from slurm.table import read_table, write_table
 
 USAGE = """\
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         "watch": (watch, "every step"),
         "explain": (explain_command, "step chunk"),
         "logs": (logs, "step chunk lines"),
-        "cancel": (cancel, "step"),
+        "cancel": (cancel_command, "step"),
         "table": (table, "step table kept catalogue out"),
         "clean": (clean_command, ""),
         "drop": (drop_command, "step"),
@@ -189,19 +189,19 @@ def logs(run: Path, words: Words) -> int:
         raise InputError(f"{step} chunk {chunk} has no log: it was not tried yet")
     if not past[-1].log:
         raise InputError(f"{step} chunk {chunk} has no log: it ran in the process that submitted it")
-    print(f"==> {past[-1].log}", flush=True)
-    return subprocess.run(["tail", "-n", str(words.get("lines", 40)), past[-1].log], check=False).returncode
+    print(f"==> {past[-1].log}")
+    tail = subprocess.run(
+        ["tail", "-n", str(words.get("lines", 40)), past[-1].log], stdout=subprocess.PIPE, errors="replace", check=False
+    )
+    print(visible(tail.stdout), end="")
+    return tail.returncode
 
 
-def cancel(run: Path, words: Words) -> int:
+def cancel_command(run: Path, words: Words) -> int:
     """Cancels the queued and running tasks; what they flushed stays."""
     for name in _only(run, words) or steps(run):
         step = Step(run, name)
-        for submission in submissions(step):
-            close(step, submission)
-        jobs = sorted({window.job for window in survey(step).windows})
-        if jobs and (slurm := queue_of(step)):
-            slurm.cancel(jobs)
+        jobs = cancel(step)
         print(f"{name}: {'cancelled job ' + ', '.join(jobs) if jobs else 'nothing in the queue'}")
     return 0
 
@@ -237,7 +237,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except ReelmillError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(130)

@@ -4,6 +4,7 @@ Progress is a bar in a terminal, one log line a minute elsewhere.
 """
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 LINE_EVERY_S = 60.0
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # not tab and newline
 
 log = logging.getLogger("reelmill")
 
@@ -48,6 +51,18 @@ def show(what: "RenderableType") -> None:
     from rich.console import Console  # here, as above
 
     Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160).print(what, highlight=False)
+
+
+def visible(text: str) -> str:
+    """The text with control characters written out (\\x1b): those in a catalogue or log are not for this terminal."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def literal(text: str) -> str:
+    """The text as rich shows it unchanged: without markup, too."""
+    from rich.markup import escape  # here, as above
+
+    return escape(visible(text))
 
 
 def _lines(label: str) -> Report:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from slurm.control.cancel import cancel
 from slurm.control.extend import Growth, grow, steps_behind
 from slurm.control.resume import Resumed, resume, save_cluster
 from slurm.errors import InputError
@@ -17,6 +18,7 @@ from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
+from slurm.screen import visible
 
 Overwrite = bool | Collection[str]
 
@@ -87,6 +89,8 @@ def prepare(step: Step, intent: Intent | None, growth: Growth | None, overwrite:
     """Writes what a step is to be: its plan, or the chunks that an extension adds."""
     if intent is not None:
         if step.exists and step.plan.fingerprint != intent.plan.fingerprint:
+            if jobs := cancel(step):
+                print(f"{step.name}: cancelled job {', '.join(jobs)} of its earlier config")
             step.supersede()
         elif step.exists and overwrite and is_behind(step):
             step.lay_out_again()
@@ -223,6 +227,6 @@ def tell(results: Mapping[str, Resumed]) -> None:
             parts.append("Slurm does not answer, so nothing was submitted")
         print(f"{name}: {', '.join(parts)}")
         for why, number in result.why.items():
-            print(f"  {number} again after {why}")
+            print(visible(f"  {number} again after {why}"))
         for chunk, why in list(result.set_aside.items())[:3]:
-            print(f"  chunk {chunk} not done: {why}")
+            print(visible(f"  chunk {chunk} not done: {why}"))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
 from slurm.control.nodes import avoided, failing
@@ -21,6 +20,7 @@ from slurm.record.history import history
 from slurm.record.inputs import borders_of, is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import differences
+from slurm.screen import literal
 
 RATE_OVER_S = 3600.0
 
@@ -32,8 +32,8 @@ def overview(run: Path, only: list[str] | None = None) -> RenderableType:
         step = Step(run, name)
         known[name] = survey(step, known, Cache(step))
     surveys = list(known.values())
-    cells = [{"step": escape(found.step.name), **_chunks(found), **_work(found)} for found in surveys]
-    table = Table(title=escape(f"run {run.name}"), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    cells = [{"step": literal(found.step.name), **_chunks(found), **_work(found)} for found in surveys]
+    table = Table(title=literal(f"run {run.name}"), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for title in cells[0] if cells else []:
         if title in ("step", "done") or any(cell[title] for cell in cells):
             table.add_column(title, justify="left" if title == "step" else "right", no_wrap=True)
@@ -90,23 +90,25 @@ def _duration(seconds: float) -> str:
 
 def _troubles(found: Survey) -> list[str]:
     lines = []
-    name = escape(found.step.name)
+    name = literal(found.step.name)
     if not found.queue_known:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
     if lagging := _lags(found.step):
-        lines.append(f"[yellow]{name}: has no chunks yet for what {escape(lagging)} got[/]; run with extend=true again")
+        lines.append(
+            f"[yellow]{name}: has no chunks yet for what {literal(lagging)} got[/]; run with extend=true again"
+        )
     if failing(found.past.values()):
         for node, until_s in avoided(found.past.values(), load_cluster(found.step)).items():
             until = time.strftime("%H:%M", time.localtime(until_s))
-            lines.append(f"[yellow]{name}: node {escape(node)} failed again and again[/]; avoided until {until}")
+            lines.append(f"[yellow]{name}: node {literal(node)} failed again and again[/]; avoided until {until}")
     for earlier in _outdated(found.step):
-        lines.append(f"[yellow]{name}: made from an earlier {escape(earlier)}[/]; run it again with overwrite=true")
+        lines.append(f"[yellow]{name}: made from an earlier {literal(earlier)}[/]; run it again with overwrite=true")
     for cause, number in Counter(found.failed.values()).most_common():
         chunk = min(c for c, why in found.failed.items() if why == cause)
-        detail = escape(found.past[chunk][-1].detail.partition("\n")[0])
+        detail = literal(found.past[chunk][-1].detail.partition("\n")[0])
         lines.append(f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail}")
     if counters := add_counters(*(done.counters for done in found.done.values())):
-        lines.append(escape(f"{name}: {show_counters(counters)}"))
+        lines.append(literal(f"{name}: {show_counters(counters)}"))
     errors: Counter[str] = Counter()
     for done in found.done.values():
         if done.errors:
@@ -117,7 +119,7 @@ def _troubles(found: Survey) -> list[str]:
     aside = _set_aside(found)
     if aside:
         lines.append(
-            f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {escape(aside[0])}"
+            f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {literal(aside[0])}"
         )
     return lines
 
@@ -146,11 +148,11 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
     """Everything that is known of one chunk, and what becomes of it next."""
     step = Step(run, name)
     plan, found = step.plan, survey(step)
-    lines: list[RenderableType] = [f"[bold]{escape(str(step))} chunk {chunk}: {found.state(chunk)}[/]"]
+    lines: list[RenderableType] = [f"[bold]{literal(str(step))} chunk {chunk}: {found.state(chunk)}[/]"]
     source = step.input()
     if source is not None:
         where = f"chunk {chunk}" if plan.aligned else "rows " + _span(step, chunk)
-        lines.append(f"reads {where} of {escape(str(source))}")
+        lines.append(f"reads {where} of {literal(str(source))}")
     record = step.record(chunk)
     if record:
         lines.append(
@@ -170,8 +172,8 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             started = time.strftime("%m-%d %H:%M:%S", time.localtime(attempt.started))
             end = attempt.cause or ("running" if chunk in found.active and attempt == past[-1] else "no end recorded")
             took = f"{attempt.seconds:.1f} s"
-            table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, escape(attempt.detail))
-        lines += [table, escape(f"log: {past[-1].log}")]
+            table.add_row(attempt.name, attempt.node, started, took, str(attempt.rows), end, literal(attempt.detail))
+        lines += [table, literal(f"log: {past[-1].log}")]
     if record and record.fingerprint == plan.fingerprint and chunk in found.stale:
         lines.append(f"stale: {', '.join(plan.inputs)} has other rows since it was read")
     if chunk in found.active:
@@ -180,7 +182,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
         decision = decide(past, load_cluster(step), plan.policy.max_attempts)
         then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
         why = f" ({decision.why})" if decision.why else ""
-        lines.append(escape(f"next: python -m slurm resume run={run.name} {then}{why}"))
+        lines.append(literal(f"next: python -m slurm resume run={run.name} {then}{why}"))
     return Group(*lines)
 
 

@@ -153,6 +153,7 @@ def freeze(
         created=time.time(),
         host=os.uname().nodename,
         pid=os.getpid(),
+        fingerprint=step.plan.fingerprint,
     )
     write_record(draft / "submission.json", content)
     try:

@@ -88,7 +88,8 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None, cache: Cache 
     if len(found.done) < plan.n or found.redone:
         tried = sorted((_tried(step) - found.done.keys()) | found.redone)
         found.past = cache.histories(tried) if cache else histories(step, tried)
-        sent = _queue(found, backends(step))
+        ours = {name: place for name, place in backends(step).items() if _is_of(step, name)}
+        sent = _queue(found, ours)
         _unstarted(found, sent, queue_of(step))
         _ends(found, queue_of(step))
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
@@ -130,6 +131,11 @@ def _tried(step: Step) -> set[int]:
 def backends(step: Step) -> dict[str, Backend]:
     """Where each submission's tasks run, oldest first."""
     return {name: backend(step.submission(name).cluster) for name in submissions(step)}
+
+
+def _is_of(step: Step, submission: str) -> bool:
+    """Whether a submission is one of the step as it is now; tasks of an earlier config do nothing for its chunks."""
+    return step.submission(submission).fingerprint in ("", step.plan.fingerprint)
 
 
 def queue_of(step: Step) -> Backend | None:

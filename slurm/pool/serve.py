@@ -19,7 +19,7 @@ from slurm.pool.launch import cancel_queued, ensure, hopeless, keep_servers, lau
 from slurm.pool.registry import PoolFolder
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
-from slurm.screen import show
+from slurm.screen import literal, show
 
 VERBS = ("status", "stop")
 
@@ -95,7 +95,7 @@ def status(folder: PoolFolder) -> int:
         starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"
         table.add_row(task.job, starting, "", "", "", "", "")
     for end in folder.ends()[-5:]:
-        table.add_row(end.job, end.cause, "", end.words.splitlines()[-1] if end.words else "", "", "", "")
+        table.add_row(end.job, end.cause, "", literal(end.words.splitlines()[-1]) if end.words else "", "", "", "")
     show(table)
     clients = [name for name, at in folder.clients().items() if now - at < pool.idle_minutes * 60]
     print(f"{len(clients)} tasks use it; logs: {folder.root / 'logs'}")

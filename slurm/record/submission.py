@@ -19,6 +19,7 @@ class Submission:
     created: float  # seconds since 1970, as are all times
     host: str
     pid: int
+    fingerprint: str = ""  # of the step as its tasks are to do it; "": not known
 
 
 class Jobs(NamedTuple):

@@ -129,3 +129,22 @@ def test_status_sums_what_a_stage_counted_over_its_chunks(tmp_path: Path) -> Non
         made.step.finish(done._replace(counters={"tokens_in": 1000.0 + done.chunk, "most_queued": 5.0 - done.chunk}))
     assert "probe: tokens_in 2,001, most_queued 5" in slurm(made, "status")
     assert "tokens_in 1,001" in slurm(made, "explain", "step=probe", "chunk=1")
+
+
+def test_control_characters_of_a_catalogue_or_a_log_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 1, "cluster.executor=local", "chunks.n=1")
+    run.order(0, "raise")
+    assert run.submit() == 1
+    (attempt,) = run.step.paths.attempts_at(0).glob("*.jsonl")
+    attempt.write_text(attempt.read_text().replace("the test said so", "a name with \\u001b]0;title\\u0007 in it"))
+    log = Path(run.survey().past[0][-1].log)
+    log.write_text("a line with \x1b[2J in it\n")
+    words = ("run=r", f"runs={run.runs}")
+    assert command("slurm", "logs", *words, "step=probe", "chunk=0").stdout.endswith("a line with \\x1b[2J in it\n")
+    for told in (
+        command("slurm", "status", *words).stdout,
+        command("slurm", "explain", *words, "step=probe", "chunk=0").stdout,
+        command("slurm", "resume", *words).stdout,
+    ):
+        assert r"a name with \x1b]0;title\x07 in it" in " ".join(told.split())
+        assert "\x1b" not in told

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from slurm.conf import CONF, ERRORS, explain, register
 from slurm.errors import ReelmillError
+from slurm.screen import visible
 from stages.core.command_line.remembered import remember
 from stages.core.command_line.usage import usage
 from stages.core.command_line.words import Line, read_line
@@ -44,10 +45,10 @@ def told() -> Iterator[Callable[[], int]]:
     try:
         yield lambda: status
     except ERRORS as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
+        print(f"error: {visible(explain(error))}", file=sys.stderr)
         status = 2
     except ReelmillError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         status = 2
     except PermissionError as error:
         print(f"error: no permission to write {error.filename}: choose another place with runs=DIR", file=sys.stderr)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 from slurm.record.manifest import Step
-from slurm.screen import show
+from slurm.screen import literal, show
 
 POINTS = {
     "point": pl.String(),
@@ -32,13 +31,13 @@ def finish(rows: Sequence[tuple[str, str, Step]], folder: Path) -> None:
     table.write_parquet(folder / "points.parquet")
     plot(table, folder / "points.svg")
     several = table["step"].n_unique() > 1
-    shown = Table(title=escape(f"sweep of {folder.name} ({folder})"), title_justify="left", box=SIMPLE_HEAD)
+    shown = Table(title=literal(f"sweep of {folder.name} ({folder})"), title_justify="left", box=SIMPLE_HEAD)
     for title in ("point", *(("step",) if several else ()), "rows in", "kept", "share", "hours kept"):
         shown.add_column(title, justify="left" if title in ("point", "step") else "right", no_wrap=True)
     for point, step, done, rows_in, kept, hours in table.iter_rows():
         share = f"{kept / rows_in:.1%}" if rows_in else "–"
         numbers = (f"{rows_in:,}", f"{kept:,}", share, "–" if hours is None else f"{hours:,.4f}")
-        names = (escape(point), *((step,) if several else ()))
+        names = (literal(point), *((step,) if several else ()))
         shown.add_row(*names, *(numbers if done else ("not done", "", "", "")))
     show(shown)
 

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
@@ -20,6 +21,7 @@ from stages.core.schema.types import Row
 from stages.core.storage.spill import Tables, remove_leftovers
 
 Function = Callable[..., Tables]
+OF_THE_TASK = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)  # Slurm sends them to every process
 
 
 class Order(NamedTuple):
@@ -40,7 +42,12 @@ class Worker:
         self.pipe, theirs = context.Pipe()
         given = (theirs, function, args, mem_gb, at_once)
         self.process: BaseProcess = context.Process(target=_serve, args=given, daemon=True)
-        self.process.start()
+        resource_tracker.ensure_running()  # not below: it unblocks signals when it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TASK)  # it starts with them blocked, see _serve
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.at_once = at_once
         self.ready = False
@@ -77,8 +84,9 @@ def _serve(
 
     It says ("ready",), then of each order ("done" or "memory", id, tables, error code, detail) or ("raised", error).
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+    for number in OF_THE_TASK:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TASK)  # what came while it was imported is gone by now
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("1000")

@@ -102,7 +102,7 @@ def test_a_host_that_names_a_pause_beyond_the_longest_is_given_up_at_once(tmp_pa
 def test_a_pause_of_one_task_is_none_of_the_others(tmp_path: Path, web: Web) -> None:
     web.fault("a.mp4", 429, times=1)
     task = Task(tmp_path, (4, 4), 3)
-    array = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_JOB_ID": "8"}
+    array = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_ARRAY_JOB_ID": "7", "SLURM_JOB_ID": "8"}
     task.start(web.url("a.mp4"), threads=1, requests=1, SLURM_ARRAY_TASK_ID="0", **array)
     until(lambda: refused(web), every=0.01)
     other = task.start(web.url("b.mp4"), threads=1, requests=5, SLURM_ARRAY_TASK_ID="1", **array)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from support.items import Items
+from support.probe import Config, work_on
 from support.runs import ROOT, until
 
 from slurm.errors import ChunkError
 from slurm.scheduler.signals import Stop
+from stages.core.runner.worker import OF_THE_TASK, Worker
 
 
 def test_every_item_has_one_result_in_few_processes(items: Items) -> None:
@@ -123,6 +125,33 @@ def test_workers_leave_signals_to_their_task(items: Items) -> None:
     with meanwhile(items, "a", send):
         assert items.errors(items.processes(), "ab", seconds=0.5) == {"a": None, "b": None}
     assert all(len(items.pids(key)) == 1 for key in "ab")
+
+
+def test_signals_to_a_worker_that_is_still_starting_do_not_end_it(items: Items) -> None:
+    """Slurm sends them to every process of a task, and imports from a shared filesystem take long."""
+    worker = Worker(work_on, (Config(str(items.folder), 0.0),), None, 1)
+    for number in OF_THE_TASK:
+        os.kill(worker.process.pid or 0, number)
+    assert worker.pipe.poll(60)
+    assert worker.pipe.recv() == ("ready",)
+    worker.end()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set(), "the task itself hears them"
+
+
+def test_a_stop_while_workers_start_is_a_stop_and_no_failure(items: Items) -> None:
+    with Stop() as stop:
+        processes = items.processes(stop)
+
+        def send() -> None:
+            until(lambda: len(processes.workers) == 2, 20, every=0.01)
+            for pid in (*(worker.process.pid for worker in processes.workers), os.getpid()):
+                os.kill(pid or 0, signal.SIGTERM)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert list(items.map(processes, "ab", seconds=60)) == []
+        sender.join()
+    assert processes.workers == []
 
 
 def test_workers_die_with_a_task_that_is_killed(items: Items) -> None:

@@ -1,12 +1,16 @@
 """Which nodes are avoided: those that failed again and again of late, and never so many that nowhere is left."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
+from support.runs import ProbeRun, command, until
+from support.slurm import finish
 from support.steps import cluster
 
 from slurm.control.nodes import EVENT_S, FORGOTTEN_S, avoided, failing
-from slurm.record.history import Past
+from slurm.record.history import Past, history
 
 NOW_S = 1_000_000.0
 
@@ -53,3 +57,25 @@ def test_at_most_a_third_of_the_nodes_that_are_up_is_avoided(sinfo: Path, monkey
     assert list(avoided(chunks, cluster())) == []
     sinfo.unlink()
     assert list(avoided(chunks, cluster())) == []
+
+
+@pytest.mark.slow
+def test_where_only_failing_nodes_are_left_they_are_taken_all_the_same(tmp_path: Path, slurm: Path) -> None:
+    run = ProbeRun(tmp_path, 2, "cluster=devcluster", "cluster.mem_gb=1", "chunks.n=1", "retry.max_attempts=9")
+    run.order(0, "raise", once=True)
+    run.submit()
+    until(lambda: run.survey().failed)
+    for number, ago_s in enumerate((7200, 600)):  # as two failures of cpu3 would have left them
+        start = {"job": "1_0", "restart": number, "host": "far", "pid": 1, "node": "cpu3", "log": ""}
+        events = [{"event": "start", **start, "fingerprint": run.step.plan.fingerprint}]
+        events += [{"event": "end", "cause": "node_fail", "rows": 0}]
+        lines = [json.dumps({**event, "t": time.time() - ago_s}) + "\n" for event in events]
+        (run.step.paths.attempts_at(0) / f"1_0_{number}.jsonl").write_text("".join(lines))
+    assert (
+        "node cpu3 failed again and again; avoided until"
+        in command("slurm", "status", "run=r", f"runs={run.runs}").stdout
+    )
+    run.resume(changes={"exclude": "cpu1,cpu2"})
+    finish(run)
+    assert run.table().equals(run.expected())
+    assert [past.node for past in history(run.step, 0) if past.cause == "done"] == ["cpu3"]

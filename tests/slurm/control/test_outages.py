@@ -73,6 +73,22 @@ def test_cancel_takes_tasks_out_of_the_queue_and_resume_brings_them_back(tmp_pat
     assert run.table().equals(run.expected())
 
 
+def test_tasks_of_an_earlier_config_are_cancelled_and_their_chunks_computed_anew(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 8, *FAST, "chunks.n=4", "cluster.parallel=2", seconds=30.0)
+    run.submit()
+    until(lambda: run.begun() >= 2)
+    old = [window.job for window in run.survey().windows]
+    run.seconds = 0.1
+    run.submit("overwrite=true")
+    finish(run, 60)
+    assert run.table().equals(run.expected())
+    until(
+        lambda: (
+            set(ask("sacct", "-X", "-n", "-P", "-j", ",".join(old), "-o", "State").split()) <= {"CANCELLED", "by", "0"}
+        )
+    )
+
+
 def test_without_accounting_squeue_and_heartbeats_tell(tmp_path: Path, slurm: Path) -> None:
     run = ProbeRun(tmp_path, 16, *FAST, "chunks.n=2", seconds=0.7)
     run.submit()

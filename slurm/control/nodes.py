@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 from slurm.record.history import Past
 from slurm.scheduler.backend import backend
@@ -23,7 +24,7 @@ def failing(pasts: Iterable[Iterable[Past]], now_s: float | None = None) -> dict
                 ends[attempt.node].append(attempt.last)
     found: dict[str, float] = {}
     for node, times in ends.items():
-        failures = [t for t, before in zip(sorted(times), [0.0, *sorted(times)], strict=False) if t - before > EVENT_S]
+        failures = [t for before, t in pairwise([0.0, *sorted(times)]) if t - before > EVENT_S]
         if len(failures) > 1 and (until := failures[-2] + FORGOTTEN_S) > now_s:
             found[node] = until
     return found

@@ -164,7 +164,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
         if record.fingerprint != plan.fingerprint:
             old = step.former_plan(record.fingerprint)
             changed = differences(old.identity, plan.identity) if old else ["(plan not kept)"]
-            lines += ["stale, because this changed since:", *(f"  {line}" for line in changed)]
+            lines += ["stale, because this changed since:", *(literal(f"  {line}") for line in changed)]
     past = found.past.get(chunk) or history(step, chunk)
     if past:
         table = Table("attempt", "node", "started", "took", "rows", "end", "detail", header_style="bold")

@@ -33,7 +33,7 @@ def unstarted(
     """
     tasks = list(_unclear(step, sent, set(chunks), past))
     jobs = sorted({window.job for _, window, _, _ in tasks})
-    fresh = slurm.just_ended(jobs) if jobs else set()  # asked first: what ends meanwhile is in neither
+    fresh = slurm.just_ended(jobs) if jobs else set()
     ends = slurm.ended(jobs) if jobs else None
     found: dict[int, list[tuple[str, Past]]] = {}
     ending: set[int] = set()
@@ -61,9 +61,12 @@ def _unclear(
             for index, task in enumerate(window.tasks):
                 if chunks.isdisjoint(task):
                     continue
-                tried = set().union(*(_attempts(step, chunk, f"{window.job}_{index}_") for chunk in task))
-                last = [past[chunk][-1] for chunk in task if past.get(chunk)]
-                if not tried or any(p.name in tried and p.cause in (None, "stopped") for p in last):
+                prefix, known = f"{window.job}_{index}_", [past[chunk] for chunk in task if past.get(chunk)]
+                tried = {p.name for attempts in known for p in attempts if p.name.startswith(prefix)}
+                if not tried:  # of those of its chunks that are done, `past` does not tell
+                    done = [chunk for chunk in task if chunk not in chunks]
+                    tried = set().union(*(_attempts(step, chunk, prefix) for chunk in done))
+                if not tried or any(p[-1].name in tried and p[-1].cause in (None, "stopped") for p in known):
                     yield submission, window, index, tried
 
 
@@ -81,7 +84,7 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
         restart=int(name.rpartition("_")[2]),
         host=end.nodes,
         pid=0,
-        started=end.began,
+        started=end.began or end.ended,
         last=end.ended,
         rows=0,
         cause=SLURM_CAUSES.get(end.state, DID_NOT_START),

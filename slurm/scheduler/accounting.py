@@ -119,12 +119,14 @@ def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None
 
 
 def nodes(partition: str | None, env: dict[str, str]) -> list[str]:
-    """The nodes of a partition (None: the default one) that are not down; nothing if slurmctld does not answer."""
+    """The nodes of a partition, or of several (`cpu,gpu`), that are not down; None: of the default one.
+
+    Nothing if slurmctld does not answer.
+    """
     answer = _ask(["sinfo", "-h", "-N", "-o", "%N|%P|%T"], env) or ""
     lines = [line.split("|") for line in answer.splitlines()]
-    ours = {f"{partition}", f"{partition}*"} if partition else {name for _, name, _ in lines if name.endswith("*")}
-    wanted = [name for name, place, state in lines if place in ours and not state.startswith(DOWN)]
-    return sorted(set(wanted))
+    ours = set(partition.split(",")) if partition else {place.rstrip("*") for _, place, _ in lines if "*" in place}
+    return sorted({name for name, place, state in lines if place.rstrip("*") in ours and not state.startswith(DOWN)})
 
 
 def find(job_name: str, env: dict[str, str]) -> str | None:

@@ -16,14 +16,9 @@ LOCK = Lock()
 KEPT = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"}  # which cluster is asked, and as whom
 
 
-def foreign(env: Mapping[str, str]) -> list[str]:
-    """The names in `env` that no command of Slurm may see."""
-    return sorted(name for name in env if FOREIGN.match(name) and name not in KEPT)
-
-
 def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without them, and with a cluster's `own` variables."""
-    return {name: os.environ[name] for name in os.environ.keys() - set(foreign(os.environ))} | dict(own)
+    """This process's environment without what is foreign, and with a cluster's `own` variables."""
+    return {name: value for name, value in os.environ.items() if name in KEPT or not FOREIGN.match(name)} | dict(own)
 
 
 @contextmanager

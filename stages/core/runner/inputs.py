@@ -79,12 +79,10 @@ def kept_rows(step: Step, chunk: int, giver: Step) -> pl.LazyFrame | None:
     if rows is None:
         return None
     rows, key = giver.keep(rows), giver.plan.key
-    for judge in (step.other(name) for name in step.plan.inputs):
-        if (
-            judge.plan.key == key
-            and is_before(judge, giver.name)
-            and (kept := kept_rows(step, chunk, judge)) is not None
-        ):
+    for source in (step.other(name) for name in step.plan.inputs):
+        behind = source.plan.key == key and is_before(source, giver.name)
+        kept = kept_rows(step, chunk, source) if behind else None
+        if kept is not None:
             rows = rows.join(kept.select(key), on=key, how="semi", maintain_order="left")
     return rows
 

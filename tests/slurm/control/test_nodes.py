@@ -53,6 +53,7 @@ def test_at_most_a_third_of_the_nodes_that_are_up_is_avoided(sinfo: Path, monkey
     sinfo.write_text("\n".join(listed) + "\n")
     assert list(avoided(chunks, cluster())) == ["n5", "n4"]
     assert list(avoided(chunks, cluster(partition="gpu"))) == []
+    assert list(avoided(chunks, cluster(partition="gpu,cpu"))) == ["n8", "n5"]
     sinfo.write_text("n0|cpu*|idle\nn1|cpu*|idle\n")
     assert list(avoided(chunks, cluster())) == []
     sinfo.unlink()

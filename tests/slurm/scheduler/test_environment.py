@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.runs import ROOT, ProbeRun, until
+from support.runs import ROOT, ProbeRun, planned, until
 from support.slurm import ask, finish
 
 from slurm.control.survey import survey
@@ -29,6 +29,14 @@ def test_only_what_names_the_cluster_is_left_of_slurms_variables(monkeypatch: py
     assert "PATH" in left
 
 
+def test_the_account_of_a_profile_is_the_default_and_stands_in_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_ACCOUNT", "vision")
+    monkeypatch.setenv("SBATCH_PARTITION", "gpu")
+    words = ("split", "run=r", "after=[]", "cluster=slurm")
+    accounts = [planned(*words, *more)[0].common.cluster for more in ((), ("cluster.account=speech",))]
+    assert [(cluster.account, cluster.partition) for cluster in accounts] == [("vision", None), ("speech", None)]
+
+
 @pytest.mark.slow
 def test_a_run_is_submitted_from_within_jobs_of_every_shape(tmp_path: Path, slurm: Path) -> None:
     """As by `watch` in a job, or by a task that starts model servers."""
@@ -48,8 +56,7 @@ def test_a_run_is_submitted_from_within_jobs_of_every_shape(tmp_path: Path, slur
         command = ["sbatch", "--parsable", "-t", "5", "-o", f"{tmp_path}/{number}.log", *shape]
         subprocess.run(command, input=script, text=True, check=True, capture_output=True)
         runs.append(run)
-    for run in runs:
-        until(lambda run=run: run.step.exists)  # type: ignore[misc]
+    until(lambda: all(run.step.exists for run in runs))
     for run in runs:
         finish(run)
         assert run.table().equals(run.expected())

@@ -1,21 +1,29 @@
 """Tasks that end before our Python starts have a cause and a log like any other, and are not tried for ever."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 from support.runs import ProbeRun, command, until
 from support.slurm import ask
+from support.steps import cluster, finish, made_step
 
 from slurm.__main__ import main as slurm_command
-from slurm.control.submit import Window, load_windows
+from slurm.control.submit import Window, freeze, load_windows
+from slurm.control.survey import survey
 from slurm.record.files import names
-
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
+from slurm.record.formats import write_record
+from slurm.record.submission import Jobs
+from slurm.task.attempt import Attempt
 
 FAST = ("cluster=devcluster", "cluster.mem_gb=1")
 BROKEN = 'cluster.setup=["echo module: command not found", "exit 7"]'
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
 @pytest.mark.parametrize("chunks", [1, 3])
 def test_a_task_whose_setup_fails_is_told_with_its_log_and_set_aside_in_the_end(
     tmp_path: Path, chunks: int, capsys: pytest.CaptureFixture[str]
@@ -40,10 +48,76 @@ def test_a_task_whose_setup_fails_is_told_with_its_log_and_set_aside_in_the_end(
     assert names(run.step.paths.failures(names(run.step.paths.submissions)[-2])), "the breaker has seen it"
 
 
+class Told:
+    """A step with a submission, job 7, and what squeue and sacct say of it."""
+
+    def __init__(self, folder: Path, *tasks: list[int]) -> None:
+        self.folder, self.step = folder, made_step(folder / "r", n=sum(map(len, tasks)))
+        name = freeze(self.step, list(tasks), cluster(), seen=0, size=9, why={})
+        write_record(self.step.paths.jobs(name), Jobs([("7", 0, 9)]))
+        for program in ("squeue", "sacct"):
+            (folder / program).write_text(f"#!/bin/sh\ncat {folder}/{program}.txt\n")
+            (folder / program).chmod(0o755)
+            self.say(program)
+
+    def say(self, program: str, *lines: str) -> None:
+        (self.folder / f"{program}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+    def tried(self, chunk: int, name: str, cause: str) -> None:
+        attempt = Attempt(self.step, chunk, name, {})
+        where = {"host": "far", "node": "n1", "log": "", "pid": 1}
+        attempt.event("start", job="7_0", restart=0, fingerprint=self.step.plan.fingerprint, **where)
+        attempt.event("end", cause=cause, rows=1)
+
+    def causes(self, chunk: int) -> list[str | None]:
+        return [past.cause for past in survey(self.step).past.get(chunk, [])]
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return partial(Told, tmp_path)
+
+
+def test_what_ended_a_moment_ago_is_under_way_until_sacct_tells_of_it(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.say("squeue", "7_0|FAILED|NonZeroExitCode", "7_1|PENDING|Resources")
+    assert survey(run.step).active == {0: "ENDING", 1: "PENDING Resources"}
+    run.say("sacct", "7_0|FAILED|1:0|n1|1000|1010")
+    found = survey(run.step)
+    assert (found.active, found.failed) == ({1: "PENDING Resources"}, {0: "did not start"})
+    assert found.past[0][0].detail == "Slurm: FAILED 1:0; it wrote no log"
+
+
+def test_a_requeued_task_that_does_not_start_again_is_told(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.tried(0, "7_0_0", "stopped")
+    run.say("sacct", "7_0|REQUEUED|0:0|n1|1000|1010", "7_0|FAILED|127:0|n2|2000000000|2000000001")
+    assert run.causes(0) == ["stopped", "did not start"]
+
+
+def test_a_chunk_that_its_task_did_not_come_to_is_no_start_that_failed(told: Callable[..., Told]) -> None:
+    run = told([0, 1], [2])
+    run.tried(0, "7_0_0", "done")
+    finish(run.step, 0, pl.DataFrame({"video_id": ["a"], "value": ["v"]}).with_columns(error=None, error_detail=None))
+    run.say("sacct", "7_0|TIMEOUT|0:0|n1|1000|1010", "7_1|NODE_FAIL|0:0|n1|1000|1010")
+    assert (run.causes(1), run.causes(2)) == ([], ["node_fail"])
+
+
+def test_a_task_that_never_got_a_node_took_no_time(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.say("sacct", "7_0|BOOT_FAIL|0:0|None assigned|Unknown|1010", "7_1|CANCELLED by 0|0:0|None assigned|1010|1010")
+    (past,) = survey(run.step).past[0]
+    assert (past.cause, past.wasted_s) == ("node_fail", 0.0)
+    assert run.causes(1) == []
+
+
 def sent(run: ProbeRun) -> list[Window]:
     return [w for name in names(run.step.paths.submissions) for w in load_windows(run.step, name)]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
 def test_a_task_that_was_cancelled_while_it_waited_is_no_failure(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=4", "++cluster.extra.hold=true", "retry.max_attempts=1")
     run.submit()

@@ -197,10 +197,18 @@ def test_watch_resumes_until_all_is_done(tmp_path: Path) -> None:
     assert run.table().equals(run.expected())
 
 
-def test_watch_gives_up_where_tasks_never_start(tmp_path: Path) -> None:
-    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=1", "cluster.setup=[exit 3]")
+def test_watch_gives_up_where_tasks_never_start_and_no_accounting_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sacct = tmp_path / "bin" / "sacct"
+    sacct.parent.mkdir()
+    sacct.write_text("#!/bin/sh\necho 'Slurm accounting storage is disabled' >&2\nexit 1\n")
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sacct.parent}:{os.environ['PATH']}")
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=1", "cluster.setup=[exit 3]", "retry.max_attempts=9")
     run.submit()
-    assert slurm_command(["watch", "run=r", f"runs={run.runs}", "every=2"]) == 1
+    assert slurm_command(["watch", "run=r", f"runs={run.runs}", "every=1"]) == 1
+    assert capsys.readouterr().out.endswith("3 resumes got nothing done: see python -m slurm status run=r\n")
 
 
 def test_most_chunks_failing_alike_stops_the_rest(tmp_path: Path) -> None:

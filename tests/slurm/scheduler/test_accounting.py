@@ -1,8 +1,9 @@
-"""What squeue writes for array indices."""
+"""What squeue tells: array indices as it writes them, and jobs that it does not know."""
 
 import pytest
 
-from slurm.scheduler.accounting import _expand
+from slurm.scheduler.accounting import _expand, queued
+from slurm.scheduler.environment import environment
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,9 @@ from slurm.scheduler.accounting import _expand
 )
 def test_index_lists_are_expanded(written: str, indices: list[int]) -> None:
     assert _expand(written) == indices
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_a_job_that_slurm_has_forgotten_is_not_in_the_queue() -> None:
+    assert queued(["1"], environment({})) == []

@@ -5,6 +5,7 @@ submissions/<id>/failures/<signature>/<chunk>    one file a failed chunk, with i
 
 import hashlib
 import re
+from functools import lru_cache
 from itertools import islice
 
 from slurm.record.files import names
@@ -12,6 +13,7 @@ from slurm.record.manifest import Step
 from slurm.record.paths import chunk_name
 
 
+@lru_cache(maxsize=1024)  # thousands of chunks fail alike
 def signature(detail: str) -> str:
     """8 hex digits, the same for messages whose first lines differ only in numbers, paths and quoted names."""
     shape = re.sub(r"'[^']*'|\"[^\"]*\"|/\S+|\d+", "#", detail.partition("\n")[0])

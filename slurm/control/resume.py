@@ -17,7 +17,7 @@ from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT, InputError
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
-from slurm.record.formats import read_record, write_record
+from slurm.record.formats import DamagedError, read_record, write_record
 from slurm.record.history import Past
 from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step, steps
@@ -67,8 +67,14 @@ def save_cluster(step: Step, cluster: Cluster) -> None:
 
 
 def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
-    """Where the step runs; `changes` are keys of the cluster config with new values."""
-    stored = asdict(read_record(step.paths.cluster, Cluster))
+    """Where the step runs; `changes` are keys of the cluster config with new values. Raises InputError."""
+    try:
+        where = read_record(step.paths.cluster, Cluster)
+    except (FileNotFoundError, DamagedError) as error:
+        if not (sent := list(step.submissions().values())):
+            raise InputError(f"{step}: where it runs is not known ({error}): give its command again") from None
+        where = sent[-1].cluster
+    stored = asdict(where)
     unknown = sorted((changes or {}).keys() - stored.keys())
     if unknown:
         raise InputError(
@@ -231,6 +237,7 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
     changing = {name: set(source.submitted) for name, source in inputs.items() if source.submitted}
     same = {chunk: record for chunk, record in now.stale.items() if record.fingerprint == step.plan.fingerprint}
     why = dict.fromkeys(same, "its input got other rows")
+    gone = dict.fromkeys(now.broken, "files of finished chunks that are gone or damaged")
     for chunk, record in now.done.items():
         failed = codes & record.errors.keys()
         if failed and (force or failed & retry or record.tries < step.plan.policy.max_attempts):
@@ -238,7 +245,7 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
         elif changing and _reads_any(step, chunk, changing):
             why[chunk] = "rows that its input may get"
     records = now.done | same
-    return Again(sorted(codes), {chunk: records[chunk].part for chunk in why}), why
+    return Again(sorted(codes), {chunk: records[chunk].part for chunk in why}), why | gone
 
 
 def _reads_any(step: Step, chunk: int, changing: dict[str, set[int]]) -> bool:

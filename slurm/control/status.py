@@ -107,6 +107,11 @@ def _troubles(found: Survey) -> list[str]:
         chunk = min(c for c, why in found.failed.items() if why == cause)
         detail = literal(found.past[chunk][-1].detail.partition("\n")[0])
         lines.append(f"[red]{name}: {number:,} chunks failed: {cause}[/]  e.g. chunk {chunk}: {detail}")
+    if found.broken:
+        chunk, lacks = min(found.broken.items())
+        lines.append(
+            f"[yellow]{name}: {len(found.broken):,} finished chunks lack files[/]; e.g. chunk {chunk}: {literal(lacks)}"
+        )
     if counters := add_counters(*(done.counters for done in found.done.values())):
         lines.append(literal(f"{name}: {show_counters(counters)}"))
     errors: Counter[str] = Counter()
@@ -165,6 +170,8 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             old = step.former_plan(record.fingerprint)
             changed = differences(old.identity, plan.identity) if old else ["(plan not kept)"]
             lines += ["stale, because this changed since:", *(literal(f"  {line}") for line in changed)]
+    if chunk in found.broken:
+        lines.append(literal(f"was finished, but {found.broken[chunk]}"))
     past = found.past.get(chunk) or history(step, chunk)
     if past:
         table = Table("attempt", "node", "started", "took", "rows", "end", "detail", header_style="bold")
@@ -181,7 +188,8 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
     elif chunk not in found.done:
         decision = decide(past, load_cluster(step), plan.policy.max_attempts)
         then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"
-        why = f" ({decision.why})" if decision.why else ""
+        because = found.broken.get(chunk, decision.why)
+        why = f" ({because})" if because else ""
         lines.append(literal(f"next: python -m slurm resume run={run.name} {then}{why}"))
     return Group(*lines)
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from slurm.errors import ClusterError
 from slurm.record.files import names
-from slurm.record.formats import read_record, write_record
+from slurm.record.formats import DamagedError, read_record, write_record
 from slurm.record.history import history
 from slurm.record.manifest import Step
 from slurm.record.submission import Jobs, Submission
@@ -192,7 +192,7 @@ def load_windows(step: Step, name: str) -> list[Window]:
     """The array jobs of a submission, as far as its submitter wrote them down."""
     try:
         arrays = read_record(step.paths.jobs(name), Jobs).arrays
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedError):  # they are looked for by their names
         return []
     tasks = step.submission(name).tasks
     return [Window(job, first, size, tasks[first : first + size]) for job, first, size in arrays]

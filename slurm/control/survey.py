@@ -2,7 +2,7 @@
 
 done     a done record bears the step's fingerprint and its part exists (it outranks whatever Slurm says)
 active   its task is queued or running
-stale    a done record bears another fingerprint, or its input has got other rows since
+stale    a done record bears another fingerprint, its input has got other rows since, or a file of it is gone
 failed   its last attempt ended with a cause
 lost     its last attempt neither ended nor lives, and nobody can say why
 pending  not tried yet
@@ -20,6 +20,7 @@ from slurm.control.unstarted import DID_NOT_START, log_tail, unstarted
 from slurm.record.cache import Cache
 from slurm.record.done import Done
 from slurm.record.files import names
+from slurm.record.finished import usable
 from slurm.record.history import Past, alive, histories
 from slurm.record.inputs import sources_of
 from slurm.record.manifest import Step
@@ -39,6 +40,9 @@ class Survey:
     submissions: int  # the number after the last one's
     done: dict[int, Done] = field(default_factory=dict)
     stale: dict[int, Done] = field(default_factory=dict)
+    broken: dict[int, str] = field(
+        default_factory=dict
+    )  # chunk that was finished → which file of it is gone or damaged
     active: dict[int, str] = field(default_factory=dict)  # chunk → "RUNNING", "PENDING Resources", …
     failed: dict[int, str] = field(default_factory=dict)  # chunk → cause
     lost: set[int] = field(default_factory=set)
@@ -52,7 +56,7 @@ class Survey:
         for name in ("done", "active", "failed", "lost", "stale"):
             if chunk in getattr(self, name):
                 return f"failed ({self.failed[chunk]})" if name == "failed" else name
-        return "pending"
+        return "stale" if chunk in self.broken else "pending"
 
     def open(self, chunk: int) -> bool:
         """Whether a task that is queued for the chunk has something to do."""
@@ -67,6 +71,7 @@ class Survey:
     def counts(self) -> Counter[str]:
         """The number of chunks in each state."""
         known = {k: set(getattr(self, k)) for k in ("done", "active", "failed", "lost", "stale")}
+        known["stale"] |= {chunk for chunk in self.broken if self.state(chunk) == "stale"}
         counts = Counter({state: len(chunks) for state, chunks in known.items()})
         counts["pending"] = self.step.plan.n - len(set().union(*known.values()))
         return counts
@@ -78,13 +83,15 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None, cache: Cache 
     `before` holds surveys of its inputs, as far as they were made already. With a `cache`, records that it holds are
     not read again.
     """
-    plan, there = step.plan, submissions(step)
-    found = Survey(step, submissions=max(map(int, there), default=-1) + 1)
-    for record in cache.records() if cache else step.records():
-        if record.chunk < plan.n:
-            (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
+    plan = step.plan
+    found = Survey(step, submissions=max(map(int, submissions(step)), default=-1) + 1)
+    for folder in (cache or step).folders():
+        for record in usable(folder, plan.fingerprint):
+            if record.chunk < plan.n:
+                (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
+        found.broken |= {chunk: lacks for chunk, lacks, _ in folder[1] if chunk < plan.n and chunk not in found.stale}
     _outdated(found, before or {})
-    _redone(found, there)
+    _redone(found)
     if len(found.done) < plan.n or found.redone:
         tried = sorted((_tried(step) - found.done.keys()) | found.redone)
         found.past = cache.histories(tried) if cache else histories(step, tried)
@@ -114,10 +121,10 @@ def _outdated(found: Survey, before: Mapping[str, Survey]) -> None:
             found.stale[chunk] = found.done.pop(chunk)
 
 
-def _redone(found: Survey, there: list[str]) -> None:
+def _redone(found: Survey) -> None:
     """Which done chunks a submission was to do again, and has not yet."""
-    for name in there:
-        for chunk, part in found.step.submission(name).replaces.items():
+    for submission in found.step.submissions().values():
+        for chunk, part in submission.replaces.items():
             record = found.done.get(int(chunk))
             if record and record.part == part:
                 found.redone.add(int(chunk))
@@ -130,7 +137,7 @@ def _tried(step: Step) -> set[int]:
 
 def backends(step: Step) -> dict[str, Backend]:
     """Where each submission's tasks run, oldest first."""
-    return {name: backend(step.submission(name).cluster) for name in submissions(step)}
+    return {name: backend(submission.cluster) for name, submission in step.submissions().items()}
 
 
 def _is_of(step: Step, submission: str) -> bool:
@@ -226,7 +233,8 @@ def _ends(found: Survey, slurm: Backend | None) -> None:
 def _with_cause(past: Past, lives: dict[str, list[Ended]]) -> Past:
     if past.cause is not None or past.job == "local":
         return past
-    ends = lives.get(past.job) or lives.get(f"{past.job}_0") or []
+    alone = past.job.removesuffix("_0")  # of an attempt of which only the name is known
+    ends = lives.get(past.job) or lives.get(f"{past.job}_0") or lives.get(alone) or []
     if past.restart >= len(ends):
         return past
     end = ends[past.restart]

@@ -13,16 +13,18 @@ import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from slurm.record.done import Done
 from slurm.record.files import names, replacing
+from slurm.record.finished import Broken, Folder, read_folder
 from slurm.record.formats import FORMAT
 from slurm.record.history import Past, read_attempt
 from slurm.record.manifest import Step
-from slurm.record.paths import bucket, chunk_name
+from slurm.record.paths import ROWS, bucket, chunk_name
 
 SETTLED_S = 60.0
 LEAST = 1000  # fewer records are read as fast without a cache
@@ -30,7 +32,7 @@ WORTH = 0.1  # the share of new content from which on it is written again: that 
 
 Stamp = tuple[int, ...]  # of a folder: inode, mtime and ctime in ns
 Row = tuple[Any, ...]
-Dones = dict[str, tuple[Stamp, list[Row], list[Row]]]  # by folder: records with their parts, and without
+Dones = dict[str, tuple[Stamp, list[Row], list[Row]]]  # by folder: records with all their files, and broken ones
 Attempted = tuple[Stamp, list[Row], list[str]]  # of a chunk: attempts that have ended, names of those that are open
 
 
@@ -44,24 +46,22 @@ class Cache:
         self._read = 0  # records among these that the old one lacks
         self._now_ns: int | None = None
 
-    def records(self) -> Iterator[Done]:
-        """As `Step.records`."""
-        fingerprint = self.step.plan.fingerprint
-        for folder in names(self.step.paths.dones):
-            stamp = _stamp(f"{self.step.paths.dones}/{folder}") + _stamp(f"{self.step.paths.parts}/{folder}")
+    def folders(self) -> Iterator[Folder]:
+        """As `Step.folders`."""
+        paths = self.step.paths
+        for folder in names(paths.dones):
+            places = [paths.dones / folder, *(paths.part(folder, table) for table in (ROWS, *self.step.plan.tables))]
+            stamp = tuple(chain.from_iterable(_stamp(str(place)) for place in places))
             entry, settled = self._done.get(folder), True
             if entry is None or entry[0] != stamp:
                 settled = self._settled(stamp)
-                read = list(self.step.read_records(folder))
-                entry = stamp, [tuple(r) for r, part in read if part], [tuple(r) for r, part in read if not part]
-                self._read += len(read) if settled else 0
+                whole, broken = read_folder(paths, folder)
+                entry = stamp, [tuple(r) for r in whole], [(c, lacks, r and tuple(r)) for c, lacks, r in broken]
+                self._read += len(whole) + len(broken) if settled else 0
             if settled:
                 self._kept[0][folder] = entry
-            found = list(map(Done._make, entry[1]))
-            if entry[2]:
-                found += [r for r in map(Done._make, entry[2]) if r.fingerprint != fingerprint]
-                found.sort(key=lambda record: record.chunk)
-            yield from found
+            broken = [Broken(chunk, lacks, Done._make(row) if row else None) for chunk, lacks, row in entry[2]]
+            yield list(map(Done._make, entry[1])), broken
 
     def histories(self, chunks: Iterable[int]) -> dict[int, list[Past]]:
         """Of each chunk that was tried, its attempts as `history` gives them."""
@@ -80,7 +80,7 @@ class Cache:
                 past = [Past._make(row) for row in entry[1]]
             if settled:
                 self._kept[1][chunk] = entry
-            past = [attempt for attempt in past if attempt.fingerprint == fingerprint]
+            past = [attempt for attempt in past if attempt.fingerprint in ("", fingerprint)]
             if past:
                 found[chunk] = sorted(past, key=lambda p: (p.started, p.name)) if len(past) > 1 else past
         return found

@@ -90,14 +90,17 @@ def names(folder: Path | str) -> list[str]:
         return []
 
 
-def contents(folder: Path) -> Iterator[bytes]:
-    """The files of a folder in the order of their names, each at most SMALL_BYTES long."""
+def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and content of each file of a folder, in the order of the names, each at most SMALL_BYTES long."""
     here = os.open(folder, os.O_RDONLY)
     try:
         for name in names(folder):
-            file = os.open(name, os.O_RDONLY, dir_fd=here)
             try:
-                yield os.read(file, SMALL_BYTES)
+                file = os.open(name, os.O_RDONLY, dir_fd=here)
+            except FileNotFoundError:  # somebody removes them
+                continue
+            try:
+                yield name, os.read(file, SMALL_BYTES)
             finally:
                 os.close(file)
     finally:

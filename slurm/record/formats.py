@@ -66,6 +66,8 @@ def write_record(path: Path, value: Any) -> None:
 
 def check_format(path: Path, content: Any, mend: str = "") -> dict[str, Any]:
     """The content of a record, if this version reads its format; an InputError otherwise."""
+    if content is None or content == {}:
+        raise DamagedError(f"{path} is damaged: {content!r} is no record")
     number = content.get("format", 0) if isinstance(content, dict) else 0  # records were not always JSON objects
     then = f": {mend}" if mend else ""
     if type(number) is not int or number < 0:

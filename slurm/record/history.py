@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from pydantic_core import from_json
 from slurm.record.files import names
 from slurm.record.manifest import Step
 from slurm.record.paths import bucket, chunk_name
+
+TASK = re.compile(r"(\d+_\d+)_(\d+)\.jsonl")  # the file of an attempt in Slurm: array job, index and restart
+STARTS = {"event", "job", "restart", "host", "pid", "log", "fingerprint", "node"}  # what its first event tells
 
 
 class Past(NamedTuple):
@@ -27,7 +31,7 @@ class Past(NamedTuple):
     cause: str | None
     detail: str
     log: str
-    fingerprint: str
+    fingerprint: str  # "": not known
     node: str
     items: int = 0  # of the chunk; 0 before they were read
     counters: dict[str, float] | None = None  # of the stage's work on the rows that it kept
@@ -52,7 +56,7 @@ def history(step: Step, chunk: int) -> list[Past]:
     # text, since where thousands failed making paths costs more than reading them
     folder = f"{step.paths.attempts}/{bucket(chunk)}/{chunk_name(chunk)}"
     past = [read_attempt(folder, name) for name in names(folder)]
-    ours = (p for p in past if p and p.fingerprint == step.plan.fingerprint)
+    ours = (p for p in past if p and p.fingerprint in ("", step.plan.fingerprint))
     return sorted(ours, key=lambda p: (p.started, p.name))
 
 
@@ -66,23 +70,36 @@ def _events(path: str) -> list[dict[str, Any]]:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123
         lines = file.read().split(b"\n")[:-1]  # what follows the last newline is torn
     lines = lines[:2] + lines[max(2, len(lines) - 3) :]
-    with suppress(ValueError):
-        return list(from_json(b"[" + b",".join(lines) + b"]"))  # at once is faster than line by line
-    events = []
-    for line in lines:
-        with suppress(ValueError):
-            events.append(json.loads(line))
-    return events
+    events: list[Any] = []
+    try:
+        events = from_json(b"[" + b",".join(lines) + b"]")  # at once is faster than line by line
+    except ValueError:
+        for line in lines:
+            with suppress(ValueError):
+                events.append(json.loads(line))
+    return [event for event in events if isinstance(event, dict) and isinstance(event.get("t"), int | float)]
 
 
 def read_attempt(folder: str, name: str) -> Past | None:
-    """An attempt by its file of events; None if that does not begin with its start."""
-    events = _events(f"{folder}/{name}")
-    if not events or events[0]["event"] != "start":  # a full disk took its first line: nothing is known of it
-        return None
+    """An attempt by its file of events; None if that tells nothing, and its name is not that of a task in Slurm."""
+    path = f"{folder}/{name}"
+    events = _events(path)
+    if not events or not events[0].keys() >= STARTS:
+        if not (task := TASK.fullmatch(name)):
+            return None
+        when = events[0]["t"] if events else os.stat(path).st_mtime  # noqa: PTH116
+        about = {
+            "job": task[1],
+            "restart": int(task[2]),
+            "host": "",
+            "pid": 0,
+            "log": "",
+            "fingerprint": "",
+            "node": "",
+        }
+        events = [{"event": "start", "t": when, **about}, *events]  # a full disk took its first line
     start, second = events[0], events[min(1, len(events) - 1)]
-    last = next((event for event in events[:-4:-1] if event["event"] == "end"), events[-1])
-    ended = last["event"] == "end"
+    last = next((event for event in events[:-4:-1] if event.get("event") == "end"), events[-1])
     return Past(
         name=name.removesuffix(".jsonl"),
         job=start["job"],
@@ -93,7 +110,7 @@ def read_attempt(folder: str, name: str) -> Past | None:
         last=last["t"],
         rows=last.get("rows", 0),
         items=second.get("items", 0),
-        cause=last["cause"] if ended else None,
+        cause=last.get("cause"),
         detail=last.get("detail", ""),
         log=start["log"],
         fingerprint=start["fingerprint"],

@@ -1,7 +1,6 @@
 """What a chunk reads: which chunks of its step's inputs, whether they are done, and as which edition."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +9,7 @@ from slurm.errors import InputError
 from slurm.record import chunks
 from slurm.record.done import Borders, Done, make_stamp
 from slurm.record.files import write_once
-from slurm.record.formats import FORMAT, read_record
+from slurm.record.formats import FORMAT, DamagedError, read_record
 from slurm.record.manifest import Step
 
 Known = Mapping[str, Mapping[int, Done]]  # the done chunks of steps that the caller has read already
@@ -106,8 +105,12 @@ def borders_of(step: Step, chunk: int) -> Borders:
     """Where the chunks that were laid out with this one lie in the input, which must be complete; written once."""
     layout, name = step.layout_of(chunk), laid_out_over(step)
     path = step.paths.borders_of(layout.number)
-    with suppress(FileNotFoundError):
+    try:
         return read_borders(step, path)
+    except FileNotFoundError:
+        pass
+    except DamagedError:  # the same is computed again, unless the input has got other rows
+        path.unlink(missing_ok=True)
     assert name is not None, f"{step} takes over the chunks of its input"
     source, needed = step.other(name), chunks_read(step, chunk)[name]
     records = [done for done in source.done_in(needed).values() if done]

@@ -1,21 +1,22 @@
 """The manifest: what is true about a step, as files with one writer each (see paths.py).
 
-A chunk is done when, and only when, its done record names a part that is there and bears the step's fingerprint.
+A chunk is done when, and only when, its done record names files that are there and bears the step's fingerprint.
 """
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
-from pydantic_core import from_json
 
 from slurm.errors import InputError
-from slurm.record.done import Borders, Done, from_record
-from slurm.record.files import contents, names, read_json, write_once
-from slurm.record.formats import FORMAT, check_format, read_record, write_record
+from slurm.record.done import Borders, Done
+from slurm.record.files import names, write_once
+from slurm.record.finished import Broken, Folder, read_folder, read_record_of, usable
+from slurm.record.formats import FORMAT, DamagedError, read_record, write_record
 from slurm.record.paths import ROWS, StepPaths
 from slurm.record.plan import Changes, Layout, Plan, differences
 from slurm.record.submission import Submission
@@ -52,6 +53,10 @@ class Step:
         except FileNotFoundError:
             raise InputError(
                 f"run {self.run.name!r} has no step {self.name!r}; it has: {', '.join(steps(self.run)) or 'none'}"
+            ) from None
+        except DamagedError as error:
+            raise DamagedError(
+                f"{error}; remove it and give the command of the step again: what is finished stays"
             ) from None
         changes = read_record(self.paths.changes, Changes) if self.paths.changes.exists() else None
         return plan.with_changes(changes) if changes and changes.fingerprint == plan.fingerprint else plan
@@ -164,17 +169,23 @@ class Step:
             self._submissions[name] = read_record(self.paths.submission(name), Submission)
         return self._submissions[name]
 
+    def submissions(self) -> dict[str, Submission]:
+        """What was submitted, by name, oldest first; what cannot be read any more is left out."""
+        found = {}
+        for name in names(self.paths.submissions):
+            with suppress(FileNotFoundError, DamagedError):
+                found[name] = self.submission(name)
+        return found
+
     def finish(self, done: Done) -> None:
         write_record(self.paths.done(done.chunk), done)
 
     def record(self, chunk: int) -> Done | None:
-        """The done record of a chunk, of whatever fingerprint; None without one, or without its part."""
-        path = self.paths.done(chunk)
-        try:
-            done = from_record(check_format(path, read_json(path)))
-        except FileNotFoundError:
-            return None
-        return done if done.fingerprint != self.plan.fingerprint or self.paths.part(done.part).exists() else None
+        """The done record of a chunk, of whatever fingerprint; None without one, or without the files that it names."""
+        found = read_record_of(self.paths, chunk)
+        if isinstance(found, Broken):  # of an earlier config the files lie elsewhere
+            return found.record if found.record and found.record.fingerprint != self.plan.fingerprint else None
+        return found
 
     def done(self, chunk: int) -> Done | None:
         record = self.record(chunk)
@@ -182,20 +193,13 @@ class Step:
 
     def records(self) -> Iterator[Done]:
         """The done records as `record` gives them, by chunk. 100,000 take about a second."""
-        for folder in names(self.paths.dones):
-            for record, has_part in self.read_records(folder):
-                if has_part or record.fingerprint != self.plan.fingerprint:
-                    yield record
+        for found in self.folders():
+            yield from usable(found, self.plan.fingerprint)
 
-    def read_records(self, folder: str) -> Iterator[tuple[Done, bool]]:
-        """Every done record in a folder of a thousand chunks, and whether its part is there."""
-        there = set(names(self.paths.parts / folder))
-        texts = b",".join(contents(self.paths.dones / folder))
-        for content in from_json(b"[" + texts + b"]"):  # a thousand at once is faster than one by one
-            if content.get("format") != FORMAT:
-                check_format(self.paths.dones / folder, content)
-            record = from_record(content)
-            yield record, record.part.rpartition("/")[2] in there
+    def folders(self) -> Iterator[Folder]:
+        """All done records, a thousand after another."""
+        for folder in names(self.paths.dones):
+            yield read_folder(self.paths, folder)
 
     def all_done(self) -> list[Done]:
         shown = range(self.plan.n) if self.only is None else self.only

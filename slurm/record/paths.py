@@ -38,6 +38,7 @@ class StepPaths:
     """The files and folders of a step."""
 
     def __init__(self, run: Path, step: str) -> None:
+        self.run = run
         self.root = run / step
         self.plan = self.root / "step.json"
         self.changes = self.root / "changes.json"

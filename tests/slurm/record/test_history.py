@@ -43,11 +43,37 @@ def test_a_torn_last_event_is_ignored(step: Step) -> None:
     assert (past.cause, past.rows) == (None, 3)
 
 
-def test_an_attempt_whose_first_event_is_torn_did_not_happen(step: Step) -> None:
+FOREIGN = [
+    '{"event": "star',
+    "",
+    "null\n",
+    "[1]\n",
+    "{}\n",
+    '{"event": "start", "t": 1}\n',
+    '{"t": "x"}\n',
+    "\x00\x00\n",
+]
+
+
+@pytest.mark.parametrize("first", FOREIGN)
+def test_of_an_attempt_whose_first_line_is_none_of_ours_its_name_and_its_other_events_tell(
+    step: Step, first: str
+) -> None:
     folder = step.paths.attempts_at(0)
     folder.mkdir(parents=True)
-    (folder / "7_0_0.jsonl").write_text('{"event": "star')
-    assert history(step, 0) == []
+    (folder / "7_3_1.jsonl").write_text(first)
+    (past,) = history(step, 0)
+    assert (past.name, past.job, past.restart, past.cause) == ("7_3_1", "7_3", 1, None)
+    with (folder / "7_3_1.jsonl").open("a") as file:
+        file.write('\n{"event": "end", "t": 5, "cause": "timeout", "rows": 3}\n')
+    (past,) = history(step, 0)
+    assert (past.job, past.cause, past.rows) == ("7_3", "timeout", 3)
+
+
+def test_a_file_among_the_attempts_that_is_none_costs_nothing(step: Step) -> None:
+    begin(step, "7_0_0")
+    (step.paths.attempts_at(0) / "notes.txt").write_text("hello\n")
+    assert [past.name for past in history(step, 0)] == ["7_0_0"]
 
 
 def test_a_heartbeat_behind_the_end_does_not_hide_it(step: Step) -> None:

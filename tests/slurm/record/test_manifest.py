@@ -4,11 +4,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from support.steps import finish, made_step, plan
+from support.steps import cluster, finish, made_step, plan
 
+from slurm.control.resume import load_cluster, save_cluster
+from slurm.control.submit import close, freeze
 from slurm.control.survey import survey
 from slurm.errors import InputError
 from slurm.record.files import names
+from slurm.record.formats import DamagedError
 from slurm.record.inputs import borders_of
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences, fingerprint
@@ -41,7 +44,7 @@ def test_a_record_without_its_part_does_not_count(tmp_path: Path) -> None:
     finish(step, 1, rows("b"))
     assert step.done(0) is None
     assert [done.chunk for done in step.all_done()] == [1]
-    assert survey(step).state(0) == "pending"
+    assert survey(step).state(0) == "stale"
 
 
 def test_a_part_without_its_record_does_not_count(tmp_path: Path) -> None:
@@ -103,6 +106,84 @@ def test_chunks_are_read_in_order_over_buckets(tmp_path: Path) -> None:
     assert names(step.paths.dones) == ["000", "001", "012"]
     assert [done.chunk for done in step.records()] == [5, 999, 1005, 12_345]
     assert step.kept().collect()["video_id"].to_list() == ["5", "999", "1005", "12345"]
+
+
+DAMAGE = [
+    "",
+    '{"chunk": 1, "fing',
+    "null",
+    "[]",
+    "{}",
+    '{"format": 1}',
+    "1,2",
+    "}{",
+    '{"format": 1, "chunk": 7}',
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("content", DAMAGE)
+def test_a_record_that_cannot_be_read_costs_its_chunk_only(tmp_path: Path, content: str) -> None:
+    step = made_step(tmp_path)
+    for chunk in (0, 1, 2):
+        finish(step, chunk, rows(str(chunk)))
+    step.paths.done(1).write_text(content)
+    (step.paths.dones / "000" / "notes.txt").write_text("not ours")
+    assert [done.chunk for done in step.all_done()] == [0, 2]
+    assert step.done(1) is None
+    found = survey(step)
+    assert found.broken == {1: "made/done/000/000001.json is damaged"}
+    assert [found.state(chunk) for chunk in range(4)] == ["done", "stale", "done", "pending"]
+    finish(step, 1, rows("1"), attempt="2_0_0")
+    assert survey(step).counts()["done"] == 3
+
+
+@pytest.mark.parametrize("content", [None, "", '{"tasks": [[0]], "clu', "null"])
+@pytest.mark.parametrize("name", ["submission.json", "jobs.json", "cluster.json"])
+def test_a_record_of_a_submission_that_is_gone_or_damaged_costs_no_chunk(
+    tmp_path: Path, name: str, content: str | None
+) -> None:
+    step = made_step(tmp_path / "run")
+    where = cluster(mem_gb=3)
+    save_cluster(step, where)
+    close(step, freeze(step, [[0], [1]], where, seen=0, size=2, why={}))
+    finish(step, 2, rows("a"))
+    path = step.paths.cluster if name == "cluster.json" else step.paths.submissions / "0000" / name
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_text(content)
+    found = survey(Step(step.run, step.name))
+    assert (found.submissions, found.counts()["done"], found.counts()["active"]) == (1, 1, 0)
+    if name != "submission.json":
+        assert load_cluster(Step(step.run, step.name)).mem_gb == 3
+
+
+def test_a_step_whose_plan_is_damaged_says_what_mends_it(tmp_path: Path) -> None:
+    step = made_step(tmp_path / "run")
+    finish(step, 0, rows("a"))
+    step.paths.plan.write_text('{"stage": ')
+    with pytest.raises(DamagedError, match=r"run/made/step\.json is damaged.*; remove it and give the command"):
+        survey(Step(step.run, step.name))
+    step.paths.plan.unlink()
+    assert survey(made_step(tmp_path / "run")).counts()["done"] == 1
+
+
+def test_a_chunk_of_which_a_file_is_gone_is_stale_and_the_file_is_named(tmp_path: Path) -> None:
+    step = made_step(tmp_path / "run", tables={"shots": {"video_id": "String"}})
+    for chunk in (0, 1, 2):
+        finish(step, chunk, rows(str(chunk)), shots=pl.DataFrame({"video_id": ["a"]}))
+    step.paths.part("000/000000.1_0_0.parquet", "shots").unlink()
+    step.paths.part("000/000001.1_0_0.parquet").unlink()
+    found = survey(step)
+    assert found.broken == {
+        0: "tables/made/shots/000/000000.1_0_0.parquet is gone",
+        1: "made/parts/000/000001.1_0_0.parquet is gone",
+    }
+    assert found.counts() == {"stale": 2, "done": 1, "pending": 1, "active": 0, "failed": 0, "lost": 0}
+    assert (step.done(0), step.done(1)) == (None, None)
+    shots = step.scan("shots")
+    assert shots is not None
+    assert len(shots.collect()) == 1
 
 
 def test_a_torn_temporary_record_is_not_a_record(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from slurm.control.clean import clean, drop
 from slurm.control.resume import resume
 from slurm.control.start import tell
 from slurm.control.status import explain, overview
-from slurm.control.survey import survey
+from slurm.control.survey import Survey, survey
 from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
@@ -146,8 +146,8 @@ def resume_command(run: Path, words: Words) -> int:
 
 
 def watch(run: Path, words: Words) -> int:
-    """Resumes until everything is done (0), or until nothing more can be submitted or resumes get nothing done (1)."""
-    before, again = -1, Counter[tuple[str, int]]()
+    """Resumes until everything is done (0), or until nothing more can be, as where all waits for held tasks (1)."""
+    before, again, idle = -1, Counter[tuple[str, int]](), 0
     while True:
         results = resume(run, _only(run, words))
         tell(results)
@@ -163,8 +163,19 @@ def watch(run: Path, words: Words) -> int:
         if max(again.values(), default=0) > IN_VAIN:
             print(f"{IN_VAIN} resumes got nothing done: see python -m slurm status run={run.name}")
             return 1
+        idle = idle + 1 if not any(moves(r.survey) or r.submitted for r in results.values()) else 0
+        if idle > 1:  # seen twice, since a task may wait for one that has ended a moment ago
+            print("nothing goes on before these tasks are released or cancelled")
+            return 1
         before = done
         time.sleep(words.get("every", 60))
+
+
+def moves(found: Survey) -> bool:
+    """Whether a task of a step will end without anybody's help: none that is held, or waits for other tasks."""
+    if not found.queue_known:
+        return True
+    return any(state != "PENDING Dependency" and chunk not in found.held for chunk, state in found.active.items())
 
 
 def _chunk(run: Path, words: Words) -> tuple[Step, int]:

@@ -1,19 +1,23 @@
 """Resume: submit what is unfinished and not queued, and only that. The first submission is a resume of nothing."""
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from slurm.control.behind import dependency_of, queue_behind
+from slurm.control.held import take_out
 from slurm.control.nodes import avoided
+from slurm.control.resumed import Inputs, Resumed
 from slurm.control.retry import decide
-from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, Window, submissions, submit
-from slurm.control.survey import Survey, survey
+from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, submissions, submit
+from slurm.control.survey import Survey, queue_of, survey
 from slurm.errors import TRANSIENT, InputError
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
@@ -26,39 +30,8 @@ from slurm.scheduler.cluster import Cluster
 from slurm.task.breaker import report_failure
 
 Resources = tuple[float, int]  # memory (GB) and time limit (min) of a task
-
-
-@dataclass
-class Resumed:
-    """What was done about a step."""
-
-    survey: Survey
-    submitted: list[int] = field(default_factory=list)  # chunks
-    windows: list[Window] = field(default_factory=list)
-    set_aside: dict[int, str] = field(default_factory=dict)
-    waits_for: str | None = None  # an input that nothing under way will complete
-    why: dict[str, int] = field(default_factory=dict)  # reason → chunks submitted again for it
-
-    @property
-    def promised(self) -> set[int]:
-        """Chunks that are done, or will be if all goes well."""
-        return self.survey.done.keys() | self.survey.active.keys() | set(self.submitted)
-
-    @property
-    def settled(self) -> set[int]:
-        """Chunks that are done and stay as they are."""
-        return self.survey.done.keys() - self.survey.redone - set(self.submitted)
-
-    @property
-    def jobs(self) -> list[str]:
-        return sorted({window.job for window in self.arrays})
-
-    @property
-    def arrays(self) -> list[Window]:
-        return [*self.survey.windows, *self.windows]
-
-
-Inputs = dict[str, Resumed]  # by step
+LAG_S = 10.0  # so long accounting is waited for, which hears of a task's end after the queue
+LAG_STEP_S = 1.0
 
 
 def save_cluster(step: Step, cluster: Cluster) -> None:
@@ -124,6 +97,9 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     submits = backend(cluster).submits
     if submits and not now.queue_known:
         return report
+    slurm, until_s = queue_of(step), time.monotonic() + LAG_S
+    while slurm and (take_out(step, now.held, slurm) or ("ENDING" in now.active.values() and _waits(until_s))):
+        now = report.survey = survey(step, known)
     for chunk, submission in now.unstarted.items():
         report_failure(step, submission, chunk, now.past[chunk][-1].detail)  # for the tasks of it that still wait
     if step.plan.continues:
@@ -134,10 +110,20 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     groups = _by_resources(report, todo, cluster, reasons, force)
     with _servers(step, cluster, inputs) if groups else nullcontext():
         _submit(report, groups, cluster, inputs, again)
+    if slurm:
+        report.once_more = queue_behind(step, now, inputs, slurm)
+    if "ENDING" in now.active.values():
+        report.once_more = "Slurm's accounting does not tell yet how some of its tasks ended"
     if not submits and report.submitted:
         tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
         _set_aside_failed(report, tried, now, cluster)
     return report
+
+
+def _waits(until_s: float) -> bool:
+    """Waits a moment for Slurm's accounting; False when it is later than `until_s`."""
+    time.sleep(LAG_STEP_S)
+    return time.monotonic() < until_s
 
 
 def _without_waiting(step: Step, todo: list[int], inputs: Inputs) -> tuple[list[int], str | None]:
@@ -183,7 +169,7 @@ def _submit(
     """Sends a submission for each group, away from nodes that failed; runs it where the backend does not submit."""
     step, seen, why = report.survey.step, report.survey.submissions, report.why
     exclude = ",".join(filter(None, [cluster.exclude, *avoided(report.survey.past.values(), cluster)])) or None
-    after = _dependency(step, inputs)
+    after = dependency_of(step, inputs)
     for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
         per_task = step.plan.policy.per_task
         if not backend(cluster).submits:  # nobody else waits for these processes: start no more than can run at once
@@ -256,24 +242,3 @@ def _reads_any(step: Step, chunk: int, changing: dict[str, set[int]]) -> bool:
         for name, mode in step.modes.items()
         if name in changing and not changing[name].isdisjoint(needed[name])
     )
-
-
-def _dependency(step: Step, inputs: Inputs) -> Callable[[list[list[int]]], str | None]:
-    """The sbatch dependency of a window: chunk by chunk where the input has a like array, else a barrier."""
-    settled = {name: source.settled for name, source in inputs.items()}
-    modes = {**step.modes, **({step.name: "new"} if step.plan.continues else {})}
-
-    def after(tasks: list[list[int]]) -> str | None:
-        words = []
-        for name, source in inputs.items():
-            twin = None
-            if modes[name] == "same":
-                twin = next((w for w in source.arrays if w.tasks == tasks and len(tasks) > 1), None)
-            ranges = {chunks_read(step, chunk).get(name, range(0)) for task in tasks for chunk in task}
-            if twin:
-                words.append(f"aftercorr:{twin.job}")
-            elif source.jobs and any(number not in settled[name] for needed in ranges for number in needed):
-                words.append(f"afterany:{':'.join(source.jobs)}")
-        return ",".join(words) or None
-
-    return after

@@ -7,7 +7,9 @@ from tempfile import TemporaryFile
 
 from slurm.control.cancel import cancel
 from slurm.control.extend import Growth, grow, steps_behind
-from slurm.control.resume import Resumed, resume, save_cluster
+from slurm.control.held import advice
+from slurm.control.resume import resume, save_cluster
+from slurm.control.resumed import Resumed
 from slurm.errors import InputError
 from slurm.pool.config import Settings
 from slurm.pool.launch import set_up
@@ -226,6 +228,10 @@ def tell(results: Mapping[str, Resumed]) -> None:
         if not result.survey.queue_known:
             parts.append("Slurm does not answer, so nothing was submitted")
         print(f"{name}: {', '.join(parts)}")
+        for line in advice(result.survey.step, result.survey.held):
+            print(visible(f"  {line}"))
+        if result.once_more:
+            print(visible(f"  {result.once_more}: python -m slurm resume run={result.survey.step.run.name} once more"))
         for why, number in result.why.items():
             print(visible(f"  {number} again after {why}"))
         for chunk, why in list(result.set_aside.items())[:3]:

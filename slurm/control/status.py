@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from slurm.control.held import advice
 from slurm.control.nodes import avoided, failing
 from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
@@ -93,6 +94,7 @@ def _troubles(found: Survey) -> list[str]:
     name = literal(found.step.name)
     if not found.queue_known:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
+    lines += [f"[yellow]{name}: {literal(line)}[/]" for line in advice(found.step, found.held)]
     if lagging := _lags(found.step):
         lines.append(
             f"[yellow]{name}: has no chunks yet for what {literal(lagging)} got[/]; run with extend=true again"
@@ -185,6 +187,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
         lines.append(f"stale: {', '.join(plan.inputs)} has other rows since it was read")
     if chunk in found.active:
         lines.append(f"in the queue: {found.active[chunk]}")
+        lines += [literal(line) for line in advice(step, {c: held for c, held in found.held.items() if c == chunk})]
     elif chunk not in found.done:
         decision = decide(past, load_cluster(step), plan.policy.max_attempts)
         then = f"submits it with {decision.mem_gb:g} GB, {decision.minutes} min" if decision.again else "sets it aside"

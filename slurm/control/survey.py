@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slurm.control.held import Held, reason_held
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
 from slurm.control.unstarted import DID_NOT_START, log_tail, unstarted
 from slurm.record.cache import Cache
@@ -24,7 +25,7 @@ from slurm.record.finished import usable
 from slurm.record.history import Past, alive, histories
 from slurm.record.inputs import sources_of
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import SLURM_CAUSES, Ended
+from slurm.scheduler.accounting import SLURM_CAUSES, Ended, Queued
 from slurm.scheduler.backend import Backend, backend
 
 BEAT_FRESH_S = 120.0
@@ -49,6 +50,7 @@ class Survey:
     past: dict[int, list[Past]] = field(default_factory=dict)  # attempts at chunks that are not done
     windows: list[Window] = field(default_factory=list)  # array jobs with a task in the queue
     redone: set[int] = field(default_factory=set)  # done, and submitted again for rows that failed or are new
+    held: dict[int, Held] = field(default_factory=dict)  # of the active ones: those whose task Slurm will not start
     queue_known: bool = True
     unstarted: dict[int, str] = field(default_factory=dict)  # chunk whose last task did not start → its submission
 
@@ -157,14 +159,15 @@ def _queue(found: Survey, places: Mapping[str, Backend]) -> dict[str, list[Windo
     slurm = queue_of(found.step)
     queue = slurm.queued([w.job for w in windows]) if slurm and windows else []
     found.queue_known = queue is not None
-    states: dict[str, dict[int, str]] = defaultdict(dict)
+    tasks: dict[str, list[Queued]] = defaultdict(list)
     for task in queue or []:
-        states[task.job][task.element] = f"{task.state} {task.reason}" if task.state == "PENDING" else task.state
-    for window in windows:
-        if window.job in states:
-            found.windows.append(window)
-        for index, state in states[window.job].items():
-            found.active |= {chunk: state for chunk in window.tasks[index] if found.open(chunk)}
+        tasks[task.job].append(task)
+    for name, submitted in sent.items():
+        for window in submitted:
+            if window.job in tasks:
+                found.windows.append(window)
+            for task in tasks[window.job]:
+                _add(found, name, window, task)
     for chunk, past in found.past.items():  # outside Slurm, or with Slurm silent: heartbeats
         last = past[-1]
         if chunk not in found.active and last.cause is None and (last.job == "local" or queue is None):
@@ -172,6 +175,15 @@ def _queue(found: Survey, places: Mapping[str, Backend]) -> dict[str, list[Windo
             if lives or (lives is None and time.time() - last.last < BEAT_FRESH_S):
                 found.active[chunk] = "RUNNING"
     return sent
+
+
+def _add(found: Survey, submission: str, window: Window, task: Queued) -> None:
+    """Notes the state of a task that is in the queue."""
+    chunks = [chunk for chunk in window.tasks[task.element] if found.open(chunk)]
+    found.active |= dict.fromkeys(chunks, f"{task.state} {task.reason}" if task.state == "PENDING" else task.state)
+    if reason := reason_held(task):
+        name = f"{task.job}_{task.element}" if len(window.tasks) > 1 else task.job
+        found.held |= dict.fromkeys(chunks, Held(submission, task.job, task.element, name, reason))
 
 
 def _unstarted(found: Survey, sent: Mapping[str, list[Window]], slurm: Backend | None) -> None:

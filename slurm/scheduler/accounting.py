@@ -5,16 +5,20 @@ import subprocess
 from collections import defaultdict
 from typing import NamedTuple
 
+HELD = {"REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 LIVE = {
+    *HELD,
     "PENDING",
     "RUNNING",
     "COMPLETING",
     "CONFIGURING",
     "SUSPENDED",
     "REQUEUED",
-    "REQUEUE_HOLD",
+    "REQUEUE_FED",
     "RESIZING",
+    "SIGNALING",
     "STAGE_OUT",
+    "STOPPED",
 }
 SLURM_CAUSES = {  # what an attempt's end is called here, by Slurm's state
     "OUT_OF_MEMORY": "out_of_memory",
@@ -59,6 +63,18 @@ def just_ended(jobs: list[str], env: dict[str, str]) -> set[tuple[str, int]]:
     """The tasks of these jobs that slurmctld still remembers the end of (job, index): sacct may not tell of it yet."""
     found = _squeue(jobs, ["-t", "all"], env) or []
     return {(task.job, task.element) for task in found if task.state not in LIVE}
+
+
+def restarts(jobs: list[str], env: dict[str, str]) -> dict[tuple[str, int], int]:
+    """How often each task of these jobs (job, index) that is still in the queue was put back into it."""
+    found = {}
+    for start in range(0, len(jobs), PER_CALL):
+        batch = ",".join(jobs[start : start + PER_CALL])
+        answer = _ask(["squeue", "-h", "-a", "-r", "-O", "JobArrayID:64,RestartCnt:16", "-j", batch], env) or ""
+        for task, count in (line.split() for line in answer.splitlines()):
+            array, _, index = task.partition("_")
+            found[array, int(index or 0)] = int(count)
+    return found
 
 
 def _squeue(jobs: list[str], more: list[str], env: dict[str, str]) -> list[Queued] | None:

@@ -54,6 +54,15 @@ class Backend(Protocol):
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
         """By task, how its runs ended, in order; None if that cannot be known now."""
 
+    def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
+        """How often each task (job, index) of these that waits or runs was put back into the queue."""
+
+    def wait_for(self, job: str, others: list[str]) -> str:
+        """Has the tasks of a job that have not begun wait until other jobs have ended, too; why not, or "" if they do.
+
+        What they waited for and what can never come is no longer waited for.
+        """
+
     def find(self, name: str) -> str | None:
         """The id of the job with this name; "" if that cannot be known now; None if there is none."""
 

@@ -68,6 +68,12 @@ class Local:
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
         return {}
 
+    def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
+        return {}
+
+    def wait_for(self, job: str, others: list[str]) -> str:
+        return ""
+
     def find(self, name: str) -> str | None:
         return None
 

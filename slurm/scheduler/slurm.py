@@ -31,6 +31,7 @@ TRANSIENT = (
     "timed out",
     "try again",
 )
+UPDATED = ("No error", "no longer pending")  # of an array, for tasks that were updated, and for those that run
 
 
 class Slurm:
@@ -116,6 +117,19 @@ class Slurm:
 
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
         return accounting.ended(jobs, self.env)
+
+    def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
+        return accounting.restarts(jobs, self.env)
+
+    def wait_for(self, job: str, others: list[str]) -> str:
+        now = _output(["squeue", "-h", "-j", job, "-t", "PENDING", "-o", "%E"], self.env)
+        # chunk by chunk it is not any more: of an array, one task may wait for what another can never get
+        parts = [part.replace("aftercorr", "afterany") for part in re.findall(r"([a-z]+:[^,(]+)\(unfulfilled\)", now)]
+        parts += [f"afterany:{':'.join(others)}"] if others else []
+        ask = ["scontrol", "update", f"jobid={job}", f"dependency={','.join(dict.fromkeys(parts))}"]
+        answer = subprocess.run(ask, env=self.env, capture_output=True, text=True, check=False, timeout=60)
+        said = (answer.stdout + answer.stderr).splitlines() if answer.returncode else []
+        return "; ".join(line for line in said if line.strip() and not any(words in line for words in UPDATED))
 
     def find(self, name: str) -> str | None:
         return accounting.find(name, self.env)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from slurm.control.resume import Resumed, resume
+from slurm.control.resume import resume
+from slurm.control.resumed import Resumed
 from slurm.control.survey import Survey, survey
 from slurm.record.manifest import Step
 from stages.core.command_line.points import points_of

@@ -1,0 +1,59 @@
+"""Tasks queued behind others: after a resume they wait for what was submitted again, so that one resume is enough."""
+
+from pathlib import Path
+
+import pytest
+from support.runs import ProbeRun, command, until
+from support.slurm import ask
+
+from slurm.control.survey import survey
+from slurm.record.files import names
+from slurm.record.manifest import Step
+
+FAST = ("cluster=devcluster", "cluster.mem_gb=1", "steps.ingest.cluster.executor=local")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
+
+
+def second(run: ProbeRun) -> Step:
+    return Step(run.run, "second")
+
+
+def test_after_some_tasks_were_cancelled_one_resume_brings_a_step_behind_a_barrier_to_its_end(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=2", "cluster.parallel=1", seconds=1.0)
+    run.submit_chain(n=1)
+    (job,) = (window.job for window in run.survey().windows)
+    ask("scancel", f"{job}_1")
+    until(lambda: set(run.survey().active) == {0})
+    results = run.resume()
+    assert results["probe"].submitted == [1]
+    assert results["second"].submitted == []
+    assert results["second"].once_more == ""
+    until(lambda: second(run).complete(), 60)
+    assert names(second(run).paths.submissions) == ["0000"]
+
+
+def test_a_dependency_that_can_never_be_satisfied_is_mended(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=2", "++cluster.extra.kill-on-invalid-dep=no", seconds=1.0)
+    run.submit_chain()
+    (job,) = (window.job for window in run.survey().windows)
+    ask("scancel", f"{job}_0")
+    until(lambda: "PENDING DependencyNeverSatisfied" in survey(second(run)).active.values())
+    results = run.resume()
+    assert results["probe"].submitted == [0]
+    assert results["second"].submitted == []
+    until(lambda: second(run).complete(), 60)
+
+
+def test_where_a_task_has_begun_already_resume_says_that_it_is_needed_once_more(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=1", seconds=1.0)
+    run.order(0, "net", once=True)
+    run.submit_chain()
+    until(lambda: (run.folder / "second" / "calls").exists())
+    words = ["run=r", f"runs={run.runs}"]
+    told = command("slurm", "resume", *words).stdout
+    assert "probe: 1/1 chunks done, 1 submitted" in told
+    assert (
+        "1 of its chunks are under way, and chunks that they read were submitted again: python -m slurm resume" in told
+    )
+    until(lambda: run.survey().done and not run.survey().redone and second(run).complete(), 60)
+    assert run.resume()["second"].submitted == [0]

@@ -1,7 +1,7 @@
 """A report of the run on one page: rows per step, losses by reason, score histograms, thumbnails, cost.
 
-Reads every step before it; writes `report.html` (one self-contained file without scripts) into its own folder, and a
-row per step.
+Reads every step before it that is finished, and names the others; writes `report.html` (one self-contained file without
+scripts) into its own folder, and a row per step.
 
     python -m stages.report run=NAME
 """
@@ -46,7 +46,9 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.page import write
     from stages.core.report.thumbnails import choose_thumbnails
 
-    ordered = [step for step in steps.values() if step.plan.stage != STAGE.name]
+    others = [step for step in steps.values() if step.plan.stage != STAGE.name]
+    ordered = [step for step in others if step.complete()]
+    unfinished = {step.name: (len(step.all_done()), step.plan.n) for step in others if step not in ordered}
     flows, costs = [read_flow(step) for step in ordered], [read_cost(step) for step in ordered]
     shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
     categorized = [counts for step in ordered if (counts := count_categories(step))]
@@ -59,6 +61,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         thumbnails=choose_thumbnails(ordered, config.thumbnails),
         categorized=categorized,
         untrained=untrained,
+        unfinished=unfinished,
     )
     rows = [
         {
@@ -75,7 +78,9 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     return {"rows": pl.DataFrame(rows, schema=STEPS)}
 
 
-STAGE = Stage(name="report", kind="reduce", config=Config, run=run, gives=STEPS, shows="report.html")
+STAGE = Stage(
+    name="report", kind="reduce", config=Config, run=run, gives=STEPS, shows="report.html", without_unfinished=True
+)
 
 if __name__ == "__main__":
     main(STAGE)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.runs import ProbeRun
 
 from slurm.record.manifest import Step
 from stages.core.video.cut.encode import ffmpeg_path
@@ -125,3 +126,20 @@ def test_real_run_shows_limits_config_cost_and_key_frames(real: Path) -> None:
     assert [row[2] for row in page.tables["costs"][1:]] == ["1 of 1"] * 4
     assert page.tags.count("img") == 3
     assert re.findall(r'class="badge".*?>(.*?)<', page.source) == ["kept", "kept", "motion.min"]
+
+
+def test_a_report_is_made_without_a_step_that_failed_and_again_when_that_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ProbeRun(tmp_path, 4, "cluster.executor=local", "cluster.cpus=1", "chunks.n=2")
+    run.order(0, "raise")
+    assert run.submit("+stage@steps.report=report") == 1
+    assert "report: 1/1 chunks done, made without probe, not finished" in capsys.readouterr().out
+    page = Page(run.run / "report")
+    assert "probe is not in this report: 1 of its 2 chunks are done." in page.text
+    assert list(page.funnel()) == ["ingest"]
+    (run.folder / f"{run.names[0]}.raise").unlink()
+    assert run.resume()["report"].survey.complete()
+    page = Page(run.run / "report")
+    assert "not in this report" not in page.text
+    assert list(page.funnel()) == ["ingest", "probe"]

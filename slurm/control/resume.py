@@ -106,7 +106,7 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
         inputs[step.name] = Resumed(now)
     again, reasons = _again(now, inputs, force, retry)
     todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
-    todo, report.waits_for = _without_waiting(step, todo, inputs)
+    todo = _without_waiting(report, todo, inputs, submits=submits)
     groups = _by_resources(report, todo, cluster, reasons, force)
     with _servers(step, cluster, inputs) if groups else nullcontext():
         _submit(report, groups, cluster, inputs, again)
@@ -126,9 +126,10 @@ def _waits(until_s: float) -> bool:
     return time.monotonic() < until_s
 
 
-def _without_waiting(step: Step, todo: list[int], inputs: Inputs) -> tuple[list[int], str | None]:
-    """Those chunks whose input is done or on its way, and an input that others wait for in vain."""
-    promised = {name: source.promised for name, source in inputs.items()}
+def _without_waiting(report: Resumed, todo: list[int], inputs: Inputs, *, submits: bool) -> list[int]:
+    """Those chunks whose input is done, or on its way where tasks wait; the report says why others are left."""
+    step = report.survey.step
+    promised = {name: source.promised if submits else source.survey.done.keys() for name, source in inputs.items()}
     known: dict[tuple[str, range], bool] = {}
 
     def comes(name: str, needed: range) -> bool:
@@ -136,14 +137,19 @@ def _without_waiting(step: Step, todo: list[int], inputs: Inputs) -> tuple[list[
             known[name, needed] = all(number in promised[name] for number in needed)
         return known[name, needed]
 
-    ready, waits_for = [], None
+    ready = []
     for chunk in todo:
         lacking = [name for name, needed in chunks_read(step, chunk).items() if not comes(name, needed)]
-        if lacking:
-            waits_for = waits_for or lacking[0]
+        under_way = [name for name in lacking if inputs[name].survey.active or inputs[name].submitted]
+        if under_way and not submits:
+            who = inputs[under_way[0]].survey.elsewhere or "Slurm"
+            report.later = f"{who} is at {under_way[0]}, which it reads: give the command again when that has ended"
+        elif lacking and not step.plan.without_unfinished:
+            report.waits_for = report.waits_for or lacking[0]
         else:
+            report.without = lacking
             ready.append(chunk)
-    return ready, waits_for
+    return ready
 
 
 def _by_resources(

@@ -17,6 +17,8 @@ class Resumed:
     set_aside: dict[int, str] = field(default_factory=dict)
     waits_for: str | None = None  # an input that nothing under way will complete
     why: dict[str, int] = field(default_factory=dict)  # reason → chunks submitted again for it
+    without: list[str] = field(default_factory=list)  # inputs that are not finished, and that it is made without
+    later: str = ""  # why nothing more of it was begun here
     once_more: str = ""  # why another resume is needed
 
     @property

@@ -225,6 +225,12 @@ def tell(results: Mapping[str, Resumed]) -> None:
             parts.append(f"{len(result.submitted)} submitted (job {jobs})")
         if result.waits_for:
             parts.append(f"waits for {result.waits_for}")
+        if result.survey.elsewhere:
+            parts.append(f"{result.survey.elsewhere} is at it")
+        if result.later:
+            parts.append(result.later)
+        if result.without:
+            parts.append(f"made without {', '.join(result.without)}, not finished")
         if not result.survey.queue_known:
             parts.append("Slurm does not answer, so nothing was submitted")
         print(f"{name}: {', '.join(parts)}")

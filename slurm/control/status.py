@@ -11,6 +11,7 @@ from rich.table import Table
 
 from slurm.control.held import advice
 from slurm.control.nodes import avoided, failing
+from slurm.control.pace import pace_of
 from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, survey
@@ -22,8 +23,6 @@ from slurm.record.inputs import borders_of, is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import differences
 from slurm.screen import literal
-
-RATE_OVER_S = 3600.0
 
 
 def overview(run: Path, only: list[str] | None = None) -> RenderableType:
@@ -58,14 +57,9 @@ def _chunks(found: Survey) -> dict[str, str]:
 
 
 def _work(found: Survey) -> dict[str, str]:
-    """Rows in, out and failed, rate, time left, CPU-, GPU- and wasted hours."""
-    done = list(found.done.values())
+    """Rows in, out, failed and under way, rate, time left, CPU-, GPU- and wasted hours."""
+    done, pace = list(found.done.values()), pace_of(found)
     rows, failed = sum(d.rows_in for d in done), sum(d.rows_failed for d in done)
-    recent = [d for d in done if d.ended > time.time() - RATE_OVER_S]
-    rate = 0.0
-    if recent and found.active:
-        rate = sum(d.rows_in for d in recent) / max(time.time() - min(d.ended - d.seconds for d in recent), 1e-9)
-    left = (found.step.plan.n - len(done)) * rows / len(done) if done else 0.0
     wasted_s = sum(d.wasted_s for d in done)
     wasted_s += sum(a.wasted_s for past in found.past.values() for a in past)
     return {
@@ -73,8 +67,9 @@ def _work(found: Survey) -> dict[str, str]:
         "out": f"{sum(d.rows_out for d in done):,}",
         "kept": f"{sum(d.rows_kept for d in done):,}",
         "failed rows": f"{failed:,}" if failed else "",
-        "rows/s": f"{rate:,.1f}" if rate else "",
-        "left": _duration(left / rate) if rate and left else "",
+        "under way": f"{pace.rows:,}" if pace.rows else "",
+        "rows/s": f"{pace.rows_per_s:,.1f}" if pace.rows_per_s else "",
+        "left": _duration(pace.left_s) if pace.left_s else "",
         "CPU h": _hours(sum(d.seconds * d.cpus for d in done)),
         "GPU h": _hours(sum(d.seconds * d.gpus for d in done)),
         "wasted": _hours(wasted_s),

@@ -51,6 +51,7 @@ class Survey:
     windows: list[Window] = field(default_factory=list)  # array jobs with a task in the queue
     redone: set[int] = field(default_factory=set)  # done, and submitted again for rows that failed or are new
     held: dict[int, Held] = field(default_factory=dict)  # of the active ones: those whose task Slurm will not start
+    elsewhere: str = ""  # another process that does its chunks on this machine
     queue_known: bool = True
     unstarted: dict[int, str] = field(default_factory=dict)  # chunk whose last task did not start → its submission
 
@@ -209,6 +210,7 @@ def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
         return windows
     if not place.submits:  # another command runs it on this machine, as long as that lives
         if alive(submission.host, submission.pid) and submission.pid != os.getpid():
+            found.elsewhere = f"another process (pid {submission.pid})"
             found.active |= {chunk: "RUNNING" for task in tasks for chunk in task if found.open(chunk)}
         return []
     written = len(windows)

@@ -55,6 +55,12 @@ class Borders(NamedTuple):
     stamp: str = ""  # of the input's chunks
 
 
+class Costs(NamedTuple):
+    """What the chunks of a layout cost by the column by which they were balanced; tasks need not read it."""
+
+    costs: list[float]
+
+
 def make_stamp(editions: Iterable[str]) -> str:
     """16 hex digits that differ whenever one of these editions does."""
     return hashlib.sha256("\n".join(editions).encode()).hexdigest()[:16]

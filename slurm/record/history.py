@@ -34,7 +34,13 @@ class Past(NamedTuple):
     fingerprint: str  # "": not known
     node: str
     items: int = 0  # of the chunk; 0 before they were read
+    before: int = 0  # of these, items that earlier attempts had finished
     counters: dict[str, float] | None = None  # of the stage's work on the rows that it kept
+
+    @property
+    def finished(self) -> int:
+        """Items of the chunk that are finished, by it and by attempts before it."""
+        return self.before + self.rows
 
     @property
     def headline(self) -> str:
@@ -110,6 +116,7 @@ def read_attempt(folder: str, name: str) -> Past | None:
         last=last["t"],
         rows=last.get("rows", 0),
         items=second.get("items", 0),
+        before=second.get("before", 0),
         cause=last.get("cause"),
         detail=last.get("detail", ""),
         log=start["log"],

@@ -7,7 +7,7 @@ import polars as pl
 
 from slurm.errors import InputError
 from slurm.record import chunks
-from slurm.record.done import Borders, Done, make_stamp
+from slurm.record.done import Borders, Costs, Done, make_stamp
 from slurm.record.files import write_once
 from slurm.record.formats import FORMAT, DamagedError, read_record
 from slurm.record.manifest import Step
@@ -33,7 +33,9 @@ def chunks_read(step: Step, chunk: int) -> dict[str, range]:
 
 
 def missing(step: Step, chunk: int) -> str | None:
-    """What this chunk waits for, in words; None if all that it reads is done."""
+    """What this chunk waits for, in words; None if all that it reads is done, or what it can do without is not."""
+    if step.plan.without_unfinished and any(step.other(name).complete() for name in step.plan.inputs):
+        return None
     for name, needed in chunks_read(step, chunk).items():
         if name == laid_out_over(step) and step.paths.borders_of(step.layout_of(chunk).number).exists():
             continue  # its rows are known, and are compared when they are read
@@ -67,7 +69,7 @@ def source_of(step: Step, chunk: int, known: Known | None = None) -> str:
             editions += [done.edition if (done := there.get(number)) else "" for number in needed]
     if len(editions) == 1:
         return editions[0]
-    return make_stamp(editions) if all(editions) else ""
+    return make_stamp(editions) if all(editions) or step.plan.without_unfinished else ""
 
 
 def sources_of(step: Step, done: Mapping[int, Done], known: Known) -> dict[int, str]:
@@ -120,13 +122,16 @@ def borders_of(step: Step, chunk: int) -> Borders:
     for record in records:
         offsets.append(offsets[-1] + record.rows_kept)
     weight = step.plan.chunking.cost
-    if weight in source.plan.gives:
+    if weighed := weight in source.plan.gives:
         rows = source.kept(only=list(needed))
         cost = rows.select(pl.col(str(weight)).cast(pl.Float64)).collect().to_series()
     else:
         cost = pl.repeat(1.0, offsets[-1], eager=True)
     borders = chunks.borders(cost, layout.end - layout.first)
     made = Borders(borders, offsets, make_stamp(record.edition for record in records))
+    if weighed:
+        costs = Costs(chunks.costs(cost, borders))
+        write_once(step.paths.costs_of(layout.number), {**costs._asdict(), "format": FORMAT})
     write_once(path, {**made._asdict(), "format": FORMAT})
     return read_borders(step, path)
 

@@ -5,6 +5,7 @@
     changes.json                    later values of config keys that cannot change a result (timeouts, retries, pace)
     extensions/<k>.json             the chunks that the k-th extension added
     borders/<k>.json                the borders of those chunks, written by whichever task needs them first
+    borders/<k>.costs.json          what each of them costs, where they were balanced by a column
     cluster.json                    where the step runs
     submissions/<id>/               frozen before sbatch
     attempts/<bucket>/<chunk>/      events of each attempt at a chunk
@@ -61,6 +62,9 @@ class StepPaths:
 
     def borders_of(self, layout: int) -> Path:
         return self.borders / f"{layout:04d}.json"
+
+    def costs_of(self, layout: int) -> Path:
+        return self.borders / f"{layout:04d}.costs.json"
 
     def submission(self, name: str) -> Path:
         return self.submissions / name / "submission.json"

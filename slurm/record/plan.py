@@ -72,6 +72,7 @@ class Plan:
     runtime_keys: list[str] = field(default_factory=list)  # keys of config outside the fingerprint
     pool: str | None = None  # of model servers that its tasks ask
     continues: bool = False  # a reduce step that adds a chunk for what is new, instead of being made again
+    without_unfinished: bool = False  # a reduce step that is made of the steps that are finished, if others cannot be
     media: str | None = None  # the column that names the files which a row has in the step's media folder
 
     @property

@@ -30,8 +30,13 @@ def write(
     thumbnails: Sequence[Thumbnail],
     categorized: Sequence[Categories],
     untrained: Mapping[str, int],
+    unfinished: Mapping[str, tuple[int, int]],
 ) -> None:
-    """Writes the page to `path` atomically. `untrained`: step → number of rows made by a model with random weights."""
+    """Writes the page to `path` atomically.
+
+    `untrained`: step → rows made by a model with random weights; `unfinished`: step that is not on the page → how many
+    of its chunks are done, and how many there are.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -43,6 +48,7 @@ def write(
         ended=moment(max((cost.ended for cost in costs), default=0.0)),
         flows=flows,
         untrained=untrained,
+        unfinished=unfinished,
         categorized=categorized,
         chart=charts.funnel(flows) if flows else "",
         failures=[(flow, loss) for flow in flows for loss in flow.losses if loss.kind == "failed"],

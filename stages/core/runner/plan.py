@@ -60,6 +60,7 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
         runtime_keys=runtime_keys,
         pool=config.pool.name if asks else None,
         continues=stage.continues,
+        without_unfinished=stage.without_unfinished,
         media=stage.media,
     )
 

@@ -37,6 +37,7 @@ class Stage:
     # whether a config asks model servers; it has `pool` and `engine` then, of which only the model decides a result
     pool: Callable[[Any], bool] = lambda config: False
     continues: bool = False  # of a reduce stage: an extension of the run adds to its output
+    without_unfinished: bool = False  # of a reduce stage: it is made of finished steps where others cannot be finished
     ids: Callable[[Any], pl.Series] | None = None  # of a source: the keys of all rows that it has now
     media: str | None = None  # the column with the file that a row has in the step's media folder
     shows: str | None = None  # a file or folder in the step's folder that a person wants to open

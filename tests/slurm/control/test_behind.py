@@ -48,7 +48,7 @@ def test_where_a_task_has_begun_already_resume_says_that_it_is_needed_once_more(
     run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=1", seconds=1.0)
     run.order(0, "net", once=True)
     run.submit_chain()
-    until(lambda: (run.folder / "second" / "calls").exists())
+    until((run.folder / "second" / "calls").exists)
     words = ["run=r", f"runs={run.runs}"]
     told = command("slurm", "resume", *words).stdout
     assert "probe: 1/1 chunks done, 1 submitted" in told

@@ -3,11 +3,13 @@
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
 from support.runs import ProbeRun, until
 from support.steps import cluster
 
 from slurm.control.submit import freeze
 from slurm.record.history import history
+from slurm.record.manifest import Step
 from slurm.task.task import Spec, run_task
 
 LOCAL = ("cluster.executor=local", "cluster.cpus=1", "chunks.flush_s=0.2")
@@ -23,6 +25,25 @@ def test_a_second_local_command_leaves_the_chunks_of_the_first_alone(tmp_path: P
     first.join()
     assert run.table().equals(run.expected())
     assert all(len(run.calls(item)) == 1 for item in range(6))
+
+
+def test_steps_behind_those_of_another_command_wait_and_say_for_what(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ProbeRun(tmp_path, 4, *LOCAL, "chunks.n=2", seconds=1.0)
+    first = get_context("spawn").Process(target=run.submit_chain)
+    first.start()
+    until(lambda: run.begun() >= 1)
+    capsys.readouterr()
+    assert run.submit_chain() == 0
+    shown = capsys.readouterr().out.splitlines()
+    who = f"another process (pid {first.pid})"
+    assert next(line for line in shown if line.startswith("probe")).endswith(f" active, {who} is at it")
+    later = f"{who} is at probe, which it reads: give the command again when that has ended"
+    assert f"second: 0/2 chunks done, {later}" in shown
+    assert not Step(run.run, "second").paths.attempts.exists()
+    first.join()
+    assert Step(run.run, "second").complete()
 
 
 def test_an_attempt_that_another_one_overtook_ends_as_done_and_leaves_nothing(tmp_path: Path) -> None:

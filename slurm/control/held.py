@@ -11,17 +11,10 @@ from typing import NamedTuple
 
 from slurm.control.unstarted import DID_NOT_START
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import HELD, Queued
+from slurm.scheduler.accounting import NOT_AS_IT_IS, NOT_LAUNCHED
 from slurm.scheduler.backend import Backend
 from slurm.task.attempt import Attempt
 from slurm.task.breaker import report_failure
-
-NOT_LAUNCHED = {"launch failed requeued held", "JobHoldMaxRequeue"}
-BY_A_PERSON = {"JobHeldUser", "JobHeldAdmin", "job requeued in held state"}
-NOT_AS_IT_IS = {
-    *("BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed"),
-    *("PartitionNodeLimit", "PartitionTimeLimit"),
-}
 
 
 class Held(NamedTuple):
@@ -32,13 +25,6 @@ class Held(NamedTuple):
     element: int
     task: str  # Slurm's id of it: `123_4`, or `123` outside an array
     reason: str
-
-
-def reason_held(task: Queued) -> str | None:
-    """Why Slurm will not start this task by itself; None if it will."""
-    reason = task.reason.replace("_", " ")
-    known = NOT_LAUNCHED | BY_A_PERSON | NOT_AS_IT_IS
-    return reason if task.state in HELD or (task.state == "PENDING" and reason in known) else None
 
 
 def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:

@@ -18,7 +18,7 @@ from slurm.control.resumed import Inputs, Resumed
 from slurm.control.retry import decide
 from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, submissions, submit
 from slurm.control.survey import Survey, queue_of, survey
-from slurm.errors import TRANSIENT, InputError
+from slurm.errors import TRANSIENT, ClusterError, InputError
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
 from slurm.record.formats import DamagedError, read_record, write_record
@@ -98,8 +98,11 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     if submits and not now.queue_known:
         return report
     slurm, until_s = queue_of(step), time.monotonic() + LAG_S
-    while slurm and (take_out(step, now.held, slurm) or ("ENDING" in now.active.values() and _waits(until_s))):
-        now = report.survey = survey(step, known)
+    try:
+        while slurm and (take_out(step, now.held, slurm) or ("ENDING" in now.active.values() and _waits(until_s))):
+            now = report.survey = survey(step, known)
+    except ClusterError as error:
+        report.once_more = f"tasks that could not be launched are another user's, who has to resume first ({error})"
     for chunk, submission in now.unstarted.items():
         report_failure(step, submission, chunk, now.past[chunk][-1].detail)  # for the tasks of it that still wait
     if step.plan.continues:
@@ -110,8 +113,8 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     groups = _by_resources(report, todo, cluster, reasons, force)
     with _servers(step, cluster, inputs) if groups else nullcontext():
         _submit(report, groups, cluster, inputs, again)
-    if slurm:
-        report.once_more = queue_behind(step, now, inputs, slurm)
+    if slurm and (late := queue_behind(step, now, inputs, slurm)):
+        report.once_more = late
     if "ENDING" in now.active.values():
         report.once_more = "Slurm's accounting does not tell yet how some of its tasks ended"
     if not submits and report.submitted:

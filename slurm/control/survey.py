@@ -15,17 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slurm.control.held import Held, reason_held
+from slurm.control.held import Held
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
-from slurm.control.unstarted import DID_NOT_START, log_tail, unstarted
+from slurm.control.unstarted import DID_NOT_START, unstarted
 from slurm.record.cache import Cache
 from slurm.record.done import Done
 from slurm.record.files import names
 from slurm.record.finished import usable
 from slurm.record.history import Past, alive, histories
 from slurm.record.inputs import sources_of
+from slurm.record.logs import log_tail
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import SLURM_CAUSES, Ended, Queued
+from slurm.scheduler.accounting import SLURM_CAUSES, Ended, Queued, reason_held
 from slurm.scheduler.backend import Backend, backend
 
 BEAT_FRESH_S = 120.0

@@ -9,13 +9,13 @@ from pathlib import Path
 from slurm.control.submit import Window
 from slurm.record.files import names
 from slurm.record.history import Past
+from slurm.record.logs import last_line
 from slurm.record.manifest import Step
 from slurm.record.paths import bucket, chunk_name
 from slurm.scheduler.accounting import SLURM_CAUSES, Ended
 from slurm.scheduler.backend import Backend
 
 DID_NOT_START = "did not start"
-TAIL_BYTES = 4096
 
 
 def unstarted(
@@ -93,18 +93,3 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
         fingerprint=step.plan.fingerprint,
         node=end.nodes,
     )
-
-
-def log_tail(path: Path) -> str:
-    """The end of a log; "" if there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def last_line(path: Path) -> str:
-    """The last line of a log in which something stands."""
-    return next((line.strip() for line in reversed(log_tail(path).splitlines()) if line.strip()), "")

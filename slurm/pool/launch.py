@@ -21,6 +21,7 @@ from slurm.pool.engine import Remote
 from slurm.pool.probe import probe
 from slurm.pool.registry import PoolFolder
 from slurm.pool.supervisor import serve
+from slurm.pool.unstarted import note_unstarted
 from slurm.record.files import names
 from slurm.record.formats import OlderFormatError, write_record
 from slurm.scheduler.array import Array
@@ -89,6 +90,9 @@ def ensure(folder: PoolFolder) -> list[str]:
     if hopeless(folder) or not _may_ask_queue(folder):
         return []
     before = launches(folder)
+    note_unstarted(folder, [launch.job for launch in before if launch.job])
+    if hopeless(folder):
+        return []
     live = alive(folder, before)
     if live is None:
         return []

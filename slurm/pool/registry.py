@@ -30,7 +30,7 @@ from slurm.errors import InputError
 from slurm.pool.config import Settings
 from slurm.pool.wire import Call
 from slurm.record.files import names
-from slurm.record.formats import read_record, write_record
+from slurm.record.formats import DamagedError, read_record, write_record
 from slurm.record.manifest import Step
 
 BEAT_S = 10.0
@@ -206,10 +206,10 @@ class PoolFolder:
         return read_record(path, kind, f"end the pool's jobs with scancel, then start it again: {again}")
 
     def _records(self, folder: str, kind: type[T]) -> list[tuple[str, T]]:
-        """(name, record) of each file in the folder, by name; files removed in the meantime are left out."""
+        """(name, record) of each file in the folder, by name; those removed meanwhile or damaged are left out."""
         found = []
         for name in names(self.root / folder):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, DamagedError):
                 found.append((name.removesuffix(".json"), self.read(self.root / folder / name, kind)))
         return found
 

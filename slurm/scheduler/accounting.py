@@ -6,6 +6,12 @@ from collections import defaultdict
 from typing import NamedTuple
 
 HELD = {"REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+NOT_LAUNCHED = {"launch failed requeued held", "JobHoldMaxRequeue"}  # reasons of Slurm's own, see control/held.py
+BY_A_PERSON = {"JobHeldUser", "JobHeldAdmin", "job requeued in held state"}
+NOT_AS_IT_IS = {
+    *("BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed"),
+    *("PartitionNodeLimit", "PartitionTimeLimit"),
+}
 LIVE = {
     *HELD,
     "PENDING",
@@ -63,6 +69,13 @@ def just_ended(jobs: list[str], env: dict[str, str]) -> set[tuple[str, int]]:
     """The tasks of these jobs that slurmctld still remembers the end of (job, index): sacct may not tell of it yet."""
     found = _squeue(jobs, ["-t", "all"], env) or []
     return {(task.job, task.element) for task in found if task.state not in LIVE}
+
+
+def reason_held(task: Queued) -> str | None:
+    """Why Slurm will not start this task by itself; None if it will."""
+    reason = task.reason.replace("_", " ")
+    known = NOT_LAUNCHED | BY_A_PERSON | NOT_AS_IT_IS
+    return reason if task.state in HELD or (task.state == "PENDING" and reason in known) else None
 
 
 def restarts(jobs: list[str], env: dict[str, str]) -> dict[tuple[str, int], int]:

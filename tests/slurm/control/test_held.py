@@ -10,10 +10,10 @@ from support.slurm import ask, finish
 from support.steps import made_step
 
 from slurm.__main__ import main as slurm_command
-from slurm.control.held import Held, advice, reason_held
+from slurm.control.held import Held, advice
 from slurm.record.files import names
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import Queued
+from slurm.scheduler.accounting import Queued, reason_held
 
 FAST = ("cluster=devcluster", "cluster.mem_gb=1")
 

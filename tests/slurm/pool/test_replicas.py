@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from support.runs import command, until
 from support.slurm import ask, lose_node, node_of
 
 from slurm.errors import UnavailableError
-from slurm.pool.launch import cancel_queued, ensure, hopeless, launches
+from slurm.pool.launch import IN_VAIN, cancel_queued, ensure, hopeless, launches
 from slurm.pool.registry import PoolFolder
 from slurm.pool.wire import Prompt
 from stages.core.text.client import Answer, Question, ask_all
@@ -178,3 +179,21 @@ def test_ports_that_others_have_are_left_out(tmp_path: Path) -> None:
             ensure(folder)
             until(lambda: ready(folder, 1), 60)
             assert not folder.replicas()[0].url.endswith(f":{taken}")
+
+
+def test_replicas_whose_jobs_never_begin_are_told_with_their_log_and_not_started_for_ever(tmp_path: Path) -> None:
+    folder = on_cluster(tmp_path / "r", replicas=1)
+    found = folder.settings
+    folder.configure(found._replace(cluster=replace(found.cluster, setup=["echo no such module", "exit 7"])))
+    with stopped_at_last(folder):
+
+        def look() -> str:
+            (folder.root / "looked.json").unlink(missing_ok=True)  # when the queue was asked last
+            ensure(folder)
+            return hopeless(folder)
+
+        until(look)
+        assert hopeless(folder) == "Slurm: FAILED 7:0; its log ends: no such module"
+        assert len(launches(folder)) == IN_VAIN
+        assert look()
+        assert len(launches(folder)) == IN_VAIN

@@ -4,21 +4,25 @@ could not be launched   a node's prolog, disk or slurmd failed; Slurm put the ta
                         out of the queue, counts it as a start that failed, and submits its chunks again
 held by a person        that person's decision: told with its command, never submitted again
 cannot start as it is   a constraint, account or limit that was changed since: likewise
+silent                  it is said to run, but gives no sign of life: what watches over it on its node was killed, or
+                        the node hangs. `resume` cancels it, and submits its chunks again when it has ended
 """
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from slurm.control.unstarted import DID_NOT_START
+from slurm.control.ends import DID_NOT_START
 from slurm.record.manifest import Step
 from slurm.scheduler.accounting import NOT_AS_IT_IS, NOT_LAUNCHED
 from slurm.scheduler.backend import Backend
 from slurm.task.attempt import Attempt
 from slurm.task.breaker import report_failure
 
+SILENT = "no sign of life"
+
 
 class Held(NamedTuple):
-    """A task that is held."""
+    """A task that will not end by itself."""
 
     submission: str
     job: str
@@ -28,13 +32,16 @@ class Held(NamedTuple):
 
 
 def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:
-    """Takes tasks out of the queue that could not be launched, and notes that they did not start; whether any was.
+    """Takes tasks out of the queue that are silent or could not be launched, which is noted; whether any was.
 
     Raises ClusterError if they are another user's.
     """
+    silent = sorted({task.task for task in held.values() if task.reason == SILENT})
+    if silent:
+        slurm.cancel(silent)
     failed = {chunk: task for chunk, task in held.items() if task.reason in NOT_LAUNCHED}
     if not failed:
-        return False
+        return bool(silent)
     restarts = slurm.restarts(sorted({task.job for task in failed.values()}))
     ends = slurm.ended(sorted({task.job for task in failed.values()})) or {}
     slurm.cancel(sorted({task.task for task in failed.values()}))
@@ -56,7 +63,9 @@ def advice(step: Step, held: Mapping[int, Held]) -> Iterator[str]:
     for reason in dict.fromkeys(task.reason for task in held.values()):
         tasks = sorted({task.task for task in held.values() if task.reason == reason})
         what = f"{len(tasks):,} task{'s' if len(tasks) > 1 else ''} held ({reason}; {', '.join(tasks[:3])})"
-        if reason in NOT_LAUNCHED:
+        if reason == SILENT:
+            yield f"{what}: python -m slurm resume {run} cancels {'them' if len(tasks) > 1 else 'it'} and goes on"
+        elif reason in NOT_LAUNCHED:
             yield f"{what}: python -m slurm resume {run} submits them again"
         elif reason in NOT_AS_IT_IS:
             yield (

@@ -99,7 +99,7 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
         return report
     slurm, until_s = queue_of(step), time.monotonic() + LAG_S
     try:
-        while slurm and (take_out(step, now.held, slurm) or ("ENDING" in now.active.values() and _waits(until_s))):
+        while slurm and (take_out(step, now.held, slurm) or _ending(now)) and _waits(until_s):
             now = report.survey = survey(step, known)
     except ClusterError as error:
         report.once_more = f"tasks that could not be launched are another user's, who has to resume first ({error})"
@@ -115,12 +115,16 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
         _submit(report, groups, cluster, inputs, again)
     if slurm and (late := queue_behind(step, now, inputs, slurm)):
         report.once_more = late
-    if "ENDING" in now.active.values():
-        report.once_more = "Slurm's accounting does not tell yet how some of its tasks ended"
+    if _ending(now):
+        report.once_more = "some of its tasks are ending, and Slurm does not tell yet how"
     if not submits and report.submitted:
         tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
         _set_aside_failed(report, tried, now, cluster)
     return report
+
+
+def _ending(found: Survey) -> bool:
+    return not {"ENDING", "COMPLETING"}.isdisjoint(found.active.values())
 
 
 def _waits(until_s: float) -> bool:

@@ -1,6 +1,7 @@
 """Whether and how a chunk that did not get done is tried again, by cause.
 
-out_of_memory        more memory                     preempted, node_fail   free; see nodes.py
+out_of_memory        more memory                     preempted, node_fail,  free; see nodes.py
+                                                     silent
 timeout, no row      more time                       timeout with rows      goes on after the last flushed row
 the same exception   set aside after the second      anything               set aside after retry.max_attempts
 """
@@ -11,7 +12,7 @@ from slurm.record.history import Past
 from slurm.scheduler.cluster import Cluster
 from slurm.task.breaker import signature
 
-FREE = {"node_fail", "preempted", "cancelled", "gated", "stopped", "done"}
+FREE = {"node_fail", "preempted", "cancelled", "silent", "gated", "stopped", "done"}
 OWN_FAULT = {"exception", "too_many_errors"}
 MORE_MEMORY = 1.5
 MORE_TIME = 2.0

@@ -13,24 +13,23 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from slurm.control.held import Held
+from slurm.control.ends import DID_NOT_START, SILENT_S, unstarted, with_cause
+from slurm.control.held import SILENT, Held
 from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
-from slurm.control.unstarted import DID_NOT_START, unstarted
 from slurm.record.cache import Cache
 from slurm.record.done import Done
 from slurm.record.files import names
 from slurm.record.finished import usable
 from slurm.record.history import Past, alive, histories
 from slurm.record.inputs import sources_of
-from slurm.record.logs import log_tail
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import SLURM_CAUSES, Ended, Queued, reason_held
+from slurm.scheduler.accounting import Queued, reason_held
 from slurm.scheduler.backend import Backend, backend
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
+CLOCKS_DIFFER_S = 30.0
 NOT_TRIED = {"gated", "stopped"}  # ends that are no failure: the chunk waits for its next task
 
 
@@ -183,9 +182,19 @@ def _add(found: Survey, submission: str, window: Window, task: Queued) -> None:
     """Notes the state of a task that is in the queue."""
     chunks = [chunk for chunk in window.tasks[task.element] if found.open(chunk)]
     found.active |= dict.fromkeys(chunks, f"{task.state} {task.reason}" if task.state == "PENDING" else task.state)
-    if reason := reason_held(task):
+    if reason := reason_held(task) or _silent(found, window.tasks[task.element], task):
         name = f"{task.job}_{task.element}" if len(window.tasks) > 1 else task.job
         found.held |= dict.fromkeys(chunks, Held(submission, task.job, task.element, name, reason))
+
+
+def _silent(found: Survey, chunks: list[int], task: Queued) -> str | None:
+    """SILENT if the task is said to run, and gave signs of life since it began, but none for SILENT_S."""
+    now_s, prefix = time.time(), f"{task.job}_{task.element}_"
+    lasts = [past[-1] for chunk in chunks if (past := found.past.get(chunk)) and past[-1].name.startswith(prefix)]
+    lasts = [past for past in lasts if past.cause is None and past.started > task.began - CLOCKS_DIFFER_S]
+    ends = [found.done[chunk].ended for chunk in chunks if chunk in found.done]
+    quiet = bool(lasts) and max([*ends, *(past.last for past in lasts)]) < now_s - SILENT_S
+    return SILENT if quiet and 0 < task.began < now_s - SILENT_S else None
 
 
 def _unstarted(found: Survey, sent: Mapping[str, list[Window]], slurm: Backend | None) -> None:
@@ -234,7 +243,7 @@ def _ends(found: Survey, slurm: Backend | None) -> None:
     jobs = sorted({job.split("_")[0] for job in open_ended})
     lives = slurm.ended(jobs) if slurm and jobs else {}
     if lives:
-        found.past = {chunk: [_with_cause(p, lives) for p in past] for chunk, past in found.past.items()}
+        found.past = {chunk: [with_cause(p, lives) for p in past] for chunk, past in found.past.items()}
     for chunk, past in found.past.items():
         if chunk in found.active:
             continue
@@ -243,21 +252,3 @@ def _ends(found: Survey, slurm: Backend | None) -> None:
             found.lost.add(chunk)
         elif cause not in NOT_TRIED and cause != "done":
             found.failed[chunk] = cause
-
-
-def _with_cause(past: Past, lives: dict[str, list[Ended]]) -> Past:
-    if past.cause is not None or past.job == "local":
-        return past
-    alone = past.job.removesuffix("_0")  # of an attempt of which only the name is known
-    ends = lives.get(past.job) or lives.get(f"{past.job}_0") or lives.get(alone) or []
-    if past.restart >= len(ends):
-        return past
-    end = ends[past.restart]
-    if end.state in SLURM_CAUSES:
-        return past._replace(cause=SLURM_CAUSES[end.state], detail=f"Slurm: {end.state}")
-    killed = end.exit_code.split(":") in (["0", "9"], ["9", "0"], ["137", "0"])
-    if killed and "memory limit" in log_tail(Path(past.log)):  # a site without cgroups says FAILED
-        return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
-    if end.state == "COMPLETED":
-        return past
-    return past._replace(cause="killed", detail=f"Slurm: {end.state} {end.exit_code}")

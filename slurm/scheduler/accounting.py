@@ -47,6 +47,7 @@ class Queued(NamedTuple):
     element: int  # index in its array; 0 for a job that is none
     state: str  # PENDING, RUNNING, …
     reason: str  # why it waits: Priority, Resources, Dependency, …
+    began: float = 0.0  # seconds since 1970, of one that runs; 0: not known
 
 
 class Ended(NamedTuple):
@@ -94,13 +95,15 @@ def _squeue(jobs: list[str], more: list[str], env: dict[str, str]) -> list[Queue
     found = []
     for start in range(0, len(jobs), PER_CALL):
         batch = ",".join(jobs[start : start + PER_CALL])
-        answer = _ask(["squeue", "-h", "-a", "-o", "%i|%T|%r", *more, "-j", batch], env)
+        ask = ["squeue", "-h", "-a", "-o", "%i|%T|%S|%r", *more, "-j", batch]
+        answer = _ask(ask, {**env, "SLURM_TIME_FORMAT": "%s"})
         if answer is None:
             return None
         for line in answer.splitlines():
-            task, state, reason = line.split("|", 2)
+            task, state, since, reason = line.split("|", 3)
+            began = float(since) if state == "RUNNING" and since.isdigit() else 0.0
             array, _, indices = task.partition("_")
-            found += [Queued(array, i, state, reason) for i in _expand(indices)]
+            found += [Queued(array, i, state, reason, began) for i in _expand(indices)]
     return found
 
 

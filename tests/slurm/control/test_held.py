@@ -1,16 +1,21 @@
 """Tasks that Slurm holds: what it could not launch is submitted again, what a person holds is told and left alone."""
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support.runs import ProbeRun, command, until
 from support.slurm import ask, finish
-from support.steps import made_step
+from support.steps import cluster, made_step
+from support.told import Told
 
 from slurm.__main__ import main as slurm_command
 from slurm.control.held import Held, advice
+from slurm.control.retry import decide
+from slurm.control.survey import survey
 from slurm.record.files import names
 from slurm.record.manifest import Step
 from slurm.scheduler.accounting import Queued, reason_held
@@ -97,3 +102,50 @@ def test_each_reason_is_told_with_the_command_that_helps(tmp_path: Path) -> None
     assert lines[0].endswith("(launch failed requeued held; 7_0): python -m slurm resume run=run submits them again")
     assert lines[1].endswith("(JobHeldUser; 7_1): they wait for whoever held them: scontrol release 7_1")
     assert "python -m slurm cancel run=run step=made, then resume run=run with other cluster.KEY=VALUE" in lines[2]
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return partial(Told, tmp_path)
+
+
+def runs(element: int, *, since_s: float) -> str:
+    """What squeue says of a task that runs."""
+    return f"7_{element}|RUNNING|{time.time() - since_s:.0f}|None"
+
+
+def test_a_task_that_is_said_to_run_and_gives_no_sign_of_life_is_told(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.tried(0, "7_0_0", None, ago_s=400)
+    run.tried(1, "7_1_0", None, ago_s=20)
+    run.say("squeue", runs(0, since_s=500), runs(1, since_s=500))
+    found = survey(run.step)
+    assert sorted(found.active) == [0, 1]
+    assert list(advice(run.step, found.held)) == [
+        "1 task held (no sign of life; 7_0): python -m slurm resume run=r cancels it and goes on"
+    ]
+
+
+def test_a_task_that_has_begun_another_chunk_or_has_just_come_back_is_not_silent(told: Callable[..., Told]) -> None:
+    run = told([0, 1], [2], [3])
+    run.tried(0, "7_0_0", "too_many_errors", ago_s=400)
+    run.tried(1, "7_0_0", None, ago_s=20)
+    run.tried(2, "7_1_0", None, ago_s=4000)  # requeued since, and its Python has not begun
+    run.say("squeue", runs(0, since_s=500), runs(1, since_s=400), runs(2, since_s=4000))
+    assert survey(run.step).held == {}
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "TIMEOUT"])
+def test_a_silent_task_that_was_ended_has_that_cause_and_costs_no_attempt(
+    told: Callable[..., Told], state: str
+) -> None:
+    run = told([0], [1])
+    run.tried(0, "7_0_0", None, ago_s=1000)
+    run.tried(1, "7_1_0", None, ago_s=10)
+    now_s = int(time.time())
+    run.say("sacct", *(f"7_{i}|{state} by 0|0:0|n1|{now_s - 2000}|{now_s}" for i in (0, 1)))
+    (silent,), (other,) = (survey(run.step).past[chunk] for chunk in (0, 1))
+    assert (silent.cause, silent.detail) == ("silent", f"no sign of life for the last 17 min; Slurm: {state}")
+    assert other.cause == {"CANCELLED": "cancelled", "TIMEOUT": "timeout"}[state]
+    assert decide([silent] * 9, cluster(), max_attempts=2).again

@@ -8,15 +8,13 @@ import polars as pl
 import pytest
 from support.runs import ProbeRun, command, until
 from support.slurm import ask
-from support.steps import cluster, finish, made_step
+from support.steps import finish
+from support.told import Told
 
 from slurm.__main__ import main as slurm_command
-from slurm.control.submit import Window, freeze, load_windows
+from slurm.control.submit import Window, load_windows
 from slurm.control.survey import survey
 from slurm.record.files import names
-from slurm.record.formats import write_record
-from slurm.record.submission import Jobs
-from slurm.task.attempt import Attempt
 
 FAST = ("cluster=devcluster", "cluster.mem_gb=1")
 BROKEN = 'cluster.setup=["echo module: command not found", "exit 7"]'
@@ -48,31 +46,6 @@ def test_a_task_whose_setup_fails_is_told_with_its_log_and_set_aside_in_the_end(
     assert names(run.step.paths.failures(names(run.step.paths.submissions)[-2])), "the breaker has seen it"
 
 
-class Told:
-    """A step with a submission, job 7, and what squeue and sacct say of it."""
-
-    def __init__(self, folder: Path, *tasks: list[int]) -> None:
-        self.folder, self.step = folder, made_step(folder / "r", n=sum(map(len, tasks)))
-        name = freeze(self.step, list(tasks), cluster(), seen=0, size=9, why={})
-        write_record(self.step.paths.jobs(name), Jobs([("7", 0, 9)]))
-        for program in ("squeue", "sacct"):
-            (folder / program).write_text(f"#!/bin/sh\ncat {folder}/{program}.txt\n")
-            (folder / program).chmod(0o755)
-            self.say(program)
-
-    def say(self, program: str, *lines: str) -> None:
-        (self.folder / f"{program}.txt").write_text("".join(f"{line}\n" for line in lines))
-
-    def tried(self, chunk: int, name: str, cause: str) -> None:
-        attempt = Attempt(self.step, chunk, name, {})
-        where = {"host": "far", "node": "n1", "log": "", "pid": 1}
-        attempt.event("start", job="7_0", restart=0, fingerprint=self.step.plan.fingerprint, **where)
-        attempt.event("end", cause=cause, rows=1)
-
-    def causes(self, chunk: int) -> list[str | None]:
-        return [past.cause for past in survey(self.step).past.get(chunk, [])]
-
-
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -81,7 +54,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]
 
 def test_what_ended_a_moment_ago_is_under_way_until_sacct_tells_of_it(told: Callable[..., Told]) -> None:
     run = told([0], [1])
-    run.say("squeue", "7_0|FAILED|NonZeroExitCode", "7_1|PENDING|Resources")
+    run.say("squeue", "7_0|FAILED|N/A|NonZeroExitCode", "7_1|PENDING|N/A|Resources")
     assert survey(run.step).active == {0: "ENDING", 1: "PENDING Resources"}
     run.say("sacct", "7_0|FAILED|1:0|n1|1000|1010")
     found = survey(run.step)

@@ -1,6 +1,7 @@
-"""Tasks that left the queue before our Python started: no attempt tells of them, only Slurm and their log do.
+"""How tasks ended that could not tell it themselves: what Slurm's accounting and their logs say.
 
-A broken `setup` line, a container image that is gone, a node without the shared filesystem, a prolog that fails.
+Some were killed. Others left the queue before our Python started, and no attempt tells of them: a broken `setup` line, a
+container image that is gone, a node without the shared filesystem, a prolog that fails.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,13 +10,15 @@ from pathlib import Path
 from slurm.control.submit import Window
 from slurm.record.files import names
 from slurm.record.history import Past
-from slurm.record.logs import last_line
+from slurm.record.logs import last_line, log_tail
 from slurm.record.manifest import Step
 from slurm.record.paths import bucket, chunk_name
 from slurm.scheduler.accounting import SLURM_CAUSES, Ended
 from slurm.scheduler.backend import Backend
 
 DID_NOT_START = "did not start"
+SILENT_S = 300.0  # a task that runs gives a sign of life every 15 s
+KILLED = (["0", "9"], ["9", "0"], ["137", "0"])  # exit status and signal of a task that got SIGKILL
 
 
 def unstarted(
@@ -93,3 +96,25 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
         fingerprint=step.plan.fingerprint,
         node=end.nodes,
     )
+
+
+def with_cause(past: Past, lives: Mapping[str, Sequence[Ended]]) -> Past:
+    """The attempt with the cause of its end, if it has none and Slurm knows it; `lives` are the runs of each task."""
+    alone = past.job.removesuffix("_0")  # of an attempt of which only the name is known
+    ends = lives.get(past.job) or lives.get(f"{past.job}_0") or lives.get(alone) or []
+    if past.cause is not None or past.job == "local" or past.restart >= len(ends):
+        return past
+    end = ends[past.restart]
+    if end.state in ("CANCELLED", "TIMEOUT") and past.last < end.ended - SILENT_S:
+        quiet_min = (end.ended - past.last) / 60
+        return past._replace(
+            cause="silent", detail=f"no sign of life for the last {quiet_min:.0f} min; Slurm: {end.state}"
+        )
+    if end.state in SLURM_CAUSES:
+        return past._replace(cause=SLURM_CAUSES[end.state], detail=f"Slurm: {end.state}")
+    # a site without cgroups says FAILED where the memory was too little
+    if end.exit_code.split(":") in KILLED and "memory limit" in log_tail(Path(past.log)):
+        return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
+    if end.state == "COMPLETED":
+        return past
+    return past._replace(cause="killed", detail=f"Slurm: {end.state} {end.exit_code}")

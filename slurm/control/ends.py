@@ -1,7 +1,7 @@
 """How tasks ended that could not tell it themselves: what Slurm's accounting and their logs say.
 
-Some were killed. Others left the queue before our Python started, and no attempt tells of them: a broken `setup` line, a
-container image that is gone, a node without the shared filesystem, a prolog that fails.
+Some were killed. Others left the queue before our Python started, and no attempt tells of them: a broken `setup` line,
+a container image that is gone, a node without the shared filesystem, a prolog that fails.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -14,7 +14,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from slurm.errors import InputError, ReelmillError
+from slurm.ending import ending
+from slurm.errors import InputError
 from slurm.record.manifest import Step
 
 MOST = 20  # confusions that are shown
@@ -76,7 +77,5 @@ def show(console: Console, rows: pl.DataFrame, title: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with ending("nothing is changed by this"):
         main(sys.argv[1:])
-    except ReelmillError as error:
-        sys.exit(f"error: {error}")

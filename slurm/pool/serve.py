@@ -86,14 +86,15 @@ def start(folder: PoolFolder, settings: Settings) -> int:
 def status(folder: PoolFolder) -> int:
     """Shows the replicas and how earlier ones ended; 0 if one takes requests, else 1."""
     pool, now = folder.settings.pool, time.time()
-    table = Table(title=f"{folder}: {pool.model}, {pool.replicas} wanted{', stopped' if folder.stopped else ''}")
+    wanted = f"{pool.replicas} wanted{', stopped' if folder.stopped else ''}"
+    table = Table(title=literal(f"{folder}: {pool.model}, {wanted}"))
     for column in ("job", "state", "node", "address", "model", "ends in", "beat"):
         table.add_column(column)
     there = {replica.job: replica for replica in folder.replicas()}
     for replica in there.values():
         ends = f"{(replica.expires - now) / 60:.0f} min" if replica.expires else "-"
         beat = f"{now - replica.beat:.0f} s ago" if replica.beat else "-"
-        table.add_row(replica.job, replica.state, replica.node, replica.url, replica.model, ends, beat)
+        table.add_row(replica.job, replica.state, replica.node, replica.url, literal(replica.model), ends, beat)
     jobs = [launch.job for launch in launches(folder) if launch.job and launch.job not in there]
     for task in backend(folder.settings.cluster).queued(jobs) or []:
         starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"

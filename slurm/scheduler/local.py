@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurm.scheduler.accounting import Ended, Queued
-from slurm.scheduler.array import Array, Watch
+from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Local:
         self.cluster = cluster
 
     def check(self, folder: Path) -> None:
-        """Nothing refuses a process."""
+        check_folder(folder)
 
     def array_size(self, tasks: int) -> int:
         return max(tasks, 1)
@@ -77,6 +77,7 @@ class Local:
 def local_executor(cluster: Cluster, folder: Path) -> "submitit.LocalExecutor":
     import submitit  # here, since commands that send nothing need none of it
 
+    check_folder(folder)
     made = submitit.LocalExecutor(folder)
     made.update_parameters(timeout_min=cluster.minutes, setup=cluster.setup, gpus_per_node=cluster.gpus)
     made.parameters["stderr_to_stdout"] = True
@@ -98,9 +99,7 @@ def processes(
         _end(jobs)
 
 
-def _start(
-    made: "submitit.LocalExecutor", function: Callable[[Any], None], argument: object
-) -> "submitit.Job[None]":
+def _start(made: "submitit.LocalExecutor", function: Callable[[Any], None], argument: object) -> "submitit.Job[None]":
     """Starts a task below a process of submitit's, which takes no notice of Ctrl-C: it would print a traceback."""
     if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
         return made.submit(function, argument)

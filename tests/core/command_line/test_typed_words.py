@@ -8,6 +8,7 @@ from support.runs import planned
 
 from slurm.conf import as_typed, quoted, reads, unquoted
 from slurm.errors import InputError
+from stages.core.command_line.points import point_name
 from stages.core.command_line.words import last
 
 NAMES = [
@@ -114,3 +115,7 @@ def test_a_folder_of_configs_may_lie_at_home(tmp_path: Path, monkeypatch: pytest
     )
     assert list(planned(*words)[3].config.rules) == ["luma"]
     assert os.listdir(tmp_path) == ["conf"]
+
+
+def test_a_point_is_no_pattern_of_sbatch() -> None:
+    assert point_name("cut", ["preset=50%j"]) == "cut@preset=50％j"

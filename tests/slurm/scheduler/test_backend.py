@@ -137,3 +137,23 @@ def sleep(path: str) -> None:
     Path(path).with_suffix(".new").write_text(str(os.getpid()))
     Path(path).with_suffix(".new").rename(path)
     time.sleep(60)
+
+
+@pytest.mark.parametrize("executor", ["local", "debug", "slurm"])
+@pytest.mark.parametrize("name", ["50%", "5%j", "%t"])
+def test_a_place_whose_name_would_be_replaced_in_a_logs_path_is_refused(
+    tmp_path: Path, executor: str, name: str
+) -> None:
+    place = backend(cluster(executor=executor))
+    with pytest.raises(ClusterError, match=f"{name}.*runs=DIR, run=NAME"):
+        place.check(tmp_path / name / "r" / "s")
+    if executor != "debug":
+        with pytest.raises(ClusterError, match=name):  # of a run that was moved there
+            place.send(array(tmp_path / name, "a"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\\b", "a\nb"])
+def test_a_place_that_sbatch_would_read_otherwise_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ClusterError, match="choose another place"):
+        backend(cluster(executor="slurm")).check(tmp_path / name / "r" / "s")

@@ -158,10 +158,10 @@ def _python(container: Container) -> str:
 
     Where the time limit is short, the signal comes at once and would end the task; the task knows its deadline anyway.
     """
-    python = [sys.executable]
+    python = [sys.executable] if container.runtime is None else ["python"]  # the image has one of its own
     if container.runtime == "apptainer":
         binds = [word for mount in container.mounts for word in ("--bind", mount)]
-        python = ["apptainer", "exec", *binds, str(container.image), "python"]
+        python = ["apptainer", "exec", *binds, str(container.image), *python]
     return shlex.join(["sh", "-c", f'trap "" {PREEMPT_SIGNAL}; exec "$@"', "sh", *python])
 
 

@@ -14,8 +14,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from slurm.errors import InputError, ReelmillError
+from slurm.ending import ending
+from slurm.errors import InputError
 from slurm.record.manifest import Step
+from slurm.screen import literal
 
 MOST = 20  # confusions that are shown
 
@@ -23,7 +25,7 @@ MOST = 20  # confusions that are shown
 def judged(labels: Path, step: Step) -> pl.DataFrame:
     """A row a label: id, `wanted`, what was `said` (null for an error) and whether it is `right`. Raises InputError."""
     try:
-        table = pl.read_csv(labels, infer_schema=False)
+        table = pl.read_csv(labels, infer_schema=False, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"labels={labels} cannot be read: {error}") from error
     if missing := {"id", "category"} - set(table.columns):
@@ -71,12 +73,10 @@ def show(console: Console, rows: pl.DataFrame, title: str) -> None:
         return
     table = Table(*rows.columns, title=title, title_justify="left", box=SIMPLE_HEAD)
     for row in rows.rows():
-        table.add_row(*(f"{value:.0%}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(*(f"{value:.0%}" if isinstance(value, float) else literal(str(value)) for value in row))
     console.print(table)
 
 
 if __name__ == "__main__":
-    try:
+    with ending("nothing is changed by this"):
         main(sys.argv[1:])
-    except ReelmillError as error:
-        sys.exit(f"error: {error}")

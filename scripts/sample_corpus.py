@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
+from slurm.ending import ending
 from stages.core.video.cut.encode import ffmpeg_path
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k")
@@ -131,7 +132,10 @@ def make_corpus(folder: Path, seconds: float) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)  # so that it never vouches for half a corpus
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda film: make(film, seconds, folder), FILMS))
+        try:
+            list(pool.map(lambda film: make(film, seconds, folder), FILMS))
+        finally:
+            pool.shutdown(cancel_futures=True)
     record.write_text(truth)
     return True
 
@@ -164,4 +168,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with ending("films that are made are kept"):
+        main()

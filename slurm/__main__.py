@@ -1,7 +1,6 @@
 """python -m slurm status|resume|watch|explain|logs|cancel run=NAME [step=NAME] [chunk=N] …"""
 
 import gc
-import os
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ from slurm.control.resume import resume
 from slurm.control.start import tell
 from slurm.control.status import explain, overview
 from slurm.control.survey import Survey, survey
-from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
+from slurm.ending import ROWS_STAY, ending
+from slurm.errors import ITEM_CODES, InputError, check_name
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
@@ -43,6 +43,13 @@ python -m slurm serve   run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=
 python -m slurm serve   run=NAME pool=NAME status|stop
 Every command takes runs=DIR (default: runs)."""
 
+HELP = ("-h", "--help", "help")
+INTERRUPTED = {  # what Ctrl-C leaves, where it is not ROWS_STAY
+    **dict.fromkeys(("status", "explain", "logs", "table"), "the run itself goes on"),
+    **dict.fromkeys(("clean", "drop"), "what is not removed yet is still there"),
+    "serve": "the servers that this command ran here have ended, those that are jobs go on",
+}
+
 Words = dict[str, Any]
 IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 
@@ -59,8 +66,11 @@ def main(arguments: list[str]) -> int:
         "clean": (clean_command, ""),
         "drop": (drop_command, "step"),
     }
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in HELP:
         print(USAGE)
+        return 0
+    if arguments[0] in (*commands, "serve") and {*arguments[1:]} & {*HELP[:2]}:
+        print(usage(arguments[0]))
         return 0
     if arguments[0] == "serve":
         from slurm.pool.serve import serve  # here, since the other commands need none of it
@@ -70,7 +80,7 @@ def main(arguments: list[str]) -> int:
         raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join([*commands, 'serve'])}")
     command, known = commands[arguments[0]]
     words = parse(arguments[1:], known.split())
-    run = (Path(words.pop("runs", "runs")) / words["run"]).absolute()
+    run = (Path(words.pop("runs", "runs")).expanduser() / words["run"]).absolute()
     check_name("run", words.pop("run"), run.parent)
     for name in words.get("step", "").split(",") if "step" in words else ():
         check_name("step", name, run)
@@ -78,6 +88,17 @@ def main(arguments: list[str]) -> int:
         there = sorted(p.name for p in run.parent.glob("*") if steps(p)) if run.parent.is_dir() else []
         raise InputError(f"no run {run.name!r} in {run.parent}/; there are: {', '.join(there) or 'none'}")
     return command(run, words)
+
+
+def usage(command: str) -> str:
+    """The lines of USAGE about one command, and what every command takes."""
+    *lines, common = USAGE.splitlines()
+    found, about = [], False
+    for line in lines:
+        about = line.startswith(f"python -m slurm {command} ") or (about and line.startswith(" "))
+        found += [line] if about else []
+    more = "It takes the keys of conf/serve.yaml, pool.KEY=, engine.KEY= and cluster.KEY= as well."
+    return "\n".join([*found, *([more] if command == "serve" else []), common])
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -223,7 +244,7 @@ def table(run: Path, words: Words) -> int:
         raise InputError("say which table, and where it is to be written: step=NAME out=FILE.parquet")
     named = words.get("table", ROWS)
     rows = read_table(run, words["step"], named, kept=words.get("kept", False), catalogue=words.get("catalogue", False))
-    write_table(rows, Path(words["out"]))
+    write_table(rows, Path(words["out"]).expanduser())
     print(f"{words['out']}: {named} of {run.name}/{words['step']}")
     return 0
 
@@ -245,10 +266,6 @@ def drop_command(run: Path, words: Words) -> int:
 
 if __name__ == "__main__":
     gc.set_threshold(1_000_000)  # a survey makes many small objects and no cycles; looking for these took a sixth of it
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except ReelmillError as error:
-        print(f"error: {visible(str(error))}", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, BrokenPipeError):
-        os._exit(130)
+    with ending(INTERRUPTED.get("".join(sys.argv[1:2]), ROWS_STAY)):
+        code = main(sys.argv[1:])
+    sys.exit(code)

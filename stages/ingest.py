@@ -139,6 +139,8 @@ def run(
 
 def check(config: Config) -> None:
     """Raises InputError for a bad source or opt-out list, before anything is submitted."""
+    if not config.input.path:
+        raise InputError("input.path: say where the videos are, or a list of them: input.path=PLACE")
     module, options = reader(config)
     module.check(config.input.path, options)
     if config.opt_out.path:

@@ -176,4 +176,8 @@ def middle(lines: Sequence[Line]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:  # not slurm.ending: the trees of older commits have none
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\ninterrupted: what folder=DIR holds is kept for the next time", file=sys.stderr)
+        sys.exit(130)

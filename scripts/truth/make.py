@@ -20,6 +20,7 @@ Of a file, `truth.json` says:
 
 import argparse
 import json
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from fnmatch import fnmatch
 from functools import cache
@@ -34,6 +35,7 @@ from scripts.truth import numbered as truth_numbered
 from scripts.truth import takes as truth_takes
 from scripts.truth.drawing.writing import make
 from scripts.truth.film import Film
+from slurm.ending import ending
 
 VERSION = 2  # raised when what truth.json says stays the same, but pictures change
 GROUPS = (truth_cuts, truth_gradual, truth_takes, truth_motion, truth_freezes, truth_numbered)
@@ -61,17 +63,18 @@ def make_corpus(folder: Path, only: str, seed: int, jobs: int) -> list[str]:
     complete = {e["name"] for e in kept if truths.get(e["name"]) == e and (folder / e["name"]).exists()}
     missing = [file for file in truths if fnmatch(file, only) and file not in complete]
     made = []
-    with ProcessPoolExecutor(jobs) as pool:
-        for done in as_completed([pool.submit(make_named, file, seed, folder) for file in missing]):
-            if done.exception():
-                pool.shutdown(cancel_futures=True)
-            made.append(done.result())
-            complete.add(made[-1])
-            print(f"{folder / made[-1]}", flush=True)
-            files = [truth for file, truth in truths.items() if file in complete]
-            unfinished = record.with_suffix(".part")
-            unfinished.write_text(json.dumps({"seed": seed, "version": VERSION, "files": files}, indent=1))
-            unfinished.replace(record)
+    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)) as pool:
+        try:
+            for done in as_completed([pool.submit(make_named, file, seed, folder) for file in missing]):
+                made.append(done.result())
+                complete.add(made[-1])
+                print(f"{folder / made[-1]}", flush=True)
+                files = [truth for file, truth in truths.items() if file in complete]
+                unfinished = record.with_suffix(".part")
+                unfinished.write_text(json.dumps({"seed": seed, "version": VERSION, "files": files}, indent=1))
+                unfinished.replace(record)
+        finally:  # of an error or Ctrl-C, too: what is not begun is left
+            pool.shutdown(cancel_futures=True)
     return made
 
 
@@ -88,4 +91,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with ending("films that are made are kept"):
+        main()

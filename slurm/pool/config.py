@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.scheduler.backend import backend
-from slurm.scheduler.cluster import Cluster
+from slurm.scheduler.cluster import Cluster, Count, Size, Whole
 
 UNTRAINED = "untrained-demo"  # the name of the embedded engine's models with random weights
 STRICT = ConfigDict(extra="forbid")
@@ -48,29 +48,29 @@ class Pool:
     model: str
     revision: str | None
     images: bool  # whether requests carry pictures
-    replicas: int
-    gpus: int
-    cpus: int
-    mem_gb: float
-    minutes: int
+    replicas: Count
+    gpus: Whole
+    cpus: Count
+    mem_gb: Size
+    minutes: Count
     partition: str | None  # null: the cluster's
     qos: str | None
-    max_concurrent_requests: int  # of a replica
-    max_input_tokens: int | None
-    max_total_tokens: int | None
-    payload_bytes: int
+    max_concurrent_requests: Count  # of a replica
+    max_input_tokens: Count | None
+    max_total_tokens: Count | None
+    payload_bytes: Count
     host: str  # the address that servers listen on
     ports: tuple[int, int]  # first and last port that servers may take
     cache: str | None  # folder of the weights; null: that of huggingface_hub
     key_file: str | None  # holds the key for engine.url; servers that are started here share a generated one
-    start_minutes: float  # most time to load the model
-    restarts: int  # most restarts of an engine that died
+    start_minutes: Size  # most time to load the model
+    restarts: Whole  # most restarts of an engine that died
     lead_minutes: float  # a replica's successor is started so long before its time limit
     drain_s: int  # a replica takes no new requests so long before its time limit
     idle_minutes: float  # a replica unused for so long stops
     wait_minutes: float  # most time that a task waits for a replica
-    in_flight: int  # most requests that one task has running
-    timeout_s: float  # of one request
+    in_flight: Count  # most requests that one task has running
+    timeout_s: Size  # of one request
 
     def __post_init__(self) -> None:
         if not 0 < self.drain_s / 60 < self.lead_minutes < self.minutes:

@@ -4,6 +4,7 @@ import ctypes
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -109,7 +110,7 @@ def start_engine(settings: Settings, key: str, log: Path) -> Iterator[Running]:
                 "cache": pool.cache or _hub_cache(),
             }
             secret = {"key": key, "token": _hub_token()}
-        env = {name: value.format(**known, **secret) for name, value in engine.env.items()}
+        env = {name: fill(value, known | secret) for name, value in engine.env.items()}
         command = command_line(engine, known | secret)
         words.write(f"$ {' '.join(command_line(engine, known | dict.fromkeys(secret, '…')))}\n".encode())
         words.flush()
@@ -135,10 +136,12 @@ def command_line(engine: Engine, known: Mapping[str, str]) -> list[str]:
     options: list[str] = []
     for name, value in engine.options.items():
         if value is not None and value is not False:
-            options += [f"--{name}"] if value is True else [f"--{name}", str(value).format(**known)]
-    words = [*(word.format(**known) for word in engine.command), *options]
+            options += [f"--{name}"] if value is True else [f"--{name}", fill(str(value), known)]
+    words = [*(fill(word, known) for word in engine.command), *options]
     box, image = engine.container, str(engine.container.image)
-    mounts = [mount.format(**known) for mount in (*box.mounts, "{folder}:{folder}")]
+    if box.runtime and {":", ","} & {*known["cache"]} and any("{cache}" in mount for mount in box.mounts):
+        raise EngineError(f"pool.cache={known['cache']}: a container cannot mount a path with : or , in it")
+    mounts = [fill(mount, known) for mount in (*box.mounts, "{folder}:{folder}")]
     match box.runtime:
         case None:
             return words
@@ -151,6 +154,11 @@ def command_line(engine: Engine, known: Mapping[str, str]) -> list[str]:
             given = [*(f"--volume={mount}" for mount in mounts), *(f"--env={name}" for name in engine.env)]
             shared = ["--network=host", "--ipc=host", "--gpus=all"]
             return ["docker", "run", "--rm", "--init", *shared, *given, "--entrypoint", words[0], image, *words[1:]]
+
+
+def fill(text: str, known: Mapping[str, str]) -> str:
+    """The text with the {placeholders} that are known filled in; other braces, as of JSON, stay."""
+    return re.sub(r"\{(\w+)\}", lambda place: known.get(place[1], place[0]), text)
 
 
 @contextmanager

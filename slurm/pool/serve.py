@@ -6,14 +6,13 @@ On a cluster the command returns once the jobs are submitted; on this machine it
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from slurm.errors import InputError
+from slurm.errors import InputError, check_name
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, keep_servers, launches, set_up
 from slurm.pool.registry import PoolFolder
@@ -27,10 +26,13 @@ VERBS = ("status", "stop")
 def serve(words: Sequence[str]) -> int:
     """The command; its exit status."""
     verbs = [word for word in words if word in VERBS]
-    given = dict(word.split("=", 1) for word in words if "=" in word)
-    if "run" not in given or "pool" not in given:
+    said = dict(word.split("=", 1) for word in words if "=" in word)
+    if "run" not in said or "pool" not in said:
         raise InputError("say which pool of which run: run=NAME pool=NAME")
-    folder = PoolFolder((Path(given.get("runs", "runs")) / given["run"]).absolute(), given["pool"])
+    run = (Path(said.get("runs", "runs")).expanduser() / said["run"]).absolute()
+    check_name("run", said["run"], run.parent)
+    check_name("pool", said["pool"], run / "pools")
+    folder = PoolFolder(run, said["pool"])
     if verbs:
         return status(folder) if verbs[0] == "status" else stop(folder)
     return start(folder, compose([word for word in words if word not in VERBS]))
@@ -43,20 +45,22 @@ def compose(words: Sequence[str]) -> Settings:
 
     from slurm import conf
 
-    composed = conf.compose("serve", conf.with_folders(words).words)
+    words = conf.with_folders(words).words
+    if unread := [word for word in words if "=" not in word and not word.startswith("~")]:
+        raise InputError(f"{unread[0]!r} is neither key=value nor {' or '.join(VERBS)}")
+    composed = conf.compose("serve", words)
     try:
         plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key}: no value; say {error.full_key}=…") from error
+    if plain["replicas"] is not None and isinstance(plain["pool"], dict):
+        plain["pool"]["replicas"] = plain["replicas"]
     kinds = {"pool": Pool, "engine": Engine, "cluster": Cluster}
     try:
-        settings = Settings(**{key: TypeAdapter(kind).validate_python(plain[key]) for key, kind in kinds.items()})
+        return Settings(**{key: TypeAdapter(kind).validate_python(plain[key]) for key, kind in kinds.items()})
     except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(str(part) for part in wrong["loc"])
-        raise InputError(f"{error.title.lower()}.{where}: {wrong['msg']}, got {wrong['input']!r}") from None
-    wanted = plain["replicas"]
-    return settings if wanted is None else settings._replace(pool=replace(settings.pool, replicas=int(wanted)))
+        group = error.title.lower()
+        raise InputError(conf.wrong_values(error, lambda loc: ".".join(map(str, (group, *loc))))) from None
 
 
 def start(folder: PoolFolder, settings: Settings) -> int:
@@ -82,14 +86,15 @@ def start(folder: PoolFolder, settings: Settings) -> int:
 def status(folder: PoolFolder) -> int:
     """Shows the replicas and how earlier ones ended; 0 if one takes requests, else 1."""
     pool, now = folder.settings.pool, time.time()
-    table = Table(title=f"{folder}: {pool.model}, {pool.replicas} wanted{', stopped' if folder.stopped else ''}")
+    wanted = f"{pool.replicas} wanted{', stopped' if folder.stopped else ''}"
+    table = Table(title=literal(f"{folder}: {pool.model}, {wanted}"))
     for column in ("job", "state", "node", "address", "model", "ends in", "beat"):
         table.add_column(column)
     there = {replica.job: replica for replica in folder.replicas()}
     for replica in there.values():
         ends = f"{(replica.expires - now) / 60:.0f} min" if replica.expires else "-"
         beat = f"{now - replica.beat:.0f} s ago" if replica.beat else "-"
-        table.add_row(replica.job, replica.state, replica.node, replica.url, replica.model, ends, beat)
+        table.add_row(replica.job, replica.state, replica.node, replica.url, literal(replica.model), ends, beat)
     jobs = [launch.job for launch in launches(folder) if launch.job and launch.job not in there]
     for task in backend(folder.settings.cluster).queued(jobs) or []:
         starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"

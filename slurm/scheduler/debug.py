@@ -1,6 +1,7 @@
 """cluster.executor=debug: tasks run in this process, one after another, where a debugger can follow them."""
 
 import os
+import signal
 
 from slurm.scheduler.array import Array, Watch
 from slurm.scheduler.local import Local
@@ -17,5 +18,10 @@ class Debug(Local):
         os.environ.update(self.cluster.env)
         made = submitit.DebugExecutor(array.folder)
         for argument in array.arguments:
-            made.submit(array.function, argument).exception()  # runs it; what it raised stands in its records
+            try:
+                made.submit(array.function, argument).exception()  # runs it; what it raised stands in its records
+            except SystemExit as error:  # it was asked to stop, and has flushed
+                if error.code == 128 + signal.SIGINT:
+                    raise KeyboardInterrupt from error
+                raise
         return "local"

@@ -1,6 +1,8 @@
 """cluster.executor=local: each task is a process of this machine; the command waits for all of them."""
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurm.scheduler.accounting import Ended, Queued
-from slurm.scheduler.array import Array, Watch
+from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Local:
         self.cluster = cluster
 
     def check(self, folder: Path) -> None:
-        """Nothing refuses a process."""
+        check_folder(folder)
 
     def array_size(self, tasks: int) -> int:
         return max(tasks, 1)
@@ -40,17 +42,14 @@ class Local:
         try:
             with showing as show:
                 for argument in array.arguments:
-                    running.append(made.submit(array.function, argument))
+                    running.append(_start(made, array.function, argument))
                     while len(running) >= array.parallel:
                         running = _wait(running, show)
                 while running:
                     running = _wait(running, show)
                 show()
-        except KeyboardInterrupt:
-            for job in running:
-                with suppress(ProcessLookupError):
-                    job.cancel()
-            raise
+        finally:  # they have ended, unless this was interrupted
+            _end(running)
         return "local"
 
     def script(self, folder: Path, tasks: int) -> str:
@@ -84,6 +83,7 @@ class Local:
 def local_executor(cluster: Cluster, folder: Path) -> "submitit.LocalExecutor":
     import submitit  # here, since commands that send nothing need none of it
 
+    check_folder(folder)
     made = submitit.LocalExecutor(folder)
     made.update_parameters(timeout_min=cluster.minutes, setup=cluster.setup, gpus_per_node=cluster.gpus)
     made.parameters["stderr_to_stdout"] = True
@@ -96,15 +96,44 @@ def processes(
 ) -> Iterator[None]:
     """Starts a process for each argument; all are ended and waited for at the end of the `with` block."""
     made = local_executor(cluster, folder)
-    jobs = [made.submit(function, argument) for argument in arguments]
+    jobs: list[submitit.Job[None]] = []
     try:
+        for argument in arguments:
+            jobs.append(_start(made, function, argument))
         yield
     finally:
-        for job in jobs:
+        _end(jobs)
+
+
+def _start(made: "submitit.LocalExecutor", function: Callable[[Any], None], argument: object) -> "submitit.Job[None]":
+    """Starts a task below a process of submitit's, which takes no notice of Ctrl-C: it would print a traceback."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
+        return made.submit(function, argument)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a new process inherits that; the task handles it again
+    try:
+        return made.submit(function, argument)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(jobs: Sequence["submitit.Job[None]"]) -> None:
+    """Interrupts the tasks, as Ctrl-C in a terminal does, until they have flushed and ended."""
+    while running := [job for job in jobs if not job.done()]:
+        for pid in [pid for job in running for pid in _below(int(job.job_id))]:
             with suppress(ProcessLookupError):
-                job.cancel(check=False)
-        for job in jobs:
-            job.wait()
+                os.kill(pid, signal.SIGINT)  # one that is still being imported takes no notice of it
+        time.sleep(0.2)
+
+
+def _below(pid: int) -> list[int]:
+    """A process and all below it in our process group: not the engine of a model server, which has its own."""
+    try:
+        if os.getpgid(pid) != os.getpgrp():
+            return []
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (ProcessLookupError, FileNotFoundError):
+        return []
+    return [pid, *(below for child in children for below in _below(int(child)))]
 
 
 def _wait(running: list["submitit.Job[None]"], show: Callable[[], None]) -> list["submitit.Job[None]"]:

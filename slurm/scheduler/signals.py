@@ -44,7 +44,7 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.reason = self.reason or signal.Signals(number).name
-        # SIGTERM: SIGKILL follows soon. SIGINT: a person waits, and submitit's local controller kills after a second.
+        # SIGTERM: SIGKILL follows soon. SIGINT: a person waits.
         # The signal before the time limit: there is time until the job's end, if that is known.
         wait = 0.0 if number == signal.SIGINT else KILL_AFTER_S
         if number not in (signal.SIGTERM, signal.SIGINT) and self.end is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from slurm.errors import ClusterError, InputError
 from slurm.scheduler import accounting
 from slurm.scheduler.accounting import Ended, Queued
-from slurm.scheduler.array import Array, Watch
+from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster, Container
 from slurm.scheduler.environment import applied, environment
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import submitit
 
 PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submitit has it
+REPLACED = "%\\\n\r"  # in the path of a log: sbatch's patterns, and what ends a line of its script
 TRANSIENT = (
     "Socket timed out",
     "Unable to contact slurm controller",
@@ -48,6 +49,7 @@ class Slurm:
 
     def check(self, folder: Path) -> None:
         """Asks sbatch --test-only; the error names the key, and what would be valid."""
+        check_folder(folder, REPLACED)
         container = self.cluster.container
         if any(shutil.which(command, path=self.env.get("PATH")) is None for command in ("sbatch", "srun")):
             raise ClusterError(
@@ -75,7 +77,7 @@ class Slurm:
         from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-        made = self._executor(array.folder, job_name=array.name, dependency=array.dependency)
+        made = self._executor(array.folder, job_name=_plain(array.name), dependency=array.dependency)
         made.parameters["array_parallelism"] = array.parallel
         again = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, FailedJobError) and _transient(str(error))),
@@ -132,7 +134,7 @@ class Slurm:
         return "; ".join(line for line in said if line.strip() and not any(words in line for words in UPDATED))
 
     def find(self, name: str) -> str | None:
-        return accounting.find(name, self.env)
+        return accounting.find(_plain(name), self.env)
 
     def cancel(self, jobs: list[str], *, waiting_only: bool = False) -> None:
         command = ["scancel", *(["--state=PENDING"] if waiting_only else []), *jobs]
@@ -144,6 +146,7 @@ class Slurm:
         """submitit's executor; `more` are sbatch parameters by submitit's names."""
         import submitit  # here, since commands that send nothing need none of it
 
+        check_folder(folder, REPLACED)
         cluster = self.cluster
         made = submitit.SlurmExecutor(folder, python=_python(cluster.container))
         made.update_parameters(
@@ -169,10 +172,10 @@ def _python(container: Container) -> str:
 
     Where the time limit is short, the signal comes at once and would end the task; the task knows its deadline anyway.
     """
-    python = [sys.executable]
+    python = [sys.executable] if container.runtime is None else ["python"]  # the image has one of its own
     if container.runtime == "apptainer":
         binds = [word for mount in container.mounts for word in ("--bind", mount)]
-        python = ["apptainer", "exec", *binds, str(container.image), "python"]
+        python = ["apptainer", "exec", *binds, str(container.image), *python]
     return shlex.join(["sh", "-c", f'trap "" {PREEMPT_SIGNAL}; exec "$@"', "sh", *python])
 
 
@@ -181,6 +184,11 @@ def _srun(container: Container) -> list[str] | None:
         return None
     mounts = [f"--container-mounts={','.join(container.mounts)}"] if container.mounts else []
     return [f"--container-image={container.image}", *mounts]
+
+
+def _plain(name: str) -> str:
+    """A job's name as squeue and sacct can be asked for it: a comma divides names there."""
+    return re.sub(r"[^\w.@=+-]", "_", name)
 
 
 def _transient(message: str) -> bool:

@@ -4,6 +4,7 @@ import atexit
 import importlib
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -99,7 +100,7 @@ def run_task(spec: Spec) -> None:
         log.info("stopped by %s, %s", stop.reason, "to be requeued" if go_on else "not requeued: no row was finished")
         if go_on:
             requeue()
-        sys.exit(143)
+        sys.exit(128 + signal.SIGINT if stop.reason == "SIGINT" else 128 + signal.SIGTERM)
 
 
 def remove_pickles() -> None:

@@ -3,8 +3,6 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +12,8 @@ import hydra
 from omegaconf import DictConfig
 
 from slurm.conf import CONF, ERRORS, explain, register
-from slurm.errors import ReelmillError
-from slurm.screen import visible
+from slurm.ending import ROWS_STAY, ending
+from slurm.errors import InputError
 from stages.core.command_line.remembered import remember
 from stages.core.command_line.usage import usage
 from stages.core.command_line.words import Line, read_line
@@ -28,31 +26,20 @@ def command(stage: str | None = None) -> None:
     """Runs the words of the command line for a stage, or for what they name; exits with 0, 1 or 2 (bad input)."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of Hydra's own report
-    status = 0
-    with told() as refused:
-        module = stage if stage is None or "." in stage else f"stages.{stage}"
-        line = read_line(sys.argv[1:], module)
+    with ending(ROWS_STAY):
+        status = run(stage)
+    sys.exit(status)
+
+
+def run(stage: str | None) -> int:
+    """Shows or submits what the command line asks for."""
+    try:
+        line = read_line(sys.argv[1:], stage if stage is None or "." in stage else f"stages.{stage}")
         if line.remembered:
             print(f"as the run remembers: {' '.join(line.remembered)}", file=sys.stderr if line.flags else sys.stdout)
-        status = show(line) if line.flags else submit(line)
-    sys.exit(max(status, refused()))
-
-
-@contextmanager
-def told() -> Iterator[Callable[[], int]]:
-    """Prints an error that is the user's to mend; gives a function that tells the exit status: 2 if there was one."""
-    status = 0
-    try:
-        yield lambda: status
+        return show(line) if line.flags else submit(line)
     except ERRORS as error:
-        print(f"error: {visible(explain(error))}", file=sys.stderr)
-        status = 2
-    except ReelmillError as error:
-        print(f"error: {visible(str(error))}", file=sys.stderr)
-        status = 2
-    except PermissionError as error:
-        print(f"error: no permission to write {error.filename}: choose another place with runs=DIR", file=sys.stderr)
-        status = 2
+        raise InputError(explain(error)) from error
 
 
 def show(line: Line) -> int:

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
-from slurm.conf import Words, compose
+from slurm.conf import Words, compose, load
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from stages.core.command_line.read import read_steps
@@ -53,7 +51,7 @@ def find_missing(steps: Steps, folders: Words) -> list[str]:
         if (file := folders.finds(f"stage/{name}.yaml")) is None:
             raise InputError(f"steps.{reader}.after: the run has no step {name!r}, and no stage is called so")
         missing.append(name)
-        after = (yaml.safe_load(file.read_text()) or {}).get("after")
+        after = load(file).get("after")
         queue += [(before, name) for before in names_of(after)]
     return missing
 

@@ -140,7 +140,7 @@ def said(word: Word, step: str | None) -> str:
 
 def point_name(step: str, words: Sequence[str]) -> str:
     """A step by the words that decide its result: `filter@rules.motion.min=0.1`."""
-    name = f"{step}@{','.join(words).replace('/', '_')}"
+    name = f"{step}@{','.join(words).replace('/', '_').replace('%', '％')}"  # sbatch replaces % in a log's path
     if len(name.encode()) <= LONGEST_NAME:
         return name
     return f"{name[: LONGEST_NAME // 2]}…{hashlib.sha256(name.encode()).hexdigest()[:10]}"

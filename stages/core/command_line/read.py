@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from slurm.conf import explain
+from slurm.conf import explain, no_value, wrong_values
 from slurm.errors import InputError, check_name
 from slurm.record.paths import RESERVED
 from slurm.scheduler.cluster import Cluster
@@ -41,11 +42,15 @@ def read_steps(cfg: DictConfig) -> dict[str, Wanted]:
 
 def check_groups(cfg: DictConfig) -> None:
     """Raises an InputError for a key of which no step would take notice, since each takes those that it knows."""
+    for group in ("input", "source", "opt_out", "chunks", "items", "retry", "cluster"):
+        if not isinstance(cfg[group], DictConfig):
+            raise InputError(f"{group}={cfg[group]}: it has keys of its own, which take values: {group}.KEY=VALUE")
     for group, kind in (("chunks", Chunks), ("items", Items), ("retry", Retry), ("cluster", Cluster)):
         valid = [field.name for field in fields(kind)]
-        keys = cfg[group] if isinstance(cfg[group], DictConfig) else [f"={cfg[group]}"]
-        if unknown := [key for key in keys if key not in valid]:
+        if unknown := [key for key in cfg[group] if key not in valid]:
             raise InputError(f"{group}.{unknown[0]}: no such key; there are: {', '.join(valid)}")
+        if missing := [key for key in valid if key not in list(cfg[group])]:
+            raise InputError(no_value(group, missing))
 
 
 def read_step(cfg: DictConfig, step: str, run: Mapping[str, Any]) -> Wanted:
@@ -125,8 +130,7 @@ def validate(kind: type, values: Mapping[str, Any], node: DictConfig, where: str
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
-        wrong = [f"{key_of(node, where, e['loc'])}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
-        raise InputError("; ".join(wrong)) from error
+        raise InputError(wrong_values(error, partial(key_of, node, where))) from error
 
 
 def key_of(node: DictConfig, where: str, parts: Sequence[object]) -> str:

@@ -37,7 +37,7 @@ def finish(rows: Sequence[tuple[str, str, Step]], folder: Path) -> None:
     for point, step, done, rows_in, kept, hours in table.iter_rows():
         share = f"{kept / rows_in:.1%}" if rows_in else "–"
         numbers = (f"{rows_in:,}", f"{kept:,}", share, "–" if hours is None else f"{hours:,.4f}")
-        names = (literal(point), *((step,) if several else ()))
+        names = (literal(point), *((literal(step),) if several else ()))
         shown.add_row(*names, *(numbers if done else ("not done", "", "", "")))
     show(shown)
 

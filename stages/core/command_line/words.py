@@ -7,11 +7,11 @@ stages clips steps.filter.rules=speech   → pipeline=clips rules@steps.filter.r
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from hydra._internal.utils import get_args_parser
 
-from slurm.conf import FREE_KEYS, Words, quoted, with_folders
+from slurm.conf import FREE_KEYS, Words, load, quoted, unquoted, with_folders
 from slurm.errors import InputError, check_name
 from stages.core.command_line.remembered import kept, recall
 
@@ -42,7 +42,9 @@ class Line(NamedTuple):
 def read_line(argv: Sequence[str], module: str | None = None) -> Line:
     """Reads the words of `python -m <module>`, or of `python -m stages` if None. Raises InputError."""
     folders = with_folders(argv)
-    args = get_args_parser().parse_intermixed_args(folders.words)
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]  # its own prints ten lines and ends the process
+    args = parser.parse_intermixed_args(folders.words)
     words = [str(word) for word in args.overrides]
     shows = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
     flags = [word for word in folders.words if word not in words] if shows else []
@@ -57,8 +59,15 @@ def read_line(argv: Sequence[str], module: str | None = None) -> Line:
     else:
         step, words = words_of_step(module, words, folders, Path(runs, run or ""))
         title = step
+    if unread := [word for word in words if "=" not in word and not word.startswith("~")]:
+        raise InputError(f"{unread[0].removeprefix(f'steps.{step}.')!r} is no key=value")
     words = [chosen(listed(word, args.multirun), folders) for word in words]
     return Line([*remembered, *words], folders, flags, args.multirun, step, title, remembered, given)
+
+
+def refuse(message: str) -> NoReturn:
+    """Raises an InputError about a flag."""
+    raise InputError(f"{message}; --help shows what there is")
 
 
 def named_first(words: list[str], folders: Words) -> tuple[str | None, list[str]]:
@@ -78,7 +87,7 @@ def named_first(words: list[str], folders: Words) -> tuple[str | None, list[str]
 def last(words: Sequence[str], key: str) -> str | None:
     """The value that counts of a key, without quotes."""
     values = [value for name, given, value in (word.partition("=") for word in words) if given and name == key]
-    return values[-1].strip("'\"") if values else None
+    return unquoted(values[-1]) if values else None
 
 
 def words_of_step(module: str, words: Sequence[str], folders: Words, run: Path) -> tuple[str, list[str]]:
@@ -92,8 +101,7 @@ def words_of_step(module: str, words: Sequence[str], folders: Words, run: Path) 
     if (file := folders.finds(f"stage/{stage}.yaml")) is None:
         places = ", ".join(str(folder) for folder in folders.folders)
         raise InputError(f"{module}: no stage/{stage}.yaml in {places}: say where it is, --config-dir DIR")
-    said = re.search(r"^stage: *([\w.]+)", file.read_text(), re.MULTILINE)
-    if not module.startswith("stages.") and (said is None or said[1] != module):
+    if not module.startswith("stages.") and load(file).get("stage") != module:
         raise InputError(f"{module}: {file} is not its config, which says stage: {module}; two stages need two names")
     own = [word for given in words for word in below_step(given, step, folders)]
     return step, [f"+stage@steps.{step}={stage}", *own]

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from glob import escape
 from pathlib import PurePosixPath
 
 import polars as pl
@@ -32,7 +33,8 @@ def scan(file: str, number: str | None = None) -> pl.LazyFrame:
                 path_or_content(file), separator=separator, infer_schema=False, encoding="utf8-lossy", glob=False
             )
         elif suffix in (".jsonl", ".ndjson"):
-            table = pl.scan_ndjson(path_or_content(file), infer_schema_length=None)
+            lines = path_or_content(file)  # alone of its kind, scan_ndjson has no glob=False
+            table = pl.scan_ndjson(escape(lines) if isinstance(lines, str) else lines, infer_schema_length=None)
         else:
             table = scan_text(file)
         table = table.with_row_index(number, offset=1) if number else table

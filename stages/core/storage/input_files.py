@@ -48,7 +48,8 @@ def list_files(path: str, suffixes: Collection[str]) -> list[str]:
 def list_local(path: str) -> list[str]:
     place = Path(path).absolute()
     if not place.exists():
-        return [file for file in local_glob(str(place)) if Path(file).is_file()]
+        files = (Path(file) for file in local_glob(path))  # not of `place`: the working directory is no pattern
+        return [str(file.absolute()) for file in files if file.is_file()]
     if not place.is_dir():
         return [str(place)]
     below = ((file, file.relative_to(place).parts) for file in sorted(place.rglob("*")))

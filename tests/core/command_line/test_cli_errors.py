@@ -1,12 +1,18 @@
 """What bad input gets: exit status 2, one message that names the key or the command, nothing half-made."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.runs import ROOT, ProbeRun, command
+from support.runs import ROOT, ProbeRun, command, planned
+
+from slurm.errors import InputError
+from slurm.pool.serve import serve
+from stages.core.command_line.points import points_of
+from stages.core.command_line.words import read_line
 
 
 def refused(done: "subprocess.CompletedProcess[str]", *named: str) -> None:
@@ -138,6 +144,67 @@ def test_a_wrong_word_to_slurm_is_told_with_the_right_ones(run: ProbeRun, case: 
 def test_a_step_that_is_no_name_of_a_directory_is_refused(tmp_path: Path, videos: Path, step: str) -> None:
     words = ("run=r", f"runs={tmp_path / 'runs'}", f"input.path={videos}", f"step={step}")
     refused(command("stages.ingest", *words), f"step={step!r} is not the name of a directory")
+    assert not (tmp_path / "runs").exists()
+
+
+SLIPS = {  # of a cluster's file
+    "no defaults": ("partition: cpu", ["cluster: no value for executor, account", "defaults: [NAME]"]),
+    "tab": ("defaults: [slurm]\n\tcpus: 2", ["mine.yaml", "line 2"]),
+    "list": ("[a, b]", ["cluster=['a', 'b']", "cluster.KEY=VALUE"]),
+    "defaults that are no list": ("defaults: slurm", ["mine.yaml: `defaults` is no list"]),
+    "defaults that are no name": ("defaults: [slurm, 3]", ["mine.yaml: `defaults` holds 3"]),
+    "list for a map": ("defaults: [slurm]\nenv: [A=1]", ["cluster/mine.yaml: a list"]),
+    "unknown key": ("defaults: [slurm]\npartitoin: x", ["cluster.partitoin", "partition"]),
+    "wrong type": ("defaults: [slurm]\ncpus: many", ["cluster.cpus", "got 'many'"]),
+    "no text": ("\udcff\udcfe", ["mine.yaml is no YAML"]),
+}
+
+
+@pytest.mark.parametrize("case", SLIPS)
+def test_a_slip_in_a_file_of_a_site_is_one_sentence(tmp_path: Path, case: str) -> None:
+    text, named = SLIPS[case]
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "mine.yaml").write_bytes(text.encode(errors="surrogateescape"))
+    words = ("run=r", f"runs={tmp_path}/runs", "cluster=mine", f"--config-dir={tmp_path}")
+    for ask in (lambda: planned("pipeline=clips", "input.path=x", *words), lambda: serve(["pool=text", *words])):
+        with pytest.raises(InputError) as refusal:
+            ask()
+        assert "\n" not in str(refusal.value)
+    with pytest.raises(InputError) as refusal:
+        planned("pipeline=clips", *words)
+    assert [name for name in named if name not in str(refusal.value)] == []
+
+
+FLAGS = {
+    "--foo": "unrecognized arguments: --foo",
+    "--cfg=no": "invalid choice: 'no'",
+    "--config-dir=": "--config-dir: say which folder",
+    "word": "'word' is no key=value",
+    "=3": "'=3' cannot be read as key=value",
+    "chunks=3": "chunks=3: it has keys of its own",
+    "min_s=1,2": "min_s=1,2: several values; say -m",
+    "hydra.searchpath=[a": "no list of folders",
+}
+
+
+@pytest.mark.parametrize("word", FLAGS)
+def test_a_word_that_cannot_be_read_is_one_sentence(tmp_path: Path, word: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        points_of(read_line(["run=r", f"runs={tmp_path}/runs", word], "stages.split"))
+    assert FLAGS[word] in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_empty_input_is_refused(tmp_path: Path) -> None:
+    done = command("stages.ingest", "run=r", f"runs={tmp_path}/runs", "input.path=")
+    refused(done, "input.path: say where the videos are")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("word", ["replicas=many", "replicas=0", "pool.cpus=0", "statsu", "run=../r", "pool=../text"])
+def test_a_wrong_word_to_serve_is_named(tmp_path: Path, word: str) -> None:
+    with pytest.raises(InputError, match=re.escape(word.partition("=")[2] or word)):
+        serve(["run=r", "pool=text", f"runs={tmp_path}/runs", word])
     assert not (tmp_path / "runs").exists()
 
 

@@ -24,7 +24,8 @@ def test_a_table_of_paths_and_urls(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "a.mp4").write_bytes(b"1234")
     places = ["a.mp4", str(tmp_path / "gone.mp4"), "https://example.org/v?id=1"]
     table = pl.DataFrame({"path": places, "title": ["A", None, "C"], "duration_s": [1.5, None, 3.0]})
-    file = tmp_path / f"list.{suffix}"
+    (tmp_path / "list 1?.csv").touch()  # what would fit the name if it were a pattern
+    file = tmp_path / f"list [1]?*{{x}} 50%.{suffix}"
     if suffix == "parquet":
         table.write_parquet(file)
     elif "json" in suffix:

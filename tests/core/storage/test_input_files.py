@@ -52,6 +52,8 @@ def test_a_path_may_be_relative_and_have_brackets(tmp_path: Path, monkeypatch: p
     (tmp_path / "[1]" / "a.csv").touch()
     monkeypatch.chdir(tmp_path)
     assert list_files("[1]", {".csv"}) == [str(tmp_path / "[1]" / "a.csv")]
+    monkeypatch.chdir(tmp_path / "[1]")
+    assert list_files("*.csv", {".csv"}) == [str(tmp_path / "[1]" / "a.csv")]
 
 
 @pytest.mark.parametrize("path", ["gone", "gone/*.csv"])

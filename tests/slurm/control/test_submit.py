@@ -8,11 +8,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from support.runs import ProbeRun, until
 from support.steps import cluster, made_step
 
 from slurm.control.submit import RacedError, _windows, close, closed, freeze, job_name, load_windows, submissions
 from slurm.control.survey import survey
 from slurm.record.manifest import Step
+from slurm.scheduler.backend import backend
 
 ROOT = Path(__file__).parents[3]
 TASKS = [[0], [1], [2, 3]]
@@ -123,3 +125,17 @@ def test_a_closed_submission_says_so(step: Step) -> None:
     assert not closed(step, name)
     close(step, name)
     assert closed(step, name)
+
+
+def test_a_run_on_slurm_may_lie_in_a_place_with_an_odd_name(tmp_path: Path, slurm: Path) -> None:
+    place = tmp_path / "a b [x], {y} 'q' \"r\" #z;$(v)&*?"
+    run = ProbeRun(place, 2, "cluster=devcluster", "run='r [1], 2'", "items.workers=1", "chunks.ahead=2")
+    run.submit()
+    step = Step(run.runs / "r [1], 2", "probe")
+    until(step.complete, 60)
+    rows = step.scan()
+    assert rows is not None
+    assert rows.collect().equals(run.expected())
+    assert len(list(step.paths.logs.rglob("*_log.out"))) == 2
+    for window in load_windows(step, "0000"):  # a comma would divide two names
+        assert backend(cluster(executor="slurm")).find(job_name(step, "0000", window.first)) == window.job

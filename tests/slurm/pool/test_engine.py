@@ -26,6 +26,20 @@ KNOWN = {
 }
 
 
+def test_braces_that_are_no_placeholder_stay() -> None:
+    more = ("++engine.options.chat-template-kwargs='{\"thinking\": {port}}'", "pool.model='/m/{x}'")
+    command = words("engine=vllm", *more)
+    assert command[command.index("--chat-template-kwargs") + 1] == '{"thinking": 1}'
+    assert "/m/{x}" in command
+
+
+@pytest.mark.parametrize("cache", ["/a:b", "/a,b"])
+def test_a_cache_that_a_container_cannot_mount_is_named(cache: str) -> None:
+    engine = settings("engine=tgi", "engine.container.runtime=apptainer").engine
+    with pytest.raises(EngineError, match=f"pool.cache={cache}"):
+        command_line(engine, {**KNOWN, "cache": cache})
+
+
 def words(*overrides: str) -> list[str]:
     return command_line(settings(*overrides).engine, KNOWN)
 

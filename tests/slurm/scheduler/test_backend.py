@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from support.steps import cluster
 from slurm.errors import ClusterError, InputError
 from slurm.scheduler.array import Array
 from slurm.scheduler.backend import BACKENDS, backend
+from slurm.scheduler.cluster import Container
 from slurm.scheduler.local import processes
 
 
@@ -137,3 +139,32 @@ def sleep(path: str) -> None:
     Path(path).with_suffix(".new").write_text(str(os.getpid()))
     Path(path).with_suffix(".new").rename(path)
     time.sleep(60)
+
+
+@pytest.mark.parametrize("executor", ["local", "debug", "slurm"])
+@pytest.mark.parametrize("name", ["50%", "5%j", "%t"])
+def test_a_place_whose_name_would_be_replaced_in_a_logs_path_is_refused(
+    tmp_path: Path, executor: str, name: str
+) -> None:
+    place = backend(cluster(executor=executor))
+    with pytest.raises(ClusterError, match=f"{name}.*runs=DIR, run=NAME"):
+        place.check(tmp_path / name / "r" / "s")
+    if executor != "debug":
+        with pytest.raises(ClusterError, match=name):  # of a run that was moved there
+            place.send(array(tmp_path / name, "a"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\\b", "a\nb"])
+def test_a_place_that_sbatch_would_read_otherwise_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ClusterError, match="choose another place"):
+        backend(cluster(executor="slurm")).check(tmp_path / name / "r" / "s")
+
+
+@pytest.mark.parametrize("runtime", ["pyxis", "apptainer"])
+def test_a_task_in_a_container_runs_the_images_own_python(tmp_path: Path, runtime: str) -> None:
+    container = Container(runtime, "/i/reelmill.sif", ["/shared:/shared"])  # type: ignore[arg-type]
+    script = backend(cluster(executor="slurm", container=container)).script(tmp_path, 2)
+    (line,) = (line for line in script.splitlines() if line.startswith("srun"))
+    assert sys.executable not in line
+    assert {"pyxis": "sh python -u", "apptainer": "--bind /shared:/shared /i/reelmill.sif python -u"}[runtime] in line

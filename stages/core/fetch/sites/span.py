@@ -42,7 +42,7 @@ def copy_span(sources: list[RangeFile], span: tuple[float, float], name: Path, c
             first_s = key_frame_s(inputs[0], picture, span[0])
             streams: list[Stream] = [picture, *([sound] if sound else [])]
             file = name.with_suffix(choose_suffix([one.codec_context.name for one in streams], container))
-            with av.open(str(file), mode="w") as target:
+            with av.open(f"file:{file}", mode="w") as target:
                 copies = {one: target.add_stream_from_template(one) for one in streams}
                 groups = [streams] if len(inputs) == 1 else [[one] for one in streams]
                 parts = [packets_between(*of, first_s, span[1]) for of in zip(inputs, groups, strict=False)]

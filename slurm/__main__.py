@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,9 @@ from slurm.control.resume import resume
 from slurm.control.start import tell
 from slurm.control.status import explain, overview
 from slurm.control.survey import survey
+from slurm.credentials import conceal_words, masked
 from slurm.errors import ITEM_CODES, InputError, ReelmillError, check_name
+from slurm.owner import reading, trust_as_said
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
@@ -41,9 +44,11 @@ python -m slurm clean   run=NAME                                free what was re
 python -m slurm drop    run=NAME step=NAME[,NAME]               remove steps that no other step reads
 python -m slurm serve   run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi]   start model servers
 python -m slurm serve   run=NAME pool=NAME status|stop
-Every command takes runs=DIR (default: runs)."""
+Every command takes runs=DIR (default: runs), and those that change a run cluster.trust=[USER,…]: whose files in it
+may say what is executed, beside your own."""
 
 Words = dict[str, Any]
+READERS = {"status", "explain", "logs", "table"}  # they execute nothing that a run says: it may be anybody's
 IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 
 
@@ -51,7 +56,7 @@ def main(arguments: list[str]) -> int:
     commands: dict[str, tuple[Callable[[Path, Words], int], str]] = {
         "status": (status, "step watch"),
         "resume": (resume_command, "step force cluster retry"),
-        "watch": (watch, "every step"),
+        "watch": (watch, "every step cluster"),
         "explain": (explain_command, "step chunk"),
         "logs": (logs, "step chunk lines"),
         "cancel": (cancel_command, "step"),
@@ -69,8 +74,16 @@ def main(arguments: list[str]) -> int:
     if arguments[0] not in commands:
         raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join([*commands, 'serve'])}")
     command, known = commands[arguments[0]]
+    conceal_words(arguments)
     words = parse(arguments[1:], known.split())
     run = (Path(words.pop("runs", "runs")) / words["run"]).absolute()
+    trust_as_said(arguments, run)
+    with reading() if arguments[0] in READERS else nullcontext():
+        return act(command, run, words)
+
+
+def act(command: Callable[[Path, Words], int], run: Path, words: Words) -> int:
+    """Calls a command for a run, which must be there."""
     check_name("run", words.pop("run"), run.parent)
     for name in words.get("step", "").split(",") if "step" in words else ():
         check_name("step", name, run)
@@ -104,9 +117,10 @@ def parse(arguments: list[str], known: list[str]) -> Words:
     for argument in arguments:
         key, equals, text = argument.partition("=")
         head, _, rest = key.partition(".")
-        if not equals or head not in {"run", "runs", *known} or bool(rest) != (head == "cluster"):
+        of_cluster = head == "cluster" and ("cluster" in known or rest == "trust")
+        if not equals or (head not in {"run", "runs", *known} and not of_cluster) or bool(rest) != of_cluster:
             raise InputError(
-                f"unknown argument {argument!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
+                f"unknown argument {masked(argument)!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
             )
         try:
             value = text if TYPES.get(key) is str else yaml.safe_load(text)
@@ -115,7 +129,7 @@ def parse(arguments: list[str], known: list[str]) -> Words:
             else:
                 words[key] = TypeAdapter(TYPES[key]).validate_python(value)
         except (yaml.YAMLError, ValidationError):
-            raise InputError(f"{argument!r}: {key} takes no such value") from None
+            raise InputError(f"{masked(argument)!r}: {key} takes no such value") from None
     if "run" not in words:
         raise InputError("say which run: run=NAME")
     return words
@@ -149,7 +163,7 @@ def watch(run: Path, words: Words) -> int:
     """Resumes until everything is done (0), or until nothing more can be submitted or resumes get nothing done (1)."""
     before, again = -1, Counter[tuple[str, int]]()
     while True:
-        results = resume(run, _only(run, words))
+        results = resume(run, _only(run, words), words.get("cluster"))
         tell(results)
         redone = any(r.submitted or r.survey.redone for r in results.values())
         if not redone and all(result.survey.complete() for result in results.values()):
@@ -191,7 +205,10 @@ def logs(run: Path, words: Words) -> int:
         raise InputError(f"{step} chunk {chunk} has no log: it ran in the process that submitted it")
     print(f"==> {past[-1].log}")
     tail = subprocess.run(
-        ["tail", "-n", str(words.get("lines", 40)), past[-1].log], stdout=subprocess.PIPE, errors="replace", check=False
+        ["tail", "-n", str(words.get("lines", 40)), "--", past[-1].log],
+        stdout=subprocess.PIPE,
+        errors="replace",
+        check=False,
     )
     print(visible(tail.stdout), end="")
     return tail.returncode

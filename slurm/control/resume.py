@@ -14,7 +14,9 @@ from slurm.control.nodes import avoided
 from slurm.control.retry import decide
 from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, Window, submissions, submit
 from slurm.control.survey import Survey, survey
+from slurm.credentials import hidden, masked_at
 from slurm.errors import TRANSIENT, InputError
+from slurm.owner import only_reads, trusted
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
 from slurm.record.formats import read_record, write_record
@@ -63,24 +65,28 @@ Inputs = dict[str, Resumed]  # by step
 
 def save_cluster(step: Step, cluster: Cluster) -> None:
     """Keeps where the step runs, for later resumes."""
-    write_record(step.paths.cluster, cluster)
+    write_record(step.paths.cluster, replace(cluster, trust=trusted()))
 
 
 def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
     """Where the step runs; `changes` are keys of the cluster config with new values."""
-    stored = asdict(read_record(step.paths.cluster, Cluster))
-    unknown = sorted((changes or {}).keys() - stored.keys())
+    stored, changes = asdict(read_record(step.paths.cluster, Cluster)), changes or {}
+    if (secret := hidden(stored)) and not only_reads() and "env_file" not in changes:
+        raise InputError(
+            f"cluster.{secret[0]}: its value is kept for another user alone ({step.paths.cluster}): say your own in a "
+            f"file of NAME=VALUE lines, cluster.env_file=FILE"
+        )
+    unknown = sorted(changes.keys() - stored.keys())
     if unknown:
         raise InputError(
             f"unknown key cluster.{unknown[0]}; valid: {', '.join('cluster.' + key for key in sorted(stored))}"
         )
     try:
-        return TypeAdapter(Cluster).validate_python({**stored, **(changes or {})})
+        return TypeAdapter(Cluster).validate_python({**stored, **changes, "trust": trusted()})
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise InputError(
-            f"cluster.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, got {wrong['input']!r}"
-        ) from None
+        got = masked_at(wrong["loc"], wrong["input"])
+        raise InputError(f"cluster.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, got {got!r}") from None
 
 
 def resume(

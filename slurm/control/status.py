@@ -14,8 +14,10 @@ from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT
+from slurm.owner import read, user_name
 from slurm.record.cache import Cache
 from slurm.record.done import add_counters
+from slurm.record.files import read_json
 from slurm.record.history import history
 from slurm.record.inputs import borders_of, is_behind
 from slurm.record.manifest import Step, steps
@@ -93,6 +95,10 @@ def _troubles(found: Survey) -> list[str]:
     name = literal(found.step.name)
     if not found.queue_known:
         lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
+    if another := _asked_otherwise(found.step):
+        lines.append(
+            f"[yellow]{name}: Slurm was asked with your environment, not with cluster.env of {literal(another)}[/]"
+        )
     if lagging := _lags(found.step):
         lines.append(
             f"[yellow]{name}: has no chunks yet for what {literal(lagging)} got[/]; run with extend=true again"
@@ -122,6 +128,15 @@ def _troubles(found: Survey) -> list[str]:
             f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {literal(aside[0])}"
         )
     return lines
+
+
+def _asked_otherwise(step: Step) -> str:
+    """The user whose run this is, if he set variables for Slurm's commands, which are not obeyed; else ""."""
+    path = step.paths.cluster
+    if read(path, decides=False).obeyed:
+        return ""
+    raw = read_json(path)
+    return user_name(path.stat().st_uid) if raw.get("env") or raw.get("env_file") else ""
 
 
 def _lags(step: Step) -> str | None:

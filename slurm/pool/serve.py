@@ -13,7 +13,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
+from slurm.credentials import conceal_words, masked_at
 from slurm.errors import InputError
+from slurm.owner import reading, trust, trust_as_said
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, keep_servers, launches, set_up
 from slurm.pool.registry import PoolFolder
@@ -30,9 +32,15 @@ def serve(words: Sequence[str]) -> int:
     given = dict(word.split("=", 1) for word in words if "=" in word)
     if "run" not in given or "pool" not in given:
         raise InputError("say which pool of which run: run=NAME pool=NAME")
-    folder = PoolFolder((Path(given.get("runs", "runs")) / given["run"]).absolute(), given["pool"])
+    run = (Path(given.get("runs", "runs")) / given["run"]).absolute()
+    conceal_words(words)
+    trust_as_said(words, run)
+    if "status" in verbs:
+        with reading():
+            return status(PoolFolder(run, given["pool"]))
+    folder = PoolFolder(run, given["pool"])
     if verbs:
-        return status(folder) if verbs[0] == "status" else stop(folder)
+        return stop(folder)
     return start(folder, compose([word for word in words if word not in VERBS]))
 
 
@@ -54,7 +62,9 @@ def compose(words: Sequence[str]) -> Settings:
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])
-        raise InputError(f"{error.title.lower()}.{where}: {wrong['msg']}, got {wrong['input']!r}") from None
+        got = masked_at(wrong["loc"], wrong["input"])
+        raise InputError(f"{error.title.lower()}.{where}: {wrong['msg']}, got {got!r}") from None
+    trust(settings.cluster.trust)
     wanted = plain["replicas"]
     return settings if wanted is None else settings._replace(pool=replace(settings.pool, replicas=int(wanted)))
 
@@ -64,7 +74,7 @@ def start(folder: PoolFolder, settings: Settings) -> int:
 
     Raises InputError if the pool runs another model or its servers do not start, ClusterError if Slurm refuses a job.
     """
-    backend(settings.site()).check(folder.root)
+    settings.check(folder.root)
     set_up(folder, settings)
     folder.allow_starts()
     if not backend(settings.cluster).submits and not settings.engine.url:

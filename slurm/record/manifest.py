@@ -5,7 +5,7 @@ A chunk is done when, and only when, its done record names a part that is there 
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from slurm.errors import InputError
 from slurm.record.done import Borders, Done, from_record
 from slurm.record.files import contents, names, read_json, write_once
-from slurm.record.formats import FORMAT, check_format, read_record, write_record
+from slurm.record.formats import FORMAT, check_format, create_record, read_record, write_record
 from slurm.record.paths import ROWS, StepPaths
 from slurm.record.plan import Changes, Layout, Plan, differences
 from slurm.record.submission import Submission
@@ -60,7 +60,9 @@ class Step:
     def layouts(self) -> list[Layout]:
         """The first layout of its chunks, then one for each extension."""
         first = Layout(0, 0, self._planned.n, self._planned.input_chunks)
-        more = (read_record(self.paths.extensions / name, Layout) for name in names(self.paths.extensions))
+        more = (
+            read_record(self.paths.extensions / name, Layout, decides=False) for name in names(self.paths.extensions)
+        )
         return [first, *more]
 
     @cached_property
@@ -75,7 +77,7 @@ class Step:
 
     def create(self, plan: Plan) -> Plan:
         """The step's plan: this one, or the one that stands if it has the same fingerprint; else an InputError."""
-        write_once(self.paths.plan, {**asdict(plan), "format": FORMAT})
+        create_record(self.paths.plan, plan)
         self.forget()
         self.refuse_other(plan)
         return self.plan

@@ -11,6 +11,7 @@ from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryV
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.conf import explain
+from slurm.credentials import masked_at
 from slurm.errors import InputError, check_name
 from slurm.record.paths import RESERVED
 from slurm.scheduler.cluster import Cluster
@@ -125,7 +126,10 @@ def validate(kind: type, values: Mapping[str, Any], node: DictConfig, where: str
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
-        wrong = [f"{key_of(node, where, e['loc'])}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        wrong = [
+            f"{key_of(node, where, e['loc'])}: {e['msg']}, got {masked_at(e['loc'], e['input'])!r}"
+            for e in error.errors()
+        ]
         raise InputError("; ".join(wrong)) from error
 
 

@@ -7,6 +7,7 @@ signatures of addresses, NAME_TOKEN=value, the words of a command line that set 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any
 
 MASK = "***"
@@ -69,16 +70,23 @@ def conceal_words(words: Iterable[str]) -> None:
 
 
 def masked(value: Any, name: str = "", *, env: bool = False) -> Any:
-    """A config or record with *** for each secret. `env`: it is a value of an `env` mapping called `name`."""
-    if isinstance(value, Mapping):
-        return {key: masked(inner, str(key), env=env or name == "env") for key, inner in value.items()}
+    """A config or record with *** for each secret. `env`: it is a value of an `env` mapping called `name`.
+
+    What holds no secret is given as it is, so that a hundred thousand chunks cost little.
+    """
+    if isinstance(value, dict):
+        found = {key: masked(inner, str(key), env=env or name == "env") for key, inner in value.items()}
+        return value if all(map(is_, found.values(), value.values())) else found
     if isinstance(value, list | tuple):
-        return [masked(inner, name, env=env or name == "env") for inner in value]
-    if env or (isinstance(value, str) and ("env" in name.split(".")[:-1] or KEY.fullmatch(name))):
+        parts = [masked(inner, name, env=env or name == "env") for inner in value]
+        return value if all(map(is_, parts, value)) else parts
+    if env or ("env." in name and "env" in name.split(".")[:-1]):
         return MASK if is_secret(name, value) else value
     if not isinstance(value, str):
         return value
-    word = WORD.fullmatch(value)
+    if KEY.fullmatch(name):
+        return MASK if is_secret(name, value) else value
+    word = WORD.fullmatch(value) if "=" in value else None
     return word[1] + MASK if word and is_secret(word[1], word[2]) else redact(value)
 
 
@@ -94,12 +102,11 @@ def decisive(value: Any, shown: Any) -> Any:
 
 def take_out(value: Any, shown: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Where a value differs from its masked form: the keys that lead there, and what stood there."""
-    if isinstance(value, Mapping):
-        for key in value:
-            yield from take_out(value[key], shown[key], (*at, str(key)))
-    elif isinstance(value, list | tuple):
-        for place, inner in enumerate(value):
-            yield from take_out(inner, shown[place], (*at, place))
+    if value is shown:
+        return
+    if isinstance(value, dict | list | tuple):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from take_out(inner, shown[key], (*at, key))
     elif value != shown:
         yield at, value
 

@@ -16,7 +16,7 @@ from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError,
 from slurm.control.survey import Survey, survey
 from slurm.credentials import hidden, masked_at
 from slurm.errors import TRANSIENT, InputError
-from slurm.owner import only_reads, trusted
+from slurm.owner import only_reads, trust, trusted
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
 from slurm.record.formats import read_record, write_record
@@ -101,6 +101,7 @@ def resume(
     Of done chunks, rows are tried again that failed with a code in slurm.errors.TRANSIENT or in `retry`. Safe to
     repeat: all else that is done, queued or running is left alone.
     """
+    trust((changes or {}).get("trust", ()))
     result: dict[str, Resumed] = {}
     for name in only if only is not None else steps(run):
         step = Step(run, name)

@@ -99,7 +99,7 @@ def status(folder: PoolFolder) -> int:
     for replica in there.values():
         ends = f"{(replica.expires - now) / 60:.0f} min" if replica.expires else "-"
         beat = f"{now - replica.beat:.0f} s ago" if replica.beat else "-"
-        table.add_row(replica.job, replica.state, replica.node, replica.url, replica.model, ends, beat)
+        table.add_row(replica.job, replica.state, replica.node, literal(replica.url), replica.model, ends, beat)
     jobs = [launch.job for launch in launches(folder) if launch.job and launch.job not in there]
     for task in backend(folder.settings.cluster).queued(jobs) or []:
         starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"

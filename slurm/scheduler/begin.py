@@ -81,7 +81,10 @@ class LocalExecutor(_Begins, submitit.LocalExecutor):
 
 def load(path: str | Path) -> Any:
     """What a pickle holds; UntrustedError if another user may have written it."""
-    return pickle.loads(read(Path(path)).content)
+    try:
+        return pickle.loads(read(Path(path)).content)
+    except UntrustedError as error:
+        raise UntrustedError(f"this is not what was sent: look who did it, then resume: {error}") from None
 
 
 def main(folder: str, mask: str) -> None:

@@ -72,25 +72,29 @@ def write_record(path: Path, value: Any) -> None:
 
 def create_record(path: Path, value: Any) -> None:
     """Writes a dataclass as a record, unless there is one already."""
-    content = {**asdict(value), "format": FORMAT}
-    if not path.exists():
-        _secrets_of(path).unlink(missing_ok=True)
-        write_once(path, _without_secrets(path, content))
+    shown, secrets = _apart({**asdict(value), "format": FORMAT})
+    if path.exists():
+        return
+    _secrets_of(path).unlink(missing_ok=True)
+    if secrets:
+        write_json(_secrets_of(path), secrets, mode=0o600)
+    write_once(path, shown)
 
 
 def save(path: Path, content: dict[str, Any], old: dict[str, Any]) -> None:
-    """Writes the content of a record, its secrets apart; `old` is what it replaces."""
-    if hidden(old) or masked(old) != old:
-        _secrets_of(path).unlink(missing_ok=True)
-    write_json(path, _without_secrets(path, content))
-
-
-def _without_secrets(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """The content as it may be shown; its secrets are written beside the record."""
-    shown: dict[str, Any] = masked(content)
-    if secrets := list(take_out(content, shown)):
+    """Writes the content of a record, its secrets apart and before it; `old` is what it replaces."""
+    shown, secrets = _apart(content)
+    if secrets:
         write_json(_secrets_of(path), secrets, mode=0o600)
-    return shown
+    write_json(path, shown)
+    if not secrets and (hidden(old) or masked(old) is not old):
+        _secrets_of(path).unlink(missing_ok=True)
+
+
+def _apart(content: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The content as it may be shown, and its secrets: where they stand in it, and what."""
+    shown: dict[str, Any] = masked(content)
+    return shown, list(take_out(content, shown))
 
 
 def _secrets_of(path: Path) -> Path:

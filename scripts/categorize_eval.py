@@ -16,6 +16,7 @@ from rich.table import Table
 
 from slurm.ending import ending
 from slurm.errors import InputError
+from slurm.owner import reading
 from slurm.record.manifest import Step
 from slurm.screen import literal
 
@@ -59,7 +60,8 @@ def main(words: list[str]) -> None:
     if missing := [name for name in ("run", "labels") if name not in given]:
         raise InputError(f"say {missing[0]}=…")
     step = Step((Path(given.get("runs", "runs")) / given["run"]).absolute(), given.get("step", "categorize"))
-    rows = judged(Path(given["labels"]), step)
+    with reading():
+        rows = judged(Path(given["labels"]), step)
     console = Console(width=None if sys.stdout.isatty() else 120)
     right = rows["right"].sum()
     console.print(f"{right} of {len(rows)} right: {right / len(rows):.1%}")

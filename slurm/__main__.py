@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,10 @@ from slurm.control.resume import resume
 from slurm.control.start import tell
 from slurm.control.status import explain, overview
 from slurm.control.survey import Survey, survey
+from slurm.credentials import conceal_words, masked
 from slurm.ending import ROWS_STAY, ending
 from slurm.errors import ITEM_CODES, InputError, check_name
+from slurm.owner import reading, trust_as_said
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
@@ -41,7 +44,8 @@ python -m slurm clean   run=NAME                                free what was re
 python -m slurm drop    run=NAME step=NAME[,NAME]               remove steps that no other step reads
 python -m slurm serve   run=NAME pool=NAME [replicas=N] [cluster=slurm] [engine=tgi]   start model servers
 python -m slurm serve   run=NAME pool=NAME status|stop
-Every command takes runs=DIR (default: runs)."""
+Every command takes runs=DIR (default: runs), and those that change a run cluster.trust=[USER,…]: whose files in it
+may say what is executed, beside your own."""
 
 HELP = ("-h", "--help", "help")
 INTERRUPTED = {  # what Ctrl-C leaves, where it is not ROWS_STAY
@@ -51,6 +55,7 @@ INTERRUPTED = {  # what Ctrl-C leaves, where it is not ROWS_STAY
 }
 
 Words = dict[str, Any]
+READERS = {"status", "explain", "logs", "table"}  # they execute nothing that a run says: it may be anybody's
 IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 
 
@@ -58,7 +63,7 @@ def main(arguments: list[str]) -> int:
     commands: dict[str, tuple[Callable[[Path, Words], int], str]] = {
         "status": (status, "step watch"),
         "resume": (resume_command, "step force cluster retry"),
-        "watch": (watch, "every step"),
+        "watch": (watch, "every step cluster"),
         "explain": (explain_command, "step chunk"),
         "logs": (logs, "step chunk lines"),
         "cancel": (cancel_command, "step"),
@@ -79,8 +84,16 @@ def main(arguments: list[str]) -> int:
     if arguments[0] not in commands:
         raise InputError(f"unknown command {arguments[0]!r}; there are: {', '.join([*commands, 'serve'])}")
     command, known = commands[arguments[0]]
+    conceal_words(arguments)
     words = parse(arguments[1:], known.split())
     run = (Path(words.pop("runs", "runs")).expanduser() / words["run"]).absolute()
+    trust_as_said(arguments, run)
+    with reading() if arguments[0] in READERS else nullcontext():
+        return act(command, run, words)
+
+
+def act(command: Callable[[Path, Words], int], run: Path, words: Words) -> int:
+    """Calls a command for a run, which must be there."""
     check_name("run", words.pop("run"), run.parent)
     for name in words.get("step", "").split(",") if "step" in words else ():
         check_name("step", name, run)
@@ -125,9 +138,10 @@ def parse(arguments: list[str], known: list[str]) -> Words:
     for argument in arguments:
         key, equals, text = argument.partition("=")
         head, _, rest = key.partition(".")
-        if not equals or head not in {"run", "runs", *known} or bool(rest) != (head == "cluster"):
+        of_cluster = head == "cluster" and ("cluster" in known or rest == "trust")
+        if not equals or (head not in {"run", "runs", *known} and not of_cluster) or bool(rest) != of_cluster:
             raise InputError(
-                f"unknown argument {argument!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
+                f"unknown argument {masked(argument)!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
             )
         try:
             value = text if TYPES.get(key) is str else yaml.safe_load(text)
@@ -136,7 +150,7 @@ def parse(arguments: list[str], known: list[str]) -> Words:
             else:
                 words[key] = TypeAdapter(TYPES[key]).validate_python(value)
         except (yaml.YAMLError, ValidationError):
-            raise InputError(f"{argument!r}: {key} takes no such value") from None
+            raise InputError(f"{masked(argument)!r}: {key} takes no such value") from None
     if "run" not in words:
         raise InputError("say which run: run=NAME")
     return words
@@ -170,7 +184,7 @@ def watch(run: Path, words: Words) -> int:
     """Resumes until everything is done (0), or until nothing more can be, as where all waits for held tasks (1)."""
     before, again, idle = -1, Counter[tuple[str, int]](), 0
     while True:
-        results = resume(run, _only(run, words))
+        results = resume(run, _only(run, words), words.get("cluster"))
         tell(results)
         redone = any(r.submitted or r.survey.redone for r in results.values())
         if not redone and all(result.survey.complete() for result in results.values()):
@@ -223,7 +237,10 @@ def logs(run: Path, words: Words) -> int:
         raise InputError(f"{step} chunk {chunk} has no log: it ran in the process that submitted it")
     print(f"==> {past[-1].log}")
     tail = subprocess.run(
-        ["tail", "-n", str(words.get("lines", 40)), past[-1].log], stdout=subprocess.PIPE, errors="replace", check=False
+        ["tail", "-n", str(words.get("lines", 40)), "--", past[-1].log],
+        stdout=subprocess.PIPE,
+        errors="replace",
+        check=False,
     )
     print(visible(tail.stdout), end="")
     return tail.returncode

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic import ValidationError
 
+from slurm.credentials import masked_at
 from slurm.errors import InputError
 from slurm.scheduler.cluster import cpu_count
 
@@ -172,7 +173,7 @@ def wrong_values(error: ValidationError, key_of: Callable[[Sequence[object]], st
         if one["type"] == "missing":
             missing.setdefault(group, []).append(name)
         else:
-            wrong.append(f"{key}: {one['msg']}, got {one['input']!r}")
+            wrong.append(f"{key}: {one['msg']}, got {masked_at(one['loc'], one['input'])!r}")
     return "; ".join([*wrong, *(no_value(group, names) for group, names in missing.items())])
 
 

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from slurm.credentials import redact
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,8 +56,8 @@ def show(what: "RenderableType") -> None:
 
 
 def visible(text: str) -> str:
-    """The text with control characters written out (\\x1b): those in a catalogue or log are not for this terminal."""
-    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+    """The text without credentials, and with control characters written out (\\x1b)."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], redact(text))
 
 
 def literal(text: str) -> str:
@@ -63,6 +65,18 @@ def literal(text: str) -> str:
     from rich.markup import escape  # here, as above
 
     return escape(visible(text))
+
+
+class _Redacted(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def log_to(stream: TextIO, form: str = "%(asctime)s %(message)s") -> None:
+    """Has this process log there, where others may read it: without credentials."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Redacted(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def _lines(label: str) -> Report:

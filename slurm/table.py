@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from slurm.errors import InputError
+from slurm.owner import reading
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
 
@@ -25,7 +26,11 @@ def read_table(
     run's source knows of each row's video are joined. Raises InputError where there is no such run, step or table, or
     nothing of it is finished. Where a run goes on, collect soon: another attempt may replace the files.
     """
-    found = Step(find_run(run), step)
+    with reading():  # another user's run, too
+        return _scan(Step(find_run(run), step), table, kept, catalogue)
+
+
+def _scan(found: Step, table: str, kept: bool, catalogue: bool) -> pl.LazyFrame:
     plan = found.plan
     if table != ROWS and table not in plan.tables:
         raise InputError(f"step {found} has no table {table!r}; it has: {', '.join([ROWS, *plan.tables])}")

@@ -1,11 +1,13 @@
 """Freeing what a run does not need any more (`clean`), and removing steps (`drop`)."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from slurm.control.survey import survey
 from slurm.errors import InputError
+from slurm.owner import user_name
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
 from slurm.task.commit import media_of
@@ -39,7 +41,7 @@ def leftovers(step: Step) -> Iterator[Path]:
     for root in (step.paths.parts, step.paths.tables):
         yield from (path for path in root.rglob("*.parquet") if path not in parts)
     yield from (folder for chunk in records if (folder := step.paths.partial_of(chunk)).exists())
-    yield from step.paths.logs.glob("*/*.pkl")
+    yield from (path for path in step.paths.logs.glob("*/*.pkl") if not is_anothers(path.parent))
     if step.plan.media and len(records) == step.plan.n:
         named = {Path(file) for record in records.values() for file in media_of(step, record)}
         yield from (path for path in step.paths.media.rglob("*") if path.is_file() and path not in named)
@@ -54,6 +56,11 @@ def remove(path: Path) -> int:
     size = path.lstat().st_size if path.exists() else 0
     path.unlink(missing_ok=True)
     return size
+
+
+def is_anothers(folder: Path) -> bool:
+    """Whether only another user can remove what is in a folder of logs; root can."""
+    return os.geteuid() not in (0, folder.stat().st_uid)
 
 
 def drop(run: Path, names: Sequence[str]) -> list[str]:
@@ -74,6 +81,10 @@ def drop(run: Path, names: Sequence[str]) -> list[str]:
         if not rests(step):
             raise InputError(
                 f"{step} has tasks under way, or Slurm does not answer; first: python -m slurm cancel run={run.name}"
+            )
+        if others := [folder for folder in step.paths.logs.glob("*") if is_anothers(folder)]:
+            raise InputError(
+                f"{others[0]} belongs to {user_name(others[0].stat().st_uid)}, who alone can remove it: ask for that"
             )
     lines = []
     for step in reversed(dropped):

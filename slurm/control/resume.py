@@ -18,7 +18,9 @@ from slurm.control.resumed import Inputs, Resumed
 from slurm.control.retry import decide
 from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, submissions, submit
 from slurm.control.survey import Survey, queue_of, survey
+from slurm.credentials import hidden, masked_at
 from slurm.errors import TRANSIENT, ClusterError, InputError
+from slurm.owner import only_reads, trust, trusted
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
 from slurm.record.formats import DamagedError, read_record, write_record
@@ -36,7 +38,7 @@ LAG_STEP_S = 1.0
 
 def save_cluster(step: Step, cluster: Cluster) -> None:
     """Keeps where the step runs, for later resumes."""
-    write_record(step.paths.cluster, cluster)
+    write_record(step.paths.cluster, replace(cluster, trust=trusted()))
 
 
 def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
@@ -47,19 +49,23 @@ def load_cluster(step: Step, changes: dict[str, Any] | None = None) -> Cluster:
         if not (sent := list(step.submissions().values())):
             raise InputError(f"{step}: where it runs is not known ({error}): give its command again") from None
         where = sent[-1].cluster
-    stored = asdict(where)
-    unknown = sorted((changes or {}).keys() - stored.keys())
+    stored, changes = asdict(where), changes or {}
+    if (secret := hidden(stored)) and not only_reads() and "env_file" not in changes:
+        raise InputError(
+            f"cluster.{secret[0]}: its value is kept for another user alone ({step.paths.cluster}): say your own in a "
+            f"file of NAME=VALUE lines, cluster.env_file=FILE"
+        )
+    unknown = sorted(changes.keys() - stored.keys())
     if unknown:
         raise InputError(
             f"unknown key cluster.{unknown[0]}; valid: {', '.join('cluster.' + key for key in sorted(stored))}"
         )
     try:
-        return TypeAdapter(Cluster).validate_python({**stored, **(changes or {})})
+        return TypeAdapter(Cluster).validate_python({**stored, **changes, "trust": trusted()})
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise InputError(
-            f"cluster.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, got {wrong['input']!r}"
-        ) from None
+        got = masked_at(wrong["loc"], wrong["input"])
+        raise InputError(f"cluster.{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, got {got!r}") from None
 
 
 def resume(
@@ -74,6 +80,7 @@ def resume(
     Of done chunks, rows are tried again that failed with a code in slurm.errors.TRANSIENT or in `retry`. Safe to
     repeat: all else that is done, queued or running is left alone.
     """
+    trust((changes or {}).get("trust", ()))
     result: dict[str, Resumed] = {}
     for name in only if only is not None else steps(run):
         step = Step(run, name)

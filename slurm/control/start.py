@@ -10,6 +10,7 @@ from slurm.control.extend import Growth, grow, steps_behind
 from slurm.control.held import advice
 from slurm.control.resume import resume, save_cluster
 from slurm.control.resumed import Resumed
+from slurm.credentials import redact
 from slurm.errors import InputError
 from slurm.pool.config import Settings
 from slurm.pool.launch import set_up
@@ -35,11 +36,6 @@ class Intent:
     pool: Settings | None = None  # the model servers that its tasks ask
     shows: str | None = None  # a file or folder of the step that a person wants to open
 
-    @property
-    def sites(self) -> list[Cluster]:
-        """Where its tasks run, and the servers that they ask."""
-        return [self.cluster, *([self.pool.site()] if self.pool else [])]
-
 
 def start(
     run: Path,
@@ -59,8 +55,9 @@ def start(
     check_overwrite(run, intents, overwrite)
     for intent in intents:
         check_writable(run / intent.name)
-        for site in intent.sites:
-            backend(site).check(run / intent.name)
+        backend(intent.cluster).check(run / intent.name)
+        if intent.pool is not None:
+            intent.pool.check(run / intent.name)
     if dry_run:
         show_plans(run, intents, growth)
         return 0
@@ -210,7 +207,7 @@ def show_plans(run: Path, intents: Sequence[Intent], growth: Growth | None) -> N
         print(f"{intent.name} ({state}): {plan.n} chunks in {tasks} tasks behind {behind}; {size}; {plan.fingerprint}")
     last = intents[-1]
     if text := backend(last.cluster).script(Step(run, last.name).paths.log_folder("0000"), tasks):
-        print(text)
+        print(redact(text))
 
 
 def tell(results: Mapping[str, Resumed]) -> None:

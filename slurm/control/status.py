@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -16,8 +16,10 @@ from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, survey
 from slurm.errors import TRANSIENT
+from slurm.owner import read, user_name
 from slurm.record.cache import Cache
 from slurm.record.done import add_counters
+from slurm.record.files import read_json
 from slurm.record.history import history
 from slurm.record.inputs import borders_of, is_behind
 from slurm.record.manifest import Step, steps
@@ -85,21 +87,9 @@ def _duration(seconds: float) -> str:
 
 
 def _troubles(found: Survey) -> list[str]:
-    lines = []
+    """What a person should know of a step, a line each."""
     name = literal(found.step.name)
-    if not found.queue_known:
-        lines.append(f"[yellow]{name}: Slurm does not answer; what runs is told from heartbeats only[/]")
-    lines += [f"[yellow]{name}: {literal(line)}[/]" for line in advice(found.step, found.held)]
-    if lagging := _lags(found.step):
-        lines.append(
-            f"[yellow]{name}: has no chunks yet for what {literal(lagging)} got[/]; run with extend=true again"
-        )
-    if failing(found.past.values()):
-        for node, until_s in avoided(found.past.values(), load_cluster(found.step)).items():
-            until = time.strftime("%H:%M", time.localtime(until_s))
-            lines.append(f"[yellow]{name}: node {literal(node)} failed again and again[/]; avoided until {until}")
-    for earlier in _outdated(found.step):
-        lines.append(f"[yellow]{name}: made from an earlier {literal(earlier)}[/]; run it again with overwrite=true")
+    lines = [f"[yellow]{name}: {line}" for line in [*_about_queue(found), *_about_input(found.step)]]
     for cause, number in Counter(found.failed.values()).most_common():
         chunk = min(c for c, why in found.failed.items() if why == cause)
         detail = literal(found.past[chunk][-1].detail.partition("\n")[0])
@@ -118,12 +108,43 @@ def _troubles(found: Survey) -> list[str]:
     for code, number in errors.most_common():
         then = " (resume tries them again)" if code in TRANSIENT else ""
         lines.append(f"{name}: {number:,} rows with error [bold]{code}[/]{then}")
-    aside = _set_aside(found)
+    aside = _set_aside(found) if found.failed else []
     if aside:
         lines.append(
             f"[red]{name}: {len(aside):,} chunks are set aside[/] (resume force=true tries them): {literal(aside[0])}"
         )
     return lines
+
+
+def _about_queue(found: Survey) -> Iterator[str]:
+    """What is the matter with its tasks in Slurm's queue."""
+    if not found.queue_known:
+        yield "Slurm does not answer; what runs is told from heartbeats only[/]"
+    for line in advice(found.step, found.held):
+        yield f"{literal(line)}[/]"
+    if another := _asked_otherwise(found.step):
+        yield f"Slurm was asked with your environment, not with cluster.env of {literal(another)}[/]"
+    if failing(found.past.values()):
+        for node, until_s in avoided(found.past.values(), load_cluster(found.step)).items():
+            until = time.strftime("%H:%M", time.localtime(until_s))
+            yield f"node {literal(node)} failed again and again[/]; avoided until {until}"
+
+
+def _about_input(step: Step) -> Iterator[str]:
+    """What has changed in its inputs that it does not follow by itself."""
+    if lagging := _lags(step):
+        yield f"has no chunks yet for what {literal(lagging)} got[/]; run with extend=true again"
+    for earlier in _outdated(step):
+        yield f"made from an earlier {literal(earlier)}[/]; run it again with overwrite=true"
+
+
+def _asked_otherwise(step: Step) -> str:
+    """The user whose run this is, if he set variables for Slurm's commands, which are not obeyed; else ""."""
+    path = step.paths.cluster
+    if not path.exists() or read(path, decides=False).obeyed:
+        return ""
+    raw = read_json(path)
+    return user_name(path.stat().st_uid) if raw.get("env") or raw.get("env_file") else ""
 
 
 def _lags(step: Step) -> str | None:

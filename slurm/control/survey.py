@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from slurm.control.ends import DID_NOT_START, SILENT_S, unstarted, with_cause
@@ -232,7 +233,8 @@ def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
         elif time.time() - submission.created < SUBMITTING_S:
             found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
         elif job is None and len(windows) == written:  # its submitter is gone, and nothing of the rest got through
-            close(found.step, name)
+            with suppress(PermissionError):  # who only looks at another's run
+                close(found.step, name)
             break
     return windows
 

@@ -1,13 +1,16 @@
 """What a pool of model servers is: a model, the engine that serves it, and the job of one replica."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from slurm.credentials import conceal
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster, Count, Size, Whole
+from slurm.scheduler.environment import read_env_file
 
 UNTRAINED = "untrained-demo"  # the name of the embedded engine's models with random weights
 STRICT = ConfigDict(extra="forbid")
@@ -38,6 +41,10 @@ class Engine:
     env: dict[str, str]  # may also hold {key} and {token}, which do not belong on command lines that others can see
     container: Image
     url: str | None  # of a server that runs already; none is started then
+    env_file: str | None = None  # a file with more variables, NAME=VALUE lines: what no run directory is to hold
+
+    def __post_init__(self) -> None:
+        conceal(self.env)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -88,6 +95,11 @@ class Settings(NamedTuple):
     def serves(self, model: str) -> bool:
         """Whether a server with this model belongs to the pool; one with random weights only by options.fallback."""
         return model == self.pool.model or (model == UNTRAINED and self.engine.options.get("fallback") == "untrained")
+
+    def check(self, folder: Path) -> None:
+        """Raises ClusterError or InputError if a replica with these settings would be refused; sends nothing."""
+        backend(self.site()).check(folder)
+        read_env_file("engine.env_file", self.engine.env_file)
 
     def site(self) -> Cluster:
         """The site with the resources of one replica."""

@@ -15,12 +15,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from slurm.credentials import masked, redact
 from slurm.errors import ReelmillError
 from slurm.pool.config import Engine, Pool, Settings
+from slurm.scheduler.environment import read_env_file
 
 LAST_LINES = 15
 LAST_BYTES = 1 << 14
@@ -110,9 +113,12 @@ def start_engine(settings: Settings, key: str, log: Path) -> Iterator[Running]:
                 "cache": pool.cache or _hub_cache(),
             }
             secret = {"key": key, "token": _hub_token()}
-        env = {name: fill(value, known | secret) for name, value in engine.env.items()}
+        more = read_env_file("engine.env_file", engine.env_file)
+        env = {**more, **{name: fill(value, known | secret) for name, value in engine.env.items()}}
+        engine = replace(engine, env=env)
         command = command_line(engine, known | secret)
-        words.write(f"$ {' '.join(command_line(engine, known | dict.fromkeys(secret, '…')))}\n".encode())
+        shown = replace(engine, options=masked(engine.options))
+        words.write(f"$ {redact(' '.join(command_line(shown, known | dict.fromkeys(secret, '…'))))}\n".encode())
         words.flush()
         try:
             process = subprocess.Popen(

@@ -3,7 +3,8 @@
 Every .json is a record with a format number (see slurm/record/formats.py).
 
 pool.json                its model, engine, size and site (`Settings`); written by whoever starts it
-key                      what every request must bear; mode 0600
+key                      what every request must bear; mode 0600, so a pool is one user's alone: where pools/<name> is
+                         another's, one's own of the same settings is pools/<name>@<user>
 steps/<step>             the steps that use it: when all are done, so is the pool
 launches/<n>/            the submission of one replica's job (see launch.py)
 replicas/<job>.json      a server that answers (`Replica`); its supervisor renews the file every BEAT_S
@@ -22,11 +23,14 @@ import secrets
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from slurm.credentials import hidden
 from slurm.errors import InputError
+from slurm.owner import only_reads, read, reading, trusted, user_name
 from slurm.pool.config import Settings
 from slurm.pool.wire import Call
 from slurm.record.files import names
@@ -81,6 +85,10 @@ class PoolFolder:
     def __init__(self, run: Path, name: str) -> None:
         self.run, self.name = run, name
         self.root = run / "pools" / name
+        self.of_another: Path | None = None
+        own = run / "pools" / f"{name}@{user_name()}"
+        if self.root.exists() and self.root.lstat().st_uid != os.geteuid() and (own.exists() or not only_reads()):
+            self.root, self.of_another = own, self.root
 
     def __str__(self) -> str:
         return f"{self.run.name}/{self.name}"
@@ -97,12 +105,28 @@ class PoolFolder:
         try:
             return self.read(self.root / "pool.json", Settings)
         except FileNotFoundError:
+            if self.of_another is not None:
+                return self._take_over(self.of_another)
             there = ", ".join(names(self.run / "pools")) or "none"
             raise InputError(f"run {self.run.name!r} has no pool {self.name!r}; it has: {there}") from None
 
+    def _take_over(self, other: Path) -> Settings:
+        """Another user's settings for a pool of one's own with the same name, and the same steps."""
+        settings = self.read(other / "pool.json", Settings)
+        if secret := hidden(settings._asdict() | {"engine": asdict(settings.engine), "cluster": {}}):
+            raise InputError(
+                f"{secret[0]}: its value is kept for another user alone ({other / 'pool.json'}): start a pool with "
+                f"your own: python -m slurm serve run={self.run.name} pool={self.name} engine.env_file=FILE"
+            )
+        self.configure(settings)
+        for step in names(other / "steps"):
+            self.add_step(step)
+        return self.settings
+
     def configure(self, settings: Settings) -> None:
         """Stores the settings that hold from now on."""
-        write_record(self.root / "pool.json", settings)
+        cluster = replace(settings.cluster, trust=trusted())
+        write_record(self.root / "pool.json", settings._replace(cluster=cluster))
         self.__dict__.pop("settings", None)
 
     def allow_starts(self) -> None:
@@ -114,7 +138,10 @@ class PoolFolder:
         """The key that requests must carry, made at first use; "" for an outside server (engine.url) without one."""
         if self.settings.engine.url:
             given = self.settings.pool.key_file
-            return Path(given).read_text().strip() if given else ""
+            try:
+                return Path(given).read_text().strip() if given else ""
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(f"pool.key_file={given} cannot be read on {os.uname().nodename}: {error}") from None
         path = self.root / "key"
         self.root.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -127,7 +154,7 @@ class PoolFolder:
                 pass  # another process made it first
             finally:
                 draft.unlink()
-        return path.read_text()
+        return read(path).content.decode()
 
     @property
     def last_start(self) -> float:
@@ -154,7 +181,8 @@ class PoolFolder:
     def finished(self) -> bool:
         """Whether all steps that use the pool are done; False before any step uses it."""
         using = [Step(self.run, name) for name in names(self.root / "steps")]
-        return bool(using) and all(step.exists and step.complete() for step in using)
+        with reading():  # whoever made them
+            return bool(using) and all(step.exists and step.complete() for step in using)
 
     def beat_client(self, name: str) -> None:
         """Shows that the task still has requests for the pool."""
@@ -203,7 +231,10 @@ class PoolFolder:
     def read(self, path: Path, kind: type[T]) -> T:
         """A record of the pool; FileNotFoundError if it is not there."""
         again = f"python -m slurm serve run={self.run.name} pool={self.name}"
-        return read_record(path, kind, f"end the pool's jobs with scancel, then start it again: {again}")
+        decides = kind not in (Beat, End, Call)
+        return read_record(
+            path, kind, f"end the pool's jobs with scancel, then start it again: {again}", decides=decides
+        )
 
     def _records(self, folder: str, kind: type[T]) -> list[tuple[str, T]]:
         """(name, record) of each file in the folder, by name; those removed meanwhile or damaged are left out."""

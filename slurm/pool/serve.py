@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
+from slurm.credentials import conceal_words
 from slurm.errors import InputError, check_name
+from slurm.owner import reading, trust, trust_as_said
 from slurm.pool.config import Engine, Pool, Settings
 from slurm.pool.launch import cancel_queued, ensure, hopeless, keep_servers, launches, set_up
 from slurm.pool.registry import PoolFolder
@@ -32,9 +34,14 @@ def serve(words: Sequence[str]) -> int:
     run = (Path(said.get("runs", "runs")).expanduser() / said["run"]).absolute()
     check_name("run", said["run"], run.parent)
     check_name("pool", said["pool"], run / "pools")
+    conceal_words(words)
+    trust_as_said(words, run)
+    if "status" in verbs:
+        with reading():
+            return status(PoolFolder(run, said["pool"]))
     folder = PoolFolder(run, said["pool"])
     if verbs:
-        return status(folder) if verbs[0] == "status" else stop(folder)
+        return stop(folder)
     return start(folder, compose([word for word in words if word not in VERBS]))
 
 
@@ -57,10 +64,12 @@ def compose(words: Sequence[str]) -> Settings:
         plain["pool"]["replicas"] = plain["replicas"]
     kinds = {"pool": Pool, "engine": Engine, "cluster": Cluster}
     try:
-        return Settings(**{key: TypeAdapter(kind).validate_python(plain[key]) for key, kind in kinds.items()})
+        settings = Settings(**{key: TypeAdapter(kind).validate_python(plain[key]) for key, kind in kinds.items()})
     except ValidationError as error:
         group = error.title.lower()
         raise InputError(conf.wrong_values(error, lambda loc: ".".join(map(str, (group, *loc))))) from None
+    trust(settings.cluster.trust)
+    return settings
 
 
 def start(folder: PoolFolder, settings: Settings) -> int:
@@ -68,7 +77,7 @@ def start(folder: PoolFolder, settings: Settings) -> int:
 
     Raises InputError if the pool runs another model or its servers do not start, ClusterError if Slurm refuses a job.
     """
-    backend(settings.site()).check(folder.root)
+    settings.check(folder.root)
     set_up(folder, settings)
     folder.allow_starts()
     if not backend(settings.cluster).submits and not settings.engine.url:
@@ -94,7 +103,9 @@ def status(folder: PoolFolder) -> int:
     for replica in there.values():
         ends = f"{(replica.expires - now) / 60:.0f} min" if replica.expires else "-"
         beat = f"{now - replica.beat:.0f} s ago" if replica.beat else "-"
-        table.add_row(replica.job, replica.state, replica.node, replica.url, literal(replica.model), ends, beat)
+        table.add_row(
+            replica.job, replica.state, replica.node, literal(replica.url), literal(replica.model), ends, beat
+        )
     jobs = [launch.job for launch in launches(folder) if launch.job and launch.job not in there]
     for task in backend(folder.settings.cluster).queued(jobs) or []:
         starting = "starting" if task.state == "RUNNING" else f"{task.state.lower()} ({task.reason})"

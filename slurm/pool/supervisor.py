@@ -13,11 +13,15 @@ from collections.abc import Callable
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from slurm.credentials import redact
 from slurm.errors import ClusterError, reported
+from slurm.owner import UntrustedError, trust
 from slurm.pool.engine import EngineError, Running, start_engine, wait_until_healthy
 from slurm.pool.probe import busy, healthy, probe, queued
 from slurm.pool.registry import BEAT_S, End, PoolFolder, Replica
+from slurm.scheduler.environment import read_env_file
 from slurm.scheduler.signals import Stop, job_end, own_job
+from slurm.screen import log_to
 
 TICK_S = 0.5
 LOOK_S = 60.0  # most time between two checks whether the replica is still needed
@@ -33,12 +37,14 @@ def serve(folder: PoolFolder, ensure: Callable[[PoolFolder], object]) -> None:
 
     `ensure(folder)` submits jobs for missing replicas.
     """
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    log_to(sys.stdout)
+    trust(folder.settings.cluster.trust)  # whom the user trusted who started the pool
+    os.environ.update(read_env_file("cluster.env_file", folder.settings.cluster.env_file))
     job = own_job() or f"local{os.getpid()}"
     supervisor = Supervisor(folder, job, ensure)
 
     def failed(error: Exception) -> None:
-        folder.record_end(End(job, "failed", str(error), supervisor.was_ready, time.time()))
+        folder.record_end(End(job, "failed", redact(str(error)), supervisor.was_ready, time.time()))
 
     with (
         Stop(grace_s=folder.settings.pool.drain_s, end=job_end(folder.settings.pool.minutes)) as stop,
@@ -124,7 +130,7 @@ class Supervisor:
     def _start_missing(self) -> None:
         try:
             self.ensure(self.folder)
-        except ClusterError as error:  # some sites let no node submit; a command or another task may
+        except (ClusterError, UntrustedError) as error:  # some sites let no node submit; a command or another task may
             log.warning("%s", error)
 
     def _unneeded(self) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from slurm import owner
 from slurm.record.done import Done
 from slurm.record.files import names, replacing
 from slurm.record.finished import Broken, Folder, read_folder
@@ -109,16 +110,18 @@ class Cache:
             content = marshal.dumps(self._kept)
             with replacing(self.step.paths.cache) as temporary:
                 temporary.write_bytes(_head(content) + content)
+                temporary.chmod(temporary.stat().st_mode & ~0o022)  # else it would not be trusted
         except (OSError, ValueError):  # no space, or no permission
             return
 
     def _load(self) -> tuple[Dones, dict[int, Attempted]]:
-        """The content of the cache; nothing if there is none, it is damaged, or another version wrote it."""
+        """The content of the cache; nothing if there is none, it is damaged, another's, or of another version."""
         try:
-            head, _, content = self.step.paths.cache.read_bytes().partition(b"\n")
-        except OSError:
+            text = owner.read(self.step.paths.cache)
+            head, _, content = text.content.partition(b"\n")
+        except (OSError, owner.UntrustedError):  # what marshal loads must not be just anybody's
             return {}, {}
-        if head + b"\n" != _head(content):
+        if not text.obeyed or head + b"\n" != _head(content):
             return {}, {}
         loaded: tuple[Dones, dict[int, Attempted]] = marshal.loads(content)
         return loaded

@@ -35,9 +35,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
+    """Writes a file that nobody else can write, whatever the umask: it is replaced as a whole, never changed."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value) + "\n")
+        _write(temporary, value, mode)
+
+
+def _write(path: Path, value: Any, mode: int) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:  # noqa: PTH123
+        file.write(json.dumps(value) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -49,7 +55,7 @@ def write_once(path: Path, value: Any) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
-        temporary.write_text(json.dumps(value) + "\n")
+        _write(temporary, value, 0o644)
         os.link(temporary, path)  # link fails where rename would overwrite
     except FileExistsError:
         return read_json(path)

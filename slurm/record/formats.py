@@ -3,6 +3,9 @@
 A record is one JSON object with `"format": 1` beside its own fields. Fields that this version does not know are ignored
 when it is read and kept when it is written again; another format is refused. FORMAT goes up when a field that older
 versions need is taken away, or means something else.
+
+A record has *** in place of secrets (see slurm/credentials.py), which are in .<name>.secret beside it: only its owner
+can read them. Of another user's record (see slurm/owner.py) nothing is taken over that is his alone to say.
 """
 
 from collections.abc import Mapping
@@ -15,8 +18,10 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from slurm import owner
+from slurm.credentials import MASK, hidden, masked, put_back, take_out
 from slurm.errors import InputError
-from slurm.record.files import write_json
+from slurm.record.files import write_json, write_once
 
 FORMAT = 1
 MADE_BY = {0: "a Reelmill of before records had a format number (commit 0549889 or older)"}
@@ -32,13 +37,14 @@ class DamagedError(InputError):
     """A record that cannot be read as one: torn, or with a value missing or mistyped."""
 
 
-def read_record(path: Path, kind: type[T], mend: str = "") -> T:
+def read_record(path: Path, kind: type[T], mend: str = "", *, decides: bool = True) -> T:
     """The record as a `kind`, a dataclass or a NamedTuple; fields that it does not have are ignored.
 
     Raises OlderFormatError (with `mend` at its end), InputError for a newer format, DamagedError, all with the path;
-    FileNotFoundError if there is no such file.
+    FileNotFoundError if there is no such file. Unless the record decides (`decides`) nothing of what is executed, an
+    UntrustedError if it is of a user whom the caller does not trust.
     """
-    content = check_format(path, _load(path), mend)
+    content = check_format(path, load(path, decides=decides), mend)
     adapted: Any = kind
     try:
         record: T = _adapter(adapted).validate_python(_known(kind, content))
@@ -56,12 +62,43 @@ def write_record(path: Path, value: Any) -> None:
     is replaced whole. Raises an InputError if a newer version wrote what is there.
     """
     old: dict[str, Any] = {}
-    with suppress(FileNotFoundError, OlderFormatError, DamagedError):
-        old = check_format(path, _load(path))
+    with suppress(FileNotFoundError, OlderFormatError, DamagedError, owner.UntrustedError):
+        old = check_format(path, load(path))
     kind: Any = type(value)
     own = {name: getattr(value, name) for name in _kinds(kind)}
     plain = {name: asdict(v) if is_dataclass(v) and not isinstance(v, type) else v for name, v in own.items()}
-    write_json(path, {**_with_unknown(kind, plain, old), "format": FORMAT})
+    save(path, {**_with_unknown(kind, plain, old), "format": FORMAT}, old)
+
+
+def create_record(path: Path, value: Any) -> None:
+    """Writes a dataclass as a record, unless there is one already."""
+    shown, secrets = _apart({**asdict(value), "format": FORMAT})
+    if path.exists():
+        return
+    _secrets_of(path).unlink(missing_ok=True)
+    if secrets:
+        write_json(_secrets_of(path), secrets, mode=0o600)
+    write_once(path, shown)
+
+
+def save(path: Path, content: dict[str, Any], old: dict[str, Any]) -> None:
+    """Writes the content of a record, its secrets apart and before it; `old` is what it replaces."""
+    shown, secrets = _apart(content)
+    if secrets:
+        write_json(_secrets_of(path), secrets, mode=0o600)
+    write_json(path, shown)
+    if not secrets and (hidden(old) or masked(old) is not old):
+        _secrets_of(path).unlink(missing_ok=True)
+
+
+def _apart(content: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The content as it may be shown, and its secrets: where they stand in it, and what."""
+    shown: dict[str, Any] = masked(content)
+    return shown, list(take_out(content, shown))
+
+
+def _secrets_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.secret")
 
 
 def check_format(path: Path, content: Any, mend: str = "") -> dict[str, Any]:
@@ -82,11 +119,28 @@ def check_format(path: Path, content: Any, mend: str = "") -> dict[str, Any]:
     return dict(content)
 
 
-def _load(path: Path) -> Any:
+def load(path: Path, *, decides: bool = True) -> Any:
+    """What a record holds, its secrets included as far as the caller may read them."""
+    text = owner.read(path, decides=decides)
     try:
-        return from_json(path.read_bytes())
+        content = from_json(text.content)
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}") from None
+    if MASK.encode() in text.content and text.obeyed:
+        with suppress(OSError, ValueError, owner.UntrustedError):
+            for at, secret in from_json(owner.read(_secrets_of(path)).content):
+                put_back(content, at, secret)
+    return content if text.own else _of_another(content, {} if text.obeyed else {"env": {}, "env_file": None})
+
+
+def _of_another(content: Any, more: Mapping[str, Any]) -> Any:
+    """Another user's record without whom he trusts, and without `more` of where he runs tasks and engines."""
+    if isinstance(content, list):
+        return [_of_another(inner, more) for inner in content]
+    if not isinstance(content, dict):
+        return content
+    kept = {"trust": [], **more} if {"executor", "dialect"} & content.keys() else {}
+    return {name: kept[name] if name in kept else _of_another(value, more) for name, value in content.items()}
 
 
 @cache

@@ -140,5 +140,5 @@ def read_borders(step: Step, path: Path) -> Borders:
     """The borders in a file, which may be of a hundred thousand chunks: read once a task. Raises FileNotFoundError."""
     time_ns = path.stat().st_mtime_ns
     if path not in step.known_borders or step.known_borders[path][0] != time_ns:
-        step.known_borders[path] = time_ns, read_record(path, Borders)
+        step.known_borders[path] = time_ns, read_record(path, Borders, decides=False)
     return step.known_borders[path][1]

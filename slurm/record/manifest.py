@@ -6,7 +6,7 @@ A chunk is done when, and only when, its done record names files that are there 
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from slurm.errors import InputError
 from slurm.record.done import Borders, Done
 from slurm.record.files import names, write_once
 from slurm.record.finished import Broken, Folder, read_folder, read_record_of, usable
-from slurm.record.formats import FORMAT, DamagedError, read_record, write_record
+from slurm.record.formats import FORMAT, DamagedError, create_record, read_record, write_record
 from slurm.record.paths import ROWS, StepPaths
 from slurm.record.plan import Changes, Layout, Plan, differences
 from slurm.record.submission import Submission
@@ -65,7 +65,9 @@ class Step:
     def layouts(self) -> list[Layout]:
         """The first layout of its chunks, then one for each extension."""
         first = Layout(0, 0, self._planned.n, self._planned.input_chunks)
-        more = (read_record(self.paths.extensions / name, Layout) for name in names(self.paths.extensions))
+        more = (
+            read_record(self.paths.extensions / name, Layout, decides=False) for name in names(self.paths.extensions)
+        )
         return [first, *more]
 
     @cached_property
@@ -80,7 +82,7 @@ class Step:
 
     def create(self, plan: Plan) -> Plan:
         """The step's plan: this one, or the one that stands if it has the same fingerprint; else an InputError."""
-        write_once(self.paths.plan, {**asdict(plan), "format": FORMAT})
+        create_record(self.paths.plan, plan)
         self.forget()
         self.refuse_other(plan)
         return self.plan

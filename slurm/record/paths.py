@@ -13,6 +13,7 @@
     parts/<bucket>/                 the rows of finished chunks, as .parquet
     done/<bucket>/<chunk>.json      the last act of a chunk
     logs/<id>/                      one log a task
+    .<record>.secret                what has *** in a record instead, for its owner alone (see credentials.py)
     .cache                          what `status` read before; may be removed at any time
     media/                          the files that the stage writes
 <run>/tables/<step>/<table>/<bucket>/   side tables, as .parquet, under the names of their parts

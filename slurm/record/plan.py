@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from slurm.credentials import masked
+
 
 @dataclass(frozen=True)
 class Chunking:
@@ -118,6 +120,7 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """One line for each field that two identities do not share: `config.min_s: 2.0 → 3.0`."""
+    old, new = masked(old), masked(new)
     return [
         f"{name}: {old.get(name, '(absent)')!r} → {new.get(name, '(absent)')!r}"
         for name in sorted(old.keys() | new.keys())

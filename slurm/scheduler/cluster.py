@@ -1,10 +1,13 @@
 """The settings of the site that tasks run at, and the resources of one task."""
 
 import os
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from slurm.credentials import conceal
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -45,6 +48,11 @@ class Cluster:
     container: Container
     extra: dict[str, Any]  # more sbatch parameters, by their long names
     env: dict[str, str]  # of Slurm's own commands, and of the tasks
+    env_file: str | None = None  # a file with more of these, NAME=VALUE lines: what no run directory is to hold
+    trust: list[str | int] = field(default_factory=list)  # users whose files in the run may say what is executed
+
+    def __post_init__(self) -> None:
+        conceal(self.env)
 
 
 def cpu_count() -> int:

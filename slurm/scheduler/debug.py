@@ -4,6 +4,7 @@ import os
 import signal
 
 from slurm.scheduler.array import Array, Watch
+from slurm.scheduler.environment import variables
 from slurm.scheduler.local import Local
 
 
@@ -15,7 +16,7 @@ class Debug(Local):
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         import submitit  # here, since commands that send nothing need none of it
 
-        os.environ.update(self.cluster.env)
+        os.environ.update(variables(self.cluster))
         made = submitit.DebugExecutor(array.folder)
         for argument in array.arguments:
             try:

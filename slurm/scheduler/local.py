@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster
+from slurm.scheduler.environment import variables
 
 if TYPE_CHECKING:
     import submitit
@@ -29,14 +30,16 @@ class Local:
         self.cluster = cluster
 
     def check(self, folder: Path) -> None:
+        """Raises InputError where tasks cannot have their logs there; nothing else refuses a process."""
         check_folder(folder)
+        variables(self.cluster)
 
     def array_size(self, tasks: int) -> int:
         return max(tasks, 1)
 
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         """Runs the tasks, `array.parallel` at once; Ctrl-C ends those that run."""
-        os.environ.update(self.cluster.env)
+        os.environ.update(variables(self.cluster))
         made, running = local_executor(self.cluster, array.folder), list["submitit.Job[None]"]()
         showing: AbstractContextManager[Callable[[], None]] = watch() if watch else nullcontext(lambda: None)
         try:
@@ -81,10 +84,10 @@ class Local:
 
 
 def local_executor(cluster: Cluster, folder: Path) -> "submitit.LocalExecutor":
-    import submitit  # here, since commands that send nothing need none of it
+    from slurm.scheduler.begin import LocalExecutor  # here, since commands that send nothing need none of it
 
     check_folder(folder)
-    made = submitit.LocalExecutor(folder)
+    made = LocalExecutor(folder)
     made.update_parameters(timeout_min=cluster.minutes, setup=cluster.setup, gpus_per_node=cluster.gpus)
     made.parameters["stderr_to_stdout"] = True
     return made

@@ -6,6 +6,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from slurm.scheduler import accounting
 from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster, Container
-from slurm.scheduler.environment import applied, environment
+from slurm.scheduler.environment import applied, environment, variables
 
 if TYPE_CHECKING:
     import submitit
@@ -45,7 +47,19 @@ class Slurm:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.env = environment(cluster.env)
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """The environment of Slurm's commands. Raises InputError if cluster.env_file cannot be read."""
+        return environment(variables(self.cluster))
+
+    @cached_property
+    def asking(self) -> dict[str, str]:
+        """The environment of those that only ask: without a file of variables that another user alone can read."""
+        try:
+            return self.env
+        except InputError:
+            return environment(variables(replace(self.cluster, env_file=None)))
 
     def check(self, folder: Path) -> None:
         """Asks sbatch --test-only; the error names the key, and what would be valid."""
@@ -77,6 +91,8 @@ class Slurm:
         from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
+        from slurm.scheduler.begin import closed_to_others
+
         made = self._executor(array.folder, job_name=_plain(array.name), dependency=array.dependency)
         made.parameters["array_parallelism"] = array.parallel
         again = Retrying(
@@ -95,7 +111,8 @@ class Slurm:
                 job = f"{adopted}_{index}" if len(array.arguments) > 1 else adopted
                 work = DelayedSubmission(array.function, argument)
                 work.set_timeout(0, 0)
-                work.dump(JobPaths(made.folder, job).submitted_pickle)
+                with closed_to_others(array.folder):
+                    work.dump(JobPaths(made.folder, job).submitted_pickle)
             return adopted
 
         try:
@@ -109,19 +126,19 @@ class Slurm:
         return str(made._make_submission_file_text(made._submitit_command_str, "dry"))
 
     def nodes(self) -> list[str]:
-        return accounting.nodes(self.cluster.partition, self.env)
+        return accounting.nodes(self.cluster.partition, self.asking)
 
     def queued(self, jobs: list[str]) -> list[Queued] | None:
-        return accounting.queued(jobs, self.env)
+        return accounting.queued(jobs, self.asking)
 
     def just_ended(self, jobs: list[str]) -> set[tuple[str, int]]:
-        return accounting.just_ended(jobs, self.env)
+        return accounting.just_ended(jobs, self.asking)
 
     def ended(self, jobs: list[str]) -> dict[str, list[Ended]] | None:
-        return accounting.ended(jobs, self.env)
+        return accounting.ended(jobs, self.asking)
 
     def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
-        return accounting.restarts(jobs, self.env)
+        return accounting.restarts(jobs, self.asking)
 
     def wait_for(self, job: str, others: list[str]) -> str:
         now = _output(["squeue", "-h", "-j", job, "-t", "PENDING", "-o", "%E"], self.env)
@@ -134,7 +151,7 @@ class Slurm:
         return "; ".join(line for line in said if line.strip() and not any(words in line for words in UPDATED))
 
     def find(self, name: str) -> str | None:
-        return accounting.find(_plain(name), self.env)
+        return accounting.find(_plain(name), self.asking)
 
     def cancel(self, jobs: list[str], *, waiting_only: bool = False) -> None:
         command = ["scancel", *(["--state=PENDING"] if waiting_only else []), *jobs]
@@ -144,11 +161,11 @@ class Slurm:
 
     def _executor(self, folder: Path, **more: str | None) -> "submitit.SlurmExecutor":
         """submitit's executor; `more` are sbatch parameters by submitit's names."""
-        import submitit  # here, since commands that send nothing need none of it
+        from slurm.scheduler.begin import SlurmExecutor  # here, since commands that send nothing need none of it
 
         check_folder(folder, REPLACED)
         cluster = self.cluster
-        made = submitit.SlurmExecutor(folder, python=_python(cluster.container))
+        made = SlurmExecutor(folder, python=_python(cluster.container))
         made.update_parameters(
             **{k: getattr(cluster, k) for k in ("partition", "account", "qos", "constraint", "exclude")},
             time=cluster.minutes,

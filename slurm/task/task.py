@@ -15,14 +15,17 @@ from typing import Literal, NamedTuple, Protocol
 
 import polars as pl
 
+from slurm.credentials import redact
 from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
+from slurm.owner import trust
 from slurm.record.done import Done
 from slurm.record.history import history
 from slurm.record.inputs import missing, source_of
 from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
+from slurm.scheduler.environment import read_env_file
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
-from slurm.screen import progress
+from slurm.screen import log_to, progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure, tripped
 from slurm.task.commit import commit
@@ -68,17 +71,19 @@ class TooManyErrorsError(ReelmillError):
 def run_task(spec: Spec) -> None:
     """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
     if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
-        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+        log_to(sys.stdout)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
     step = Step(Path(spec.run), spec.step)
     submission = step.submission(spec.submission)
     cluster = submission.cluster
+    trust(cluster.trust)  # whom its submitter trusted
     failures: list[str] = []
     reached: set[End] = set()
     with Stop(grace_s=cluster.signal_delay_s, end=job_end(cluster.minutes)) as stop, ExitStack() as ends:
 
         @cache
         def work() -> Work:
+            os.environ.update(read_env_file("cluster.env_file", cluster.env_file))  # as it is now, not when submitted
             module, _, name = step.plan.entry.partition(":")
             make: Callable[..., Work] = getattr(importlib.import_module(module), name)
             return ends.enter_context(closing(make(step, stop, cluster)))
@@ -127,7 +132,7 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
 
     def failed(error: Exception) -> None:
         words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"
-        cause, detail = cause_of(error), words[:2000]
+        cause, detail = cause_of(error), redact(words)[:2000]
         attempt.event("end", cause=cause, detail=detail, rows=attempt.rows)
         if cause != "gated":
             report_failure(step, spec.submission, chunk, detail)

@@ -3,17 +3,22 @@
 import logging
 import os
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
-from omegaconf import DictConfig
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig, OmegaConf
 
-from slurm.conf import CONF, ERRORS, explain, register
+from slurm.conf import CONF, ERRORS, compose, explain
+from slurm.credentials import conceal_all, masked, masked_at, redact
 from slurm.ending import ROWS_STAY, ending
 from slurm.errors import InputError
+from slurm.screen import log_to
 from stages.core.command_line.remembered import remember
 from stages.core.command_line.usage import usage
 from stages.core.command_line.words import Line, read_line
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 def command(stage: str | None = None) -> None:
     """Runs the words of the command line for a stage, or for what they name; exits with 0, 1 or 2 (bad input)."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to(sys.stderr, "%(message)s")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of Hydra's own report
     with ending(ROWS_STAY):
         status = run(stage)
@@ -36,24 +41,39 @@ def run(stage: str | None) -> int:
     try:
         line = read_line(sys.argv[1:], stage if stage is None or "." in stage else f"stages.{stage}")
         if line.remembered:
-            print(f"as the run remembers: {' '.join(line.remembered)}", file=sys.stderr if line.flags else sys.stdout)
+            print(
+                f"as the run remembers: {' '.join(masked(line.remembered))}",
+                file=sys.stderr if line.flags else sys.stdout,
+            )
         return show(line) if line.flags else submit(line)
     except ERRORS as error:
         raise InputError(explain(error)) from error
 
 
 def show(line: Line) -> int:
-    """What only shows something: our --help, and what Hydra prints for --cfg job [--resolve] and --info."""
+    """What only shows something: our --help, --cfg job [--resolve], and what Hydra prints; without credentials."""
     if {"--help", "-h"} & {*line.flags}:
         print(usage(line))
         return 0
-    register()
+    asked = get_args_parser().parse_args(line.flags)
+    if asked.cfg == "job":
+        shown = compose("run", line.words)
+        shown = OmegaConf.select(shown, asked.package) if asked.package else shown
+        plain = OmegaConf.to_container(shown, resolve=asked.resolve) if OmegaConf.is_config(shown) else shown
+        print(OmegaConf.to_yaml(OmegaConf.create(masked_at((asked.package or "").split("."), plain))), end="")
+        return 0
+    conceal_all(OmegaConf.to_container(compose("run", line.words)))
 
     def nothing(cfg: DictConfig) -> None:
         """Hydra has printed it."""
 
     sys.argv[1:] = [*line.flags, *line.words]
-    hydra.main(config_path=str(CONF), config_name="run", version_base="1.3")(nothing)()
+    out = sys.stdout
+    with redirect_stdout(StringIO()) as printed:
+        try:
+            hydra.main(config_path=str(CONF), config_name="run", version_base="1.3")(nothing)()
+        finally:
+            print(redact(printed.getvalue()), end="", file=out)
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from slurm.conf import Words, compose, load
 from slurm.errors import InputError
+from slurm.owner import trust
 from slurm.record.manifest import Step
 from stages.core.command_line.read import read_steps
 from stages.core.command_line.words import Line
@@ -18,6 +19,7 @@ def ask(line: Line, words: Sequence[str] | None = None) -> list[Wanted]:
     """The steps of a command line; of one of its points with the `words` of that. Raises InputError."""
     words = list(line.words if words is None else words)
     steps = read_steps(compose("run", words))
+    trust(user for wanted in steps.values() for user in wanted.common.cluster.trust)
     if line.step is None:
         return order(spell_all(steps))
     if not any(word.startswith(f"steps.{line.step}.after=") for word in words):

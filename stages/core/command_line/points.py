@@ -20,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from slurm.conf import CONF, explain
+from slurm.credentials import masked
 from slurm.errors import InputError
 from stages.core.command_line.compose import ask, names_of
 from stages.core.command_line.words import STEP_KEYS, Line
@@ -46,7 +47,7 @@ class Word(NamedTuple):
     def text(self) -> str:
         """What it sets: rules.motion.min=0.1."""
         match = OF_STEP.fullmatch(self.name)
-        return f"{match[2] or match[3]}={match[5]}" if match else self.name.lstrip("+~")
+        return str(masked(f"{match[2] or match[3]}={match[5]}" if match else self.name.lstrip("+~")))
 
     @property
     def top(self) -> str:

@@ -3,20 +3,23 @@
 <runs>/<run>/run.json    {"format": 1, "words": {"input.path": "input.path=/data", …}}; written by the command
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from slurm.credentials import MASK
 from slurm.errors import InputError
-from slurm.record.files import write_json
+from slurm.owner import is_own
+from slurm.record.formats import DamagedError, load, save
 
 FORMAT = 1
 GROUPS = ("input", "source", "opt_out", "cluster")
 CHOICES = ("source", "cluster")  # another choice has other keys
 # what a stage's own command asks for itself; the run's other steps need not have it
 OF_ONE_STAGE = re.compile(r"cluster\.(cpus|gpus|mem_gb|minutes|max_mem_gb|max_minutes|parallel)$")
+
+TRUST = re.compile(r"cluster\.trust\b")  # each user says himself whom he trusts
 
 
 def kept(words: Sequence[str], *, of_stage: bool) -> list[str]:
@@ -51,24 +54,26 @@ def merged(remembered: dict[str, str], words: Sequence[str]) -> dict[str, str]:
 
 def remember(run: Path, words: Sequence[str]) -> None:
     """Adds the words to what the run remembers; fields of the file that are not ours stay."""
-    before = read(run)
+    before, old = read(run), content(run)
     now = merged(before, words)
     if now != before:
-        write_json(path(run), {**content(run), "format": FORMAT, "words": now})
+        save(path(run), {**old, "format": FORMAT, "words": now}, old)
 
 
 def read(run: Path) -> dict[str, str]:
     """Key → word; empty if the run remembers nothing."""
-    return {str(key): str(word) for key, word in content(run).get("words", {}).items()}
+    words = {str(key): str(word) for key, word in content(run).get("words", {}).items()}
+    known = {key: word for key, word in words.items() if MASK not in word}  # else it is kept for another user alone
+    return known if is_own(path(run)) else {key: word for key, word in known.items() if not TRUST.match(key)}
 
 
 def content(run: Path) -> dict[str, Any]:
     """The whole file; an InputError if it is of a newer version, or none of ours."""
     try:
-        found = json.loads(path(run).read_bytes())
+        found = load(path(run))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError as error:
+    except DamagedError as error:
         raise InputError(f"{path(run)} is no JSON: remove it, and say input.path= and cluster= again") from error
     if not isinstance(found, dict) or not isinstance(found.get("words", {}), dict):
         raise InputError(f"{path(run)} is no record of a run: remove it, and say input.path= and cluster= again")

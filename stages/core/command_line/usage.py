@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from slurm.conf import compose
+from slurm.credentials import masked
 from stages.core.command_line.words import STEP_KEYS, Line
 
 
@@ -23,15 +24,20 @@ def usage(line: Line) -> str:
     return "\n".join(
         [
             *head,
-            OmegaConf.to_yaml(OmegaConf.create(keys)),
+            OmegaConf.to_yaml(masked_config(keys)),
             "# the keys of the run; they hold for every step that has no value of its own",
-            OmegaConf.to_yaml(OmegaConf.create(run)),
+            OmegaConf.to_yaml(masked_config(run)),
             "# what can be chosen",
             *(f"{group}={'|'.join(names)}" for group, names in groups if names),
             "",
             "The files of conf/ explain the keys; --cfg job shows all of them, --cfg job --resolve their values.",
         ]
     )
+
+
+def masked_config(keys: dict[str, Any]) -> Any:
+    """The keys without credentials, their interpolations as they stand."""
+    return OmegaConf.create(masked(OmegaConf.to_container(OmegaConf.create(keys))))
 
 
 def own_keys(node: DictConfig) -> dict[str, Any]:

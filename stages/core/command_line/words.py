@@ -12,7 +12,9 @@ from typing import NamedTuple, NoReturn
 from hydra._internal.utils import get_args_parser
 
 from slurm.conf import FREE_KEYS, Words, load, quoted, unquoted, with_folders
+from slurm.credentials import conceal_words
 from slurm.errors import InputError, check_name
+from slurm.owner import trust_as_said
 from stages.core.command_line.remembered import kept, recall
 
 RECIPE = "clips"  # where none is named
@@ -41,6 +43,7 @@ class Line(NamedTuple):
 
 def read_line(argv: Sequence[str], module: str | None = None) -> Line:
     """Reads the words of `python -m <module>`, or of `python -m stages` if None. Raises InputError."""
+    conceal_words(argv)
     folders = with_folders(argv)
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]  # its own prints ten lines and ends the process
@@ -52,6 +55,7 @@ def read_line(argv: Sequence[str], module: str | None = None) -> Line:
         module, words = named_first(words, folders)
     run, runs = last(words, "run"), last(words, "runs") or "runs"
     given = kept(words, of_stage=module is not None) if not shows else []
+    trust_as_said(words, Path(runs, run or ""))
     remembered = recall(Path(runs, run), words) if run and not args.help else []
     if module is None:
         step, title = None, last(words, "pipeline") or RECIPE

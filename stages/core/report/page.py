@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from slurm.credentials import masked, redact
 from slurm.errors import ITEM_CODES
 from slurm.record.files import replacing
 from slurm.record.plan import flatten
@@ -40,7 +41,7 @@ def write(
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"formatting": formatting, "plain": plain, "codes": ITEM_CODES}
+    environment.globals |= {"formatting": formatting, "plain": plain, "codes": ITEM_CODES, "redact": redact}
     page = environment.get_template("page.html.j2").render(
         style=Markup((HERE / "page.css").read_text()),
         run=path.parent.parent.name,
@@ -60,7 +61,7 @@ def write(
             ("kept", [t for t in thumbnails if t.reason is None]),
             ("dropped or failed", [t for t in thumbnails if t.reason is not None]),
         ],
-        costs=[(cost, [*flatten(cost.step.plan.config).items()]) for cost in costs],
+        costs=[(cost, [*flatten(masked(cost.step.plan.config)).items()]) for cost in costs],
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

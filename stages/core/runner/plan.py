@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from slurm.credentials import decisive, masked
 from slurm.errors import InputError
 from slurm.record.plan import Chunking, Columns, Items, Plan, Policy, fingerprint, flatten
 from stages.core.runner.config import Common
@@ -20,6 +21,8 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     Its number of chunks is left open (0) where that depends on the rows of its input. Raises InputError.
     """
     values = TypeAdapter(stage.config).dump_python(config, mode="json")
+    if "engine" in values:
+        values["engine"]["env"] = {}  # of the servers' commands, which read them from the pool's own record
     asks = stage.pool(config)
     runtime_keys = [*stage.runtime_keys, *(key for key in ("pool", "engine") if key in values)]
     identity = make_identity(stage, config, {k: v for k, v in values.items() if k not in runtime_keys})
@@ -66,11 +69,12 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
 
 
 def make_identity(stage: Stage, config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the step's result, but for the steps before it."""
+    """What decides the step's result, but for the steps before it; without credentials."""
+    shown = flatten(masked(values))
     return {
         "stage": stage.name,
         "version": stage.version,
-        **{f"config.{key}": value for key, value in flatten(values).items()},
+        **{f"config.{key}": decisive(value, shown[key]) for key, value in flatten(values).items()},
         **{f"file.{path}": hash_content(path) for path in stage.files(config)},
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 from pydantic import TypeAdapter
 
+from slurm.credentials import hidden
 from slurm.errors import ChunkError, ItemError
 from slurm.pool.registry import PoolFolder
 from slurm.record.done import add_counters
@@ -95,6 +96,11 @@ class Work:
     def __init__(self, step: Step, stop: Stop, cluster: Cluster) -> None:
         self.step, self.plan = step, step.plan
         self.stage: Stage = load(self.plan.stage)
+        if secret := hidden(self.plan.config):
+            raise ChunkError(
+                f"config.{secret[0]} has a password that is kept for another user alone ({step.paths.plan}): let that "
+                f"user run the step, or make it again with an address without one"
+            )
         self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
         self.chunk = 0  # the one whose items were read last
         self.counters: dict[str, float] = {}  # of the work on that chunk

@@ -56,6 +56,8 @@ def check(root: str) -> None:
         wrong = f"{scheme}:// is none of {', '.join(OBJECT_STORES)}; if it is mounted, give it as a folder"
     elif not bucket.strip("/"):
         wrong = "it names no bucket"
+    elif "@" in bucket.partition("/")[0]:
+        wrong = "the address stands in every row, so no key belongs in it: AWS_ACCESS_KEY_ID=… in a cluster.env_file"
     elif find_spec(find_package(scheme)[0]) is None:
         wrong = find_package(scheme)[1]
     if wrong:

@@ -20,7 +20,7 @@ from slurm.record.history import read_attempt
 from slurm.scheduler.accounting import Ended, ended
 
 EARLY_S = 2.0  # by so much the clocks of Slurm's whole seconds and ours may differ
-END_WITHIN_S = 75.0  # a task that a fault hit is over by then: SIGTERM, KillWait, a daemon that noticed late
+END_WITHIN_S = 300.0  # a task that a fault hit is over by then: one whose slurmstepd is gone lasts to its time limit
 
 
 class Place(NamedTuple):

@@ -30,7 +30,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "two workers": ("items.workers=2", "cluster.cpus=2"),
     "two items at once": ("items.at_once=2",),
     "two chunks a task": ("chunks.per_task=2",),
-    "little time": ("chunks.n=2", "cluster.minutes=1", "cluster.signal_delay_s=30"),
+    "little time": ("chunks.n=4", "cluster.minutes=1", "cluster.signal_delay_s=30"),
     "little memory": ("items.mem_gb=16",),
 }
 
@@ -60,6 +60,7 @@ class StormRun:
     redone: dict[str, dict[str, int]] = field(default_factory=dict)  # step → item → begins that the storm asked for
     next_resume: float = 0.0
     complete: bool = False
+    rested: int = 0  # looks in a row that found it unfinished, with nothing in the queue
     aside: dict[tuple[str, int], str] = field(default_factory=dict)  # chunks that a resume set aside, and why
 
     @property
@@ -85,7 +86,8 @@ class StormRun:
         sizes = ("chunks.n=8", "chunks.flush_s=1", "cluster.cpus=1", "cluster.mem_gb=1", "items.workers=1")
         other = ("steps.third.cluster.partition=gpu", "steps.third.cluster.mem_gb=1.5")
         policy = (f"items.timeout_s={TIMEOUT_S}", f"retry.max_attempts={MOST_ATTEMPTS}", "cluster.parallel=8")
-        words = (f"--config-dir={CONF}", *own, *sizes, *other, *policy, *SHAPES[self.shape])
+        times = ("cluster.minutes=3", "cluster.signal_delay_s=20")  # Slurm does not see that a step's daemon is gone
+        words = (f"--config-dir={CONF}", *own, *sizes, *other, *policy, *times, *SHAPES[self.shape])
         return self.send("stages", "storm", *words)
 
     def resume(self) -> Command:

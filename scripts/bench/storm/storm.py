@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {**tasks.KINDS, **files.KINDS, **services.KINDS}
 EVERY_S = 1.2  # between two faults, on the mean
 RESUME_S = (10.0, 20.0)  # between two resumes of a run
 BUSY = 14  # tasks that run or could: with fewer, another run begins
+IN_VAIN = 4  # resumes after which nothing runs: the run needs a hand
 DISK_MIB = 400
 
 
@@ -91,6 +92,7 @@ def small_disk(folder: Path) -> Path | None:
 def rage(storm: Storm, seen: Seen, place: Path, *, kinds: Iterator[Kind], minutes: float, size: Size) -> None:
     """Begins runs, resumes them as `watch` would, and does a fault every second or so, until the time is over."""
     end = time.time() + 60 * minutes
+    last_run = end - min(90.0, 20 * minutes)  # so that not too much is left then
     next_fault = time.time() + 3.0
     looked = 0.0
     while (now := time.time()) < end:
@@ -98,7 +100,8 @@ def rage(storm: Storm, seen: Seen, place: Path, *, kinds: Iterator[Kind], minute
         tasks.note_eaten(storm)
         if now - looked > 3.0:
             looked = now
-            keep_busy(storm, place, size)
+            if now < last_run:
+                keep_busy(storm, place, size)
             tasks.start_requeued()
             resume_due(storm, seen)
         if now >= next_fault:
@@ -150,10 +153,12 @@ def resume_due(storm: Storm, seen: Seen) -> None:
 
 
 def look(run: StormRun, seen: Seen) -> None:
-    """Notes why attempts ended, as far as it can be told now, and whether the run is finished."""
+    """Notes why attempts ended, as far as it can be told now, and whether the run is finished, or rests unfinished."""
     surveys = run.surveys()
     seen.note(run, surveys)
     run.complete = len(surveys) == 4 and all(s.complete() and not s.redone for s in surveys.values())
+    rests = not run.complete and all(s.queue_known and not s.active for s in surveys.values())
+    run.rested = run.rested + 1 if rests else 0
 
 
 def note_ends(commands: list[Command]) -> None:
@@ -172,11 +177,11 @@ def calm(storm: Storm, seen: Seen, finish_s: float) -> None:
         command.process.wait()
     end = time.time() + finish_s
     for run in storm.runs:
-        run.complete = False
-    while time.time() < end and not all(run.complete for run in storm.runs):
+        run.complete, run.rested = False, 0
+    while time.time() < end and (left := [run for run in storm.runs if not run.complete and run.rested < IN_VAIN]):
         tasks.start_requeued()
         tasks.note_eaten(storm)
-        for run in [run for run in storm.runs if not run.complete]:
+        for run in left:
             run.resume().process.wait()
             note_ends(storm.commands)
             look(run, seen)

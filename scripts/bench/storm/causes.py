@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from slurm.scheduler.accounting import Ended, ended
 EARLY_S = 2.0  # by so much the clocks of Slurm's whole seconds and ours may differ
 END_WITHIN_S = 300.0  # a task that a fault hit is over by then: one whose slurmstepd is gone lasts to its time limit
 
+ACCOUNTED_S = 20.0  # after its end a task's state is in Slurm's accounting
+
 
 class Place(NamedTuple):
     """Where a task's work is written down."""
@@ -38,20 +41,34 @@ class Hit(NamedTuple):
     place: Place
     faults: list[Fault]
     slurm: str  # what sacct says of it
+    ended: float
+
+
+class Told(NamedTuple):
+    """What a survey said of an attempt's end, and when."""
+
+    cause: str  # "lost": it did not know
+    words: str
+    at: float
 
 
 class Seen:
-    """What surveys told of attempts while their chunks were not finished: the cause each was last charged with."""
+    """What surveys said of attempts while their chunks were not finished, the last time each."""
 
     def __init__(self) -> None:
-        self.causes: dict[tuple[str, str, int, str], str] = {}
+        self.told: dict[tuple[str, str, int, str], Told] = {}
 
     def note(self, run: StormRun, surveys: dict[str, Survey]) -> None:
         for name, found in surveys.items():
             for chunk, past in found.past.items():
                 if chunk not in found.active and found.queue_known:
                     for attempt in past:
-                        self.causes[run.name, name, chunk, attempt.name] = attempt.cause or "lost"
+                        told = Told(attempt.cause or "lost", f"{attempt.cause}: {attempt.detail}", time.time())
+                        self.told[run.name, name, chunk, attempt.name] = told
+
+    def of(self, hit: Hit) -> list[Told]:
+        keys = [(hit.place.run.name, hit.place.step, chunk, hit.attempt) for chunk in hit.place.chunks]
+        return [self.told[key] for key in keys if key in self.told]
 
 
 def places(runs: list[StormRun]) -> dict[str, Place]:
@@ -84,7 +101,8 @@ def hits(storm: Storm, kinds: dict[str, Kind]) -> list[Hit]:
     found = []
     for (task, number), faults in sorted(by_attempt.items()):
         if task in where:
-            hit = Hit(f"{task}_{number}", where[task], faults, lives_of(task, lives)[number].state)
+            life = lives_of(task, lives)[number]
+            hit = Hit(f"{task}_{number}", where[task], faults, life.state, life.ended)
             if hit.slurm != "COMPLETED" and not finished(hit):
                 found.append(hit)
     return found
@@ -133,11 +151,11 @@ def is_named(hit: Hit, said: list[str], kinds: dict[str, Kind]) -> bool:
 
 
 def is_charged(hit: Hit, seen: Seen, kinds: dict[str, Kind]) -> str | None:
-    """The cause with which an attempt counted against its chunk though only the cluster ended it; else None."""
+    """The cause with which an attempt counted against its chunk though only the cluster ended it; else None.
+
+    Accounting may take some seconds; what nobody could name later either is charged.
+    """
     if not all(kinds[fault.kind].by_cluster for fault in hit.faults):
         return None
-    for chunk in hit.place.chunks:
-        cause = seen.causes.get((hit.place.run.name, hit.place.step, chunk, hit.attempt), "")
-        if cause and cause not in FREE:
-            return cause
-    return None
+    known = [told for told in seen.of(hit) if told.cause != "lost" or told.at > hit.ended + ACCOUNTED_S]
+    return next((told.cause for told in known if told.cause not in FREE), None)

@@ -46,7 +46,9 @@ class Report:
             said = explained(hit)
             self.ended.append((hit, said, is_named(hit, said, kinds)))
         charges = [(hit, is_charged(hit, seen, kinds)) for hit, _, _ in self.ended]
-        self.charged = [f"{where(hit)}: {cause} after {told(hit)}" for hit, cause in charges if cause]
+        self.charged = [f"{where(hit)}: {cause} after {kinds_of(hit)}" for hit, cause in charges if cause]
+        told = [(hit, [told.words for told in seen.of(hit)]) for hit, _, _ in self.ended]
+        self.early = [is_named(hit, words, kinds) for hit, words in told if words]
         self.failed = [command for command in storm.commands if command.status not in (0, 1)]
 
     def lines(self) -> Iterator[Line]:
@@ -66,12 +68,14 @@ class Report:
         ratio = self.begun / max(1, self.items)
         yield Line("begins per item", ratio, bar=1.15, how=f"{self.begun:,} of {self.items:,} items")
         clear = [(hit, said, good) for hit, said, good in self.ended if hit.attempt not in self.storm.damaged]
-        unnamed = Counter(told(hit) for hit, _, good in clear if not good)
+        unnamed = Counter(kinds_of(hit) for hit, _, good in clear if not good)
         share = 100 * (1 - unnamed.total() / max(1, len(clear)))
         how = ", ".join(f"{number} {kind}" for kind, number in unnamed.most_common(4))
         yield Line("ends whose cause explain names", share, "%", 99.0, how, at_least=True)
         torn = [good for hit, _, good in self.ended if hit.attempt in self.storm.damaged]
         yield Line("… of attempts whose events were damaged", f"{sum(torn)} of {len(torn)}")
+        early = f"{sum(self.early)} of {len(self.early)}"
+        yield Line("… while their chunks were not finished, as surveys told then", early)
         yield none("orphan files after clean", self.orphans)
         yield Line("commands that ended with an error", len(self.failed), how="; ".join(map(last, self.failed[:2])))
 
@@ -79,7 +83,7 @@ class Report:
         """Writes the report as JSON."""
         began = min((fault.at for fault in self.storm.faults), default=0.0)
         ends = [
-            {"attempt": where(hit), "slurm": hit.slurm, "faults": told(hit), "explain": said, "named": good}
+            {"attempt": where(hit), "slurm": hit.slurm, "faults": kinds_of(hit), "explain": said, "named": good}
             for hit, said, good in self.ended
         ]
         commands = [
@@ -114,7 +118,7 @@ def where(hit: Hit) -> str:
     return f"{hit.place.run.name}/{hit.place.step} chunks {hit.place.chunks} attempt {hit.attempt}"
 
 
-def told(hit: Hit) -> str:
+def kinds_of(hit: Hit) -> str:
     """The kinds of the faults that ended a task's run."""
     return "+".join(sorted({fault.kind for fault in hit.faults}))
 

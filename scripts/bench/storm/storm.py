@@ -9,11 +9,13 @@ order, as far as there is something to do them to.
 The report (every fault, every end, every trouble) lies in the folder as storm-SEED.json.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -109,6 +111,7 @@ def rage(storm: Storm, seen: Seen, place: Path, *, kinds: Iterator[Kind], minute
             fault = befall(storm, next(kinds))
             if fault is not None:
                 storm.faults.append(fault)
+                note(fault, place / "faults.jsonl")
         time.sleep(max(0.05, min(0.5, next_fault - time.time())))
 
 
@@ -124,6 +127,12 @@ def befall(storm: Storm, kind: Kind) -> Fault | None:
     if kind.alone and time.time() < storm.busy_until:
         return None
     return kind.act(storm)
+
+
+def note(fault: Fault, log: Path) -> None:
+    """Writes a fault down at once: the report comes in the end, and a storm may be interrupted."""
+    with log.open("a") as file:
+        print(json.dumps(asdict(fault)), file=file)
 
 
 def keep_busy(storm: Storm, place: Path, size: Size) -> None:

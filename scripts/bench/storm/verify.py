@@ -105,7 +105,7 @@ def begins(runs: list[StormRun]) -> tuple[int, int]:
 
 def orphans(run: StormRun) -> Iterator[str]:
     """Files of a run that no record names; records themselves and logs are none."""
-    needed: set[str] = set()
+    needed = {str(run.path / "run.json")}
     folders: list[str] = []
     for name in ("ingest", *STEPS):
         step = run.step(name)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from scripts.bench.lines import ROOT
 from slurm.control.survey import Survey, survey
@@ -35,6 +36,16 @@ SHAPES: dict[str, tuple[str, ...]] = {
 }
 
 
+class Size(NamedTuple):
+    """How much there is to do."""
+
+    items: int = 120  # of a run
+    chunks: int = 8  # of its first two steps
+    poisons: tuple[str, ...] = ("crash", "hang", "bad")  # of each step's items one each always does this
+    runs: int = 5  # unfinished at once
+    finish_s: float = 600.0  # after the storm plain resumes have so long to finish everything
+
+
 @dataclass
 class Command:
     """A command of a user's that runs beside the storm, and what became of it."""
@@ -53,6 +64,7 @@ class StormRun:
     name: str
     shape: str
     items: list[str]
+    chunks: int
     runs: Path
     folder: Path  # outside the disk that is filled: faults ordered, begins noted
     commands: list[Command]
@@ -83,7 +95,7 @@ class StormRun:
     def submit(self) -> Command:
         """`python -m stages storm run=…`, the same words each time."""
         own = (f"input.path={self.folder / 'items.csv'}", f"folder={self.folder}", "cluster=devcluster")
-        sizes = ("chunks.n=8", "chunks.flush_s=1", "cluster.cpus=1", "cluster.mem_gb=1", "items.workers=1")
+        sizes = (f"chunks.n={self.chunks}", "chunks.flush_s=1", "cluster.cpus=1", "cluster.mem_gb=1", "items.workers=1")
         other = ("steps.third.cluster.partition=gpu", "steps.third.cluster.mem_gb=1.5")
         policy = (f"items.timeout_s={TIMEOUT_S}", f"retry.max_attempts={MOST_ATTEMPTS}", "cluster.parallel=8")
         times = ("cluster.minutes=3", "cluster.signal_delay_s=20")  # Slurm does not see that a step's daemon is gone
@@ -132,19 +144,19 @@ def value_of(item: str) -> str:
     return hashlib.sha256(item.encode()).hexdigest()
 
 
-def new_run(number: int, items: int, chance: Random, *, runs: Path, place: Path, commands: list[Command]) -> StormRun:
+def new_run(number: int, size: Size, chance: Random, *, runs: Path, place: Path, commands: list[Command]) -> StormRun:
     """A run that is written down and not submitted yet, with some items that always misbehave."""
     name = f"storm{number:03d}"
     folder = place / name
-    names = [f"item{number:03d}{i:04d}" for i in range(items)]
+    names = [f"item{number:03d}{i:04d}" for i in range(size.items)]
     shape = list(SHAPES)[number % len(SHAPES)]
-    run = StormRun(name, shape, names, runs, folder, commands)
+    run = StormRun(name, shape, names, size.chunks, runs, folder, commands)
     for step in STEPS:
         (folder / step / "calls").mkdir(parents=True)
     lines = [f"{item},{item}.mp4" for item in names]
     (folder / "items.csv").write_text("\n".join(["video_id,path", *lines]) + "\n")
     for step in STEPS:
-        for fault in ("crash", "hang", "bad"):
+        for fault in size.poisons:
             run.order(step, chance.choice(names), fault, once=False)
     return run
 

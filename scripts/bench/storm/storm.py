@@ -18,13 +18,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 from scripts.bench.lines import ROOT, Line
 from scripts.bench.storm import files, services, tasks
 from scripts.bench.storm.causes import Seen
 from scripts.bench.storm.report import Report, judged
-from scripts.bench.storm.runs import Command, StormRun, environment, new_run
+from scripts.bench.storm.runs import Command, Size, StormRun, environment, new_run
 from scripts.bench.storm.seen import ask
 from scripts.bench.storm.seen import tasks as queued
 from scripts.bench.storm.state import Fault, Kind, Storm
@@ -37,18 +36,13 @@ IN_VAIN = 4  # resumes after which nothing runs: the run needs a hand
 DISK_MIB = 400
 
 
-class Size(NamedTuple):
-    """How much there is to do."""
-
-    items: int = 120  # of a run
-    runs: int = 5  # unfinished at once
-    finish_s: float = 600.0  # after the storm plain resumes have so long to finish everything
+SMALL = Size(items=12, chunks=4, poisons=("crash", "bad"), runs=1, finish_s=120.0)
 
 
 def measure(
     folder: Path, *, seed: int = 1, minutes: float = 30.0, without: str = "", small: bool = False
 ) -> Iterator[Line]:
-    minutes, size = (0.4, Size(16, 1, 60.0)) if small else (minutes, Size())
+    minutes, size = (0.3, SMALL) if small else (minutes, Size())
     folder = Path(folder).absolute()
     up = subprocess.run([ROOT / "scripts" / "devcluster", "up"], capture_output=True, text=True, check=False)
     if up.returncode:
@@ -142,7 +136,7 @@ def keep_busy(storm: Storm, place: Path, size: Size) -> None:
     starting = any(not run.step("third").exists for run in unfinished)
     if len(could) < BUSY and len(unfinished) < size.runs and not starting:
         runs, faults = (storm.disk or place) / "runs", place / "faults"
-        run = new_run(len(storm.runs), size.items, storm.chance, runs=runs, place=faults, commands=storm.commands)
+        run = new_run(len(storm.runs), size, storm.chance, runs=runs, place=faults, commands=storm.commands)
         storm.runs.append(run)
         run.submit()
         run.next_resume = time.time() + RESUME_S[1]

@@ -33,6 +33,7 @@ BENCHMARKS = {
     **{name: f"scripts.bench.runner.{name}" for name in ("startup", "plan", "overhead", "status", "submit")},
     **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "generate", "embedded")},
     **{name: f"scripts.bench.{name}" for name in ("analyze", "memory", "cut", "truth")},
+    "storm": "scripts.bench.storm.storm",
 }
 OWN = ("against", "rounds", "folder", "lines")  # keys of this entry; `lines` is where a child process writes
 

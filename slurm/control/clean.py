@@ -40,6 +40,8 @@ def leftovers(step: Step) -> Iterator[Path]:
     parts = {step.paths.part(record.part, table) for record in records.values() for table in (ROWS, *record.tables)}
     for root in (step.paths.parts, step.paths.tables):
         yield from (path for path in root.rglob("*.parquet") if path not in parts)
+    for root in (step.paths.parts, step.paths.tables, step.paths.dones):
+        yield from root.rglob(".*.tmp")  # of attempts that were killed while they wrote
     yield from (folder for chunk in records if (folder := step.paths.partial_of(chunk)).exists())
     yield from (path for path in step.paths.logs.glob("*/*.pkl") if not is_anothers(path.parent))
     if step.plan.media and len(records) == step.plan.n:

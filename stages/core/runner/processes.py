@@ -14,7 +14,9 @@ from stages.core.schema.types import Row
 from stages.core.storage.spill import Tables
 
 START_S = 120.0  # a worker that has not started by then (imports from a slow shared filesystem) never will
+KILLED_ON_START = 3  # workers that may be killed while they start, one after another: by hand, or for want of memory
 TICK_S = 0.5
+STOOD_STILL_S = 1.0  # a wait that was so much too long was no wait: this process was stopped
 
 log = logging.getLogger("reelmill")
 
@@ -38,6 +40,7 @@ class Processes:
     def __init__(self, count: int, timeout_s: float, mem_gb: float | None, stop: Stop, at_once: int = 1) -> None:
         self.count, self.timeout_s, self.mem_gb, self.stop, self.at_once = count, timeout_s, mem_gb, stop, at_once
         self.workers: list[Worker] = []
+        self.killed = 0  # workers, one after another, that somebody killed while they started
 
     def close(self) -> None:
         for worker in self.workers:
@@ -66,8 +69,12 @@ class Processes:
                 self._give(todo)
             elif not any(worker.orders for worker in self.workers):
                 return
+            before_s = time.monotonic()
             wait([worker.pipe for worker in self.workers], TICK_S)
+            stood_still_s = time.monotonic() - before_s - TICK_S
             for worker in list(self.workers):
+                if stood_still_s > STOOD_STILL_S:  # the job was suspended, its items with it: no time of theirs
+                    worker.excuse(stood_still_s)
                 for result in self._look(worker, todo):
                     left -= 1
                     yield result
@@ -101,6 +108,7 @@ class Processes:
     def _heard(self, worker: Worker, todo: list[Order], kind: str, *told: Any) -> Iterator[Result]:
         if kind == "ready":
             worker.ready = True
+            self.killed = 0
         elif kind == "raised":
             raise told[0]
         else:
@@ -117,7 +125,9 @@ class Processes:
         orders = [order for order, _ in worker.orders.values()]
         log.warning("a worker process died (%s) over %s", how, ", ".join(map(str, orders)) or "nothing")
         if not worker.ready:
-            raise ChunkError(f"a worker process died on start ({how}): see the log above")
+            self.killed += code == -signal.SIGKILL
+            if code != -signal.SIGKILL or self.killed > KILLED_ON_START:  # a kill is no fault of what it imports
+                raise ChunkError(f"a worker process died on start ({how}): see the log above")
         todo[:0] = [order._replace(alone=True) for order in orders if not order.alone]  # after all others
         yield from (Result(order.row, {}, "item_crashed", how) for order in orders if order.alone)
 

@@ -70,6 +70,11 @@ class Worker:
         self.orders[self._given] = order, time.monotonic()
         return True
 
+    def excuse(self, seconds: float) -> None:
+        """Gives what is under way so much more time."""
+        self.begun_s += seconds
+        self.orders = {key: (order, since_s + seconds) for key, (order, since_s) in self.orders.items()}
+
     def end(self) -> None:
         self.process.kill()
         self.process.join()

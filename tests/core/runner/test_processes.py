@@ -42,6 +42,29 @@ def test_a_worker_killed_while_it_waits_for_work_costs_nothing(items: Items) -> 
     assert items.errors(processes, "bc") == {"b": None, "c": None}
 
 
+@pytest.mark.parametrize("kills", [2, 4])
+def test_workers_killed_while_they_start_are_replaced_but_not_for_ever(items: Items, kills: int) -> None:
+    processes = items.processes(workers=1)
+    killed: set[int] = set()
+
+    def kill() -> None:
+        for _ in range(kills):
+            until(lambda: any(worker.process.pid not in killed for worker in processes.workers), 20, every=0.001)
+            pid = processes.workers[0].process.pid or 0
+            killed.add(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    if kills == 2:
+        assert items.errors(processes, "ab") == {"a": None, "b": None}
+    else:
+        with pytest.raises(ChunkError, match=r"died on start \(SIGKILL\)"):
+            items.errors(processes, "ab")
+    killer.join()
+    assert len(killed) == kills
+
+
 def test_no_items_need_no_process(items: Items) -> None:
     processes = items.processes()
     assert items.errors(processes, "") == {}
@@ -68,6 +91,23 @@ def test_an_item_that_hangs_is_a_timeout(items: Items) -> None:
     assert items.errors(items.processes(timeout_s=2), "abc") == {"a": "item_timeout", "b": None, "c": None}
     assert len(items.pids("a")) == 1
     assert time.monotonic() - start < 20
+
+
+def test_an_item_is_not_late_by_the_time_that_its_task_was_suspended(items: Items) -> None:
+    code = (
+        "import sys; from pathlib import Path; from slurm.scheduler.signals import Stop;"
+        "from stages.core.runner.processes import Processes; from support.probe import Config, work_on;"
+        "rows = [{'video_id': 'a'}]; config = Config(sys.argv[1], 2.0);"
+        "print([r.error for r in Processes(1, 3.0, None, Stop()).map(work_on, (config,), rows)])"
+    )
+    task = subprocess.Popen(
+        [sys.executable, "-c", code, str(items.folder)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until(lambda: items.pids("a"), every=0.05)
+    os.killpg(task.pid, signal.SIGSTOP)  # as `scontrol suspend` does
+    time.sleep(4)
+    os.killpg(task.pid, signal.SIGCONT)
+    assert task.communicate()[0].strip() == "[None]"
 
 
 def test_an_item_over_its_memory_fails_alone(items: Items) -> None:

@@ -78,6 +78,9 @@ def test_clean_frees_what_was_replaced_and_what_killed_attempts_left(tmp_path: P
     (step.paths.media / "orphan.mp4").write_text("of a killed attempt")
     lost = step.paths.part("000/000000.3_0_0.parquet")
     lost.write_bytes(b"of one that died before its record")
+    torn = [path.with_name(f".{path.name}.node.1.abc.tmp") for path in (lost, step.paths.done(0))]
+    for path in torn:
+        path.write_bytes(b"of one that was killed while it wrote")
     kept = step.scan()
     assert kept is not None
     before = kept.collect()
@@ -85,7 +88,7 @@ def test_clean_frees_what_was_replaced_and_what_killed_attempts_left(tmp_path: P
     assert freed["cut"] > len("of a killed attempt") + len("of one that died before its record")
     assert media(step) == ["a.mp4"]
     assert not step.paths.superseded.exists()
-    assert not lost.exists()
+    assert not any(path.exists() for path in (lost, *torn))
     after = step.scan()
     assert after is not None
     assert after.collect().equals(before)

@@ -23,7 +23,7 @@ RUN_KEYS = {  # of the run, whatever the command
     *("steps", "pipeline", "stage", "local", "hydra"),
 }
 STEP_KEYS = ("chunks", "items", "retry", "cluster")  # of the run, and of each step that has its own value
-FOREIGN = ("config_name", "config_path", "package", "experimental_rerun", "shell_completion")  # flags
+FOREIGN = ("config_name", "config_path", "experimental_rerun", "shell_completion")  # flags
 STEP_NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 

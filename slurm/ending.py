@@ -6,6 +6,7 @@ Exit status 2 where something is the user's to mend, 130 at Ctrl-C.
 import errno
 import os
 import pwd
+import re
 import shlex
 import signal
 import subprocess
@@ -79,18 +80,20 @@ def again() -> str:
 def explain(error: OSError) -> str:
     """A sentence about a file that cannot be read or written, or what else the system refused."""
     what = error.strerror or str(error)
+    coded = re.search(r"\(os error (\d+)\)", what)  # as polars puts it, which sets no errno
+    number = error.errno or (int(coded[1]) if coded else 0)
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if number in (errno.ENOSPC, errno.EDQUOT):
         mend = (
             "make room (python -m slurm clean run=NAME frees what was replaced), then give the same command again: "
             "what is finished is kept"
         )
-    elif path and error.errno in (errno.EACCES, errno.EPERM):
+    elif path and number in (errno.EACCES, errno.EPERM):
         owner, path = owner_of(path)
         mend = f"it belongs to {owner}; ask for access, or work in a place of your own (run=NAME, runs=DIR)"
         if owner == owner_name(os.getuid()):
             mend = "it is yours: give yourself the right (chmod u+rwX)"
-    elif path and error.errno == errno.ENOENT:
+    elif path and number == errno.ENOENT:
         mend = "was it removed? The command that made it makes it again"
     else:
         mend = "if it is a place that you chose, choose another one (runs=DIR)"

@@ -10,6 +10,7 @@ import polars as pl
 
 from slurm.errors import InputError
 from slurm.owner import reading
+from slurm.record.files import replacing
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
 
@@ -77,4 +78,8 @@ def write_table(rows: pl.LazyFrame, out: Path) -> None:
         raise InputError(f"out={out}: CSV has no lists and no bytes, as in {', '.join(nested)}; take .parquet")
     if not out.parent.is_dir():
         raise InputError(f"out={out}: there is no folder {out.parent.absolute()}")
-    getattr(rows, writer)(out)
+    try:
+        with replacing(out) as temporary:
+            getattr(rows, writer)(temporary)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"out={out} cannot be written: {error}") from error

@@ -47,11 +47,14 @@ Figures = dict[str, dict[str, list[Line]]]  # of each line of a benchmark, by tr
 
 
 def main(words: Sequence[str]) -> int:
+    if {"-h", "--help"} & {*words}:
+        print(__doc__)
+        return 0
     keys = dict(word.split("=", 1) for word in words if "=" in word)
     names = [word for word in words if "=" not in word]
     own, rest = ({k: v for k, v in keys.items() if (k in OWN) == mine} for mine in (True, False))
     chosen = list(BENCHMARKS) if "all" in names else names
-    if trouble := refused(names, chosen, rest):
+    if trouble := refused(names, chosen, rest) or wrong_value(chosen, keys):
         print(f"error: {trouble}", file=sys.stderr)
         return 2
     if "lines" in own:
@@ -88,6 +91,18 @@ def refused(names: Sequence[str], chosen: Sequence[str], keys: Mapping[str, str]
     valid = sorted({key for name in chosen for key in keys_of(name)})
     if other := [key for key in keys if key not in valid]:
         return f"unknown key {other[0]}=; valid there: {', '.join([*valid, *OWN[:-1]])}"
+    return ""
+
+
+def wrong_value(chosen: Sequence[str], keys: Mapping[str, str]) -> str:
+    """Which word has a value that is none for its key; nothing if all are good."""
+    for key, value in keys.items():
+        defaults = [found[key] for name in chosen if key in (found := {**keys_of(name), "rounds": 1})]
+        try:
+            for default in defaults:
+                typed(value, default)
+        except ValueError:
+            return f"{key}={value}: it takes a value like {defaults[0]}"
     return ""
 
 

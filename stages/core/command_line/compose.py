@@ -8,6 +8,7 @@ from slurm.conf import Words, compose, load
 from slurm.errors import InputError
 from slurm.owner import trust
 from slurm.record.manifest import Step
+from slurm.record.manifest import steps as steps_of
 from stages.core.command_line.read import read_steps
 from stages.core.command_line.words import Line
 from stages.core.runner.pipeline import Wanted, inputs_of
@@ -51,7 +52,10 @@ def find_missing(steps: Steps, folders: Words) -> list[str]:
         if name in steps or name in missing or Step(run, name).exists:
             continue
         if (file := folders.finds(f"stage/{name}.yaml")) is None:
-            raise InputError(f"steps.{reader}.after: the run has no step {name!r}, and no stage is called so")
+            there = sorted({*steps_of(run), *steps, *folders.listed("stage")} - {reader})
+            raise InputError(
+                f"steps.{reader}.after: no step or stage is called {name!r}; there are: {', '.join(there)}"
+            )
         missing.append(name)
         after = load(file).get("after")
         queue += [(before, name) for before in names_of(after)]

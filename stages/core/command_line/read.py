@@ -27,6 +27,8 @@ OF_STEP = tuple(field.name for field in fields(Common) if field.name not in (*OF
 def read_steps(cfg: DictConfig) -> dict[str, Wanted]:
     """Step → what its config says; an InputError names the key that does not fit."""
     run = {key: resolved(cfg, key) for key in OF_RUN}
+    if not run["runs"]:
+        raise InputError("runs: say in which folder the runs lie: runs=DIR")
     check_name("run", str(run["run"]), Path(str(run["runs"])))
     check_groups(cfg)
     steps = cfg.get("steps")

@@ -25,6 +25,7 @@ RUN_KEYS = {  # of the run, whatever the command
     *("steps", "pipeline", "stage", "local", "hydra"),
 }
 STEP_KEYS = ("chunks", "items", "retry", "cluster")  # of the run, and of each step that has its own value
+FOREIGN = ("config_name", "config_path", "experimental_rerun", "shell_completion")  # flags
 STEP_NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 
@@ -48,8 +49,10 @@ def read_line(argv: Sequence[str], module: str | None = None) -> Line:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]  # its own prints ten lines and ends the process
     args = parser.parse_intermixed_args(folders.words)
+    if foreign := [flag for flag in FOREIGN if getattr(args, flag)]:
+        refuse(f"--{foreign[0].replace('_', '-')} is a flag of Hydra that means nothing here")
     words = [str(word) for word in args.overrides]
-    shows = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
+    shows = args.help or args.hydra_help or args.cfg or args.info
     flags = [word for word in folders.words if word not in words] if shows else []
     if module is None:
         module, words = named_first(words, folders)

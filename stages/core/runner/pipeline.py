@@ -73,7 +73,10 @@ def plan_all(order: list[Wanted], overwritten: list[str]) -> list[Plan]:
     for wanted in order:
         inputs = inputs_of(wanted)
         if unknown := [name for name in inputs if name not in plans]:
-            raise InputError(f"step {wanted.name} is after {unknown[0]!r}, which is no step of the run before it")
+            raise InputError(
+                f"step {wanted.name} is after {unknown[0]!r}, which is no step of the run before it; "
+                f"there are: {', '.join(plans) or 'none'}"
+            )
         plan = make_plan(wanted.stage, wanted.common, wanted.config, inputs, plans)
         standing = plans.get(wanted.name)
         if standing is not None:

@@ -178,6 +178,9 @@ def test_a_slip_in_a_file_of_a_site_is_one_sentence(tmp_path: Path, case: str) -
 FLAGS = {
     "--foo": "unrecognized arguments: --foo",
     "--cfg=no": "invalid choice: 'no'",
+    "--config-name=x": "--config-name is a flag of Hydra that means nothing here",
+    "after=splitt": "no step or stage is called 'splitt'; there are: analyze, categorize",
+    "runs=": "runs: say in which folder",
     "--config-dir=": "--config-dir: say which folder",
     "word": "'word' is no key=value",
     "=3": "'=3' cannot be read as key=value",

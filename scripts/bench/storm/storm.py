@@ -43,6 +43,9 @@ def measure(
     folder: Path, *, seed: int = 1, minutes: float = 30.0, without: str = "", small: bool = False
 ) -> Iterator[Line]:
     minutes, size = (0.3, SMALL) if small else (minutes, Size())
+    left_out = [name for name in without.split(",") if name]
+    if unknown := [name for name in left_out if name not in KINDS]:
+        raise SystemExit(f"without={unknown[0]}: no such kind of fault; there are: {', '.join(KINDS)}")
     folder = Path(folder).absolute()
     up = subprocess.run([ROOT / "scripts" / "devcluster", "up"], capture_output=True, text=True, check=False)
     if up.returncode:
@@ -54,11 +57,10 @@ def measure(
     place.mkdir(parents=True)
     print(f"storm seed={seed} minutes={minutes:g}, on {state}", flush=True)
     disk = small_disk(place / "disk")
+    storm, seen = Storm(state, disk, Random(f"{seed} targets")), Seen()
     try:
-        storm = Storm(state, disk, Random(f"{seed} targets"))
-        seen = Seen()
         began = time.time()
-        kinds = in_turn(Random(f"{seed} kinds"), without.split(","))
+        kinds = in_turn(Random(f"{seed} kinds"), left_out)
         rage(storm, seen, place, kinds=kinds, minutes=minutes, size=size)
         raged_s = time.time() - began
         calm(storm, seen, size.finish_s)
@@ -68,6 +70,7 @@ def measure(
         if judged(lines) and disk:
             shutil.copytree(disk, place / "runs", dirs_exist_ok=True)
     finally:
+        storm.heal(all_of_it=True)  # of one that was interrupted
         if disk:
             subprocess.run(["umount", "-l", disk], check=False)
     yield from lines
@@ -93,6 +96,9 @@ def rage(storm: Storm, seen: Seen, place: Path, *, kinds: Iterator[Kind], minute
     looked = 0.0
     while (now := time.time()) < end:
         storm.heal()
+        if now < storm.silent_until:
+            time.sleep(0.5)
+            continue
         tasks.note_eaten(storm)
         if now - looked > 3.0:
             looked = now
@@ -175,6 +181,7 @@ def note_ends(commands: list[Command]) -> None:
 def calm(storm: Storm, seen: Seen, finish_s: float) -> None:
     """Heals everything, resumes what is unfinished until all is done or the time is over, then cleans."""
     storm.heal(all_of_it=True)
+    time.sleep(max(0.0, storm.busy_until - time.time()))
     subprocess.run([ROOT / "scripts" / "devcluster", "up"], check=True, stdout=subprocess.DEVNULL)
     for command in storm.commands:
         command.process.wait()

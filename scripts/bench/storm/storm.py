@@ -32,7 +32,7 @@ KINDS: dict[str, Kind] = {**tasks.KINDS, **files.KINDS, **services.KINDS}
 EVERY_S = 1.2  # between two faults, on the mean
 RESUME_S = (10.0, 20.0)  # between two resumes of a run
 BUSY = 14  # tasks that run or could: with fewer, another run begins
-IN_VAIN = 4  # resumes after which nothing runs: the run needs a hand
+IN_VAIN = 6  # resumes in a row after which nothing runs or could: the run needs a hand
 DISK_MIB = 400
 
 
@@ -166,7 +166,9 @@ def look(run: StormRun, seen: Seen) -> None:
     surveys = run.surveys()
     seen.note(run, surveys)
     run.complete = len(surveys) == 4 and all(s.complete() and not s.redone for s in surveys.values())
-    rests = not run.complete and all(s.queue_known and not s.active for s in surveys.values())
+    states = {state for found in surveys.values() for state in found.active.values()}
+    waits = all("Held" in state or "Dependency" in state for state in states)  # for ever, if nobody lends a hand
+    rests = not run.complete and waits and all(found.queue_known for found in surveys.values())
     run.rested = run.rested + 1 if rests else 0
 
 

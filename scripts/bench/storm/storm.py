@@ -194,9 +194,10 @@ def calm(storm: Storm, seen: Seen, finish_s: float) -> None:
         tasks.start_requeued()
         tasks.note_eaten(storm)
         for run in left:
-            run.resume().process.wait()
-            note_ends(storm.commands)
-            look(run, seen)
+            look(run, seen)  # before the resume: afterwards its chunks are in the queue again
+            if not run.complete:
+                run.resume().process.wait()
+                note_ends(storm.commands)
         time.sleep(3)
     for task in queued("RUNNING,PENDING,SUSPENDED"):
         ask("scancel", task.id)

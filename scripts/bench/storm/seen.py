@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ANSWER_S = 15.0  # a controller that was ended does not answer; the next look will
+ANSWER_S = 5.0  # a controller that was ended does not answer; the next look will
 
 
 class Task(NamedTuple):

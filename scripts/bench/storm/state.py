@@ -47,6 +47,7 @@ class Storm:
     killed_workers: set[int] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)  # attempts whose events the storm tore or removed
     busy_until: float = 0.0  # a fault of the whole cluster lasts until then
+    silent_until: float = 0.0  # the controller is away until then: to ask Slurm takes a minute
     _later: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:

@@ -32,7 +32,7 @@ KINDS: dict[str, Kind] = {**tasks.KINDS, **files.KINDS, **services.KINDS}
 EVERY_S = 1.2  # between two faults, on the mean
 RESUME_S = (10.0, 20.0)  # between two resumes of a run
 BUSY = 14  # tasks that run or could: with fewer, another run begins
-IN_VAIN = 4  # resumes after which nothing runs: the run needs a hand
+IN_VAIN = 6  # resumes in a row after which nothing runs or could: the run needs a hand
 DISK_MIB = 400
 
 
@@ -43,6 +43,9 @@ def measure(
     folder: Path, *, seed: int = 1, minutes: float = 30.0, without: str = "", small: bool = False
 ) -> Iterator[Line]:
     minutes, size = (0.3, SMALL) if small else (minutes, Size())
+    left_out = [name for name in without.split(",") if name]
+    if unknown := [name for name in left_out if name not in KINDS]:
+        raise SystemExit(f"without={unknown[0]}: no such kind of fault; there are: {', '.join(KINDS)}")
     folder = Path(folder).absolute()
     up = subprocess.run([ROOT / "scripts" / "devcluster", "up"], capture_output=True, text=True, check=False)
     if up.returncode:
@@ -54,11 +57,10 @@ def measure(
     place.mkdir(parents=True)
     print(f"storm seed={seed} minutes={minutes:g}, on {state}", flush=True)
     disk = small_disk(place / "disk")
+    storm, seen = Storm(state, disk, Random(f"{seed} targets")), Seen()
     try:
-        storm = Storm(state, disk, Random(f"{seed} targets"))
-        seen = Seen()
         began = time.time()
-        kinds = in_turn(Random(f"{seed} kinds"), without.split(","))
+        kinds = in_turn(Random(f"{seed} kinds"), left_out)
         rage(storm, seen, place, kinds=kinds, minutes=minutes, size=size)
         raged_s = time.time() - began
         calm(storm, seen, size.finish_s)
@@ -68,6 +70,7 @@ def measure(
         if judged(lines) and disk:
             shutil.copytree(disk, place / "runs", dirs_exist_ok=True)
     finally:
+        storm.heal(all_of_it=True)  # of one that was interrupted
         if disk:
             subprocess.run(["umount", "-l", disk], check=False)
     yield from lines
@@ -93,6 +96,9 @@ def rage(storm: Storm, seen: Seen, place: Path, *, kinds: Iterator[Kind], minute
     looked = 0.0
     while (now := time.time()) < end:
         storm.heal()
+        if now < storm.silent_until:
+            time.sleep(0.5)
+            continue
         tasks.note_eaten(storm)
         if now - looked > 3.0:
             looked = now
@@ -160,7 +166,9 @@ def look(run: StormRun, seen: Seen) -> None:
     surveys = run.surveys()
     seen.note(run, surveys)
     run.complete = len(surveys) == 4 and all(s.complete() and not s.redone for s in surveys.values())
-    rests = not run.complete and all(s.queue_known and not s.active for s in surveys.values())
+    states = {state for found in surveys.values() for state in found.active.values()}
+    waits = all("Held" in state or "Dependency" in state for state in states)  # for ever, if nobody lends a hand
+    rests = not run.complete and waits and all(found.queue_known for found in surveys.values())
     run.rested = run.rested + 1 if rests else 0
 
 
@@ -175,6 +183,7 @@ def note_ends(commands: list[Command]) -> None:
 def calm(storm: Storm, seen: Seen, finish_s: float) -> None:
     """Heals everything, resumes what is unfinished until all is done or the time is over, then cleans."""
     storm.heal(all_of_it=True)
+    time.sleep(max(0.0, storm.busy_until - time.time()))
     subprocess.run([ROOT / "scripts" / "devcluster", "up"], check=True, stdout=subprocess.DEVNULL)
     for command in storm.commands:
         command.process.wait()
@@ -185,9 +194,10 @@ def calm(storm: Storm, seen: Seen, finish_s: float) -> None:
         tasks.start_requeued()
         tasks.note_eaten(storm)
         for run in left:
-            run.resume().process.wait()
-            note_ends(storm.commands)
-            look(run, seen)
+            look(run, seen)  # before the resume: afterwards its chunks are in the queue again
+            if not run.complete:
+                run.resume().process.wait()
+                note_ends(storm.commands)
         time.sleep(3)
     for task in queued("RUNNING,PENDING,SUSPENDED"):
         ask("scancel", task.id)

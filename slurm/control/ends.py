@@ -7,9 +7,9 @@ a container image that is gone, a node without the shared filesystem, a prolog t
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from slurm.control.submit import Window
+from slurm.control.submit import Window, load_windows
 from slurm.record.files import names
-from slurm.record.history import Past
+from slurm.record.history import Past, history
 from slurm.record.logs import last_line, log_tail
 from slurm.record.manifest import Step
 from slurm.record.paths import bucket, chunk_name
@@ -21,20 +21,35 @@ SILENT_S = 300.0  # a task that runs gives a sign of life every 15 s
 KILLED = (["0", "9"], ["9", "0"], ["137", "0"])  # exit status and signal of a task that got SIGKILL
 
 
+def whole_story(step: Step, chunk: int, slurm: Backend | None) -> list[Past]:
+    """All attempts at a chunk, finished or not, oldest first, those included that only Slurm knows of."""
+    past = history(step, chunk)
+    if slurm is None:
+        return past
+    sent = {name: load_windows(step, name) for name in step.submissions()}
+    found, _ = unstarted(step, sent, {chunk}, {chunk: past}, slurm, waited=True)
+    past = sorted([*past, *(end for _, end in found.get(chunk, []))], key=lambda p: (p.started, p.name))
+    jobs = sorted({p.job.split("_")[0] for p in past if p.cause is None and p.job != "local"})
+    lives = (slurm.ended(jobs) if jobs else None) or {}
+    return [with_cause(p, lives) for p in past]
+
+
 def unstarted(
     step: Step,
     sent: Mapping[str, Sequence[Window]],
     chunks: Collection[int],
     past: Mapping[int, Sequence[Past]],
     slurm: Backend,
+    *,
+    waited: bool = False,
 ) -> tuple[dict[int, list[tuple[str, Past]]], set[int]]:
     """For each of these chunks: the submission and the end of every run of a task that was to do it, and did not begin.
 
     Also the chunks whose task ended a moment ago, so that Slurm's accounting does not tell of it yet. None of `chunks`
     is in the queue; `sent` are the windows by submission, `past` the attempts that are known. Runs that were cancelled
-    while they waited are left out.
+    while they waited are left out, unless `waited`; then all tasks are asked for, also those of finished chunks.
     """
-    tasks = list(_unclear(step, sent, set(chunks), past))
+    tasks = list(_unclear(step, sent, set(chunks), past, all_of_them=waited))
     jobs = sorted({window.job for _, window, _, _ in tasks})
     fresh = slurm.just_ended(jobs) if jobs else set()
     ends = slurm.ended(jobs) if jobs else None
@@ -49,14 +64,19 @@ def unstarted(
             ending.update(mine)
         for restart, end in enumerate(lives):
             name = f"{window.job}_{index}_{restart}"
-            if name not in tried and not (end.state == "CANCELLED" and not end.began):
+            if name not in tried and (waited or end.began or end.state != "CANCELLED"):
                 for chunk in mine:
                     found.setdefault(chunk, []).append((submission, _past(step, name, end, log)))
     return found, ending
 
 
 def _unclear(
-    step: Step, sent: Mapping[str, Sequence[Window]], chunks: set[int], past: Mapping[int, Sequence[Past]]
+    step: Step,
+    sent: Mapping[str, Sequence[Window]],
+    chunks: set[int],
+    past: Mapping[int, Sequence[Past]],
+    *,
+    all_of_them: bool,
 ) -> Iterator[tuple[str, Window, int, set[str]]]:
     """The tasks of these chunks that left no attempt, or were to come back after their last one; and their attempts."""
     for submission, windows in sent.items():
@@ -66,10 +86,11 @@ def _unclear(
                     continue
                 prefix, known = f"{window.job}_{index}_", [past[chunk] for chunk in task if past.get(chunk)]
                 tried = {p.name for attempts in known for p in attempts if p.name.startswith(prefix)}
-                if not tried:  # of those of its chunks that are done, `past` does not tell
-                    done = [chunk for chunk in task if chunk not in chunks]
-                    tried = set().union(*(_attempts(step, chunk, prefix) for chunk in done))
-                if not tried or any(p[-1].name in tried and p[-1].cause in (None, "stopped") for p in known):
+                if all_of_them or not tried:  # of its other chunks that are done, `past` does not tell
+                    others = [chunk for chunk in task if chunk not in chunks]
+                    tried = tried.union(*(_attempts(step, chunk, prefix) for chunk in others))
+                comes_back = any(p[-1].name in tried and p[-1].cause in (None, "stopped") for p in known)
+                if all_of_them or not tried or comes_back:
                     yield submission, window, index, tried
 
 
@@ -81,6 +102,7 @@ def _attempts(step: Step, chunk: int, task: str) -> set[str]:
 
 def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
     said = last_line(log)
+    why = f"its log ends: {said}" if said else "it wrote no log" if end.began else "it never began"
     return Past(
         name=name,
         job=name.rpartition("_")[0],
@@ -91,7 +113,7 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
         last=end.ended,
         rows=0,
         cause=SLURM_CAUSES.get(end.state, DID_NOT_START),
-        detail=f"Slurm: {end.state} {end.exit_code}; {f'its log ends: {said}' if said else 'it wrote no log'}",
+        detail=f"Slurm: {end.state} {end.exit_code}; {why}",
         log=str(log),
         fingerprint=step.plan.fingerprint,
         node=end.nodes,

@@ -1,7 +1,8 @@
 """Tasks that Slurm keeps in its queue and does not start by itself: which ones, why, and the command that helps.
 
 could not be launched   a node's prolog, disk or slurmd failed; Slurm put the task back and holds it. `resume` takes it
-                        out of the queue, counts it as a start that failed, and submits its chunks again
+                        out of the queue, counts it as a start that failed, and submits its chunks again. Slurm also
+                        holds what was suspended when its node failed, which is no failed start
 held by a person        that person's decision: told with its command, never submitted again
 cannot start as it is   a constraint, account or limit that was changed since: likewise
 silent                  it is said to run, but gives no sign of life: what watches over it on its node was killed, or
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from slurm.control.ends import DID_NOT_START
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import NOT_AS_IT_IS, NOT_LAUNCHED
+from slurm.scheduler.accounting import NOT_AS_IT_IS, NOT_LAUNCHED, Ended
 from slurm.scheduler.backend import Backend
 from slurm.task.attempt import Attempt
 from slurm.task.breaker import report_failure
@@ -32,7 +33,9 @@ class Held(NamedTuple):
 
 
 def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:
-    """Takes tasks out of the queue that are silent or could not be launched, which is noted; whether any was.
+    """Takes tasks out of the queue that are silent, or held by Slurm itself; whether any was.
+
+    Of those that could not be launched it is noted.
 
     Raises ClusterError if they are another user's.
     """
@@ -40,10 +43,15 @@ def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:
     if silent:
         slurm.cancel(silent)
     failed = {chunk: task for chunk, task in held.items() if task.reason in NOT_LAUNCHED}
+    doubtful = {task.task: task.job for task in held.values() if task.reason == "JobHeldAdmin"}
+    ends = slurm.ended(sorted({*doubtful.values(), *(task.job for task in failed.values())})) or {}
+    # a task whose node failed while it was suspended is put back and held by Slurm itself
+    forgotten = [task for task in doubtful if ends.get(task) and _lost_suspended(ends[task][-1])]
+    if forgotten:
+        slurm.cancel(sorted(forgotten))
     if not failed:
-        return bool(silent)
+        return bool(silent or forgotten)
     restarts = slurm.restarts(sorted({task.job for task in failed.values()}))
-    ends = slurm.ended(sorted({task.job for task in failed.values()})) or {}
     slurm.cancel(sorted({task.task for task in failed.values()}))
     for chunk, task in failed.items():
         node = ends[task.task][-1].nodes if ends.get(task.task) else ""
@@ -55,6 +63,10 @@ def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:
         attempt.event("end", cause=DID_NOT_START, detail=detail, rows=0)
         report_failure(step, task.submission, chunk, detail)
     return True
+
+
+def _lost_suspended(end: Ended) -> bool:
+    return end.state == "NODE_FAIL" and end.suspended
 
 
 def advice(step: Step, held: Mapping[int, Held]) -> Iterator[str]:

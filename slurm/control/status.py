@@ -9,18 +9,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from slurm.control.ends import whole_story
 from slurm.control.held import advice
 from slurm.control.nodes import avoided, failing
 from slurm.control.pace import pace_of
 from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
-from slurm.control.survey import Survey, survey
+from slurm.control.survey import Survey, queue_of, survey
 from slurm.errors import TRANSIENT
 from slurm.owner import read, user_name
 from slurm.record.cache import Cache
 from slurm.record.done import add_counters
 from slurm.record.files import read_json
-from slurm.record.history import history
 from slurm.record.inputs import borders_of, is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import differences
@@ -190,7 +190,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             lines += ["stale, because this changed since:", *(literal(f"  {line}") for line in changed)]
     if chunk in found.broken:
         lines.append(literal(f"was finished, but {found.broken[chunk]}"))
-    past = found.past.get(chunk) or history(step, chunk)
+    past = whole_story(step, chunk, queue_of(step))
     if past:
         table = Table("attempt", "node", "started", "took", "rows", "end", "detail", header_style="bold")
         for attempt in past:

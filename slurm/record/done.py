@@ -29,6 +29,7 @@ class Done(NamedTuple):
     same_as: str = ""  # the edition before it, if that has the same kept rows
     tries: int = 1  # times that this input was done: rows that failed may be tried again
     counters: dict[str, float] | None = None  # of its stage's work, over all attempts (see `add_counters`)
+    sizes: list[int] | None = None  # of the files of its main table and its side tables, in bytes
 
     @property
     def edition(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from slurm.record.done import Done, from_record
-from slurm.record.files import contents, names
+from slurm.record.files import contents, sizes
 from slurm.record.formats import FORMAT, DamagedError, check_format
 from slurm.record.paths import ROWS, StepPaths
 
@@ -32,9 +32,16 @@ def read_record_of(paths: StepPaths, chunk: int) -> Done | Broken | None:
     record = _record(paths, chunk, content)
     if isinstance(record, Broken):
         return record
-    files = (paths.part(record.part, table) for table in (ROWS, *record.tables))
-    lacking = next((path for path in files if not path.exists()), None)
-    return record if lacking is None else Broken(chunk, f"{lacking.relative_to(paths.run)} is gone", record)
+    for number, table in enumerate((ROWS, *record.tables)):
+        path = paths.part(record.part, table)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return Broken(chunk, f"{path.relative_to(paths.run)} is gone", record)
+        if record.sizes and size != record.sizes[number]:
+            wrong = f"is damaged: it has {size:,} bytes, not {record.sizes[number]:,}"
+            return Broken(chunk, f"{path.relative_to(paths.run)} {wrong}", record)
+    return record
 
 
 def read_folder(paths: StepPaths, folder: str) -> Folder:
@@ -47,12 +54,12 @@ def read_folder(paths: StepPaths, folder: str) -> Folder:
         values = []
     if len(values) != len(files):
         values = [_parse(content) for _, content in files]
-    there: dict[str, set[str]] = {}
+    there: dict[str, dict[str, int]] = {}
     whole: list[Done] = []
     broken: list[Broken] = []
     for (chunk, _), content in zip(files, values, strict=True):
         record: Done | Broken | None = _record(paths, chunk, content)
-        if isinstance(record, Done) and _lacks_any(paths, folder, record, there):
+        if isinstance(record, Done) and not _is_whole(paths, folder, record, there):
             record = read_record_of(paths, chunk)  # perhaps it was replaced since, and its files put away
         if isinstance(record, Done):
             whole.append(record)
@@ -89,12 +96,13 @@ def _record(paths: StepPaths, chunk: int, content: Any) -> Done | Broken:
     return record
 
 
-def _lacks_any(paths: StepPaths, folder: str, record: Done, there: dict[str, set[str]]) -> bool:
-    """Whether a file that the record names is not there; `there` are the names by table, once they are listed."""
-    name = record.part.rpartition("/")[2]
-    for table in (ROWS, *record.tables):
+def _is_whole(paths: StepPaths, folder: str, record: Done, there: dict[str, dict[str, int]]) -> bool:
+    """Whether the files that the record names are as they were written; `there` are their sizes, once looked up."""
+    name, wanted = record.part.rpartition("/")[2], record.sizes
+    for number, table in enumerate((ROWS, *record.tables)):
         if table not in there:
-            there[table] = set(names(paths.part(folder, table)))
-        if name not in there[table]:
-            return True
-    return False
+            there[table] = sizes(paths.part(folder, table))
+        size = there[table].get(name)
+        if size is None or (wanted and size != wanted[number]):
+            return False
+    return True

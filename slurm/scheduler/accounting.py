@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ SLURM_CAUSES = {  # what an attempt's end is called here, by Slurm's state
     "CANCELLED": "cancelled",
 }
 PER_CALL = 200  # jobs
+PATIENCE_S = 60.0
+_silent_until_s: dict[str, float] = {}  # command that gave no answer → until when it is not asked again
 DOWN = ("down", "drain", "fail", "unknown")  # beginnings of states of nodes that take no tasks
 
 
@@ -58,6 +61,7 @@ class Ended(NamedTuple):
     nodes: str
     began: float  # seconds since 1970; 0: it never ran
     ended: float
+    suspended: bool = False  # for a time
 
 
 def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
@@ -133,32 +137,33 @@ def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None
             "-j",
             batch,
             "-o",
-            "JobID,State,ExitCode,NodeList,Start,End",
+            "JobID,State,ExitCode,NodeList,Start,End,Suspended",
         ]
         answer = _ask(command, {**env, "SLURM_TIME_FORMAT": "%s"})
         if answer is None:
             return None
         for line in answer.splitlines():
-            task, state, exit_code, nodes, *times = line.split("|")
+            task, state, exit_code, nodes, *times, suspended = line.split("|")
             state = state.split()[0]  # "CANCELLED by 1000"
             if state not in LIVE - {"REQUEUED"}:
                 began, over = (float(text) if text.isdigit() else 0.0 for text in times)  # "None", "Unknown"
                 began = 0.0 if nodes == "None assigned" else began
                 array, _, indices = task.partition("_")  # "123_[0-3]": tasks that were cancelled while they waited
                 for name in [f"{array}_{i}" for i in _expand(indices)] if "[" in indices else [task]:
-                    lives[name].append(Ended(state, exit_code, nodes, began, over))
+                    lives[name].append(Ended(state, exit_code, nodes, began, over, suspended.strip("0:-") != ""))
     return lives
 
 
-def nodes(partition: str | None, env: dict[str, str]) -> list[str]:
-    """The nodes of a partition, or of several (`cpu,gpu`), that are not down; None: of the default one.
+def nodes(partition: str | None, env: dict[str, str]) -> dict[str, bool]:
+    """Whether each node of a partition, or of several (`cpu,gpu`), is up; None: of the default one.
 
     Nothing if slurmctld does not answer.
     """
     answer = _ask(["sinfo", "-h", "-N", "-o", "%N|%P|%T"], env) or ""
     lines = [line.split("|") for line in answer.splitlines()]
     ours = set(partition.split(",")) if partition else {place.rstrip("*") for _, place, _ in lines if "*" in place}
-    return sorted({name for name, place, state in lines if place.rstrip("*") in ours and not state.startswith(DOWN)})
+    there = [(node, state) for node, place, state in lines if place.rstrip("*") in ours]
+    return {node: not state.startswith(DOWN) for node, state in sorted(there)}
 
 
 def find(job_name: str, env: dict[str, str]) -> str | None:
@@ -175,12 +180,17 @@ def find(job_name: str, env: dict[str, str]) -> str | None:
 
 
 def _ask(command: list[str], env: dict[str, str]) -> str | None:
-    """The command's output; None if it failed, or took longer than a minute."""
+    """The command's output; None if it failed, or took longer than a minute: then it is not asked for another one."""
+    if time.monotonic() < _silent_until_s.get(command[0], 0.0):
+        return None
     try:
         # squeue cuts a long list of array indices short unless told otherwise
         env = {**env, "SLURM_BITSTR_LEN": "0"}
-        answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        _silent_until_s[command[0]] = time.monotonic() + PATIENCE_S
+        return None
+    except OSError:
         return None
     gone = "Invalid job id" in answer.stderr  # squeue's answer where all jobs that it is asked for have long ended
     return answer.stdout if answer.returncode == 0 or gone else None

@@ -34,6 +34,7 @@ TRANSIENT = (
     "timed out",
     "try again",
 )
+NO_NODE = "node configuration is not available"
 UPDATED = ("No error", "no longer pending")  # of an array, for tasks that were updated, and for those that run
 
 
@@ -75,6 +76,8 @@ class Slurm:
         answer = subprocess.run(
             ask, input=script, env=self.env, capture_output=True, text=True, check=False, timeout=120
         )
+        if NO_NODE in answer.stderr.lower() and not all(accounting.nodes(self.cluster.partition, self.env).values()):
+            return  # as long as a node is down, Slurm says so of what would run there tomorrow
         if answer.returncode:
             raise ClusterError(_refusal(answer.stderr.strip(), self.cluster, self.env))
 
@@ -126,7 +129,7 @@ class Slurm:
         return str(made._make_submission_file_text(made._submitit_command_str, "dry"))
 
     def nodes(self) -> list[str]:
-        return accounting.nodes(self.cluster.partition, self.asking)
+        return [node for node, up in accounting.nodes(self.cluster.partition, self.asking).items() if up]
 
     def queued(self, jobs: list[str]) -> list[Queued] | None:
         return accounting.queued(jobs, self.asking)
@@ -223,7 +226,7 @@ def _refusal(message: str, cluster: Cluster, env: dict[str, str]) -> str:
         return f"cluster.extra: {message}. sbatch takes: {', '.join(valid)}"
     if "account" in message.lower() or "qos" in message.lower():
         return f"cluster.account={cluster.account} cluster.qos={cluster.qos}: {message}"
-    if "node configuration is not available" in message.lower():
+    if NO_NODE in message.lower():
         return (
             f"no node has cluster.cpus={cluster.cpus} cluster.gpus={cluster.gpus} cluster.mem_gb={cluster.mem_gb:g} "
             f"cluster.constraint={cluster.constraint}: {message}"

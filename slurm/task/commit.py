@@ -32,6 +32,7 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
     part = f"{bucket(chunk)}/{chunk_name(chunk)}.{attempt.name}.parquet"
     for table in sorted(tables, key=lambda name: name == ROWS):
         write_table(step.paths.part(part, table), tables[table])
+    names = sorted(tables.keys() - {ROWS})
     unchanged = old is not None and old.source == source
     counted = count_rows(step, step.paths.part(part))
     others = [past for past in history(step, chunk) if past.name != attempt.name]
@@ -40,7 +41,8 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
         chunk=chunk,
         fingerprint=step.plan.fingerprint,
         part=part,
-        tables=sorted(tables.keys() - {ROWS}),
+        tables=names,
+        sizes=[step.paths.part(part, table).stat().st_size for table in (ROWS, *names)],
         rows_in=len(items),
         **counted,
         seconds=round(time.time() - attempt.started + (old.seconds if old else 0.0), 3),

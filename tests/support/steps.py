@@ -77,6 +77,7 @@ def finish(step: Step, chunk: int, rows: pl.DataFrame, attempt: str = "1_0_0", *
         fingerprint=step.plan.fingerprint,
         part=part,
         tables=sorted(tables),
+        sizes=[step.paths.part(part, name).stat().st_size for name in (ROWS, *sorted(tables))],
         rows_in=len(rows),
         rows_out=len(rows),
         rows_kept=len(rows) - len(failed) - dropped,

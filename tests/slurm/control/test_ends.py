@@ -12,8 +12,9 @@ from support.steps import finish
 from support.told import Told
 
 from slurm.__main__ import main as slurm_command
+from slurm.control.ends import whole_story
 from slurm.control.submit import Window, load_windows
-from slurm.control.survey import survey
+from slurm.control.survey import queue_of, survey
 from slurm.record.files import names
 
 FAST = ("cluster=devcluster", "cluster.mem_gb=1")
@@ -56,7 +57,7 @@ def test_what_ended_a_moment_ago_is_under_way_until_sacct_tells_of_it(told: Call
     run = told([0], [1])
     run.say("squeue", "7_0|FAILED|N/A|NonZeroExitCode", "7_1|PENDING|N/A|Resources")
     assert survey(run.step).active == {0: "ENDING", 1: "PENDING Resources"}
-    run.say("sacct", "7_0|FAILED|1:0|n1|1000|1010")
+    run.say("sacct", "7_0|FAILED|1:0|n1|1000|1010|00:00:00")
     found = survey(run.step)
     assert (found.active, found.failed) == ({1: "PENDING Resources"}, {0: "did not start"})
     assert found.past[0][0].detail == "Slurm: FAILED 1:0; it wrote no log"
@@ -65,7 +66,7 @@ def test_what_ended_a_moment_ago_is_under_way_until_sacct_tells_of_it(told: Call
 def test_a_requeued_task_that_does_not_start_again_is_told(told: Callable[..., Told]) -> None:
     run = told([0], [1])
     run.tried(0, "7_0_0", "stopped")
-    run.say("sacct", "7_0|REQUEUED|0:0|n1|1000|1010", "7_0|FAILED|127:0|n2|2000000000|2000000001")
+    run.say("sacct", "7_0|REQUEUED|0:0|n1|1000|1010|00:00:00", "7_0|FAILED|127:0|n2|2000000000|2000000001|00:00:00")
     assert run.causes(0) == ["stopped", "did not start"]
 
 
@@ -73,16 +74,36 @@ def test_a_chunk_that_its_task_did_not_come_to_is_no_start_that_failed(told: Cal
     run = told([0, 1], [2])
     run.tried(0, "7_0_0", "done")
     finish(run.step, 0, pl.DataFrame({"video_id": ["a"], "value": ["v"]}).with_columns(error=None, error_detail=None))
-    run.say("sacct", "7_0|TIMEOUT|0:0|n1|1000|1010", "7_1|NODE_FAIL|0:0|n1|1000|1010")
+    run.say("sacct", "7_0|TIMEOUT|0:0|n1|1000|1010|00:00:00", "7_1|NODE_FAIL|0:0|n1|1000|1010|00:00:00")
     assert (run.causes(1), run.causes(2)) == ([], ["node_fail"])
 
 
 def test_a_task_that_never_got_a_node_took_no_time(told: Callable[..., Told]) -> None:
     run = told([0], [1])
-    run.say("sacct", "7_0|BOOT_FAIL|0:0|None assigned|Unknown|1010", "7_1|CANCELLED by 0|0:0|None assigned|1010|1010")
+    run.say(
+        "sacct",
+        "7_0|BOOT_FAIL|0:0|None assigned|Unknown|1010|00:00:00",
+        "7_1|CANCELLED by 0|0:0|None assigned|1010|1010|00:00:00",
+    )
     (past,) = survey(run.step).past[0]
     assert (past.cause, past.wasted_s) == ("node_fail", 0.0)
     assert run.causes(1) == []
+
+
+def test_the_story_of_a_chunk_that_is_done_holds_ends_that_only_slurm_knows(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.tried(0, "7_0_1", None, ago_s=100)
+    finish(run.step, 0, pl.DataFrame({"video_id": ["a"], "value": ["v"]}).with_columns(error=None, error_detail=None))
+    lives = ("FAILED|1:0|n1|1000|1010", "NODE_FAIL|0:0|n1|1020|1030", "CANCELLED by 0|0:0|None assigned|Unknown|1040")
+    run.say("sacct", *(f"7_0|{life}|00:00:00" for life in lives))
+    story = whole_story(run.step, 0, queue_of(run.step))
+    assert [(past.name, past.cause) for past in story] == [
+        ("7_0_0", "did not start"),
+        ("7_0_2", "cancelled"),
+        ("7_0_1", "node_fail"),
+    ]
+    assert story[1].detail == "Slurm: CANCELLED 0:0; it never began"
+    assert whole_story(run.step, 1, queue_of(run.step)) == []
 
 
 def sent(run: ProbeRun) -> list[Window]:

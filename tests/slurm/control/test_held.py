@@ -144,7 +144,7 @@ def test_a_silent_task_that_was_ended_has_that_cause_and_costs_no_attempt(
     run.tried(0, "7_0_0", None, ago_s=1000)
     run.tried(1, "7_1_0", None, ago_s=10)
     now_s = int(time.time())
-    run.say("sacct", *(f"7_{i}|{state} by 0|0:0|n1|{now_s - 2000}|{now_s}" for i in (0, 1)))
+    run.say("sacct", *(f"7_{i}|{state} by 0|0:0|n1|{now_s - 2000}|{now_s}|00:00:00" for i in (0, 1)))
     (silent,), (other,) = (survey(run.step).past[chunk] for chunk in (0, 1))
     assert (silent.cause, silent.detail) == ("silent", f"no sign of life for the last 17 min; Slurm: {state}")
     assert other.cause == {"CANCELLED": "cancelled", "TIMEOUT": "timeout"}[state]

@@ -170,17 +170,21 @@ def test_a_step_whose_plan_is_damaged_says_what_mends_it(tmp_path: Path) -> None
 
 def test_a_chunk_of_which_a_file_is_gone_is_stale_and_the_file_is_named(tmp_path: Path) -> None:
     step = made_step(tmp_path / "run", tables={"shots": {"video_id": "String"}})
-    for chunk in (0, 1, 2):
+    for chunk in range(4):
         finish(step, chunk, rows(str(chunk)), shots=pl.DataFrame({"video_id": ["a"]}))
     step.paths.part("000/000000.1_0_0.parquet", "shots").unlink()
     step.paths.part("000/000001.1_0_0.parquet").unlink()
+    torn = step.paths.part("000/000003.1_0_0.parquet", "shots")
+    size = torn.stat().st_size
+    torn.write_bytes(torn.read_bytes()[:100])
     found = survey(step)
     assert found.broken == {
         0: "tables/made/shots/000/000000.1_0_0.parquet is gone",
         1: "made/parts/000/000001.1_0_0.parquet is gone",
+        3: f"tables/made/shots/000/000003.1_0_0.parquet is damaged: it has 100 bytes, not {size}",
     }
-    assert found.counts() == {"stale": 2, "done": 1, "pending": 1, "active": 0, "failed": 0, "lost": 0}
-    assert (step.done(0), step.done(1)) == (None, None)
+    assert found.counts() == {"stale": 3, "done": 1, "pending": 0, "active": 0, "failed": 0, "lost": 0}
+    assert (step.done(0), step.done(1), step.done(3)) == (None, None, None)
     shots = step.scan("shots")
     assert shots is not None
     assert len(shots.collect()) == 1

@@ -4,7 +4,6 @@ A chunk counts as far as its rows are finished, so that chunks which take long w
 """
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -25,17 +24,7 @@ class Pace(NamedTuple):
     left_s: float | None
 
 
-class Stretch(NamedTuple):
-    """Work on a chunk, from a time to another."""
-
-    began: float
-    ended: float
-    cost: float
-    rows: int
-
-    def since(self, time_s: float) -> float:
-        """The share of it that was done after that time."""
-        return min(1.0, (self.ended - time_s) / max(self.ended - self.began, 1e-9))
+Stretch = tuple[float, float, float, int]  # work on a chunk: when it began and ended, its cost, its rows
 
 
 def pace_of(found: Survey, now_s: float | None = None) -> Pace:
@@ -48,13 +37,16 @@ def pace_of(found: Survey, now_s: float | None = None) -> Pace:
         return Pace(rows, None, None)
     costs = costs_of(found.step)
     running = {chunk: past for chunk, past in open_chunks.items() if past.cause is None and chunk in found.active}
-    stretches = [*_stretches(found, costs, running, now_s)]
+    stretches = _stretches(found, costs, running, now_s)
     if not stretches:
         return Pace(rows, None, None)
-    begin = max(now_s - OVER_S, min(stretch.began for stretch in stretches))
-    passed_s = max(now_s - begin, 1e-9)
-    work = sum(stretch.cost * stretch.since(begin) for stretch in stretches)
-    rows_per_s = sum(stretch.rows * stretch.since(begin) for stretch in stretches) / passed_s
+    begin = max(now_s - OVER_S, min(stretch[0] for stretch in stretches))
+    passed_s, work, worked = max(now_s - begin, 1e-9), 0.0, 0.0
+    for began, ended, cost, chunk_rows in stretches:
+        share = 1.0 if began >= begin else (ended - begin) / (ended - began)  # of it that was done since
+        work += cost * share
+        worked += chunk_rows * share
+    rows_per_s = worked / passed_s
     left = {chunk: cost for chunk, cost in enumerate(costs) if chunk not in found.done}
     for chunk, past in open_chunks.items():
         left[chunk] *= 1 - _share(past, past.finished)
@@ -68,12 +60,16 @@ def pace_of(found: Survey, now_s: float | None = None) -> Pace:
     return Pace(rows, rows_per_s, max([sum(left.values()) * passed_s / work, *alone_s]))
 
 
-def _stretches(found: Survey, costs: list[float], running: dict[int, Past], now_s: float) -> Iterator[Stretch]:
-    for chunk, done in found.done.items():
-        if done.ended > now_s - OVER_S:
-            yield Stretch(done.ended - done.seconds, done.ended, costs[chunk], done.rows_in)
-    for chunk, past in running.items():
-        yield Stretch(past.started, now_s, costs[chunk] * _share(past, past.rows), past.rows)
+def _stretches(found: Survey, costs: list[float], running: dict[int, Past], now_s: float) -> list[Stretch]:
+    """The work of the last hour."""
+    done = [
+        (record.ended - record.seconds, record.ended, costs[chunk], record.rows_in)
+        for chunk, record in found.done.items()
+        if record.ended > now_s - OVER_S
+    ]
+    return done + [
+        (past.started, now_s, costs[chunk] * _share(past, past.rows), past.rows) for chunk, past in running.items()
+    ]
 
 
 def _share(past: Past, rows: int) -> float:

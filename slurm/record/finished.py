@@ -1,12 +1,13 @@
 """Reads done records, and looks whether the files that they name are there: a filesystem may be purged, a disk full."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from slurm.record.done import Done, from_record
-from slurm.record.files import contents, sizes
+from slurm.record.files import contents, names
 from slurm.record.formats import FORMAT, DamagedError, check_format
 from slurm.record.paths import ROWS, StepPaths
 
@@ -32,16 +33,27 @@ def read_record_of(paths: StepPaths, chunk: int) -> Done | Broken | None:
     record = _record(paths, chunk, content)
     if isinstance(record, Broken):
         return record
+    wrong = lacks(paths, record)
+    return Broken(chunk, wrong, record) if wrong else record
+
+
+def lacks(paths: StepPaths, record: Done) -> str:
+    """What is the matter with the first file of a record that is not as it was written; "" if all are.
+
+    One that is torn is put out of the way: who looks at names alone sees then that it is not there.
+    """
     for number, table in enumerate((ROWS, *record.tables)):
         path = paths.part(record.part, table)
         try:
             size = path.stat().st_size
         except FileNotFoundError:
-            return Broken(chunk, f"{path.relative_to(paths.run)} is gone", record)
+            return f"{path.relative_to(paths.run)} is gone"
         if record.sizes and size != record.sizes[number]:
-            wrong = f"is damaged: it has {size:,} bytes, not {record.sizes[number]:,}"
-            return Broken(chunk, f"{path.relative_to(paths.run)} {wrong}", record)
-    return record
+            with suppress(OSError):  # who only looks at another's run
+                path.rename(path.with_name(f".{path.name}.torn.tmp"))
+            wanted = f"it has {size:,} bytes, not {record.sizes[number]:,}"
+            return f"{path.relative_to(paths.run)} is damaged: {wanted}"
+    return ""
 
 
 def read_folder(paths: StepPaths, folder: str) -> Folder:
@@ -54,12 +66,12 @@ def read_folder(paths: StepPaths, folder: str) -> Folder:
         values = []
     if len(values) != len(files):
         values = [_parse(content) for _, content in files]
-    there: dict[str, dict[str, int]] = {}
+    there: dict[str, set[str]] = {}
     whole: list[Done] = []
     broken: list[Broken] = []
     for (chunk, _), content in zip(files, values, strict=True):
         record: Done | Broken | None = _record(paths, chunk, content)
-        if isinstance(record, Done) and not _is_whole(paths, folder, record, there):
+        if isinstance(record, Done) and not _is_there(paths, folder, record, there):
             record = read_record_of(paths, chunk)  # perhaps it was replaced since, and its files put away
         if isinstance(record, Done):
             whole.append(record)
@@ -84,25 +96,26 @@ def _parse(content: bytes) -> Any:
 
 def _record(paths: StepPaths, chunk: int, content: Any) -> Done | Broken:
     """The content of a chunk's file as a record. Raises InputError for another format."""
-    path = paths.done(chunk)
     try:
         if content.get("format") != FORMAT:
-            check_format(path, content)
+            check_format(paths.done(chunk), content)
         record = from_record(content)
     except (AttributeError, TypeError, DamagedError):
         record = None
     if record is None or record.chunk != chunk:
-        return Broken(chunk, f"{path.relative_to(paths.run)} is damaged", None)
+        return Broken(chunk, f"{paths.done(chunk).relative_to(paths.run)} is damaged", None)
     return record
 
 
-def _is_whole(paths: StepPaths, folder: str, record: Done, there: dict[str, dict[str, int]]) -> bool:
-    """Whether the files that the record names are as they were written; `there` are their sizes, once looked up."""
-    name, wanted = record.part.rpartition("/")[2], record.sizes
-    for number, table in enumerate((ROWS, *record.tables)):
+def _is_there(paths: StepPaths, folder: str, record: Done, there: dict[str, set[str]]) -> bool:
+    """Whether the files that the record names are in their folders; `there` are their names, once they are listed.
+
+    Their sizes are not looked at: where files lie on many servers (Lustre) that takes a question to each.
+    """
+    name = record.part.rpartition("/")[2]
+    for table in (ROWS, *record.tables):
         if table not in there:
-            there[table] = sizes(paths.part(folder, table))
-        size = there[table].get(name)
-        if size is None or (wanted and size != wanted[number]):
+            there[table] = set(names(paths.part(folder, table)))
+        if name not in there[table]:
             return False
     return True

@@ -83,7 +83,7 @@ def _events(path: str) -> list[dict[str, Any]]:
         for line in lines:
             with suppress(ValueError):
                 events.append(json.loads(line))
-    return [event for event in events if isinstance(event, dict) and isinstance(event.get("t"), int | float)]
+    return [event for event in events if type(event) is dict and type(event.get("t")) in (float, int)]
 
 
 def read_attempt(folder: str, name: str) -> Past | None:

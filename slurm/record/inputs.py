@@ -9,6 +9,7 @@ from slurm.errors import InputError
 from slurm.record import chunks
 from slurm.record.done import Borders, Costs, Done, make_stamp
 from slurm.record.files import write_once
+from slurm.record.finished import Broken, read_record_of
 from slurm.record.formats import FORMAT, DamagedError, read_record
 from slurm.record.manifest import Step
 
@@ -47,6 +48,18 @@ def missing(step: Step, chunk: int) -> str | None:
             what = f"chunk {lacking[0]}" if len(needed) == 1 else f"{len(lacking)} of {len(needed)} chunks"
             return f"{what} of {source}, which it reads, {'is' if len(lacking) == 1 else 'are'} not done"
     return None
+
+
+def damaged(step: Step, chunk: int) -> str:
+    """What is the matter with a file that this chunk reads and that is not as it was written; "" if all are."""
+    columns, needed = step.plan.columns, chunks_read(step, chunk)
+    for name in dict.fromkeys([*needed, *columns.columns.values(), *columns.tables.values()]):
+        source = step.other(name)
+        for number in needed.get(name, range(source.plan.n)):
+            found = read_record_of(source.paths, number)
+            if isinstance(found, Broken):
+                return found.lacks
+    return ""
 
 
 def laid_out_over(step: Step) -> str | None:

@@ -15,7 +15,7 @@ import polars as pl
 from slurm.errors import InputError
 from slurm.record.done import Borders, Done
 from slurm.record.files import names, write_once
-from slurm.record.finished import Broken, Folder, read_folder, read_record_of, usable
+from slurm.record.finished import Broken, Folder, lacks, read_folder, read_record_of, usable
 from slurm.record.formats import FORMAT, DamagedError, create_record, read_record, write_record
 from slurm.record.paths import ROWS, StepPaths
 from slurm.record.plan import Changes, Layout, Plan, differences
@@ -221,7 +221,10 @@ class Step:
 
     def scan(self, table: str = ROWS, only: list[int] | None = None) -> pl.LazyFrame | None:
         """A table of the step over its done chunks (or those in `only`), in chunk order; None if no chunk has it."""
-        records = self.all_done() if only is None else [d for c in only if (d := self.done(c))]
+        if only is None:
+            records = [d for d in self.all_done() if not lacks(self.paths, d)]
+        else:
+            records = [d for c in only if (d := self.done(c))]
         paths = [self.paths.part(d.part, table) for d in records if table == ROWS or table in d.tables]
         return pl.scan_parquet(paths, glob=False, hive_partitioning=False) if paths else None
 

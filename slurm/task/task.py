@@ -20,7 +20,7 @@ from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
 from slurm.owner import trust
 from slurm.record.done import Done
 from slurm.record.history import history
-from slurm.record.inputs import missing, source_of
+from slurm.record.inputs import damaged, missing, source_of
 from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
 from slurm.scheduler.environment import read_env_file
@@ -163,7 +163,9 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             if new is not None and new != old and new.source == source:
                 raise FileExistsError(f"another attempt did {step} chunk {chunk}")
             done = commit(attempt, items, cluster, source, step.paths.media)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, pl.exceptions.PolarsError, ChunkError) as error:
+            if wrong := damaged(step, chunk):
+                raise GateError(f"{wrong}, which it reads") from error
             if source_of(step, chunk) != source:  # its parts were moved away while they were read
                 raise GateError(f"what it reads was replaced while it was read: {error}") from error
             new = step.done(chunk)

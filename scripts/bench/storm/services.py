@@ -79,6 +79,20 @@ def _lost_daemon(storm: Storm, name: str, kind: str) -> Fault | None:
     return Fault(kind, time.time(), name)
 
 
+def launch_fails(storm: Storm) -> Fault | None:
+    """For some seconds no node can launch what comes to it: Slurm drains the node, and holds the task."""
+    broken = storm.state / "prolog.fails"
+    broken.touch()
+
+    def mend() -> None:
+        broken.unlink(missing_ok=True)
+        for node in NODES:
+            ask("scontrol", "update", f"nodename={node}", "state=resume")
+
+    storm.after(storm.lasts(storm.chance.uniform(2, 5)), mend)
+    return Fault("launch_fails", time.time(), str(broken))
+
+
 def fill_disk(storm: Storm) -> Fault | None:
     """The disk of the runs is full for some seconds."""
     if storm.disk is None:
@@ -133,6 +147,7 @@ NODE = r"node_fail|NODE_FAIL"
 KINDS = {
     "node_down": Kind(node_down, 1.0, NODE, by_cluster=True, alone=True),
     "node_lost": Kind(node_lost, 0.8, NODE, by_cluster=True, alone=True),
+    "launch_fails": Kind(launch_fails, 0.5, alone=True),
     "lose_accounting": Kind(lose_accounting, 0.4, alone=True),
     "lose_controller": Kind(lose_controller, 0.3, alone=True),
     "fill_disk": Kind(fill_disk, 0.3, r"disk_full|No space left|disk", alone=True),

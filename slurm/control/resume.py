@@ -99,7 +99,7 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     """Looks at the step, decides what is to be tried and with what, submits it, and looks again if it ran here."""
     inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in step.plan.inputs}
     known = {name: source.survey for name, source in inputs.items()}
-    now = survey(step, known)
+    now = survey(step, known, thorough=True)
     report = Resumed(now)
     submits = backend(cluster).submits
     if submits and not now.queue_known:
@@ -107,7 +107,7 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     slurm, until_s = queue_of(step), time.monotonic() + LAG_S
     try:
         while slurm and (take_out(step, now.held, slurm) or _ending(now)) and _waits(until_s):
-            now = report.survey = survey(step, known)
+            now = report.survey = survey(step, known, thorough=True)
     except ClusterError as error:
         report.once_more = f"tasks that could not be launched are another user's, who has to resume first ({error})"
     for chunk, submission in now.unstarted.items():

@@ -81,15 +81,18 @@ class Survey:
         return counts
 
 
-def survey(step: Step, before: Mapping[str, Survey] | None = None, cache: Cache | None = None) -> Survey:
+def survey(
+    step: Step, before: Mapping[str, Survey] | None = None, cache: Cache | None = None, *, thorough: bool = False
+) -> Survey:
     """The state of the step now: one pass over its done records, one call of squeue, at most one round of sacct.
 
     `before` holds surveys of its inputs, as far as they were made already. With a `cache`, records that it holds are
-    not read again.
+    not read again. A `thorough` look, before anything is submitted, reads all done records, and compares the sizes of
+    files; of the cache it takes how attempts ended, which never changes.
     """
     plan = step.plan
     found = Survey(step, submissions=max(map(int, submissions(step)), default=-1) + 1)
-    for folder in (cache or step).folders():
+    for folder in cache.folders() if cache else step.folders(sizes=thorough):
         for record in usable(folder, plan.fingerprint):
             if record.chunk < plan.n:
                 (found.done if record.fingerprint == plan.fingerprint else found.stale)[record.chunk] = record
@@ -98,7 +101,8 @@ def survey(step: Step, before: Mapping[str, Survey] | None = None, cache: Cache 
     _redone(found)
     if len(found.done) < plan.n or found.redone:
         tried = sorted((_tried(step) - found.done.keys()) | found.redone)
-        found.past = cache.histories(tried) if cache else histories(step, tried)
+        known = cache or (Cache(step) if thorough else None)
+        found.past = known.histories(tried) if known else histories(step, tried)
         ours = {name: place for name, place in backends(step).items() if _is_of(step, name)}
         sent = _queue(found, ours)
         _unstarted(found, sent, queue_of(step))

@@ -4,7 +4,7 @@
 
 A folder's content is taken from the cache if the folder is as it was when that was read, and had then been at rest for
 SETTLED_S: where clocks tick in seconds (NFS) or differ between nodes (Lustre), a change right after a read may leave
-the time as it was. Tasks and `resume` read the records themselves.
+the time as it was. Tasks read the records themselves, and so does `resume` but for attempts that have ended.
 """
 
 import marshal

@@ -96,6 +96,15 @@ def names(folder: Path | str) -> list[str]:
         return []
 
 
+def sizes_of(folder: Path | str) -> dict[str, int]:
+    """The size of each file in a folder, in bytes, temporary files left out; none if it is not there."""
+    try:
+        with os.scandir(folder) as found:
+            return {file.name: file.stat().st_size for file in found if not file.name.startswith(".")}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
 def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The name and content of each file of a folder, in the order of the names, each at most SMALL_BYTES long."""
     here = os.open(folder, os.O_RDONLY)

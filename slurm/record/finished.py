@@ -1,13 +1,12 @@
 """Reads done records, and looks whether the files that they name are there: a filesystem may be purged, a disk full."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from slurm.record.done import Done, from_record
-from slurm.record.files import contents, names
+from slurm.record.files import contents, names, sizes_of
 from slurm.record.formats import FORMAT, DamagedError, check_format
 from slurm.record.paths import ROWS, StepPaths
 
@@ -38,10 +37,7 @@ def read_record_of(paths: StepPaths, chunk: int) -> Done | Broken | None:
 
 
 def lacks(paths: StepPaths, record: Done) -> str:
-    """What is the matter with the first file of a record that is not as it was written; "" if all are.
-
-    One that is torn is put out of the way: who looks at names alone sees then that it is not there.
-    """
+    """What is the matter with the first file of a record that is not as it was written; "" if all are."""
     for number, table in enumerate((ROWS, *record.tables)):
         path = paths.part(record.part, table)
         try:
@@ -49,15 +45,16 @@ def lacks(paths: StepPaths, record: Done) -> str:
         except FileNotFoundError:
             return f"{path.relative_to(paths.run)} is gone"
         if record.sizes and size != record.sizes[number]:
-            with suppress(OSError):  # who only looks at another's run
-                path.rename(path.with_name(f".{path.name}.torn.tmp"))
             wanted = f"it has {size:,} bytes, not {record.sizes[number]:,}"
             return f"{path.relative_to(paths.run)} is damaged: {wanted}"
     return ""
 
 
-def read_folder(paths: StepPaths, folder: str) -> Folder:
-    """The done records in a folder of a thousand chunks, by chunk."""
+def read_folder(paths: StepPaths, folder: str, *, sizes: bool = False) -> Folder:
+    """The done records in a folder of a thousand chunks, by chunk.
+
+    With `sizes` files are looked at, too: where they lie on many servers (Lustre) that is a question for each.
+    """
     numbered = ((name.removesuffix(".json"), content) for name, content in contents(paths.dones / folder))
     files = [(int(number), content) for number, content in numbered if number.isdigit()]
     try:  # a thousand at once is faster than one by one
@@ -66,12 +63,12 @@ def read_folder(paths: StepPaths, folder: str) -> Folder:
         values = []
     if len(values) != len(files):
         values = [_parse(content) for _, content in files]
-    there: dict[str, set[str]] = {}
+    there: dict[str, dict[str, int]] = {}
     whole: list[Done] = []
     broken: list[Broken] = []
     for (chunk, _), content in zip(files, values, strict=True):
         record: Done | Broken | None = _record(paths, chunk, content)
-        if isinstance(record, Done) and not _is_there(paths, folder, record, there):
+        if isinstance(record, Done) and not _is_whole(paths, folder, record, there, sizes=sizes):
             record = read_record_of(paths, chunk)  # perhaps it was replaced since, and its files put away
         if isinstance(record, Done):
             whole.append(record)
@@ -107,15 +104,15 @@ def _record(paths: StepPaths, chunk: int, content: Any) -> Done | Broken:
     return record
 
 
-def _is_there(paths: StepPaths, folder: str, record: Done, there: dict[str, set[str]]) -> bool:
-    """Whether the files that the record names are in their folders; `there` are their names, once they are listed.
+def _is_whole(paths: StepPaths, folder: str, record: Done, there: dict[str, dict[str, int]], *, sizes: bool) -> bool:
+    """Whether the files that the record names are in their folders; `there` are their sizes, once they are listed.
 
-    Their sizes are not looked at: where files lie on many servers (Lustre) that takes a question to each.
+    With `sizes` they must be as long as they were written, too.
     """
-    name = record.part.rpartition("/")[2]
+    name, found = record.part.rpartition("/")[2], []
     for table in (ROWS, *record.tables):
         if table not in there:
-            there[table] = set(names(paths.part(folder, table)))
-        if name not in there[table]:
-            return False
-    return True
+            place = paths.part(folder, table)
+            there[table] = sizes_of(place) if sizes else dict.fromkeys(names(place), -1)
+        found.append(there[table].get(name))
+    return None not in found and (not sizes or not record.sizes or found == record.sizes)

@@ -198,10 +198,10 @@ class Step:
         for found in self.folders():
             yield from usable(found, self.plan.fingerprint)
 
-    def folders(self) -> Iterator[Folder]:
-        """All done records, a thousand after another."""
+    def folders(self, *, sizes: bool = False) -> Iterator[Folder]:
+        """All done records, a thousand after another; with `sizes` their files' sizes are compared."""
         for folder in names(self.paths.dones):
-            yield read_folder(self.paths, folder)
+            yield read_folder(self.paths, folder, sizes=sizes)
 
     def all_done(self) -> list[Done]:
         shown = range(self.plan.n) if self.only is None else self.only

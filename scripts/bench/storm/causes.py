@@ -17,7 +17,7 @@ from slurm.control.status import explain
 from slurm.control.submit import load_windows, submissions
 from slurm.control.survey import Survey
 from slurm.errors import ReelmillError
-from slurm.record.history import read_attempt
+from slurm.record.history import Past, read_attempt
 from slurm.scheduler.accounting import Ended, ended
 
 EARLY_S = 2.0  # by so much the clocks of Slurm's whole seconds and ours may differ
@@ -113,19 +113,19 @@ def lives_of(task: str, lives: dict[str, list[Ended]]) -> list[Ended]:
 
 
 def finished(hit: Hit) -> bool:
-    """Whether an attempt got to an end of its own at all chunks of its task."""
-    step = hit.place.run.step(hit.place.step)
+    """Whether an attempt got to an end of its own at all chunks of its task, or had when it was hit."""
+    step, at = hit.place.run.step(hit.place.step), min(fault.at for fault in hit.faults)
     past = [read(step.paths.attempts_at(chunk), f"{hit.attempt}.jsonl") for chunk in hit.place.chunks]
-    return all(cause in ("done", "gated") for cause in past)
+    ended = [found is not None and found.cause is not None and found.last < at for found in past]
+    return any(ended) or all(found is not None and found.cause in ("done", "gated") for found in past)
 
 
-def read(folder: Path, name: str) -> str | None:
-    """The cause that an attempt itself wrote down."""
+def read(folder: Path, name: str) -> Past | None:
+    """An attempt as it wrote itself down."""
     try:
-        found = read_attempt(str(folder), name)
+        return read_attempt(str(folder), name)
     except FileNotFoundError:
         return None
-    return found.cause if found else None
 
 
 def explained(hit: Hit) -> list[str]:

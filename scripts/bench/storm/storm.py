@@ -29,7 +29,7 @@ from scripts.bench.storm.seen import tasks as queued
 from scripts.bench.storm.state import Fault, Kind, Storm
 
 KINDS: dict[str, Kind] = {**tasks.KINDS, **files.KINDS, **services.KINDS}
-EVERY_S = 1.2  # between two faults, on the mean
+EVERY_S = 1.0  # between two faults, on the mean
 RESUME_S = (10.0, 20.0)  # between two resumes of a run
 BUSY = 14  # tasks that run or could: with fewer, another run begins
 IN_VAIN = 6  # resumes in a row after which nothing runs or could: the run needs a hand

@@ -35,9 +35,11 @@ def dependency_of(step: Step, inputs: Inputs) -> Callable[[list[list[int]]], str
 def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> str:
     """Has tasks in the queue wait for chunks as well that they read and that were submitted just now.
 
-    Tasks whose dependency can never be satisfied wait for these alone. Gives why another resume is needed, where tasks
-    have begun already, or Slurm refuses; "" if none is.
+    Tasks whose dependency can never be satisfied wait for these alone; those that read only what is done wait no more
+    for jobs of their inputs, which may be in the queue for long. Gives why another resume is needed, where tasks have
+    begun already, or Slurm refuses; "" if none is.
     """
+    after, sources = dependency_of(step, inputs), {job for source in inputs.values() for job in source.jobs}
     anew = {name: set(source.submitted) for name, source in inputs.items() if source.windows and name != step.name}
     begun, refusals = 0, []
     for window in found.windows:
@@ -47,6 +49,8 @@ def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> s
         if NEVER in states.values() or any(states[chunk].startswith("PENDING") for chunk in early):
             jobs = [made.job for name in anew for made in inputs[name].windows]
             refusals.append(slurm.wait_for(window.job, jobs))
+        elif sources and "PENDING Dependency" in states.values() and after(window.tasks) is None:
+            refusals.append(slurm.wait_for(window.job, [], no_more=sources))
     if refused := next(filter(None, refusals), ""):
         return f"tasks of it may begin before chunks that they read are done ({refused})"
     return f"{begun:,} of its chunks are under way, and chunks that they read were submitted again" if begun else ""

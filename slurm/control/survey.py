@@ -30,6 +30,7 @@ from slurm.scheduler.backend import Backend, backend
 
 BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
+NEVER_BEGAN_S = 1800.0  # before its Python begins, a container may have to be fetched
 CLOCKS_DIFFER_S = 30.0
 NOT_TRIED = {"gated", "stopped"}  # ends that are no failure: the chunk waits for its next task
 
@@ -193,13 +194,14 @@ def _add(found: Survey, submission: str, window: Window, task: Queued) -> None:
 
 
 def _silent(found: Survey, chunks: list[int], task: Queued) -> str | None:
-    """SILENT if the task is said to run, and gave signs of life since it began, but none for SILENT_S."""
+    """SILENT if the task is said to run, and gives no sign of life for SILENT_S; for NEVER_BEGAN_S if it never did."""
     now_s, prefix = time.time(), f"{task.job}_{task.element}_"
     lasts = [past[-1] for chunk in chunks if (past := found.past.get(chunk)) and past[-1].name.startswith(prefix)]
     lasts = [past for past in lasts if past.cause is None and past.started > task.began - CLOCKS_DIFFER_S]
     ends = [found.done[chunk].ended for chunk in chunks if chunk in found.done]
-    quiet = bool(lasts) and max([*ends, *(past.last for past in lasts)]) < now_s - SILENT_S
-    return SILENT if quiet and 0 < task.began < now_s - SILENT_S else None
+    last_s = max([task.began, *ends, *(past.last for past in lasts)])
+    quiet_s = SILENT_S if lasts else NEVER_BEGAN_S
+    return SILENT if task.began and last_s < now_s - quiet_s else None
 
 
 def _unstarted(found: Survey, sent: Mapping[str, list[Window]], slurm: Backend | None) -> None:

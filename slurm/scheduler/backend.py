@@ -5,6 +5,7 @@ local    runs tasks in processes of this machine, `parallel` at once, until all 
 debug    runs tasks in this process, one after another
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -57,10 +58,10 @@ class Backend(Protocol):
     def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
         """How often each task (job, index) of these that waits or runs was put back into the queue."""
 
-    def wait_for(self, job: str, others: list[str]) -> str:
+    def wait_for(self, job: str, others: list[str], no_more: Collection[str] = ()) -> str:
         """Has the tasks of a job that have not begun wait until other jobs have ended, too; why not, or "" if they do.
 
-        What they waited for and what can never come is no longer waited for.
+        What can never come is no longer waited for, and neither are the jobs `no_more`.
         """
 
     def find(self, name: str) -> str | None:

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ class Local:
     def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
         return {}
 
-    def wait_for(self, job: str, others: list[str]) -> str:
+    def wait_for(self, job: str, others: list[str], no_more: Collection[str] = ()) -> str:
         return ""
 
     def find(self, name: str) -> str | None:

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -143,10 +144,11 @@ class Slurm:
     def restarts(self, jobs: list[str]) -> dict[tuple[str, int], int]:
         return accounting.restarts(jobs, self.asking)
 
-    def wait_for(self, job: str, others: list[str]) -> str:
+    def wait_for(self, job: str, others: list[str], no_more: Collection[str] = ()) -> str:
         now = _output(["squeue", "-h", "-j", job, "-t", "PENDING", "-o", "%E"], self.env)
         # chunk by chunk it is not any more: of an array, one task may wait for what another can never get
         parts = [part.replace("aftercorr", "afterany") for part in re.findall(r"([a-z]+:[^,(]+)\(unfulfilled\)", now)]
+        parts = [part for part in parts if part.partition(":")[2].partition("_")[0] not in no_more]
         parts += [f"afterany:{':'.join(others)}"] if others else []
         ask = ["scontrol", "update", f"jobid={job}", f"dependency={','.join(dict.fromkeys(parts))}"]
         answer = subprocess.run(ask, env=self.env, capture_output=True, text=True, check=False, timeout=60)

@@ -188,6 +188,11 @@ class Attempt:
                 rows += [{ITEM: key, NOTHING: True} for key in keys if key not in there]
         return pl.concat([pl.concat([pl.DataFrame(rows, schema=schema), *frames]).lazy(), *lazy])
 
+    def lost_file(self) -> Path | None:
+        """A file of flushed rows that it loaded or wrote and that somebody has removed since."""
+        files = (flush_file(path, table) for path in self.files for table in self.schemas)
+        return next((path for path in files if not path.exists()), None)
+
     def withdraw(self) -> None:
         """Removes what it flushed: another attempt has done the chunk, and removed what was there then."""
         for name in names(self.partial):

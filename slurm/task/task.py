@@ -64,6 +64,10 @@ class GateError(ReelmillError):
     """The task may not run (yet): what it needs is not there, or most of its fellows failed alike."""
 
 
+class LostFlushError(ReelmillError):
+    """Somebody removed rows that the attempt, or one before it, had finished."""
+
+
 class TooManyErrorsError(ReelmillError):
     """More of the chunk's items failed than chunks.max_error_share allows."""
 
@@ -170,6 +174,10 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
                 raise GateError(f"what it reads was replaced while it was read: {error}") from error
             new = step.done(chunk)
             if new is None or new == old or new.source != source:
+                if lost := attempt.lost_file():
+                    raise LostFlushError(
+                        f"{lost} is gone, with rows that were finished: they are done again"
+                    ) from error
                 raise
             attempt.withdraw()  # the one that was faster took away the files that both had loaded
             attempt.event("end", cause="done", detail="another attempt did it", rows=attempt.rows)
@@ -245,16 +253,17 @@ def gate(step: Step, chunk: int, submission: str) -> None:
         raise GateError(f"most chunks of this submission failed alike, so the rest is not tried: {cause}")
 
 
+CAUSES = {
+    GateError: "gated",
+    TooManyErrorsError: "too_many_errors",
+    LostFlushError: "rows_removed",
+    UnavailableError: "unavailable",
+    MemoryError: "out_of_memory",
+}
+
+
 def cause_of(error: Exception) -> str:
     """The class of a failure that the process itself could see; the others are Slurm's to tell."""
-    if isinstance(error, GateError):
-        return "gated"
-    if isinstance(error, TooManyErrorsError):
-        return "too_many_errors"
-    if isinstance(error, UnavailableError):
-        return "unavailable"
-    if isinstance(error, MemoryError):
-        return "out_of_memory"
     if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
         return "disk_full"
-    return "exception"
+    return next((cause for kind, cause in CAUSES.items() if isinstance(error, kind)), "exception")

@@ -23,6 +23,7 @@ from slurm.scheduler.accounting import Ended, ended
 EARLY_S = 2.0  # by so much the clocks of Slurm's whole seconds and ours may differ
 END_WITHIN_S = 300.0  # a task that a fault hit is over by then: one whose slurmstepd is gone lasts to its time limit
 
+OUT_OF_TIME = r"stopped: (SIGUSR2|deadline)"
 ACCOUNTED_S = 20.0  # after its end a task's state is in Slurm's accounting
 
 
@@ -117,7 +118,8 @@ def finished(hit: Hit) -> bool:
     step, at = hit.place.run.step(hit.place.step), min(fault.at for fault in hit.faults)
     past = [read(step.paths.attempts_at(chunk), f"{hit.attempt}.jsonl") for chunk in hit.place.chunks]
     ended = [found is not None and found.cause is not None and found.last < at for found in past]
-    return any(ended) or all(found is not None and found.cause in ("done", "gated") for found in past)
+    begun = [found for found in past if found is not None]
+    return any(ended) or (bool(begun) and all(found.cause in ("done", "gated") for found in begun))
 
 
 def read(folder: Path, name: str) -> Past | None:
@@ -147,6 +149,8 @@ def explained(hit: Hit) -> list[str]:
 
 def is_named(hit: Hit, said: list[str], kinds: dict[str, Kind]) -> bool:
     """Whether one of the faults that ended it is what `explain` names."""
+    if any(re.search(OUT_OF_TIME, words) for words in said):
+        return True  # it had been told to stop before, and was about to
     return any(re.search(kinds[fault.kind].cause, words) for words in said for fault in hit.faults)
 
 

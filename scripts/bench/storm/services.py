@@ -143,7 +143,7 @@ def resume_twice(storm: Storm) -> Fault | None:
     return Fault("resume_twice", time.time(), run.name)
 
 
-NODE = r"node_fail|NODE_FAIL"
+NODE = r"node_fail|NODE_FAIL|launch failed"
 KINDS = {
     "node_down": Kind(node_down, 1.0, NODE, by_cluster=True, alone=True),
     "node_lost": Kind(node_lost, 0.8, NODE, by_cluster=True, alone=True),

@@ -193,7 +193,7 @@ KILLED = r"\bkilled\b|signal 9|:9\b|out_of_memory"
 KINDS = {
     "kill_worker": Kind(kill_worker, 20),
     "kill_task": Kind(kill_task, 10, KILLED),
-    "kill_stepd": Kind(kill_stepd, 4, r"stepd|node_fail|NODE_FAIL|" + KILLED, by_cluster=True),
+    "kill_stepd": Kind(kill_stepd, 4, r"stepd|silent|node_fail|NODE_FAIL|" + SIGNALLED + "|" + KILLED, by_cluster=True),
     "cancel": Kind(cancel, 5, r"cancelled|CANCELLED|" + SIGNALLED, by_cluster=True),
     "cancel_waiting": Kind(cancel_waiting, 1, r"cancelled|CANCELLED", by_cluster=True),
     "requeue": Kind(requeue, 6, r"preempted|" + SIGNALLED, by_cluster=True),

@@ -9,6 +9,7 @@ from support.slurm import ask
 from slurm.control.survey import survey
 from slurm.record.files import names
 from slurm.record.manifest import Step
+from slurm.task.task import Spec, run_task
 
 FAST = ("cluster=devcluster", "cluster.mem_gb=1", "steps.ingest.cluster.executor=local")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
@@ -57,3 +58,15 @@ def test_where_a_task_has_begun_already_resume_says_that_it_is_needed_once_more(
     )
     until(lambda: run.survey().done and not run.survey().redone and second(run).complete(), 60)
     assert run.resume()["second"].submitted == [0]
+
+
+def test_a_step_does_not_wait_for_a_job_whose_chunks_others_have_done(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=2", "cluster.parallel=1")
+    run.submit_chain(n=1)
+    (job,) = (window.job for window in run.survey().windows)
+    ask("scontrol", "hold", f"{job}_1")
+    run_task(Spec(str(run.run), "probe", "0000", 1))  # as somebody may by hand
+    until(lambda: run.survey().complete())
+    run.resume()
+    until(lambda: second(run).complete(), 60)
+    assert names(second(run).paths.submissions) == ["0000"]

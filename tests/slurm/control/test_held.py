@@ -132,8 +132,10 @@ def test_a_task_that_has_begun_another_chunk_or_has_just_come_back_is_not_silent
     run.tried(0, "7_0_0", "too_many_errors", ago_s=400)
     run.tried(1, "7_0_0", None, ago_s=20)
     run.tried(2, "7_1_0", None, ago_s=4000)  # requeued since, and its Python has not begun
-    run.say("squeue", runs(0, since_s=500), runs(1, since_s=400), runs(2, since_s=4000))
+    run.say("squeue", runs(0, since_s=500), runs(1, since_s=400), runs(2, since_s=1000))
     assert survey(run.step).held == {}
+    run.say("squeue", runs(2, since_s=4000))
+    assert [held.task for held in survey(run.step).held.values()] == ["7_2"], "its Python has not begun for an hour"
 
 
 @pytest.mark.parametrize("state", ["CANCELLED", "TIMEOUT"])

@@ -70,3 +70,17 @@ def test_what_a_killed_local_command_left_is_resumed(tmp_path: Path) -> None:
     until(lambda: not run.survey().active, 30)
     run.resume()
     assert run.table().equals(run.expected())
+
+
+def test_rows_that_somebody_removes_under_an_attempt_are_done_again_and_cost_no_attempt(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 6, *LOCAL, "chunks.n=1", "retry.max_attempts=1", seconds=0.5)
+    first = get_context("spawn").Process(target=run.submit)
+    first.start()
+    until(lambda: list(run.step.paths.partial.glob("*/*/*.00000.flush")))
+    next(run.step.paths.partial.glob("*/*/*.00000.flush")).unlink()
+    first.join()
+    (past,) = run.survey().past[0]
+    assert past.cause == "rows_removed"
+    assert ".00000.flush is gone, with rows that were finished: they are done again" in past.detail
+    run.resume()
+    assert run.table().equals(run.expected())

@@ -72,11 +72,11 @@ class _Redacted(logging.Formatter):
         return redact(super().format(record))
 
 
-def log_to(stream: TextIO, form: str = "%(asctime)s %(message)s") -> None:
-    """Has this process log there, where others may read it: without credentials."""
+def log_to(stream: TextIO, form: str = "%(asctime)s %(message)s", *, force: bool = False) -> None:
+    """Has this process log there, where others may read it: without credentials. `force`: there and nowhere else."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Redacted(form))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=force)
 
 
 def _lines(label: str) -> Report:

@@ -90,9 +90,8 @@ def ensure(folder: PoolFolder) -> list[str]:
     if hopeless(folder) or not _may_ask_queue(folder):
         return []
     before = launches(folder)
-    note_unstarted(folder, [launch.job for launch in before if launch.job])
-    if hopeless(folder):
-        return []
+    if note_unstarted(folder, [launch.job for launch in before if launch.job]) or hopeless(folder):
+        return []  # of what has just ended it is not known yet whether another one would do better
     live = alive(folder, before)
     if live is None:
         return []

@@ -37,7 +37,7 @@ def serve(folder: PoolFolder, ensure: Callable[[PoolFolder], object]) -> None:
 
     `ensure(folder)` submits jobs for missing replicas.
     """
-    log_to(sys.stdout)
+    log_to(sys.stdout, force=True)
     trust(folder.settings.cluster.trust)  # whom the user trusted who started the pool
     os.environ.update(read_env_file("cluster.env_file", folder.settings.cluster.env_file))
     job = own_job() or f"local{os.getpid()}"

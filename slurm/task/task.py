@@ -75,7 +75,7 @@ class TooManyErrorsError(ReelmillError):
 def run_task(spec: Spec) -> None:
     """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
     if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
-        log_to(sys.stdout)
+        log_to(sys.stdout, force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
     step = Step(Path(spec.run), spec.step)
     submission = step.submission(spec.submission)

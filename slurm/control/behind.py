@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from slurm.control.resumed import Inputs
+from slurm.control.submit import load_windows
 from slurm.control.survey import Survey
 from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step
@@ -39,7 +40,7 @@ def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> s
     for jobs of their inputs, which may be in the queue for long. Gives why another resume is needed, where tasks have
     begun already, or Slurm refuses; "" if none is.
     """
-    after, sources = dependency_of(step, inputs), {job for source in inputs.values() for job in source.jobs}
+    after = dependency_of(step, inputs)
     anew = {name: set(source.submitted) for name, source in inputs.items() if source.windows and name != step.name}
     begun, refusals = 0, []
     for window in found.windows:
@@ -49,11 +50,17 @@ def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> s
         if NEVER in states.values() or any(states[chunk].startswith("PENDING") for chunk in early):
             jobs = [made.job for name in anew for made in inputs[name].windows]
             refusals.append(slurm.wait_for(window.job, jobs))
-        elif sources and "PENDING Dependency" in states.values() and after(window.tasks) is None:
-            refusals.append(slurm.wait_for(window.job, [], no_more=sources))
+        elif "PENDING Dependency" in states.values() and after(window.tasks) is None:
+            refusals.append(slurm.wait_for(window.job, [], no_more=jobs_of(inputs, step)))
     if refused := next(filter(None, refusals), ""):
         return f"tasks of it may begin before chunks that they read are done ({refused})"
     return f"{begun:,} of its chunks are under way, and chunks that they read were submitted again" if begun else ""
+
+
+def jobs_of(inputs: Inputs, step: Step) -> set[str]:
+    """All jobs that were ever submitted for the inputs of a step."""
+    sources = [source.survey.step for name, source in inputs.items() if name != step.name]
+    return {window.job for source in sources for name in source.submissions() for window in load_windows(source, name)}
 
 
 def _reads(step: Step, chunk: int, chunks: Mapping[str, set[int]]) -> bool:

@@ -148,7 +148,10 @@ class Slurm:
         now = _output(["squeue", "-h", "-j", job, "-t", "PENDING", "-o", "%E"], self.env)
         # chunk by chunk it is not any more: of an array, one task may wait for what another can never get
         parts = [part.replace("aftercorr", "afterany") for part in re.findall(r"([a-z]+:[^,(]+)\(unfulfilled\)", now)]
-        parts = [part for part in parts if part.partition(":")[2].partition("_")[0] not in no_more]
+        kept = [part for part in parts if part.partition(":")[2].partition("_")[0] not in no_more]
+        if no_more and len(kept) == len(parts):
+            return ""
+        parts = kept
         parts += [f"afterany:{':'.join(others)}"] if others else []
         ask = ["scontrol", "update", f"jobid={job}", f"dependency={','.join(dict.fromkeys(parts))}"]
         answer = subprocess.run(ask, env=self.env, capture_output=True, text=True, check=False, timeout=60)

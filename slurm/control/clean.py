@@ -43,7 +43,7 @@ def leftovers(step: Step) -> Iterator[Path]:
     for root in (step.paths.parts, step.paths.tables, step.paths.dones):
         yield from root.rglob(".*.tmp")  # of attempts that were killed while they wrote
     yield from (folder for chunk in records if (folder := step.paths.partial_of(chunk)).exists())
-    yield from (path for path in step.paths.logs.glob("*/*.pkl") if not is_anothers(path.parent))
+    yield from (path for path in step.paths.logs.glob("*/*.pkl*") if not is_anothers(path.parent))
     if step.plan.media and len(records) == step.plan.n:
         named = {Path(file) for record in records.values() for file in media_of(step, record)}
         yield from (path for path in step.paths.media.rglob("*") if path.is_file() and path not in named)

@@ -3,12 +3,11 @@
 import json
 import os
 import pwd
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.runs import ProbeRun, command
-from support.users import AS_ROOT, PEOPLE
+from support.users import AS_ROOT, PEOPLE, nobody_is_trusted  # noqa: F401 (a fixture of every test here)
 
 from slurm import owner
 from slurm.errors import InputError
@@ -16,13 +15,6 @@ from slurm.owner import UntrustedError, read, reading, trust, trust_as_said
 from slurm.table import read_table
 
 OTHER = PEOPLE[0]
-
-
-@pytest.fixture(autouse=True)
-def nobody_is_trusted() -> Iterator[None]:
-    owner._trusted.clear()
-    yield
-    owner._trusted.clear()
 
 
 @pytest.fixture

@@ -15,8 +15,18 @@ from typing import NamedTuple
 import pytest
 from support.runs import ROOT
 
+from slurm import owner
+
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
 PEOPLE = [user for user in pwd.getpwall() if 0 < user.pw_uid < 100][:3]  # a system has these; the third lends its group
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_trusted() -> Iterator[None]:
+    """For every test of a module that imports it."""
+    owner._trusted.clear()
+    yield
+    owner._trusted.clear()
 
 
 class User(NamedTuple):

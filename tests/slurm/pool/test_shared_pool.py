@@ -1,15 +1,13 @@
 """A pool is one user's, since its key is: where it is another's, one has a pool of one's own beside it."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.pools import settings
-from support.users import AS_ROOT, PEOPLE
+from support.users import AS_ROOT, PEOPLE, nobody_is_trusted  # noqa: F401 (a fixture of every test here)
 
-from slurm import owner
 from slurm.errors import InputError
 from slurm.owner import UntrustedError, reading, trust, user_name
 from slurm.pool.config import Settings
@@ -17,13 +15,6 @@ from slurm.pool.registry import PoolFolder, Replica
 
 pytestmark = AS_ROOT
 OTHER = PEOPLE[0]
-
-
-@pytest.fixture(autouse=True)
-def nobody_is_trusted() -> Iterator[None]:
-    owner._trusted.clear()
-    yield
-    owner._trusted.clear()
 
 
 def of_another(run: Path, made: Settings) -> None:

@@ -20,7 +20,7 @@ from scripts.bench.lines import ROOT, Line, shared
 from slurm.record.manifest import Step
 
 BAR_MB = 400
-ROLES = {"worker": "multiprocessing.spawn", "task": "submitit.core._submit"}  # by what their command lines hold
+ROLES = {"worker": "multiprocessing.spawn", "task": "slurm.scheduler.begin"}  # by what their command lines hold
 
 
 class Process(NamedTuple):

@@ -87,7 +87,7 @@ def role_of(words: str) -> str:
     """What a process with this command line is to its task; "" for those that the storm leaves alone."""
     if "multiprocessing.spawn" in words:
         return "worker"
-    return "task" if "submitit.core._submit" in words and not words.startswith(("srun", "sh ", "/bin/")) else ""
+    return "task" if "slurm.scheduler.begin" in words and not words.startswith(("srun", "sh ", "/bin/")) else ""
 
 
 def daemon(state: Path, name: str) -> int | None:

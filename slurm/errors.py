@@ -45,6 +45,11 @@ def reported(tell: Callable[[Exception], object]) -> Iterator[None]:
         raise error if isinstance(error, ChunkError) else ChunkError(f"{type(error).__name__}: {error}") from error
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether it is about a file system or a quota that is full, in the words of Python, polars or ffmpeg."""
+    return any(words in str(error) for words in ("No space left on device", "Disk quota exceeded"))
+
+
 class ItemError(Exception):
     """One item of a chunk is bad: it becomes a row with `error` set, and the chunk goes on.
 

@@ -13,7 +13,7 @@ from slurm.record.history import Past, history
 from slurm.record.logs import last_line, log_tail
 from slurm.record.manifest import Step
 from slurm.record.paths import bucket, chunk_name
-from slurm.scheduler.accounting import SLURM_CAUSES, Ended
+from slurm.scheduler.accounting import DISK_FULL, SLURM_CAUSES, Ended
 from slurm.scheduler.backend import Backend
 
 DID_NOT_START = "did not start"
@@ -112,7 +112,7 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
         started=end.began or end.ended,
         last=end.ended,
         rows=0,
-        cause=SLURM_CAUSES.get(end.state, DID_NOT_START),
+        cause=SLURM_CAUSES.get(end.state, "disk_full" if _found_no_room(end) else DID_NOT_START),
         detail=f"Slurm: {end.state} {end.exit_code}; {why}",
         log=str(log),
         fingerprint=step.plan.fingerprint,
@@ -139,4 +139,16 @@ def with_cause(past: Past, lives: Mapping[str, Sequence[Ended]]) -> Past:
         return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
     if end.state == "COMPLETED":
         return past
-    return past._replace(cause="killed", detail=f"Slurm: {end.state} {end.exit_code}")
+    cause = "disk_full" if _found_no_room(end) else "killed" if _by_signal(end) else "died"
+    detail, said = f"Slurm: {end.state} {end.exit_code}", last_line(Path(past.log)) if past.log else ""
+    return past._replace(cause=cause, detail=f"{detail}; its log ends: {said}" if said else detail)
+
+
+def _found_no_room(end: Ended) -> bool:
+    return end.exit_code == f"{DISK_FULL}:0"
+
+
+def _by_signal(end: Ended) -> bool:
+    """Whether a signal ended it; a shell adds 128 to the number of the signal that ended its last command."""
+    status, _, number = end.exit_code.partition(":")
+    return int(status) > 128 or int(number) > 0

@@ -37,6 +37,7 @@ SLURM_CAUSES = {  # what an attempt's end is called here, by Slurm's state
     "REQUEUED": "preempted",
     "CANCELLED": "cancelled",
 }
+DISK_FULL = 73  # exit status of a task that found no room to write: EX_CANTCREAT of sysexits.h
 PER_CALL = 200  # jobs
 PATIENCE_S = 60.0
 _silent_until_s: dict[str, float] = {}  # command that gave no answer → until when it is not asked again

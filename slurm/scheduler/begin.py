@@ -9,16 +9,18 @@ import pickle
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NoReturn
 
 import submitit
 from submitit.core import submission, utils
 
 from slurm.credentials import redact
+from slurm.errors import is_disk_full
 from slurm.owner import UntrustedError, read
+from slurm.scheduler.accounting import DISK_FULL
 
 
 @contextmanager
@@ -91,7 +93,20 @@ def main(folder: str, mask: str) -> None:
     os.umask(int(mask, 8))
     sys.excepthook = lambda *error: print(redact("".join(traceback.format_exception(*error))), file=sys.stderr, end="")
     utils.pickle_load = load  # type: ignore[assignment]
-    submission.process_job(folder)
+    try:
+        submission.process_job(folder)
+    except Exception as error:
+        if is_disk_full(error):
+            end_on_a_full_disk(error)
+        raise
+
+
+def end_on_a_full_disk(error: Exception) -> NoReturn:
+    """Ends the process with DISK_FULL: its last event and its log may have found no room to say so."""
+    with suppress(OSError):
+        sys.excepthook(type(error), error, error.__traceback__)
+    sys.stdout = sys.stderr = None  # else what they hold may make the exit status another
+    sys.exit(DISK_FULL)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 import polars as pl
 
 from slurm.credentials import redact
-from slurm.errors import ChunkError, ReelmillError, UnavailableError, reported
+from slurm.errors import ChunkError, ReelmillError, UnavailableError, is_disk_full, reported
 from slurm.owner import trust
 from slurm.record.done import Done
 from slurm.record.history import history
@@ -264,6 +264,6 @@ CAUSES = {
 
 def cause_of(error: Exception) -> str:
     """The class of a failure that the process itself could see; the others are Slurm's to tell."""
-    if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+    if is_disk_full(error):
         return "disk_full"
     return next((cause for kind, cause in CAUSES.items() if isinstance(error, kind)), "exception")

@@ -27,10 +27,10 @@ class Told:
     def say(self, program: str, *lines: str) -> None:
         (self.folder / f"{program}.txt").write_text("".join(f"{line}\n" for line in lines))
 
-    def tried(self, chunk: int, name: str, cause: str | None, *, ago_s: float = 0.0) -> None:
+    def tried(self, chunk: int, name: str, cause: str | None, *, ago_s: float = 0.0, log: str = "") -> None:
         """An attempt that began 10 s before that time, and has ended then if it has a cause."""
         job, _, restart = name.rpartition("_")
-        about = {"job": job, "restart": int(restart), "host": "far", "node": "n1", "log": "", "pid": 1}
+        about = {"job": job, "restart": int(restart), "host": "far", "node": "n1", "log": log, "pid": 1}
         last_s = time.time() - ago_s
         events = [
             {"event": "start", "t": last_s - 10, **about, "fingerprint": self.step.plan.fingerprint},

@@ -70,6 +70,29 @@ def test_a_requeued_task_that_does_not_start_again_is_told(told: Callable[..., T
     assert run.causes(0) == ["stopped", "did not start"]
 
 
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [("0:9", "killed"), ("137:0", "killed"), ("139:0", "killed"), ("73:0", "disk_full"), ("1:0", "died")],
+)
+def test_the_end_of_a_task_that_could_not_tell_it_is_told_by_its_exit_status(
+    told: Callable[..., Told], status: str, cause: str
+) -> None:
+    run = told([0])
+    log = run.step.paths.logs / "its.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("it had come so far\n")
+    run.tried(0, "7_0_0", None, log=str(log))
+    run.say("sacct", f"7|FAILED|{status}|n1|1000|1010|00:00:00")
+    assert run.causes(0) == [cause]
+    assert survey(run.step).past[0][0].detail == f"Slurm: FAILED {status}; its log ends: it had come so far"
+
+
+def test_a_task_that_found_no_room_to_begin_is_told(told: Callable[..., Told]) -> None:
+    run = told([0])
+    run.say("sacct", "7|FAILED|73:0|n1|1000|1010|00:00:00")
+    assert run.causes(0) == ["disk_full"]
+
+
 def test_a_chunk_that_its_task_did_not_come_to_is_no_start_that_failed(told: Callable[..., Told]) -> None:
     run = told([0, 1], [2])
     run.tried(0, "7_0_0", "done")

@@ -168,7 +168,9 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, flush_s: float) -> None:
                 filler.write(b"x" * 4096)
                 filler.flush()
         until(lambda: not run.survey().active)
-        assert not run.survey().complete()
+        found = run.survey()
+        assert not found.complete()
+        assert set(found.failed.values()) == {"disk_full"}
         (disk / "filler").unlink()
         assert resume_until_done(run)
         same_as_undisturbed(run)

@@ -18,7 +18,10 @@ from slurm.scheduler.backend import Backend
 
 DID_NOT_START = "did not start"
 SILENT_S = 300.0  # a task that runs gives a sign of life every 15 s
-KILLED = (["0", "9"], ["9", "0"], ["137", "0"])  # exit status and signal of a task that got SIGKILL
+QUIET_S = 90.0  # so long before the end of its time a task that was under way gave one at least
+LOST_STEP = "Timed out waiting for job step to complete"  # srun's words where what watches over the task is gone
+KILLED = ("0:9", "9:0", "137:0")  # exit status and signal of a task that got SIGKILL
+SIGNALS = range(4, 12)  # srun ends with the number of the signal that ended its task, from SIGILL to SIGSEGV
 
 
 def whole_story(step: Step, chunk: int, slurm: Backend | None) -> list[Past]:
@@ -29,7 +32,7 @@ def whole_story(step: Step, chunk: int, slurm: Backend | None) -> list[Past]:
     sent = {name: load_windows(step, name) for name in step.submissions()}
     found, _ = unstarted(step, sent, {chunk}, {chunk: past}, slurm, waited=True)
     past = sorted([*past, *(end for _, end in found.get(chunk, []))], key=lambda p: (p.started, p.name))
-    jobs = sorted({p.job.split("_")[0] for p in past if p.cause is None and p.job != "local"})
+    jobs = sorted({p.job.split("_")[0] for p in past if p.cause in (None, "stopped") and p.job != "local"})
     lives = (slurm.ended(jobs) if jobs else None) or {}
     return [with_cause(p, lives) for p in past]
 
@@ -121,27 +124,43 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
 
 
 def with_cause(past: Past, lives: Mapping[str, Sequence[Ended]]) -> Past:
-    """The attempt with the cause of its end, if it has none and Slurm knows it; `lives` are the runs of each task."""
+    """The attempt with the cause of its end, if it has none and Slurm knows it; `lives` are the runs of each task.
+
+    Of one that was asked to stop, and says so itself, the detail tells what Slurm calls its end.
+    """
     alone = past.job.removesuffix("_0")  # of an attempt of which only the name is known
     ends = lives.get(past.job) or lives.get(f"{past.job}_0") or lives.get(alone) or []
-    if past.cause is not None or past.job == "local" or past.restart >= len(ends):
+    if past.cause not in (None, "stopped") or past.job == "local" or past.restart >= len(ends):
         return past
     end = ends[past.restart]
-    if end.state in ("CANCELLED", "TIMEOUT") and past.last < end.ended - SILENT_S:
-        quiet_min = (end.ended - past.last) / 60
-        return past._replace(
-            cause="silent", detail=f"no sign of life for the last {quiet_min:.0f} min; Slurm: {end.state}"
-        )
+    if past.cause == "stopped":
+        return past._replace(detail=f"{past.detail}; Slurm: {end.state}") if end.state in SLURM_CAUSES else past
+    cause, detail = _silence(past, end) or _cause(past, end)
+    return past._replace(cause=cause, detail=detail)
+
+
+def _silence(past: Past, end: Ended) -> tuple[str, str] | None:
+    """The cause and its detail, if the task had given no sign of life for long, or had lost what watched over it."""
+    quiet_s, most_s = end.ended - past.last, {"TIMEOUT": QUIET_S, "CANCELLED": SILENT_S}.get(end.state)
+    if most_s and quiet_s > most_s:
+        return "silent", f"no sign of life for the last {quiet_s / 60:.0f} min; Slurm: {end.state}"
+    if end.state == "TIMEOUT" and LOST_STEP in log_tail(Path(past.log)):
+        return "silent", f"srun: {LOST_STEP}; Slurm: {end.state}"
+    return None
+
+
+def _cause(past: Past, end: Ended) -> tuple[str | None, str]:
+    """The cause and its detail by Slurm's state, the exit status and the log."""
     if end.state in SLURM_CAUSES:
-        return past._replace(cause=SLURM_CAUSES[end.state], detail=f"Slurm: {end.state}")
+        return SLURM_CAUSES[end.state], f"Slurm: {end.state}"
     # a site without cgroups says FAILED where the memory was too little
-    if end.exit_code.split(":") in KILLED and "memory limit" in log_tail(Path(past.log)):
-        return past._replace(cause="out_of_memory", detail="Exceeded job memory limit")
+    if end.exit_code in KILLED and "memory limit" in log_tail(Path(past.log)):
+        return "out_of_memory", "Exceeded job memory limit"
     if end.state == "COMPLETED":
-        return past
+        return past.cause, past.detail
+    detail, said = f"Slurm: {end.state} {end.exit_code}", last_line(Path(past.log))
     cause = "disk_full" if _found_no_room(end) else "killed" if _by_signal(end) else "died"
-    detail, said = f"Slurm: {end.state} {end.exit_code}", last_line(Path(past.log)) if past.log else ""
-    return past._replace(cause=cause, detail=f"{detail}; its log ends: {said}" if said else detail)
+    return cause, f"{detail}; its log ends: {said}" if said else detail
 
 
 def _found_no_room(end: Ended) -> bool:
@@ -149,6 +168,6 @@ def _found_no_room(end: Ended) -> bool:
 
 
 def _by_signal(end: Ended) -> bool:
-    """Whether a signal ended it; a shell adds 128 to the number of the signal that ended its last command."""
+    """Whether a signal ended it: its own process, or (128 and the signal's number) a command of its shell."""
     status, _, number = end.exit_code.partition(":")
-    return int(status) > 128 or int(number) > 0
+    return int(number) > 0 or int(status) > 128 or int(status) in SIGNALS

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from slurm.control.ends import DID_NOT_START
 from slurm.record.manifest import Step
-from slurm.scheduler.accounting import NOT_AS_IT_IS, NOT_LAUNCHED, Ended
+from slurm.scheduler.accounting import NOT_AS_IT_IS, NOT_LAUNCHED
 from slurm.scheduler.backend import Backend
 from slurm.task.attempt import Attempt
 from slurm.task.breaker import report_failure
@@ -46,7 +46,7 @@ def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:
     doubtful = {task.task: task.job for task in held.values() if task.reason == "JobHeldAdmin"}
     ends = slurm.ended(sorted({*doubtful.values(), *(task.job for task in failed.values())})) or {}
     # a task whose node failed while it was suspended is put back and held by Slurm itself
-    forgotten = [task for task in doubtful if ends.get(task) and _lost_suspended(ends[task][-1])]
+    forgotten = [task for task in doubtful if ends.get(task) and ends[task][-1].suspended]
     if forgotten:
         slurm.cancel(sorted(forgotten))
     if not failed:
@@ -63,10 +63,6 @@ def take_out(step: Step, held: Mapping[int, Held], slurm: Backend) -> bool:
         attempt.event("end", cause=DID_NOT_START, detail=detail, rows=0)
         report_failure(step, task.submission, chunk, detail)
     return True
-
-
-def _lost_suspended(end: Ended) -> bool:
-    return end.state == "NODE_FAIL" and end.suspended
 
 
 def advice(step: Step, held: Mapping[int, Held]) -> Iterator[str]:

@@ -26,10 +26,11 @@ class Done(NamedTuple):
     host: str
     ended: float
     source: str = ""  # what it read (`Step.source`)
-    same_as: str = ""  # the edition before it, if that has the same kept rows
+    same_as: str = ""  # the edition before it, if that has the same kept rows, or was the same throughout
     tries: int = 1  # times that this input was done: rows that failed may be tried again
     counters: dict[str, float] | None = None  # of its stage's work, over all attempts (see `add_counters`)
     sizes: list[int] | None = None  # of the files of its main table and its side tables, in bytes
+    digest: str = ""  # of what is in these files
 
     @property
     def edition(self) -> str:

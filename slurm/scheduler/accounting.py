@@ -62,7 +62,7 @@ class Ended(NamedTuple):
     nodes: str
     began: float  # seconds since 1970; 0: it never ran
     ended: float
-    suspended: bool = False  # for a time
+    suspended: bool = False  # when its node failed
 
 
 def queued(jobs: list[str], env: dict[str, str]) -> list[Queued] | None:
@@ -138,20 +138,24 @@ def ended(jobs: list[str], env: dict[str, str]) -> dict[str, list[Ended]] | None
             "-j",
             batch,
             "-o",
-            "JobID,State,ExitCode,NodeList,Start,End,Suspended",
+            "JobID,State,ExitCode,NodeList,Start,End,Submit",
         ]
         answer = _ask(command, {**env, "SLURM_TIME_FORMAT": "%s"})
         if answer is None:
             return None
         for line in answer.splitlines():
-            task, state, exit_code, nodes, *times, suspended = line.split("|")
+            task, state, exit_code, nodes, *times = line.split("|")
             state = state.split()[0]  # "CANCELLED by 1000"
+            began, over, sent = (float(text) if text.isdigit() else 0.0 for text in times)  # "None", "Unknown"
+            before = lives.get(task)
+            if before and before[-1].state == "NODE_FAIL" and before[-1].ended < sent:
+                # it was suspended, which is the end that Slurm tells; it was put back when its node failed
+                before[-1] = before[-1]._replace(ended=sent, suspended=True)
             if state not in LIVE - {"REQUEUED"}:
-                began, over = (float(text) if text.isdigit() else 0.0 for text in times)  # "None", "Unknown"
                 began = 0.0 if nodes == "None assigned" else began
                 array, _, indices = task.partition("_")  # "123_[0-3]": tasks that were cancelled while they waited
                 for name in [f"{array}_{i}" for i in _expand(indices)] if "[" in indices else [task]:
-                    lives[name].append(Ended(state, exit_code, nodes, began, over, suspended.strip("0:-") != ""))
+                    lives[name].append(Ended(state, exit_code, nodes, began, over))
     return lives
 
 
@@ -172,7 +176,7 @@ def find(job_name: str, env: dict[str, str]) -> str | None:
 
     None if there is none; "" if none was found, but squeue or sacct did not answer.
     """
-    queue = _ask(["squeue", "-h", "-a", "-o", "%F", "-n", job_name], env)
+    queue = _ask(["squeue", "-h", "-a", "-t", "all", "-o", "%F", "-n", job_name], env)  # sacct may lag behind
     past = _ask(["sacct", "-X", "-n", "-P", "-S", "now-1days", "--name", job_name, "-o", "JobID"], env)
     jobs = [line.split("_")[0] for line in f"{queue or ''}\n{past or ''}".split()]
     if jobs:

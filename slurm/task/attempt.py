@@ -189,9 +189,9 @@ class Attempt:
         return pl.concat([pl.concat([pl.DataFrame(rows, schema=schema), *frames]).lazy(), *lazy])
 
     def lost_file(self) -> Path | None:
-        """A file of flushed rows that it loaded or wrote and that somebody has removed since."""
+        """A file of flushed rows that it loaded or wrote and that somebody has removed or damaged since."""
         files = (flush_file(path, table) for path in self.files for table in self.schemas)
-        return next((path for path in files if not path.exists()), None)
+        return next((path for path in files if not is_readable(path)), None)
 
     def withdraw(self) -> None:
         """Removes what it flushed: another attempt has done the chunk, and removed what was there then."""
@@ -200,6 +200,14 @@ class Attempt:
                 (self.partial / name).unlink(missing_ok=True)
         with suppress(OSError):  # a third one is at work
             self.partial.rmdir()
+
+
+def is_readable(path: Path) -> bool:
+    try:
+        pl.read_parquet_schema(path)
+    except (OSError, pl.exceptions.PolarsError):
+        return False
+    return True
 
 
 def columns_of(

@@ -1,5 +1,6 @@
 """The last acts of an attempt: the chunk's parts, then its done record; what they replace is moved out of the way."""
 
+import hashlib
 import os
 import shutil
 import time
@@ -10,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from slurm.errors import ChunkError
-from slurm.record.done import Done, add_counters
+from slurm.record.done import Done, add_counters, make_stamp
 from slurm.record.files import read_json, write_table
+from slurm.record.finished import Broken, read_record_of
 from slurm.record.history import history
 from slurm.record.manifest import Step
 from slurm.record.merge import Flushed, merged, owners
@@ -33,8 +35,9 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
     for table in sorted(tables, key=lambda name: name == ROWS):
         write_table(step.paths.part(part, table), tables[table])
     names = sorted(tables.keys() - {ROWS})
+    files = [step.paths.part(part, table) for table in (ROWS, *names)]
     unchanged = old is not None and old.source == source
-    counted = count_rows(step, step.paths.part(part))
+    counted = count_rows(step, files[0])
     others = [past for past in history(step, chunk) if past.name != attempt.name]
     since = [past for past in others if old is None or past.started > old.ended]
     done = Done(
@@ -42,7 +45,8 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
         fingerprint=step.plan.fingerprint,
         part=part,
         tables=names,
-        sizes=[step.paths.part(part, table).stat().st_size for table in (ROWS, *names)],
+        sizes=[file.stat().st_size for file in files],
+        digest=make_stamp(map(digest, files)),
         rows_in=len(items),
         **counted,
         seconds=round(time.time() - attempt.started + (old.seconds if old else 0.0), 3),
@@ -53,7 +57,6 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
         gpus=cluster.gpus,
         host=os.uname().nodename,
         source=source,
-        same_as=old.edition if old and unchanged and old.rows_kept == counted["rows_kept"] else "",
         tries=old.tries + 1 if old and unchanged else 1,
         counters=add_counters(
             old.counters if old else None,
@@ -64,12 +67,28 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
     )
     if read_json(step.paths.plan)["fingerprint"] != step.plan.fingerprint:
         raise ChunkError(f"{step} was planned anew while this attempt worked on it")
+    found = read_record_of(step.paths, chunk)
+    earlier = found.record if isinstance(found, Broken) else found
+    if earlier and earlier.fingerprint == done.fingerprint and _is_same(done, earlier, again=old is not None):
+        done = done._replace(same_as=earlier.edition)
     before = step.record(chunk)
     step.finish(done)
     if before is not None and before.part != part and before.fingerprint == done.fingerprint:
         put_away(step, before, done, media)
     shutil.rmtree(attempt.partial, ignore_errors=True)
     return done
+
+
+def _is_same(done: Done, earlier: Done, *, again: bool) -> bool:
+    """Whether it read the same and has the same kept rows; of rows that were tried `again`, none may be kept now."""
+    same = earlier.digest == done.digest or (again and earlier.rows_kept == done.rows_kept)
+    return same and earlier.source == done.source
+
+
+def digest(file: Path) -> str:
+    """32 hex digits by which the contents of two files are the same."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def count_rows(step: Step, part: Path) -> dict[str, Any]:

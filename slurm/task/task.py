@@ -175,8 +175,9 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             new = step.done(chunk)
             if new is None or new == old or new.source != source:
                 if lost := attempt.lost_file():
+                    what = "damaged" if lost.exists() else "gone"
                     raise LostFlushError(
-                        f"{lost} is gone, with rows that were finished: they are done again"
+                        f"{lost} is {what}, with rows that were finished: they are done again"
                     ) from error
                 raise
             attempt.withdraw()  # the one that was faster took away the files that both had loaded

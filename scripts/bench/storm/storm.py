@@ -188,8 +188,11 @@ def calm(storm: Storm, seen: Seen, finish_s: float) -> None:
     for command in storm.commands:
         command.process.wait()
     end = time.time() + finish_s
-    for run in storm.runs:
+    for run in storm.runs:  # those that seem to be finished, too: only a resume looks at the sizes of files
+        look(run, seen)
+        run.resume().process.wait()
         run.complete, run.rested = False, 0
+    note_ends(storm.commands)
     while time.time() < end and (left := [run for run in storm.runs if not run.complete and run.rested < IN_VAIN]):
         tasks.start_requeued()
         tasks.note_eaten(storm)

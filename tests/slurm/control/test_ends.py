@@ -1,5 +1,6 @@
 """Tasks that end before our Python starts have a cause and a log like any other, and are not tried for ever."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from support.told import Told
 
 from slurm.__main__ import main as slurm_command
 from slurm.control.ends import whole_story
+from slurm.control.held import take_out
 from slurm.control.submit import Window, load_windows
 from slurm.control.survey import queue_of, survey
 from slurm.record.files import names
@@ -57,7 +59,7 @@ def test_what_ended_a_moment_ago_is_under_way_until_sacct_tells_of_it(told: Call
     run = told([0], [1])
     run.say("squeue", "7_0|FAILED|N/A|NonZeroExitCode", "7_1|PENDING|N/A|Resources")
     assert survey(run.step).active == {0: "ENDING", 1: "PENDING Resources"}
-    run.say("sacct", "7_0|FAILED|1:0|n1|1000|1010|00:00:00")
+    run.say("sacct", "7_0|FAILED|1:0|n1|1000|1010|1000")
     found = survey(run.step)
     assert (found.active, found.failed) == ({1: "PENDING Resources"}, {0: "did not start"})
     assert found.past[0][0].detail == "Slurm: FAILED 1:0; it wrote no log"
@@ -66,13 +68,20 @@ def test_what_ended_a_moment_ago_is_under_way_until_sacct_tells_of_it(told: Call
 def test_a_requeued_task_that_does_not_start_again_is_told(told: Callable[..., Told]) -> None:
     run = told([0], [1])
     run.tried(0, "7_0_0", "stopped")
-    run.say("sacct", "7_0|REQUEUED|0:0|n1|1000|1010|00:00:00", "7_0|FAILED|127:0|n2|2000000000|2000000001|00:00:00")
+    run.say("sacct", "7_0|REQUEUED|0:0|n1|1000|1010|1000", "7_0|FAILED|127:0|n2|2000000000|2000000001|1000")
     assert run.causes(0) == ["stopped", "did not start"]
 
 
 @pytest.mark.parametrize(
     ("status", "cause"),
-    [("0:9", "killed"), ("137:0", "killed"), ("139:0", "killed"), ("73:0", "disk_full"), ("1:0", "died")],
+    [
+        ("0:9", "killed"),
+        ("9:0", "killed"),
+        ("137:0", "killed"),
+        ("139:0", "killed"),
+        ("73:0", "disk_full"),
+        ("1:0", "died"),
+    ],
 )
 def test_the_end_of_a_task_that_could_not_tell_it_is_told_by_its_exit_status(
     told: Callable[..., Told], status: str, cause: str
@@ -82,14 +91,14 @@ def test_the_end_of_a_task_that_could_not_tell_it_is_told_by_its_exit_status(
     log.parent.mkdir(parents=True)
     log.write_text("it had come so far\n")
     run.tried(0, "7_0_0", None, log=str(log))
-    run.say("sacct", f"7|FAILED|{status}|n1|1000|1010|00:00:00")
+    run.say("sacct", f"7|FAILED|{status}|n1|1000|1010|1000")
     assert run.causes(0) == [cause]
     assert survey(run.step).past[0][0].detail == f"Slurm: FAILED {status}; its log ends: it had come so far"
 
 
 def test_a_task_that_found_no_room_to_begin_is_told(told: Callable[..., Told]) -> None:
     run = told([0])
-    run.say("sacct", "7|FAILED|73:0|n1|1000|1010|00:00:00")
+    run.say("sacct", "7|FAILED|73:0|n1|1000|1010|1000")
     assert run.causes(0) == ["disk_full"]
 
 
@@ -97,7 +106,7 @@ def test_a_chunk_that_its_task_did_not_come_to_is_no_start_that_failed(told: Cal
     run = told([0, 1], [2])
     run.tried(0, "7_0_0", "done")
     finish(run.step, 0, pl.DataFrame({"video_id": ["a"], "value": ["v"]}).with_columns(error=None, error_detail=None))
-    run.say("sacct", "7_0|TIMEOUT|0:0|n1|1000|1010|00:00:00", "7_1|NODE_FAIL|0:0|n1|1000|1010|00:00:00")
+    run.say("sacct", "7_0|TIMEOUT|0:0|n1|1000|1010|1000", "7_1|NODE_FAIL|0:0|n1|1000|1010|1000")
     assert (run.causes(1), run.causes(2)) == ([], ["node_fail"])
 
 
@@ -105,8 +114,8 @@ def test_a_task_that_never_got_a_node_took_no_time(told: Callable[..., Told]) ->
     run = told([0], [1])
     run.say(
         "sacct",
-        "7_0|BOOT_FAIL|0:0|None assigned|Unknown|1010|00:00:00",
-        "7_1|CANCELLED by 0|0:0|None assigned|1010|1010|00:00:00",
+        "7_0|BOOT_FAIL|0:0|None assigned|Unknown|1010|1000",
+        "7_1|CANCELLED by 0|0:0|None assigned|1010|1010|1000",
     )
     (past,) = survey(run.step).past[0]
     assert (past.cause, past.wasted_s) == ("node_fail", 0.0)
@@ -118,7 +127,7 @@ def test_the_story_of_a_chunk_that_is_done_holds_ends_that_only_slurm_knows(told
     run.tried(0, "7_0_1", None, ago_s=100)
     finish(run.step, 0, pl.DataFrame({"video_id": ["a"], "value": ["v"]}).with_columns(error=None, error_detail=None))
     lives = ("FAILED|1:0|n1|1000|1010", "NODE_FAIL|0:0|n1|1020|1030", "CANCELLED by 0|0:0|None assigned|Unknown|1040")
-    run.say("sacct", *(f"7_0|{life}|00:00:00" for life in lives))
+    run.say("sacct", *(f"7_0|{life}|1000" for life in lives))
     story = whole_story(run.step, 0, queue_of(run.step))
     assert [(past.name, past.cause) for past in story] == [
         ("7_0_0", "did not start"),
@@ -143,3 +152,53 @@ def test_a_task_that_was_cancelled_while_it_waited_is_no_failure(tmp_path: Path)
     assert run.survey().counts()["pending"] == 4
     for window in sent(run):
         assert "CANCELLED" in ask("sacct", "-X", "-n", "-P", "-j", window.job, "-o", "State")
+
+
+def test_a_task_under_way_that_left_the_queue_a_moment_ago_is_not_lost_yet(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.tried(0, "7_0_0", None)
+    run.tried(1, "7_1_0", None)
+    run.say("squeue", "7_0|CANCELLED|N/A|None")
+    found = survey(run.step)
+    assert (found.active, found.lost) == ({0: "ENDING"}, {1})
+    run.say("sacct", "7_0|CANCELLED by 0|0:0|n1|1000|1010|1000")
+    assert survey(run.step).failed == {0: "cancelled"}
+
+
+def test_the_node_failure_of_a_suspended_task_is_told_with_its_own_time(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    run.say("squeue", "7_0|PENDING|N/A|JobHeldAdmin", "7_1|PENDING|N/A|JobHeldAdmin")
+    for task, put_back in (("7_0", 1025), ("7_1", 1010)):
+        lives = (f"{task}|NODE_FAIL|0:0|n1|1000|1010|990", f"{task}|PENDING|0:0|None assigned|None|Unknown|{put_back}")
+        run.say("sacct", *lives, more=True)
+    slurm = queue_of(run.step)
+    assert slurm is not None
+    ends = slurm.ended(["7"])
+    assert ends is not None
+    assert [(end.ended, end.suspended) for task in ("7_0", "7_1") for end in ends[task]] == [
+        (1025, True),
+        (1010, False),
+    ]
+    run.say("scancel")
+    assert take_out(run.step, survey(run.step).held, slurm)
+    assert run.asked("scancel") == ["7_0"]
+
+
+@pytest.mark.parametrize(("state", "told_so"), [("NODE_FAIL", "SIGTERM; Slurm: NODE_FAIL"), ("COMPLETED", "SIGTERM")])
+def test_why_a_task_was_asked_to_stop_is_told(told: Callable[..., Told], state: str, told_so: str) -> None:
+    run = told([0])
+    run.tried(0, "7_0_0", "stopped", detail="SIGTERM")
+    run.say("sacct", f"7_0|{state}|0:0|n1|1000|1010|1000")
+    assert [past.detail for past in whole_story(run.step, 0, queue_of(run.step))] == [told_so]
+
+
+def test_a_task_whose_step_was_lost_and_that_lasted_to_its_time_limit_was_silent(told: Callable[..., Told]) -> None:
+    run = told([0], [1])
+    log = run.step.paths.logs / "its.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("srun: error: Timed out waiting for job step to complete\n")
+    run.tried(0, "7_0_0", None, log=str(log))
+    run.tried(1, "7_1_0", None)
+    now_s = int(time.time())
+    run.say("sacct", *(f"7_{i}|TIMEOUT|0:0|n1|{now_s - 50}|{now_s}|{now_s - 60}" for i in (0, 1)))
+    assert (run.causes(0), run.causes(1)) == (["silent"], ["timeout"])

@@ -53,7 +53,7 @@ def test_a_task_that_could_not_be_launched_counts_as_a_failed_start_and_is_submi
     resumed = command("slurm", "resume", *words)
     assert "1 again after did not start: Slurm: launch failed requeued held, on cpu" in resumed.stdout
     assert resumed.returncode == 0
-    assert [past.cause for past in run.survey().past[0]] == ["did not start"]
+    assert run.survey().past[0][0].cause == "did not start"
     assert [window.job for window in run.survey().windows] != [first]
     assert names(run.step.paths.failures("0000")), "the breaker has seen it"
     finish(run)
@@ -146,7 +146,7 @@ def test_a_silent_task_that_was_ended_has_that_cause_and_costs_no_attempt(
     run.tried(0, "7_0_0", None, ago_s=1000)
     run.tried(1, "7_1_0", None, ago_s=10)
     now_s = int(time.time())
-    run.say("sacct", *(f"7_{i}|{state} by 0|0:0|n1|{now_s - 2000}|{now_s}|00:00:00" for i in (0, 1)))
+    run.say("sacct", *(f"7_{i}|{state} by 0|0:0|n1|{now_s - 2000}|{now_s}|1000" for i in (0, 1)))
     (silent,), (other,) = (survey(run.step).past[chunk] for chunk in (0, 1))
     assert (silent.cause, silent.detail) == ("silent", f"no sign of life for the last 17 min; Slurm: {state}")
     assert other.cause == {"CANCELLED": "cancelled", "TIMEOUT": "timeout"}[state]

@@ -78,6 +78,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/timeline": set(),
     "stages/core/video/read": set(),
     "stages/core/video/measure": {"schema", "video/read"},
+    "stages/core/video/skim": {"schema", "video/measure", "video/read"},
     "stages/core/video/cut": {"video/read"},
     "stages/core/models": set(),
     "stages/core/models/embedded": {"models"},

@@ -18,7 +18,7 @@ import submitit
 from submitit.core import submission, utils
 
 from slurm.credentials import redact
-from slurm.errors import is_disk_full
+from slurm.errors import ReelmillError, is_disk_full
 from slurm.owner import UntrustedError, read
 from slurm.scheduler.accounting import DISK_FULL
 
@@ -95,7 +95,7 @@ def main(folder: str, mask: str) -> None:
     utils.pickle_load = load  # type: ignore[assignment]
     try:
         submission.process_job(folder)
-    except Exception as error:
+    except (OSError, ReelmillError) as error:
         if is_disk_full(error):
             end_on_a_full_disk(error)
         raise

@@ -42,6 +42,9 @@ MEASURED = (
 )
 
 
+LOOKS = tuple(one for one in MEASURED if one.name in ("luma", "contrast", "black", "white", "sharpness", "colour"))
+
+
 def second_columns(signals: Iterable[Signal]) -> Schema:
     """The columns of SIGNALS."""
     return {one.name: REAL for one in signals if one.second}

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from stages.core.schema.second import MEASURED, video_columns
+from stages.core.schema.second import LOOKS, MEASURED, video_columns
 from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
 
 VIDEO: Schema = {
@@ -27,6 +27,34 @@ VIDEO: Schema = {
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that was decoded
     "hwaccel": TEXT,  # null: decoded by the CPU
+}
+
+SKIM: Schema = {  # what packets and sync frames tell of it
+    "video_id": TEXT,
+    "codec": TEXT,
+    "pix_fmt": TEXT,
+    "width_px": INT,
+    "height_px": INT,
+    "fps": REAL,
+    "duration_s": REAL,
+    "has_audio": FLAG,
+    "bits_per_s": REAL,
+    "bits_per_pixel": REAL,
+    "sync_every_s": REAL,  # mean time between sync frames
+    "frozen": REAL,  # share of the time in which the picture stands still: an estimate, and what it surely lies between
+    "frozen_least": REAL,
+    "frozen_most": REAL,
+    "motion": REAL,  # frame widths a second: an estimate, and what nine of ten videos lie between
+    "motion_least": REAL,
+    "motion_most": REAL,
+    **video_columns(LOOKS),  # means over sync frames
+    "border_left": REAL,  # black bars, as shares of the width or height
+    "border_top": REAL,
+    "border_right": REAL,
+    "border_bottom": REAL,
+    "interlaced": REAL,  # share of the seconds in which a sync frame shows combing
+    "decode_errors": INT,
+    "coverage": REAL,  # share of the declared duration that could be read
 }
 
 SHOTS: Schema = {

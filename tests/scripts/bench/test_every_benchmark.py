@@ -26,6 +26,7 @@ FIGURES = {
     ],
     "generate": ["16 in flight", "times a loop", "share of their sum", "memory over 300 items"],
     "embedded": ["64 in flight", "1 in flight"],
+    "skim": ["skim / ffmpeg, av1", "skim + analyze", "move in more than"],
     "analyze": ["exact / ffmpeg, h264_1080p", "sum of the five", "exact - PyAV", "fast / ffmpeg, av1", "draft /"],
     "passes": ["the old passes / exact", "the old passes / fast", "2 processes"],
     "memory": ["of the worker", "of the task"],

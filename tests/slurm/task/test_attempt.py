@@ -294,23 +294,7 @@ def test_counters_are_summed_over_the_attempts_at_a_chunk_and_kept_when_rows_are
 def test_rows_that_were_damaged_under_an_attempt_are_found(step: Step) -> None:
     one = attempt(step, "1_0_0")
     add(one, good("a"))
-    add(one, good("b"))
     assert one.lost_file() is None
-    torn = flush_file(one.files[1], "letters")
+    torn = flush_file(one.files[0], "letters")
     torn.write_bytes(torn.read_bytes()[:40])
     assert one.lost_file() == torn
-
-
-def test_a_chunk_that_was_computed_again_and_is_the_same_is_no_new_edition(step: Step) -> None:
-    first = attempt(step, "1_0_0")
-    add(first, good("a"), failed("b"))
-    done = commit(first, "ab")
-    step.paths.part(done.part, "letters").unlink()
-    for name, value, letters, same in (("2_0_0", "v", "ab", True), ("3_0_0", "v", "az", False)):
-        again = attempt(step, name)
-        add(again, good("a", value, letters), failed("b"))
-        record = commit(again, "ab")
-        assert (record.edition == done.edition) is same
-    other = attempt(step, "4_0_0")
-    add(other, good("a", "v", "az"), failed("b"))
-    assert finish(other, pl.Series(["a", "b"]), cluster(), source="another").edition != record.edition

@@ -64,7 +64,7 @@ class Video:
 
         Raises ItemError: no_frames if there is none, too_large if a frame or its time exceeds the limits, encrypted.
         """
-        start_s, tick_s = self.facts.start_s, self._tick_s
+        start_s, tick_s = self.facts.start_s, self.tick_s
         unit = tick_s.denominator * start_s.denominator  # units a second, so that both are whole numbers
         tick, start = int(tick_s * unit), int(start_s * unit)
         step, last = max(1, round(unit / self.facts.fps)), None
@@ -75,8 +75,8 @@ class Video:
                 at = 0 if last is None else last + step
             last = at
             self._frame_pts.append(NO_TIME if frame.pts is None else frame.pts)
-            self._check_size(frame.width, frame.height)
-            self._check_seconds(at / unit)
+            self.check_size(frame.width, frame.height)
+            self.check_seconds(at / unit)
             self._last_duration_s = float((frame.duration or 0) * tick_s)
             yield at / unit, frame
         if last is None:
@@ -100,7 +100,7 @@ class Video:
         stored = self._stored_pts()
         if stored is None:
             return np.asarray(times_s)
-        tick_s, start_s = self._tick_s, self.facts.start_s
+        tick_s, start_s = self.tick_s, self.facts.start_s
         return np.asarray(stored[: self.frame_count()] * float(tick_s) - float(start_s))
 
     def _stored_pts(self) -> NDArray[np.int64] | None:
@@ -123,7 +123,8 @@ class Video:
         return last_s + (self._last_duration_s if differs else mean_s)
 
     @property
-    def _tick_s(self) -> Fraction:
+    def tick_s(self) -> Fraction:
+        """The unit of its times."""
         assert self.stream.time_base is not None
         return self.stream.time_base
 
@@ -142,18 +143,29 @@ class Video:
 
     def check_limits(self) -> None:
         """Raises ItemError: too_large if the declared size or duration exceeds the limits."""
-        self._check_size(self.facts.width_px, self.facts.height_px)
-        self._check_seconds(self.facts.declared_s or 0.0)
+        self.check_size(self.facts.width_px, self.facts.height_px)
+        self.check_seconds(self.facts.declared_s or 0.0)
 
-    def _check_size(self, width_px: int, height_px: int) -> None:
+    def check_size(self, width_px: int, height_px: int) -> None:
         if width_px * height_px > self.max_pixels:
             raise ItemError("too_large", f"{self.path}: {width_px}x{height_px} is more than {self.max_pixels} pixels")
 
-    def _check_seconds(self, seconds: float) -> None:
+    def check_seconds(self, seconds: float) -> None:
         if seconds > self.max_s:
             raise ItemError("too_large", f"{self.path}: {seconds:.0f} s is more than {self.max_s:.0f} s")
 
     def _decoded(self) -> Iterator[VideoFrame]:
+        for packet in self.read():
+            if packet.size > 0:
+                self._packet_pts.append(NO_TIME if packet.pts is None else packet.pts)
+            yield from self.decode(packet)
+        yield from self.decode(None)  # flushes the decoder where the demuxer has not done so
+
+    def read(self) -> "Iterator[Packet[VideoStream]]":
+        """The packets in the order in which they are stored, and the empty one that ends them; they are counted.
+
+        What cannot be read is left out and counted. Raises ItemError: encrypted.
+        """
         reads_failed = 0
         packets = self.container.demux(self.stream)
         while reads_failed < MAX_READ_ERRORS:
@@ -175,11 +187,10 @@ class Video:
                 if packet.has_sidedata("encryption_info"):
                     raise ItemError("encrypted", self.path)
                 self.packets += 1
-                self._packet_pts.append(NO_TIME if packet.pts is None else packet.pts)
-            yield from self._decode(packet)
-        yield from self._decode(None)  # flushes the decoder where the demuxer has not done so
+            yield packet
 
-    def _decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+    def decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+        """The frames that this packet completes, at the end (None) those that are left; errors are counted."""
         try:
             frames = self.stream.decode(packet)
         except av.EOFError:  # it was flushed before

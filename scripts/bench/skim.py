@@ -1,0 +1,152 @@
+"""Measures `skim` against ffmpeg's bare decoding, and a corpus of which 60 % stands still with and without it.
+
+CPU seconds, user and system, in one thread, of `skim` and `analyze` in a warm process and of ffmpeg's child, in turns;
+medians of the ratios of each round. The videos (ten minutes of 720p, a sync frame every 250 frames) are made first.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import polars as pl
+import yaml
+from pydantic import TypeAdapter
+
+from scripts.bench.analyze import bare_s, measured
+from scripts.bench.inputs.samples import GRAIN, SEED, X264, encode, film
+from scripts.bench.lines import ROOT, Line, shared
+from scripts.truth.drawing.writing import make
+from stages.core.video.skim.one_skim import skim
+from stages.core.video.skim.settings import Settings
+from stages.filter import Rule, judge
+
+ROUNDS = 3
+LONG_S, SHORT_S = 600, 60
+SYNC_EVERY = 250  # frames
+CODECS: dict[str, tuple[str, ...]] = {
+    "h264.mp4": (*X264, "-b:v", "1800k", "-g", str(SYNC_EVERY), "-sc_threshold", "0"),
+    "hevc.mp4": (
+        *("-c:v", "libx265", "-preset", "fast", "-b:v", "1400k", "-tag:v", "hvc1"),
+        *("-x265-params", f"log-level=error:scenecut=0:keyint={SYNC_EVERY}:min-keyint={SYNC_EVERY}"),
+    ),
+    "vp9.webm": (
+        *("-c:v", "libvpx-vp9", "-deadline", "good", "-cpu-used", "4", "-b:v", "1400k"),
+        *("-g", str(SYNC_EVERY), "-keyint_min", str(SYNC_EVERY)),
+    ),
+    "av1.mkv": ("-c:v", "libsvtav1", "-preset", "8", "-b:v", "1200k", "-g", str(SYNC_EVERY)),
+}
+STILLS = 6  # of ten videos of the corpus
+
+
+def settings() -> Settings:
+    """The stage's own, from its YAML."""
+    loaded = yaml.safe_load((ROOT / "conf" / "stage" / "skim.yaml").read_text())
+    return Settings(**{key: loaded[key] for key in Settings.__dataclass_fields__})
+
+
+def skimmed(video: Path) -> dict[str, object]:
+    return skim(str(video), settings(), lambda picture: None)
+
+
+def cpu_s(work: Callable[[Path], object], videos: Sequence[Path]) -> float:
+    before = time.process_time()
+    for video in videos:
+        work(video)
+    return time.process_time() - before
+
+
+def repeated(part: Path, seconds: int, part_s: float) -> Path:
+    """The video again and again, copied, until it lasts that long; made where it is missing."""
+    whole = part.with_name(f"long_{part.name}")
+    if not whole.exists():
+        parts = part.with_suffix(".txt")
+        parts.write_text(f"file {part.name}\n" * max(1, round(seconds / part_s)))
+        encode(["-f", "concat", "-i", str(parts), "-c", "copy"], whole)
+    return whole
+
+
+def bare(folder: Path, small: bool) -> Iterator[Line]:
+    """`skim` of ten minutes against ffmpeg's decoding, a codec each."""
+    shown, size = film(small), "320:180" if small else "1280:720"
+    if not (folder / shown.file).exists():
+        make(shown, SEED, folder)
+    part_s = float(shown.frames / shown.fps)
+    for name, encoder in CODECS.items():
+        if not (folder / name).exists():
+            encode(["-i", str(folder / shown.file), "-vf", f"scale={size},{GRAIN}", *encoder], folder / name)
+        video = folder / name if small else repeated(folder / name, LONG_S, part_s)
+        skimmed(video)
+        pairs = [(cpu_s(skimmed, [video]), bare_s(video)) for _ in range(1 if small else ROUNDS)]
+        ours_s, theirs_s = (median(each) for each in zip(*pairs, strict=True))
+        how = f"{ours_s:.2f} s and {theirs_s:.1f} s of CPU"
+        yield Line(f"skim / ffmpeg, {name}", median(ours / theirs for ours, theirs in pairs), "", 0.06, how)
+
+
+def corpus(folder: Path, small: bool) -> Iterator[Line]:
+    """`skim`, then `analyze` of what its rules leave, against `analyze` of all; and which clips are lost by it."""
+    videos = made_corpus(folder, small)
+    rules = TypeAdapter(dict[str, Rule]).validate_python(
+        yaml.safe_load((ROOT / "conf" / "rules" / "skim.yaml").read_text())
+    )
+    left: list[Path] = []
+
+    def skim_first(_: Path) -> None:
+        rows = pl.DataFrame([{"video_id": video.name, **skimmed(video)} for video in videos])
+        reasons = judge(rows, ["video_id"], rules)[0]["drop_reason"]
+        left[:] = [video for video, reason in zip(videos, reasons, strict=True) if reason is None]
+        cpu_s(analyze, left)
+
+    pairs = [(cpu_s(skim_first, [folder]), cpu_s(analyze, videos)) for _ in range(1 if small else ROUNDS)]
+    how = f"{len(left)} of {len(videos)} videos are left"
+    yield Line("skim + analyze / analyze of all", median(ours / theirs for ours, theirs in pairs), "", 0.5, how)
+    lost = [video.name for video in videos if video not in left and moves(video)]
+    yield Line("videos left out that move in more than 5 % of their seconds", len(lost), "", 0, ", ".join(lost))
+
+
+def analyze(video: Path) -> object:
+    return measured(video, "exact")
+
+
+def moves(video: Path) -> bool:
+    """Whether `analyze` finds motion of 0.002 widths a second in more than 5 % of its seconds."""
+    seconds = measured(video, "exact")["signals"]
+    moving = [row for row in seconds if (row["motion"] or 0.0) >= 0.002]
+    return len(moving) > 0.05 * len(seconds)
+
+
+def made_corpus(folder: Path, small: bool) -> list[Path]:
+    """Ten videos of a minute: covers of music, slides that change, and films that move."""
+    shown, size, seconds = film(small), "320:180" if small else "1280:720", 10 if small else SHORT_S
+    if not (folder / shown.file).exists():
+        make(shown, SEED, folder)
+    source, videos = str(folder / shown.file), []
+    whole_s = float(shown.frames / shown.fps)
+    for number in range(10):
+        video = folder / f"corpus{number}.mp4"
+        videos.append(video)
+        if video.exists():
+            continue
+        if number < STILLS:
+            every_s = seconds / (1 if number < STILLS // 2 else 4 + number)  # covers, then slides
+            at_s = [whole_s * n / 12 for n in range(max(1, round(seconds / every_s)))]
+            slides = [word for s in at_s for word in ("-ss", f"{s % whole_s:.2f}", "-i", source)]
+            still = f"trim=end_frame=1,scale={size},loop=-1:1,fps=25,trim=duration={every_s},setpts=PTS-STARTPTS"
+            chains = ";".join(f"[{n}:v]{still}[s{n}]" for n in range(len(at_s)))
+            joined = "".join(f"[s{n}]" for n in range(len(at_s)))
+            picture = ["-filter_complex", f"{chains};{joined}concat=n={len(at_s)}"]
+            encode([*slides, *picture, "-c:v", "libx264", "-preset", "medium"], video)
+        else:
+            picture = ["-vf", f"scale={size},{GRAIN}", "-t", str(seconds)]
+            encode(["-stream_loop", "-1", "-i", source, *picture, *X264, "-b:v", "1800k"], video)
+    return videos
+
+
+PARTS = {function.__name__: function for function in (bare, corpus)}
+
+
+def measure(folder: Path, *, parts: str = "bare,corpus", small: bool = False) -> Iterator[Line]:
+    place = shared(folder) / "skim"  # for every tree
+    place.mkdir(parents=True, exist_ok=True)
+    for part in parts.split(","):
+        yield from PARTS[part](place, small)

@@ -106,6 +106,8 @@ def _attempts(step: Step, chunk: int, task: str) -> set[str]:
 def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
     said = last_line(log)
     why = f"its log ends: {said}" if said else "it wrote no log" if end.began else "it never began"
+    if number := _signal(end):
+        why = f"killed by signal {number}; {why}"
     return Past(
         name=name,
         job=name.rpartition("_")[0],
@@ -159,7 +161,7 @@ def _cause(past: Past, end: Ended) -> tuple[str | None, str]:
     if end.state == "COMPLETED":
         return past.cause, past.detail
     detail, said = f"Slurm: {end.state} {end.exit_code}", last_line(Path(past.log))
-    cause = "disk_full" if _found_no_room(end) else "killed" if _by_signal(end) else "died"
+    cause = "disk_full" if _found_no_room(end) else "killed" if _signal(end) else "died"
     return cause, f"{detail}; its log ends: {said}" if said else detail
 
 
@@ -167,7 +169,7 @@ def _found_no_room(end: Ended) -> bool:
     return end.exit_code == f"{DISK_FULL}:0"
 
 
-def _by_signal(end: Ended) -> bool:
-    """Whether a signal ended it: its own process, or (128 and the signal's number) a command of its shell."""
-    status, _, number = end.exit_code.partition(":")
-    return int(number) > 0 or int(status) > 128 or int(status) in SIGNALS
+def _signal(end: Ended) -> int:
+    """The number of the signal that ended it, 0 if none did: its own process, or (128 more) a command of its shell."""
+    status, number = map(int, end.exit_code.split(":"))
+    return number or (status - 128 if status > 128 else status if status in SIGNALS else 0)

@@ -1,11 +1,16 @@
-"""Extending a run: its source has new rows, and every step behind it gets new chunks for them."""
+"""Extending a run: its source has new rows, and every step behind it gets new chunks for them.
+
+Also what becomes of a step that is not finished, and whose input has other rows than when its chunks were laid out.
+"""
 
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from slurm.control.survey import Survey
 from slurm.record import chunks
 from slurm.record.inputs import is_behind, laid_out_over
+from slurm.record.lineage import reach
 from slurm.record.manifest import Step, steps
 
 
@@ -56,6 +61,20 @@ def grow(step: Step, growth: Growth) -> None:
         step.extend(plan.n + count_new(step, growth, added, covered[first]))
     elif laid_out_over(step) and (is_behind(step) or remade(Step(step.run, first), growth.source)):
         step.lay_out_again()
+
+
+def follow_input(found: Survey) -> bool:
+    """Whether the chunks of an unfinished step are laid out again, since their input has other rows now: prepares it.
+
+    What is done of them stays, row by row. Not before the input is done, nor while a task is at one of them.
+    """
+    step, name = found.step, laid_out_over(found.step)
+    if name is None or found.complete() or found.active or not step.other(name).complete() or not is_behind(step):
+        return False
+    if all(reach(step, chunk, name) for chunk in found.unfinished()):
+        return False  # what is left to do lies where it lay
+    step.lay_out_again()
+    return True
 
 
 def count_new(step: Step, growth: Growth, added: int, covered: int) -> int:

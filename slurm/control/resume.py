@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.control.behind import dependency_of, queue_behind
+from slurm.control.extend import follow_input
 from slurm.control.held import take_out
 from slurm.control.nodes import avoided
 from slurm.control.resumed import Inputs, Resumed
@@ -110,6 +111,8 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
             now = report.survey = survey(step, known, thorough=True)
     except ClusterError as error:
         report.once_more = f"tasks that could not be launched are another user's, who has to resume first ({error})"
+    if follow_input(now):
+        now = report.survey = survey(step, known, thorough=True)
     for chunk, submission in now.unstarted.items():
         report_failure(step, submission, chunk, now.past[chunk][-1].detail)  # for the tasks of it that still wait
     if step.plan.continues:

@@ -20,7 +20,7 @@ from slurm.errors import ChunkError, ReelmillError, UnavailableError, is_disk_fu
 from slurm.owner import trust
 from slurm.record.done import Done
 from slurm.record.history import history
-from slurm.record.inputs import damaged, missing, source_of
+from slurm.record.inputs import damaged, is_behind, missing, source_of
 from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
 from slurm.scheduler.environment import read_env_file
@@ -168,10 +168,8 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
                 raise FileExistsError(f"another attempt did {step} chunk {chunk}")
             done = commit(attempt, items, cluster, source, step.paths.media)
         except (OSError, pl.exceptions.PolarsError, ChunkError) as error:
-            if wrong := damaged(step, chunk):
-                raise GateError(f"{wrong}, which it reads") from error
-            if source_of(step, chunk) != source:  # its parts were moved away while they were read
-                raise GateError(f"what it reads was replaced while it was read: {error}") from error
+            if wrong := _wrong_input(step, chunk, source, error):
+                raise GateError(wrong) from error
             new = step.done(chunk)
             if new is None or new == old or new.source != source:
                 if lost := attempt.lost_file():
@@ -187,6 +185,16 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
         numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
         log.info("%s chunk %d done: %s", step, chunk, numbers)
         return "done"
+
+
+def _wrong_input(step: Step, chunk: int, source: str, error: Exception) -> str:
+    """In what way the failure is that of what the chunk reads; "" if it is its own."""
+    if wrong := damaged(step, chunk):
+        return f"{wrong}, which it reads"
+    if isinstance(error, ChunkError) and is_behind(step):  # a resume lays its chunks out again
+        return str(error)
+    replaced = source_of(step, chunk) != source  # its parts were moved away
+    return f"what it reads was replaced while it was read: {error}" if replaced else ""
 
 
 def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:

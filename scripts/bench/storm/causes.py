@@ -24,6 +24,8 @@ EARLY_S = 2.0  # by so much the clocks of Slurm's whole seconds and ours may dif
 END_WITHIN_S = 300.0  # a task that a fault hit is over by then: one whose slurmstepd is gone lasts to its time limit
 
 OUT_OF_TIME = r"stopped: (SIGUSR2|deadline)"
+FILES = r"rows_removed|gated"  # what the storm did to its files had ended it before
+AGAIN_S = 12.0  # so long what ends a run of a task may hit the next one: Slurm kills what is left of the first
 ACCOUNTED_S = 20.0  # after its end a task's state is in Slurm's accounting
 
 
@@ -60,8 +62,9 @@ class Seen:
         self.told: dict[tuple[str, str, int, str], Told] = {}
 
     def note(self, run: StormRun, surveys: dict[str, Survey]) -> None:
+        accounted = ended(["1"], dict(os.environ)) is not None  # without accounting nobody can know
         for name, found in surveys.items():
-            for chunk, past in found.past.items():
+            for chunk, past in found.past.items() if accounted else ():
                 if chunk not in found.active and found.queue_known:
                     for attempt in past:
                         told = Told(attempt.cause or "lost", f"{attempt.cause}: {attempt.detail}", time.time())
@@ -93,12 +96,13 @@ def hits(storm: Storm, kinds: dict[str, Kind]) -> list[Hit]:
     for fault in storm.faults:
         for task in fault.hit if kinds[fault.kind].cause else ():
             ends = lives_of(task, lives)
-            until = max(fault.over, fault.at + EARLY_S)
+            until, first = max(fault.over, fault.at + EARLY_S), True
             for number, life in enumerate(ends):
                 began = life.began or life.ended
-                if began <= until and fault.at - EARLY_S <= life.ended <= fault.at + END_WITHIN_S:
+                hit = began <= until and fault.at - EARLY_S <= life.ended <= fault.at + END_WITHIN_S
+                if hit and (first or (life.ended <= fault.at + AGAIN_S and (task, number) not in by_attempt)):
                     by_attempt[task, number].append(fault)
-                    break
+                    first = False
     found = []
     for (task, number), faults in sorted(by_attempt.items()):
         if task in where:
@@ -149,7 +153,7 @@ def explained(hit: Hit) -> list[str]:
 
 def is_named(hit: Hit, said: list[str], kinds: dict[str, Kind]) -> bool:
     """Whether one of the faults that ended it is what `explain` names."""
-    if any(re.search(OUT_OF_TIME, words) for words in said):
+    if any(re.search(f"{OUT_OF_TIME}|{FILES}", words) for words in said):
         return True  # it had been told to stop before, and was about to
     return any(re.search(kinds[fault.kind].cause, words) for words in said for fault in hit.faults)
 
@@ -157,9 +161,10 @@ def is_named(hit: Hit, said: list[str], kinds: dict[str, Kind]) -> bool:
 def is_charged(hit: Hit, seen: Seen, kinds: dict[str, Kind]) -> str | None:
     """The cause with which an attempt counted against its chunk though only the cluster ended it; else None.
 
-    Accounting may take some seconds; what nobody could name later either is charged.
+    Accounting may take some seconds; what nobody could name later either is charged. A kill -9 may be charged, whoever
+    sent it.
     """
     if not all(kinds[fault.kind].by_cluster for fault in hit.faults):
         return None
     known = [told for told in seen.of(hit) if told.cause != "lost" or told.at > hit.ended + ACCOUNTED_S]
-    return next((told.cause for told in known if told.cause not in FREE), None)
+    return next((told.cause for told in known if told.cause not in FREE | {"killed"}), None)

@@ -45,7 +45,7 @@ def read_slice(step: Step, source: Step, chunk: int, columns: list[str]) -> pl.D
     if part is None:
         raise ChunkError(
             f"{source} has other rows now than when the chunks of {step} were laid out over it: "
-            f"run this step again with overwrite=true"
+            f"python -m slurm resume run={step.run.name} lays them out again"
         )
     rows = scan_reach(source, part)
     first, last = borders.borders[chunk - layout.first], borders.borders[chunk - layout.first + 1]

@@ -11,9 +11,11 @@ from support.steps import finish, made_step
 
 from slurm.control.status import overview
 from slurm.control.survey import survey
-from slurm.errors import InputError
+from slurm.errors import ChunkError, InputError
+from slurm.record.files import names
 from slurm.record.inputs import is_behind, source_of
 from slurm.record.manifest import Step
+from slurm.task.task import Spec, run_task
 from stages.core.runner.pipeline import submit_steps
 
 DEBUG = "cluster.executor=debug"
@@ -115,7 +117,7 @@ def test_a_try_that_is_killed_keeps_the_rows_of_the_part_before(tmp_path: Path) 
     assert calls(run) == [2, 1, 3, 1]
 
 
-def test_a_step_whose_chunks_were_laid_out_over_other_rows_is_told_and_computed_again_on_demand(
+def test_a_finished_step_that_was_laid_out_over_other_rows_is_told_and_one_that_is_not_finished_follows(
     tmp_path: Path,
 ) -> None:
     run = ProbeRun(tmp_path, 4, DEBUG, "chunks.size=2")
@@ -129,11 +131,27 @@ def test_a_step_whose_chunks_were_laid_out_over_other_rows_is_told_and_computed_
     assert "second: made from an earlier probe" in status_of(run)
     assert behind(run)[1] == [1, 0, 1, 1]
     step.paths.done(0).unlink()
-    assert "has other rows now than when the chunks" in run.resume()["second"].set_aside[0]
-    assert submit_steps(run.chain(align=False, n=3, overwrite=True)) == 0
-    table, _ = behind(run)
+    assert not run.resume()["second"].set_aside
+    table, calls_behind = behind(run)
     assert table["video_id"].to_list() == run.names
+    assert calls_behind == [2, 1, 1, 1], "what was done stays, but for the chunk whose record is gone"
     assert not is_behind(Step(run.run, "second"))
+
+
+def test_a_task_that_finds_its_step_laid_out_over_other_rows_costs_no_attempt(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 4, DEBUG, "chunks.size=2", "retry.max_attempts=2")
+    run.order(1, "net")
+    run.submit_chain(align=False, n=2)
+    step = Step(run.run, "second")
+    (run.folder / f"{run.names[1]}.net").unlink()
+    run.resume(only=["probe"])
+    step.paths.done(0).unlink()
+    spec = Spec(str(run.run), "second", names(step.paths.submissions)[0], 0)
+    with pytest.raises(ChunkError, match="resume run=r lays them out again"):
+        run_task(spec)
+    assert survey(step).past[0][-1].cause == "gated"
+    assert not run.resume()["second"].set_aside
+    assert behind(run)[0]["video_id"].to_list() == run.names
 
 
 def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ END_WITHIN_S = 300.0  # a task that a fault hit is over by then: one whose slurm
 
 OUT_OF_TIME = r"stopped: (SIGUSR2|deadline)"
 FILES = r"rows_removed|gated"  # what the storm did to its files had ended it before
-AGAIN_S = 12.0  # so long what ends a run of a task may hit the next one: Slurm kills what is left of the first
 ACCOUNTED_S = 20.0  # after its end a task's state is in Slurm's accounting
 
 
@@ -96,13 +95,12 @@ def hits(storm: Storm, kinds: dict[str, Kind]) -> list[Hit]:
     for fault in storm.faults:
         for task in fault.hit if kinds[fault.kind].cause else ():
             ends = lives_of(task, lives)
-            until, first = max(fault.over, fault.at + EARLY_S), True
+            until = max(fault.over, fault.at + EARLY_S)
             for number, life in enumerate(ends):
                 began = life.began or life.ended
-                hit = began <= until and fault.at - EARLY_S <= life.ended <= fault.at + END_WITHIN_S
-                if hit and (first or (life.ended <= fault.at + AGAIN_S and (task, number) not in by_attempt)):
+                if began <= until and fault.at - EARLY_S <= life.ended <= fault.at + END_WITHIN_S:
                     by_attempt[task, number].append(fault)
-                    first = False
+                    break
     found = []
     for (task, number), faults in sorted(by_attempt.items()):
         if task in where:

@@ -189,6 +189,7 @@ def start_requeued() -> None:
             )
 
 
+# of requeued tasks, too: Slurm may kill the next run of one for what is left of the last, whose daemon is gone
 KILLED = r"\bkilled\b|signal 9|:9\b|out_of_memory"
 KINDS = {
     "kill_worker": Kind(kill_worker, 20),

@@ -36,7 +36,7 @@ CODECS: dict[str, tuple[str, ...]] = {
     ),
     "av1.mkv": ("-c:v", "libsvtav1", "-preset", "8", "-b:v", "1200k", "-g", str(SYNC_EVERY)),
 }
-STILLS = 6  # of ten videos of the corpus
+VIDEOS, STILLS = 10, 6  # of the corpus; those that stand still come first
 
 
 def settings() -> Settings:
@@ -117,18 +117,18 @@ def moves(video: Path) -> bool:
 
 def made_corpus(folder: Path, small: bool) -> list[Path]:
     """Ten videos of a minute: covers of music, slides that change, and films that move."""
-    shown, size, seconds = film(small), "320:180" if small else "1280:720", 10 if small else SHORT_S
+    shown, size, seconds = film(small), "320:180" if small else "1280:720", 2 if small else SHORT_S
     if not (folder / shown.file).exists():
         make(shown, SEED, folder)
     source, videos = str(folder / shown.file), []
     whole_s = float(shown.frames / shown.fps)
-    for number in range(10):
+    for number in range(STILLS - 1, STILLS + 1) if small else range(VIDEOS):
         video = folder / f"corpus{number}.mp4"
         videos.append(video)
         if video.exists():
             continue
         if number < STILLS:
-            every_s = seconds / (1 if number < STILLS // 2 else 4 + number)  # covers, then slides
+            every_s = seconds / (1 if small or number < STILLS // 2 else 4 + number)  # covers, then slides
             at_s = [whole_s * n / 12 for n in range(max(1, round(seconds / every_s)))]
             slides = [word for s in at_s for word in ("-ss", f"{s % whole_s:.2f}", "-i", source)]
             still = f"trim=end_frame=1,scale={size},loop=-1:1,fps=25,trim=duration={every_s},setpts=PTS-STARTPTS"

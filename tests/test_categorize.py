@@ -1,6 +1,6 @@
 """Videos get one category each: by embeddings, by servers that answer, by both; what is none is an error."""
 
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -25,9 +25,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def videos(tmp_path: Path) -> Iterator[list[str]]:
-    """Words for a run over twelve videos, of which one has none."""
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run over twelve videos, of which one has no words."""
+    folder = tmp_path_factory.mktemp("ingested")
     table = pl.DataFrame(
         {
             "video_id": [f"v{n:02d}" for n in range(12)],
@@ -36,9 +37,18 @@ def videos(tmp_path: Path) -> Iterator[list[str]]:
             "transcript": [None] + ["cut the onions, heat the oil " * 2000] + [None] * 10,
         }
     )
-    table.write_parquet(tmp_path / "videos.parquet")
+    table.write_parquet(folder / "videos.parquet")
+    ingest = command("stages.ingest", f"runs={folder}", "run=r", f"input.path={folder}/videos.parquet", "source=urls")
+    assert ingest.returncode == 0, ingest.stderr
+    return folder / "r"
+
+
+@pytest.fixture
+def videos(tmp_path: Path, ingested: Path) -> list[str]:
+    """Words for a stage over these videos, in a copy of the run."""
+    shutil.copytree(ingested, tmp_path / "runs" / "r")
     (tmp_path / "taxonomy.yaml").write_text(TAXONOMY)
-    yield [
+    return [
         f"runs={tmp_path}/runs",
         "run=r",
         f"categories={tmp_path}/taxonomy.yaml",
@@ -48,9 +58,6 @@ def videos(tmp_path: Path) -> Iterator[list[str]]:
 
 def categorize(tmp_path: Path, *words: str) -> pl.DataFrame:
     """The rows of a run of the stage, which must succeed."""
-    catalogue = tmp_path / "videos.parquet"
-    ingest = command("stages.ingest", *words[:2], f"input.path={catalogue}", "source=urls")
-    assert ingest.returncode == 0, ingest.stderr
     done = command("stages.categorize", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = Step(tmp_path / "runs" / "r", "categorize").scan()
@@ -131,8 +138,6 @@ def test_where_no_model_is_to_be_had_it_says_so_or_takes_one_that_knows_nothing(
     tmp_path: Path, videos: list[str]
 ) -> None:
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
-    ingest = command("stages.ingest", *videos[:2], f"input.path={tmp_path}/videos.parquet", "source=urls")
-    assert ingest.returncode == 0
     refused = command("stages.categorize", *videos, env=offline)
     assert refused.returncode == 1
     assert "hf download sentence-transformers/all-MiniLM-L6-v2" in refused.stdout + refused.stderr

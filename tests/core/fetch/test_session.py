@@ -1,5 +1,6 @@
 """The rate-limited session of a worker process: its rate, its pauses, its identity."""
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -102,11 +103,13 @@ def test_it_is_the_site_of_the_video_that_pauses_whichever_of_its_servers_refuse
     first = threading.Thread(target=be_refused, daemon=True)
     first.start()
     until(lambda: list((tmp_path / "pauses").glob("*.json")), every=0.01)
+    ask("elsewhere.org", "cdn.org")
+    assert turns == ["elsewhere.org"]
+    (pause,) = (tmp_path / "pauses").glob("*.json")
+    until(lambda: json.loads(pause.read_text())["asked"], every=0.01)  # the first sends the probe, the others wait
     others = [threading.Thread(target=ask, args=("site.org", "other-cdn.org"), daemon=True) for _ in range(2)]
     for thread in others:
         thread.start()
-    ask("elsewhere.org", "cdn.org")
-    assert turns == ["elsewhere.org"]
     for thread in (first, *others):
         thread.join(10)
     assert turns == ["elsewhere.org", "first", "site.org", "site.org"]

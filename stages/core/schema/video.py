@@ -41,9 +41,9 @@ SKIM: Schema = {  # what packets and sync frames tell of it
     "bits_per_s": REAL,
     "bits_per_pixel": REAL,
     "sync_every_s": REAL,  # mean time between sync frames
-    "frozen": REAL,  # share of the time in which the picture stands still: an estimate, and what it surely lies between
-    "frozen_least": REAL,
-    "frozen_most": REAL,
+    "still": REAL,  # share of the time in which nothing moves: an estimate, and what it surely lies between
+    "still_least": REAL,
+    "still_most": REAL,
     "motion": REAL,  # frame widths a second: an estimate, and what nine of ten videos lie between
     "motion_least": REAL,
     "motion_most": REAL,

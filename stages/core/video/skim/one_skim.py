@@ -18,7 +18,7 @@ from stages.core.video.skim.stillness import (
     BLOCK_PIXELS,
     QUIET_BITS,
     Shown,
-    is_same_or_cut,
+    compare,
     measure_stillness,
     spent_bits,
 )
@@ -53,7 +53,8 @@ def skim(path: str, settings: Settings, take: Callable[[Picture], object]) -> di
             look.add(len(shown), time_s, small)
             calm = bool(spent_bits(bytes_before, blocks) <= CALM_BITS)
             apart_s = time_s - shown[-1].time_s if shown else 0.0
-            shown.append(Shown(time_s, calm and before is not None and is_same_or_cut(before, small.luma, apart_s)))
+            found = (False, False) if before is None else compare(before, small.luma, apart_s, calm=calm)
+            shown.append(Shown(time_s, *found))
             before = small.luma
             bgr = to_bgr(small.native, settings.sync_frames.max_side_px)
             height_px, width_px = bgr.shape[:2]
@@ -88,9 +89,9 @@ def make_row(
         "bits_per_s": bits / lasts_s,
         "bits_per_pixel": bits / len(packets.bytes) / pixels,
         "sync_every_s": float(gaps_s.mean()),
-        "frozen": still.estimate,
-        "frozen_least": still.least,
-        "frozen_most": still.most,
+        "still": still.estimate,
+        "still_least": still.least,
+        "still_most": still.most,
         "motion": motion.estimate,
         "motion_least": motion.least,
         "motion_most": motion.most,

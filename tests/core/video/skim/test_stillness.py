@@ -10,7 +10,7 @@ from stages.core.video.skim.stillness import (
     Shown,
     are_unlike,
     bits_per_block,
-    is_same_or_cut,
+    compare,
     measure_stillness,
 )
 
@@ -43,40 +43,48 @@ def test_bits_are_those_of_the_second_around_without_sync_frames() -> None:
 
 
 def test_quiet_packets_between_sync_frames_that_show_the_same_are_surely_still() -> None:
-    shown = [Shown(0, same_or_cut=False), Shown(10, same_or_cut=True), Shown(20, same_or_cut=True)]
+    shown = [Shown(0, same=False), Shown(10, same=True), Shown(20, same=True)]
     still, motion = measure_stillness(packets(*[0.1] * 30), BLOCKS, shown, 30)
     assert still == (1, 1, 1), "what follows the last sync frame is like what was before it"
     assert motion.estimate == 0
 
 
 def test_quiet_packets_between_sync_frames_that_differ_may_be_a_slow_pan() -> None:
-    shown = [Shown(0, same_or_cut=False), Shown(10, same_or_cut=False), Shown(20, same_or_cut=True)]
+    shown = [Shown(0, same=False), Shown(10, same=False), Shown(20, same=True)]
     still, _ = measure_stillness(packets(*[0.1] * 30), BLOCKS, shown, 30)
     assert (still.estimate, still.most) == (1, 1)
     assert still.least == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_what_moves_is_not_still_and_short_rests_are_no_freezes() -> None:
-    shown = [Shown(0, same_or_cut=False), Shown(10, same_or_cut=True)]
+    shown = [Shown(0, same=False), Shown(10, same=False)]
     still, motion = measure_stillness(packets(*[30] * 5, 0.1, *[30] * 4, *[0.1] * 10), BLOCKS, shown, 20)
     assert still.estimate == pytest.approx(0.47, abs=0.05)
     assert still.most == pytest.approx(0.5, abs=0.05)
-    assert 0.01 < motion.least < motion.estimate < motion.most
+    assert 0.001 < motion.least < motion.estimate < motion.most
 
 
 def test_the_same_picture_is_the_same_and_another_has_a_cut_before_it() -> None:
     picture, other = drawn(1), drawn(2)
-    assert is_same_or_cut(picture, picture + 1, 10)
-    assert is_same_or_cut(picture, other, 10)
+    assert compare(picture, picture + 1, 10, calm=True) == (True, False)
+    assert compare(picture, other, 10, calm=True) == (False, True)
+    assert compare(picture, other, 10, calm=False) == (False, False)
 
 
 @pytest.mark.parametrize("shift_px", [1, 4, 40, 100])
 def test_a_picture_that_slid_is_neither_the_same_nor_behind_a_cut(shift_px: int) -> None:
     wide = drawn(3, 512)
-    assert not is_same_or_cut(wide[:, :256], wide[:, shift_px : shift_px + 256], 10)
+    assert compare(wide[:, :256], wide[:, shift_px : shift_px + 256], 10, calm=True) == (False, False)
 
 
 def test_plain_pictures_are_in_doubt() -> None:
     plain, other = (np.full((144, 256), level, dtype=np.uint8) for level in (40, 200))
     assert not are_unlike(plain, other)
-    assert not is_same_or_cut(plain, other, 10)
+    assert compare(plain, other, 10, calm=True) == (False, False)
+
+
+def test_a_frame_that_is_shown_for_long_is_surely_still() -> None:
+    time_s = np.array([0.0, 0.1, 5.0, 5.1])
+    sizes = Sizes(time_s, np.full(4, 20_000), np.array([True, False, False, False]))
+    still, _ = measure_stillness(sizes, BLOCKS, [Shown(0, same=False)], 5.2)
+    assert still.least == still.estimate == pytest.approx(4.9 / 5.2)

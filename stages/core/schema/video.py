@@ -41,9 +41,9 @@ SKIM: Schema = {  # what packets and sync frames tell of it
     "bits_per_s": REAL,
     "bits_per_pixel": REAL,
     "sync_every_s": REAL,  # mean time between sync frames
-    "still": REAL,  # share of the time in which nothing moves: an estimate, and what it surely lies between
-    "still_least": REAL,
-    "still_most": REAL,
+    "still": REAL,  # share of the time in which nothing moves: an estimate
+    "still_least": REAL,  # what is sure
+    "still_most": REAL,  # the most that it may be, but for grain and noise, which cost as much as motion does
     "motion": REAL,  # frame widths a second: an estimate, and what nine of ten videos lie between
     "motion_least": REAL,
     "motion_most": REAL,

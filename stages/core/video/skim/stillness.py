@@ -48,7 +48,10 @@ class Shown(NamedTuple):
 
 
 class Stillness(NamedTuple):
-    """The share of the time in which nothing moves, 0 to 1: an estimate, and what it surely lies between."""
+    """The share of the time in which nothing moves, 0 to 1: an estimate, and what it lies between.
+
+    `least` is sure. `most` is so for pictures without grain or noise, which cost as much as motion does.
+    """
 
     estimate: float
     least: float

@@ -43,12 +43,12 @@ def skim(path: str, settings: Settings, take: Callable[[Picture], object]) -> di
     with open_video(path, settings.limits.max_pixels, settings.limits.max_s) as video:
         sync, look = SyncFrames(video, settings.every_s), LookMeter()
         shown: list[Shown] = []
-        blocks = video.facts.width_px * video.facts.height_px / BLOCK_PIXELS
         before: Image | None = None
         for time_s, frame, bytes_before in sync.frames():
             if before is None:
                 size, orientation = small_size(frame, settings.width_px), read_orientation(frame)
-                size_px = displayed_px(frame, video.facts.width_px, video.facts.height_px)
+                size_px = displayed_px(frame, frame.width, frame.height)
+                blocks = frame.width * frame.height / BLOCK_PIXELS
             small = shrink(frame, size, orientation)
             look.add(len(shown), time_s, small)
             calm = bool(spent_bits(bytes_before, blocks) <= CALM_BITS)
@@ -72,7 +72,7 @@ def make_row(
     declared, fps = video.facts, float(video.facts.fps)
     end_s = float(packets.time_s[-1]) + 1 / fps
     look.finish(end_s)
-    pixels = declared.width_px * declared.height_px
+    pixels = size_px[0] * size_px[1]
     still, motion = measure_stillness(packets, pixels / BLOCK_PIXELS, shown, end_s)
     lasts_s = max(1 / fps, end_s - float(packets.time_s[0]))
     gaps_s = np.diff(packets.time_s[packets.sync], append=end_s)

@@ -81,8 +81,7 @@ def test_server_that_gives_another_range_is_not_listened_to(web: Web, http: Http
     web.fault("a.mp4", fault)
     assert code(lambda: http.read(web.url("a.mp4"), 10, 40_000_000)) == "network"
     time.sleep(0.1)
-    assert web.requests
-    assert all(request.sent_bytes < 20_000_000 for request in web.requests), "on a busy machine it may be asked again"
+    assert [request.sent_bytes < 20_000_000 for request in web.requests] == [True]
 
 
 def test_range_beyond_the_end_is_an_error(web: Web, http: HttpClient) -> None:
@@ -235,4 +234,4 @@ def test_threads_share_connections(web: Web, http: HttpClient, tmp_path: Path) -
     with ThreadPoolExecutor(8) as threads:
         saved = list(threads.map(lambda n: http.save(web.url(f"{n}.mp4"), tmp_path / f"{n}.mp4", MANY), range(80)))
     assert [one.sha256 for one in saved] == [sha256(DATA[n : n + 50_000]).hexdigest() for n in range(80)]
-    assert len({request.client for request in web.requests}) < 16, "8, and a few more on a busy machine; not 80"
+    assert len({request.client for request in web.requests}) <= 8

@@ -90,11 +90,10 @@ def ensure(folder: PoolFolder) -> list[str]:
     if hopeless(folder) or not _may_ask_queue(folder):
         return []
     before = launches(folder)
-    if note_unstarted(folder, [launch.job for launch in before if launch.job]) or hopeless(folder):
+    live = alive(folder, before)  # asked first: of what is not there any more, the next line notes how it ended
+    ending = note_unstarted(folder, [launch.job for launch in before if launch.job])
+    if live is None or ending or hopeless(folder):
         return []  # of what has just ended it is not known yet whether another one would do better
-    live = alive(folder, before)
-    if live is None:
-        return []
     going = {replica.job for replica in folder.replicas() if replica.state != "ready"}
     missing = settings.pool.replicas - len([launch for launch in live if launch.job not in going])
     jobs = []

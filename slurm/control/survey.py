@@ -11,7 +11,7 @@ pending  not tried yet
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -245,18 +245,6 @@ def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
     return windows
 
 
-def _just_ended(found: Survey, slurm: Backend) -> Iterator[int]:
-    """The chunks whose task left the queue a moment ago, so that accounting does not know its end yet."""
-    tasks = {
-        chunk: (array, int(index or 0))
-        for chunk, past in found.past.items()
-        if chunk not in found.active and past[-1].cause is None and past[-1].job != "local"
-        for array, _, index in [past[-1].job.partition("_")]
-    }
-    fresh = slurm.just_ended(sorted({array for array, _ in tasks.values()})) if tasks else set()
-    return (chunk for chunk, task in tasks.items() if task in fresh)
-
-
 def _ends(found: Survey, slurm: Backend | None) -> None:
     """Why chunks that were tried, and are not queued, did not get done."""
     open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
@@ -264,8 +252,6 @@ def _ends(found: Survey, slurm: Backend | None) -> None:
     lives = slurm.ended(jobs) if slurm and jobs else {}
     if lives:
         found.past = {chunk: [with_cause(p, lives) for p in past] for chunk, past in found.past.items()}
-    if slurm and lives is not None and found.queue_known:
-        found.active |= dict.fromkeys(_just_ended(found, slurm), "ENDING")
     for chunk, past in found.past.items():
         if chunk in found.active:
             continue

@@ -10,7 +10,6 @@ video again, for what is released.
 
 from collections.abc import Iterator
 
-from slurm.errors import ItemError
 from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Stage
@@ -29,14 +28,12 @@ def analyze_video(row: Row, settings: Settings) -> Tables:
     Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large,
     disk.
     """
-    from stages.core.storage.scratch import open_local_copy
+    from stages.core.storage.scratch import open_video_of
     from stages.core.video.measure.one_pass import measure
 
     pictures = {name: kind for name, kind in KEY_FRAMES.items() if name != "video_id"}
 
-    if not row["path"]:
-        raise ItemError("not_downloaded", f"no local file of {row.get('url') or 'a video without a URL'}")
-    with open_local_copy(str(row["path"])) as path, Spill(pictures) as key_frames:
+    with open_video_of(row) as path, Spill(pictures) as key_frames:
         tables = measure(str(path), settings, lambda key_frame: key_frames.add(key_frame._asdict()))
         return {**tables, "key_frames": key_frames.rows()}
 

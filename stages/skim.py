@@ -11,7 +11,6 @@ the cost of videos that stand still, are black, tiny or broken.
 
 from collections.abc import Iterator
 
-from slurm.errors import ItemError
 from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Stage
@@ -29,13 +28,11 @@ def skim_video(row: Row, settings: Settings) -> Tables:
     Raises ItemError: not_downloaded, missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large,
     disk.
     """
-    from stages.core.storage.scratch import open_local_copy
+    from stages.core.storage.scratch import open_video_of
     from stages.core.video.skim.one_skim import skim
 
     pictures = {name: kind for name, kind in SYNC_FRAMES.items() if name != "video_id"}
-    if not row["path"]:
-        raise ItemError("not_downloaded", f"no local file of {row.get('url') or 'a video without a URL'}")
-    with open_local_copy(str(row["path"])) as path, Spill(pictures) as sync_frames:
+    with open_video_of(row) as path, Spill(pictures) as sync_frames:
         found = skim(str(path), settings, lambda picture: sync_frames.add(picture._asdict()))
         return {"rows": [found], "sync_frames": sync_frames.rows()}
 

@@ -5,6 +5,13 @@ import polars as pl
 from stages.core.schema.second import LOOKS, MEASURED, video_columns
 from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
 
+BORDERS: Schema = {  # black bars, as shares of the width or height
+    "border_left": REAL,
+    "border_top": REAL,
+    "border_right": REAL,
+    "border_bottom": REAL,
+}
+
 VIDEO: Schema = {
     "video_id": TEXT,
     "codec": TEXT,
@@ -19,10 +26,7 @@ VIDEO: Schema = {
     "gradual": INT,  # gradual transitions between shots
     "freeze_share": REAL,
     **video_columns(MEASURED),  # means over time
-    "border_left": REAL,  # black bars, as shares of the width or height
-    "border_top": REAL,
-    "border_right": REAL,
-    "border_bottom": REAL,
+    **BORDERS,
     "interlaced": REAL,  # share of the seconds in which the picture shows combing
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that was decoded
@@ -48,10 +52,7 @@ SKIM: Schema = {  # what packets and sync frames tell of it
     "motion_least": REAL,
     "motion_most": REAL,
     **video_columns(LOOKS),  # means over sync frames
-    "border_left": REAL,  # black bars, as shares of the width or height
-    "border_top": REAL,
-    "border_right": REAL,
-    "border_bottom": REAL,
+    **BORDERS,
     "interlaced": REAL,  # share of the seconds in which a sync frame shows combing
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that could be read

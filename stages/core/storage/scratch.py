@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Lock
 
 from slurm.errors import ItemError
+from stages.core.schema.types import Row
 from stages.core.storage.addresses import classify_address
 from stages.core.storage.errors import ErrorCodes, hide_passwords, translate_disk_errors
 from stages.core.storage.process_folders import new_process_folder
@@ -71,6 +72,15 @@ class Copy:
 
 
 _copies: dict[str, Copy] = {}
+
+
+@contextmanager
+def open_video_of(row: Row) -> Iterator[Path]:
+    """A local file with the video of a row, by its `path`. Raises ItemError: not_downloaded, and as open_local_copy."""
+    if not row["path"]:
+        raise ItemError("not_downloaded", f"no local file of {row.get('url') or 'a video without a URL'}")
+    with open_local_copy(str(row["path"])) as path:
+        yield path
 
 
 @contextmanager

@@ -90,6 +90,12 @@ class LookMeter:
         top, bottom = _bars(self._rows)
         return left, top, right, bottom
 
+    def columns(self) -> dict[str, object]:
+        """What it found of the whole video, as VIDEO and SKIM have it."""
+        left, top, right, bottom = self.borders()
+        borders = {"border_left": left, "border_top": top, "border_right": right, "border_bottom": bottom}
+        return {**borders, "interlaced": self.interlaced()}
+
     def interlaced(self) -> float:
         """Share of the seconds with combing, 0 to 1: one frame made of two fields of different times."""
         return sum(self._lines) / max(1, len(self._lines))

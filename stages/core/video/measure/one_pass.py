@@ -86,7 +86,6 @@ def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px:
     declared, fps, end_s = video.facts, float(video.facts.fps), video.end_s(times_s[-1])
     samples = {name: of for meter in meters for name, of in meter.signals().items()}
     numbers, at_s = np.append(video.numbers(), video.frame_count()), np.append(times_s, end_s)
-    left, top, right, bottom = look.borders()
 
     def span(start: int, end: int) -> dict[str, object]:
         """The columns of decoded frames [start, end): the decoder may skip some, so stored ones have other numbers."""
@@ -110,11 +109,7 @@ def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px:
         "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
         "freeze_share": share(freezes.spans, times_s[0], end_s),
         **over_video(samples),
-        "border_left": left,
-        "border_top": top,
-        "border_right": right,
-        "border_bottom": bottom,
-        "interlaced": look.interlaced(),
+        **look.columns(),
         "decode_errors": video.decode_errors,
         "coverage": video.coverage(end_s),
         "hwaccel": video.hwaccel(),

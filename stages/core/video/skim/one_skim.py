@@ -76,7 +76,6 @@ def make_row(
     still, motion = measure_stillness(packets, pixels / BLOCK_PIXELS, shown, end_s)
     lasts_s = max(1 / fps, end_s - float(packets.time_s[0]))
     gaps_s = np.diff(packets.time_s[packets.sync], append=end_s)
-    left, top, right, bottom = look.borders()
     bits = 8 * float(packets.bytes.sum())
     return {
         "codec": declared.codec,
@@ -96,10 +95,6 @@ def make_row(
         "motion_least": motion.least,
         "motion_most": motion.most,
         **over_video(look.signals(), LOOKS),
-        "border_left": left,
-        "border_top": top,
-        "border_right": right,
-        "border_bottom": bottom,
-        "interlaced": look.interlaced(),
+        **look.columns(),
         "decode_errors": video.decode_errors,
     }

@@ -1,16 +1,16 @@
 """Extending a run: its source has new rows, and every step behind it gets new chunks for them.
 
-Also what becomes of a step that is not finished, and whose input has other rows than when its chunks were laid out.
+Also what becomes of a step whose input has other rows than when its chunks were laid out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 from slurm.control.survey import Survey
 from slurm.record import chunks
-from slurm.record.inputs import is_behind, laid_out_over
-from slurm.record.lineage import reach
+from slurm.record.chunks import follow_input, is_behind, laid_out_over
 from slurm.record.manifest import Step, steps
 
 
@@ -59,21 +59,18 @@ def grow(step: Step, growth: Growth) -> None:
         step.extend(now[first].n)
     elif added:
         step.extend(plan.n + count_new(step, growth, added, covered[first]))
-    elif laid_out_over(step) and (is_behind(step) or remade(Step(step.run, first), growth.source)):
-        step.lay_out_again()
 
 
-def follow_input(found: Survey) -> bool:
-    """Whether the chunks of an unfinished step are laid out again, since their input has other rows now: prepares it.
+def follow(found: Survey, inputs: Mapping[str, Survey]) -> bool:
+    """Whether the borders of a step's chunks move, since its input has other rows now: writes them.
 
-    What is done of them stays, row by row. Not before the input is done, nor while a task is at one of them.
+    Not before the input is done, nor while tasks are at the step: these follow it by themselves.
     """
     step, name = found.step, laid_out_over(found.step)
-    if name is None or found.complete() or found.active or not step.other(name).complete() or not is_behind(step):
+    if name is None or found.active or not inputs[name].complete() or not is_behind(step, inputs[name].done):
         return False
-    if all(reach(step, chunk, name) for chunk in found.unfinished()):
-        return False  # what is left to do lies where it lay
-    step.lay_out_again()
+    for layout in step.layouts:
+        follow_input(step, layout)
     return True
 
 
@@ -87,8 +84,3 @@ def count_new(step: Step, growth: Growth, added: int, covered: int) -> int:
         return chunks.count(growth.new, chunking.size)
     share = growth.new / growth.known if growth.known else 1.0
     return max(1, ceil(step.plan.n * share))
-
-
-def remade(step: Step, source: str) -> bool:
-    """Whether a step is a reduce step that is made again when the source has got rows."""
-    return step.plan.kind == "reduce" and not step.plan.continues and step.name in steps_behind(step.run, source)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.control.behind import dependency_of, queue_behind
-from slurm.control.extend import follow_input
+from slurm.control.extend import follow
 from slurm.control.held import take_out
 from slurm.control.nodes import avoided
 from slurm.control.resumed import Inputs, Resumed
@@ -111,7 +111,7 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
             now = report.survey = survey(step, known, thorough=True)
     except ClusterError as error:
         report.once_more = f"tasks that could not be launched are another user's, who has to resume first ({error})"
-    if follow_input(now):
+    if follow(now, known):
         now = report.survey = survey(step, known, thorough=True)
     for chunk, submission in now.unstarted.items():
         report_failure(step, submission, chunk, now.past[chunk][-1].detail)  # for the tasks of it that still wait
@@ -258,10 +258,6 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
 
 
 def _reads_any(step: Step, chunk: int, changing: dict[str, set[int]]) -> bool:
-    """Whether a chunk reads one of these chunks, other than through the borders of a layout, which do not change."""
+    """Whether a chunk reads one of these chunks."""
     needed = chunks_read(step, chunk)
-    return any(
-        mode != "new" or step.plan.kind == "reduce"
-        for name, mode in step.modes.items()
-        if name in changing and not changing[name].isdisjoint(needed[name])
-    )
+    return any(not chunks.isdisjoint(needed[name]) for name, chunks in changing.items())

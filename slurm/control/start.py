@@ -16,7 +16,7 @@ from slurm.pool.config import Settings
 from slurm.pool.launch import set_up
 from slurm.pool.registry import PoolFolder
 from slurm.record import chunks
-from slurm.record.inputs import is_behind
+from slurm.record.chunks import is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences
 from slurm.scheduler.backend import backend
@@ -91,8 +91,6 @@ def prepare(step: Step, intent: Intent | None, growth: Growth | None, overwrite:
             if jobs := cancel(step):
                 print(f"{step.name}: cancelled job {', '.join(jobs)} of its earlier config")
             step.supersede()
-        elif step.exists and overwrite and is_behind(step):
-            step.lay_out_again()
         plan = lay_out(step.run, intent.plan, {name: Step(step.run, name).plan for name in intent.plan.inputs})
         save_cluster(step, intent.cluster)
         if intent.pool is not None:

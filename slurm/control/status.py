@@ -19,9 +19,9 @@ from slurm.control.survey import Survey, queue_of, survey
 from slurm.errors import TRANSIENT
 from slurm.owner import read, user_name
 from slurm.record.cache import Cache
+from slurm.record.chunks import borders_of
 from slurm.record.done import add_counters
 from slurm.record.files import read_json
-from slurm.record.inputs import borders_of, is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import differences
 from slurm.screen import literal
@@ -155,10 +155,9 @@ def _lags(step: Step) -> str | None:
 
 
 def _outdated(step: Step) -> list[str]:
-    """The inputs of a step that are not as they were when it was planned, or its chunks laid out over them."""
+    """The inputs of a step that have another config now than when it was planned."""
     now = {name: Step(step.run, name).plan.fingerprint for name in step.plan.inputs}
-    other = [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
-    return other or (step.plan.inputs[:1] if is_behind(step) else [])
+    return [name for name, fingerprint in now.items() if fingerprint != step.plan.identity[f"upstream.{name}"]]
 
 
 def _set_aside(found: Survey) -> list[str]:

@@ -1,7 +1,7 @@
 """The record of a finished chunk, and where the chunks of a step lie in its input."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -55,6 +55,7 @@ class Borders(NamedTuple):
     borders: list[int]  # one more than chunks: numbers of the input's kept rows, counted from the layout's first one
     offsets: list[int]  # number of those rows before each chunk of the input, and their total
     stamp: str = ""  # of the input's chunks
+    editions: Sequence[str] = ()  # of the input's chunks, one each
 
 
 class Costs(NamedTuple):

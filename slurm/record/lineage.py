@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from slurm.record.chunks import borders_of, input_of, laid_out_over
 from slurm.record.done import Borders
-from slurm.record.inputs import borders_of, chunks_read, laid_out_over
 from slurm.record.manifest import Step
 from slurm.record.paths import ROWS
 
@@ -61,7 +61,7 @@ def _before(step: Step, own: Reach) -> Reach | None:
     name = laid_out_over(step)
     if name is None:
         return Reach(own.chunks, None)
-    begin, end = chunks_read(step, own.chunks[0])[name].start, chunks_read(step, own.chunks[-1])[name].stop
+    begin, end = input_of(step, first).start, input_of(step, last).stop
     if first != last:
         return Reach(range(begin, end), None)
     borders = borders_of(step, own.chunks[0])
@@ -87,7 +87,7 @@ def _behind(step: Step, source: Reach) -> range | None:
         return source.chunks
     found: list[int] = []
     for layout in step.layouts:
-        covered = chunks_read(step, layout.first)[step.plan.inputs[0]]
+        covered = input_of(step, layout)
         low, high = max(covered.start, source.chunks.start), min(covered.stop, source.chunks.stop)
         if low < high and not step.paths.borders_of(layout.number).exists():
             found += [layout.first, layout.end - 1]

@@ -3,7 +3,6 @@
 A chunk is done when, and only when, its done record names files that are there and bears the step's fingerprint.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -124,10 +123,6 @@ class Step:
         """A plan that was superseded, if it is still kept."""
         path = self.paths.superseded / fingerprint / self.paths.plan.name
         return read_record(path, Plan) if path.exists() else None
-
-    def lay_out_again(self) -> None:
-        """Forgets where its chunks lie in its input, which is made again."""
-        shutil.rmtree(self.paths.borders, ignore_errors=True)
 
     # what it reads
 

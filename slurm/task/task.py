@@ -18,9 +18,10 @@ import polars as pl
 from slurm.credentials import redact
 from slurm.errors import ChunkError, ReelmillError, UnavailableError, is_disk_full, reported
 from slurm.owner import trust
+from slurm.record.chunks import follow_input, has_moved, is_behind
 from slurm.record.done import Done
 from slurm.record.history import history
-from slurm.record.inputs import damaged, is_behind, missing, source_of
+from slurm.record.inputs import damaged, missing, source_of
 from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
 from slurm.scheduler.environment import read_env_file
@@ -148,6 +149,8 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             attempt.event("end", cause="done", detail="another attempt did it")
             return "done"
         gate(step, chunk, spec.submission)
+        if has_moved(step, chunk):
+            follow_input(step, step.layout_of(chunk))
         source = source_of(step, chunk)
         if old and old.source == source and not old.errors.keys() & set(submission.again):
             attempt.event("end", cause="done", detail="its input is still the same")

@@ -3,7 +3,7 @@
 import polars as pl
 
 from slurm.errors import ChunkError
-from slurm.record.inputs import borders_of
+from slurm.record.chunks import borders_of
 from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
 

@@ -3,6 +3,7 @@
 import time
 from itertools import pairwise
 from pathlib import Path
+from shutil import rmtree
 
 import polars as pl
 import pytest
@@ -10,10 +11,10 @@ from support.steps import finish, made_step
 
 from slurm.control.pace import Pace, costs_of, pace_of
 from slurm.control.survey import Survey
+from slurm.record.chunks import borders_of
 from slurm.record.done import Costs
 from slurm.record.formats import write_record
 from slurm.record.history import Past
-from slurm.record.inputs import borders_of
 from slurm.record.manifest import Step
 
 NOW_S = 1_000_000.0
@@ -92,6 +93,6 @@ def test_a_step_that_takes_over_chunks_takes_over_their_costs(tmp_path: Path) ->
     assert costs_of(behind) == costs_of(step) == [c * 8 / sum(COSTS) for c in COSTS]
     step.paths.costs_of(0).write_text("{")
     assert costs_of(Step(tmp_path, "behind")) == [1.0] * 8
-    step.lay_out_again()
+    rmtree(step.paths.borders)
     borders = borders_of(step, 0).borders
     assert costs_of(step) == [sum(COSTS[a:b]) * 8 / sum(COSTS) for a, b in pairwise(borders)]

@@ -3,11 +3,16 @@
 import random
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import polars as pl
 import pytest
+from support.steps import finish, made_step
 
-from slurm.record.chunks import borders, count
+from slurm.record.chunks import MOST_LARGER, borders, count, follow_input
+from slurm.record.inputs import source_of
+from slurm.record.manifest import Step
+from stages.core.runner.inputs import read_items
 
 KINDS: dict[str, Callable[[random.Random], float]] = {
     "even": lambda chance: 1.0,
@@ -83,3 +88,72 @@ def test_an_expensive_row_is_a_chunk_of_its_own() -> None:
 @pytest.mark.parametrize(("rows", "chunks"), [(0, 1), (1, 1), (64, 1), (65, 2), (1000, 16)])
 def test_count_is_enough_chunks_of_the_size_and_at_least_one(rows: int, chunks: int) -> None:
     assert count(rows, 64) == chunks
+
+
+def keyed(ids: list[str]) -> pl.DataFrame:
+    return pl.DataFrame({"video_id": ids, "value": ids, "error": None, "error_detail": None}, dict.fromkeys(
+        ("video_id", "value", "error", "error_detail"), pl.String
+    ))  # fmt: skip
+
+
+def chunks_of(step: Step) -> list[list[str]]:
+    """The items of each chunk of a step."""
+    return [read_items(step, chunk)["video_id"].to_list() for chunk in range(step.plan.n)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_borders_that_move_keep_every_row_in_one_chunk_and_leave_chunks_with_the_same_input_as_they_are(
+    tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    sizes = [chance.choice([0, 1, 5, 20]) for _ in range(7)]
+    source = made_step(tmp_path, "source", n=len(sizes))
+    ids = [[f"{chunk}-{row:03d}" for row in range(0, 2 * size, 2)] for chunk, size in enumerate(sizes)]
+    for chunk, own in enumerate(ids):
+        finish(source, chunk, keyed(own))
+    step = made_step(tmp_path, "step", n=chance.choice([1, 3, 8]), inputs=["source"])
+    for round_number in range(4):
+        step = Step(tmp_path, "step")
+        before = chunks_of(step)
+        sources = [source_of(step, chunk) for chunk in range(step.plan.n)]
+        for chunk, own in enumerate(before):
+            finish(step, chunk, keyed(own), attempt=f"{round_number}_0_0")
+        changed = chance.sample(range(len(ids)), k=2)
+        for chunk in changed:  # some rows are gone, some are new
+            there = [f"{chunk}-{row:03d}" for row in range(2 * sizes[chunk] + 2)]
+            ids[chunk] = sorted({*chance.sample(there, k=len(there) // 3), *ids[chunk][chance.randrange(2) :]})
+            finish(source, chunk, keyed(ids[chunk]), attempt=f"{round_number + 2}_0_0")
+        step = Step(tmp_path, "step")
+        stale = {chunk for chunk in range(step.plan.n) if source_of(step, chunk) != sources[chunk]}
+        touched = {c for c, own in enumerate(before) if {int(i[0]) for i in own} & {*changed}}
+        assert touched <= stale
+        largest = max(map(len, before))
+        follow_input(step, step.layouts[0])
+        after = chunks_of(step)
+        assert [i for own in after for i in own] == [i for own in ids for i in own]
+        if max(map(len, after)) <= MOST_LARGER * largest:
+            assert all(after[chunk] == before[chunk] for chunk in range(step.plan.n) if chunk not in stale)
+        same = {c for c in range(step.plan.n) if source_of(step, c) == sources[c]}
+        assert all(after[chunk] == before[chunk] for chunk in same)
+
+
+def test_a_border_stays_before_the_same_row_and_else_in_proportion(tmp_path: Path) -> None:
+    source = made_step(tmp_path, "source", n=1)
+    finish(source, 0, keyed(list("abcdef")))
+    step = made_step(tmp_path, "step", n=3, inputs=["source"])
+    assert chunks_of(step) == [["a", "b"], ["c", "d"], ["e", "f"]]
+    finish(step, 2, keyed(["e", "f"]))
+    finish(source, 0, keyed(list("abcdefgh")), attempt="2_0_0")
+    follow_input(step, step.layouts[0])
+    assert chunks_of(step) == [["a", "b", "c"], ["d"], ["e", "f", "g", "h"]]
+
+
+def test_an_input_that_grew_much_is_cut_anew(tmp_path: Path) -> None:
+    source = made_step(tmp_path, "source", n=2)
+    finish(source, 0, keyed([]))
+    finish(source, 1, keyed(["a", "b"]))
+    step = made_step(tmp_path, "step", n=2, inputs=["source"])
+    assert chunks_of(step) == [["a"], ["b"]]
+    finish(source, 0, keyed(list("stuvwx")), attempt="2_0_0")
+    follow_input(step, step.layouts[0])
+    assert chunks_of(step) == [["s", "t", "u", "v"], ["w", "x", "a", "b"]]

@@ -10,9 +10,9 @@ from slurm.control.resume import load_cluster, save_cluster
 from slurm.control.submit import close, freeze
 from slurm.control.survey import survey
 from slurm.errors import InputError
+from slurm.record.chunks import borders_of
 from slurm.record.files import names
 from slurm.record.formats import DamagedError
-from slurm.record.inputs import borders_of
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences, fingerprint
 

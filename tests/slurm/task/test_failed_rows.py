@@ -12,8 +12,9 @@ from support.steps import finish, made_step
 from slurm.control.status import overview
 from slurm.control.survey import survey
 from slurm.errors import ChunkError, InputError
+from slurm.record.chunks import is_behind
 from slurm.record.files import names
-from slurm.record.inputs import is_behind, source_of
+from slurm.record.inputs import source_of
 from slurm.record.manifest import Step
 from slurm.task.task import Spec, run_task
 from stages.core.runner.pipeline import submit_steps
@@ -117,19 +118,34 @@ def test_a_try_that_is_killed_keeps_the_rows_of_the_part_before(tmp_path: Path) 
     assert calls(run) == [2, 1, 3, 1]
 
 
-def test_a_finished_step_that_was_laid_out_over_other_rows_is_told_and_one_that_is_not_finished_follows(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_a_step_with_chunks_of_its_own_does_the_rows_that_came_later_and_only_those(tmp_path: Path, n: int) -> None:
+    run = ProbeRun(tmp_path, 8, DEBUG, "chunks.size=2")
+    late = (1, 4)
+    for item in late:
+        run.order(item, "net")
+    assert run.submit_chain(align=False, n=n) == 0
+    assert behind(run)[1] == [0 if item in late else 1 for item in range(8)]
+    before = {done.chunk: done.part for done in Step(run.run, "second").all_done()}
+    for item in late:
+        (run.folder / f"{run.names[item]}.net").unlink()
+    run.resume()
+    table, begun = behind(run)
+    assert table["video_id"].to_list() == run.names
+    assert begun == [1] * 8
+    assert survey(Step(run.run, "second")).complete()
+    assert "earlier" not in status_of(run)
+    after = {done.chunk: done.part for done in Step(run.run, "second").all_done()}
+    same = {chunk for chunk in after if after[chunk] == before[chunk]}
+    assert len(same) == {1: 0, 3: 1, 9: 6}[n], "what reads the other chunks of the input stays as it is"
+
+
+def test_a_finished_step_with_a_lost_record_behind_an_input_with_more_rows_follows(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 4, DEBUG, "chunks.size=2")
     run.order(1, "net")
     run.submit_chain(align=False, n=3)
     step = Step(run.run, "second")
-    assert not is_behind(step)
     (run.folder / f"{run.names[1]}.net").unlink()
-    run.resume()
-    assert is_behind(step)
-    assert "second: made from an earlier probe" in status_of(run)
-    assert behind(run)[1] == [1, 0, 1, 1]
     step.paths.done(0).unlink()
     assert not run.resume()["second"].set_aside
     table, calls_behind = behind(run)
@@ -138,17 +154,33 @@ def test_a_finished_step_that_was_laid_out_over_other_rows_is_told_and_one_that_
     assert not is_behind(Step(run.run, "second"))
 
 
-def test_a_task_that_finds_its_step_laid_out_over_other_rows_costs_no_attempt(tmp_path: Path) -> None:
+def test_a_task_moves_the_borders_of_its_step_itself(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 4, DEBUG, "chunks.size=2", "retry.max_attempts=2")
     run.order(1, "net")
     run.submit_chain(align=False, n=2)
     step = Step(run.run, "second")
     (run.folder / f"{run.names[1]}.net").unlink()
     run.resume(only=["probe"])
+    assert is_behind(step)
     step.paths.done(0).unlink()
-    spec = Spec(str(run.run), "second", names(step.paths.submissions)[0], 0)
-    with pytest.raises(ChunkError, match="resume run=r lays them out again"):
-        run_task(spec)
+    run_task(Spec(str(run.run), "second", names(step.paths.submissions)[0], 0))
+    assert not is_behind(Step(run.run, "second"))
+    assert survey(step).state(0) == "done"
+    assert not run.resume()["second"].set_aside
+    assert behind(run)[0]["video_id"].to_list() == run.names
+
+
+def test_a_task_whose_input_is_being_made_again_waits_and_costs_no_attempt(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 4, DEBUG, "chunks.size=2", "retry.max_attempts=2")
+    run.order(1, "net")
+    run.submit_chain(align=False, n=2)
+    step = Step(run.run, "second")
+    (run.folder / f"{run.names[1]}.net").unlink()
+    run.resume(only=["probe"])
+    for gone in (run.step.paths.done(1), step.paths.done(0)):
+        gone.unlink()  # where the borders lie now depends on chunks that this one does not read
+    with pytest.raises(ChunkError, match="1 of 2 chunks of r/probe, which it reads, is not done"):
+        run_task(Spec(str(run.run), "second", names(step.paths.submissions)[0], 0))
     assert survey(step).past[0][-1].cause == "gated"
     assert not run.resume()["second"].set_aside
     assert behind(run)[0]["video_id"].to_list() == run.names

@@ -70,3 +70,22 @@ def test_a_step_does_not_wait_for_a_job_whose_chunks_others_have_done(tmp_path: 
     run.resume()
     until(lambda: second(run).complete(), 60)
     assert names(second(run).paths.submissions) == ["0000"]
+
+
+def test_one_resume_is_enough_for_a_finished_step_with_chunks_of_its_own_over_a_torn_file(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 6, *FAST, "chunks.n=3", "cluster.parallel=2")
+    run.order(1, "net")
+    run.submit_chain(align=False, n=2)
+    until(lambda: second(run).complete(), 60)
+    (run.folder / f"{run.names[1]}.net").unlink()
+    torn = run.step.paths.part(run.step.all_done()[0].part)
+    torn.write_bytes(torn.read_bytes()[:-9])
+    results = run.resume()
+    assert results["probe"].submitted == [0]
+    assert results["second"].submitted == [0], "the other chunk reads none of these rows"
+    until(lambda: not (found := survey(second(run))).active and not found.redone and found.complete(), 60)
+    rows = second(run).scan()
+    assert rows is not None
+    assert rows.collect()["video_id"].to_list() == run.names
+    calls = [(run.folder / "second" / "calls" / name).read_text().splitlines() for name in run.names]
+    assert list(map(len, calls)) == [1] * 6

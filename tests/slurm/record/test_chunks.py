@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from support.steps import finish, made_step
 
-from slurm.record.chunks import MOST_LARGER, borders, count, follow_input
+from slurm.record.chunks import MOST_LARGER, borders, borders_of, count, covered, follow_input
 from slurm.record.inputs import source_of
 from slurm.record.manifest import Step
 from stages.core.runner.inputs import read_items
@@ -157,3 +157,20 @@ def test_an_input_that_grew_much_is_cut_anew(tmp_path: Path) -> None:
     finish(source, 0, keyed(list("stuvwx")), attempt="2_0_0")
     follow_input(step, step.layouts[0])
     assert chunks_of(step) == [["s", "t", "u", "v"], ["w", "x", "a", "b"]]
+
+
+def test_chunks_of_the_input_without_a_row_belong_to_the_chunk_that_their_rows_will_be_in(tmp_path: Path) -> None:
+    source = made_step(tmp_path, "source", n=4)
+    for chunk, ids in enumerate((["a", "b"], [], ["c", "d"], [])):
+        finish(source, chunk, keyed(ids))
+    step = made_step(tmp_path, "step", n=2, inputs=["source"])
+    assert chunks_of(step) == [["a", "b"], ["c", "d"]]
+    assert [covered(borders_of(step, 0), number) for number in range(2)] == [range(1), range(1, 4)]
+    before = [source_of(step, chunk) for chunk in range(2)]
+    for late, rows in ((3, ["e"]), (1, ["x"])):
+        finish(source, late, keyed(rows), attempt="2_0_0")
+        assert source_of(step, 0) == before[0]
+        assert source_of(step, 1) != before[1]
+        follow_input(step, step.layouts[0])
+        before[1] = source_of(step, 1)
+    assert chunks_of(step) == [["a", "b"], ["x", "c", "d", "e"]]

@@ -214,13 +214,17 @@ class Step:
 
     # tables
 
-    def scan(self, table: str = ROWS, only: list[int] | None = None) -> pl.LazyFrame | None:
-        """A table of the step over its done chunks (or those in `only`), in chunk order; None if no chunk has it."""
+    def files(self, table: str = ROWS, only: list[int] | None = None) -> list[Path]:
+        """The files of a table over its done chunks (or those in `only`), in chunk order."""
         if only is None:
             records = [d for d in self.all_done() if not lacks(self.paths, d)]
         else:
             records = [d for c in only if (d := self.done(c))]
-        paths = [self.paths.part(d.part, table) for d in records if table == ROWS or table in d.tables]
+        return [self.paths.part(d.part, table) for d in records if table == ROWS or table in d.tables]
+
+    def scan(self, table: str = ROWS, only: list[int] | None = None) -> pl.LazyFrame | None:
+        """A table of the step over its done chunks (or those in `only`), in chunk order; None if no chunk has it."""
+        paths = self.files(table, only)
         return pl.scan_parquet(paths, glob=False, hive_partitioning=False) if paths else None
 
     def kept(self, only: list[int] | None = None) -> pl.LazyFrame:

@@ -4,7 +4,8 @@ It imports neither torch nor transformers, so that a wrong name is reported at o
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import huggingface_hub
@@ -40,15 +41,34 @@ def find_model(
         raise UnloadableError(f"{key}{name}: there is no such folder; give a model's folder, or its name on the Hub")
     if "/" in name and path.parent.is_dir():
         raise UnloadableError(f"{key}{name}: {path.parent.resolve()} has no folder {path.name}")
-    try:
+    with hub_errors(name, key, f"hf download {name}", instead):
         return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(files)))
+
+
+def find_file(name: str, revision: str | None, key: str) -> Path:
+    """The local path of a file: `name` itself, or the Hub's for `owner/name/file`. Raises UnloadableError."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") < 2:
+        raise UnloadableError(f"{key}{name}: there is no such file; give a file, or owner/name/file on the Hub")
+    owner, model, file = name.split("/", 2)
+    with hub_errors(name, key, f"hf download {owner}/{model} {file}"):
+        return Path(huggingface_hub.hf_hub_download(f"{owner}/{model}", file, revision=revision))
+
+
+@contextmanager
+def hub_errors(name: str, key: str, command: str, instead: str = "") -> Iterator[None]:
+    """Raises UnloadableError for what the Hub's client raises inside; `command` is one that fetches the files."""
+    try:
+        yield
     except HFValidationError as error:
         raise UnloadableError(f"{key}{name}: neither a folder nor a name on the Hub: {error}") from error
     except RepositoryNotFoundError as error:
         advice = "check the name; if it is private or gated, set HF_TOKEN"
         raise UnloadableError(f"{key}{name}: the Hub shows you no such model; {advice}") from error
     except LocalEntryNotFoundError as error:
-        mend = f"download it where it can be (hf download {name}), or give a folder{instead and f', or {instead}'}"
+        mend = f"download it where it can be ({command}), or give a local path{instead and f', or {instead}'}"
         where = huggingface_hub.constants.HF_HUB_CACHE
         words = f"{key}{name}: the Hub cannot be reached, and it is not in the cache ({where}); {mend}"
         raise UnreachableError(words) from error

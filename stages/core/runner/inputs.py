@@ -101,10 +101,14 @@ def pick(rows: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
     return rows.filter(pl.col(keys.name).is_in(keys.implode()))
 
 
-def read_side(step: Step, giver: Step, table: str, chunk: int) -> pl.LazyFrame:
-    """A side table of a step before, as far as it may belong to a chunk; in the order in which it was written."""
+def read_side(step: Step, giver: Step, table: str, chunk: int, *, places: bool = False) -> pl.LazyFrame:
+    """A side table of a step before, as far as it may belong to a chunk; in the order in which it was written.
+
+    With `places` the columns `file` and `row` tell where each row lies: its file and its number there.
+    """
     part = reach(step, chunk, giver.name)
-    rows = giver.scan(table, only=None if part is None else list(part.chunks))
-    if rows is None:
+    files = giver.files(table, only=None if part is None else list(part.chunks))
+    if not files:
         raise ChunkError(f"{giver} has no table {table!r}")
-    return rows
+    rows = pl.scan_parquet(files, glob=False, hive_partitioning=False, include_file_paths="file" if places else None)
+    return rows.with_columns(row=pl.int_range(pl.len()).over("file")) if places else rows

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,23 @@ def find_columns(
         for name in needs:
             columns[name] = find_giver(name, inputs, plans, common.step, has)
             giver = plans[columns[name]]
-            if item_keys[0] not in giver.keys and giver.key not in item_keys:
+            if not tells(giver, item_keys):
                 raise InputError(
                     f"step {common.step} needs {name!r} for each {item_keys[0]}; step {columns[name]} gives it for "
                     f"each {giver.key}, which says nothing of that"
                 )
-    return Columns(columns, {t: find_giver(t, inputs, plans, common.step, has_table) for t in stage.reads})
+        for name in stage.takes:
+            with suppress(InputError):
+                giver_name = find_giver(name, inputs, plans, common.step, has)
+                if plans[giver_name].key in item_keys:  # one value an item
+                    columns[name] = giver_name
+    reads = stage.reads(config) if callable(stage.reads) else stage.reads
+    return Columns(columns, {table: find_giver(table, inputs, plans, common.step, has_table) for table in reads})
+
+
+def tells(giver: Plan, item_keys: Sequence[str]) -> bool:
+    """Whether a step has rows that belong to an item."""
+    return item_keys[0] in giver.keys or giver.key in item_keys
 
 
 def has(plan: Plan, name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from slurm.errors import ChunkError
 from slurm.scheduler.signals import Stop
-from stages.core.runner.worker import Function, Order, Worker
+from stages.core.runner.worker import Function, Limits, Order, Worker
 from stages.core.schema.types import Row
 from stages.core.storage.spill import Tables
 
@@ -64,7 +64,8 @@ class Processes:
         while left and not self.stop.now:
             together = 1 if todo and todo[-1].alone else self.at_once
             while len(self.workers) < min(self.count, -(-left // together)):
-                self.workers.append(Worker(function, args, self.mem_gb, self.at_once))
+                rank = min(set(range(self.count)) - {worker.rank for worker in self.workers})
+                self.workers.append(Worker(function, args, Limits(self.mem_gb, self.at_once), rank))
             if not self.stop.asked:
                 self._give(todo)
             elif not any(worker.orders for worker in self.workers):

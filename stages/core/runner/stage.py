@@ -27,7 +27,8 @@ class Stage:
     # columns of its input, or which ones a config asks for. Of a step with several rows an item they come as lists;
     # so does `table.column`, the column of a side table
     needs: Sequence[str] | Callable[[Any], Sequence[str]] = ()
-    reads: Sequence[str] = ()  # side tables of steps before it
+    takes: Sequence[str] = ()  # columns that it is given as well where a step before it gives them
+    reads: Sequence[str] | Callable[[Any], Sequence[str]] = ()  # side tables of steps before it
     key: str | None = None  # the column that names a row it gives; None: the one that names its items
     tables: Mapping[str, Schema] = field(default_factory=dict)  # side tables
     check: Callable[[Any], None] = lambda config: None  # raises InputError for what can be told before submission
@@ -40,6 +41,7 @@ class Stage:
     without_unfinished: bool = False  # of a reduce stage: it is made of finished steps where others cannot be finished
     ids: Callable[[Any], pl.Series] | None = None  # of a source: the keys of all rows that it has now
     media: str | None = None  # the column with the file that a row has in the step's media folder
+    holds_model: bool = False  # its workers hold models: one on each GPU, without one a single one on all cores
     shows: str | None = None  # a file or folder in the step's folder that a person wants to open
     version: int = 1  # raised when the same config gives another result
 

@@ -20,7 +20,7 @@ from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop
 from slurm.task.attempt import Output
 from stages.core.runner.inputs import pick, read_items, read_side
-from stages.core.runner.processes import Processes
+from stages.core.runner.processes import Processes, Result
 from stages.core.runner.stage import Former, Stage, load
 from stages.core.runner.worker import Function
 from stages.core.schema.types import TEXT, Row, Schema
@@ -38,6 +38,7 @@ class Rows:
         self.folder = work.step.paths.media  # for the files that the stage writes
         self.name = f"{work.step.paths.root}/{work.chunk}"  # of the chunk, among those of all steps
         self.keys = work.plan.item_keys
+        self.cores, self.gpus = work.cores, work.gpus  # cores of each worker process, GPUs of all
         self._work = work
 
     def each(self, function: Function, *args: object, table: pl.DataFrame | None = None) -> Iterator[Output]:
@@ -52,6 +53,10 @@ class Rows:
             else:
                 own: Row = {name: row[name] for name in self.keys}
                 yield from finished(str(row[key]), own, tables)
+
+    def give(self, function: Function, jobs: Sequence[Row], *args: object) -> Iterator[Result]:
+        """`function(job, *args)` of each of these jobs, in worker processes, as they are finished."""
+        yield from self._work.processes.map(function, args, jobs)
 
     def failed(self, row: Row, error: ItemError) -> Output:
         """The row as one that failed."""
@@ -85,6 +90,10 @@ class Rows:
         """A side table of a step before, as far as it belongs to these items; in the order in which it was written."""
         return self._work.side(table, self.table)
 
+    def places(self, table: str, columns: Sequence[str]) -> pl.DataFrame:
+        """Columns of a side table as `side` gives it, and where each row lies: `file`, and `row`, its number there."""
+        return self._work.side(table, self.table, [*columns, "file", "row"])
+
     def whole(self, tables: Mapping[str, pl.DataFrame]) -> Iterator[Output]:
         """All items finished at once, by tables that bear their keys."""
         yield Output([str(key) for key in self.table[self._work.plan.item_key]], tables)
@@ -108,9 +117,10 @@ class Work:
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
             os.environ.setdefault(name, "1")
         items = self.plan.items
-        workers = items.workers or cluster.cpus
+        workers = items.workers or (max(1, cluster.gpus) if self.stage.holds_model else cluster.cpus)
+        self.cores, self.gpus = max(1, cluster.cpus // workers), cluster.gpus
         mem_gb = items.mem_gb
-        if mem_gb is None and backend(cluster).limits_memory:
+        if mem_gb is None and backend(cluster).limits_memory and not (self.stage.holds_model and self.gpus):
             mem_gb = cluster.mem_gb * MEMORY_SHARE / workers
         self.scratch = Scratch()
         self.processes = Processes(workers, items.timeout_s, mem_gb, stop, at_once=items.at_once)
@@ -124,12 +134,12 @@ class Work:
         self.chunk, self.counters = chunk, {}
         return read_items(self.step, chunk) if self.plan.kind == "map" else pl.DataFrame({self.plan.item_key: ["all"]})
 
-    def side(self, name: str, items: pl.DataFrame) -> pl.DataFrame:
-        """A side table of a step before, as far as it belongs to these items."""
+    def side(self, name: str, items: pl.DataFrame, places: Sequence[str] = ()) -> pl.DataFrame:
+        """A side table of a step before, as far as it belongs to these items; of `places` these columns only."""
         giver = Step(self.step.run, self.plan.columns.tables[name])
-        rows = read_side(self.step, giver, name, self.chunk)
+        rows = read_side(self.step, giver, name, self.chunk, places=bool(places))
         key = next(k for k in self.plan.item_keys if k in rows.collect_schema())
-        return pick(rows, items[key]).collect()
+        return pick(rows.select(places) if places else rows, items[key]).collect()
 
     def reduced(self) -> Mapping[str, Any]:
         """The tables of a reduce step."""

@@ -34,13 +34,21 @@ class Order(NamedTuple):
         return str(next(iter(self.row.values())))  # its key: the row itself may be long
 
 
+class Limits(NamedTuple):
+    """Memory of a worker (None: no limit), and the rows that it works on at the same time."""
+
+    mem_gb: float | None
+    at_once: int
+
+
 class Worker:
     """A process that applies a function to `at_once` rows at the same time, each in a thread of its own."""
 
-    def __init__(self, function: Function, args: tuple[object, ...], mem_gb: float | None, at_once: int) -> None:
+    def __init__(self, function: Function, args: tuple[object, ...], limits: Limits, rank: int = 0) -> None:
+        """`rank` is its number among the workers of its task, LOCAL_RANK in its environment: that of its GPU."""
         context = multiprocessing.get_context("spawn")  # fork would copy the threads' locks of polars and OpenCV
         self.pipe, theirs = context.Pipe()
-        given = (theirs, function, args, mem_gb, at_once)
+        given = (theirs, function, args, limits, rank)
         self.process: BaseProcess = context.Process(target=_serve, args=given, daemon=True)
         resource_tracker.ensure_running()  # not below: it unblocks signals when it starts
         before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TASK)  # it starts with them blocked, see _serve
@@ -49,7 +57,7 @@ class Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
-        self.at_once = at_once
+        self.at_once, self.rank = limits.at_once, rank
         self.ready = False
         self.begun_s = time.monotonic()
         self.orders: dict[int, tuple[Order, float]] = {}  # under way, with when they were given
@@ -83,12 +91,13 @@ class Worker:
 
 
 def _serve(
-    pipe: "Connection[Any, Any]", function: Function, args: tuple[object, ...], mem_gb: float | None, at_once: int
+    pipe: "Connection[Any, Any]", function: Function, args: tuple[object, ...], limits: Limits, rank: int
 ) -> None:
     """A worker's life. Signals are the task's to handle; it dies with the task, and first when memory is short.
 
     It says ("ready",), then of each order ("done" or "memory", id, tables, error code, detail) or ("raised", error).
     """
+    mem_gb, at_once = limits
     for number in OF_THE_TASK:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TASK)  # what came while it was imported is gone by now
@@ -98,6 +107,7 @@ def _serve(
     if mem_gb is not None:
         most = int(mem_gb * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    os.environ["LOCAL_RANK"] = str(rank)
     speaking = threading.Lock()
 
     def say(*message: object) -> None:

@@ -1,6 +1,8 @@
 """Key frames: a row a picture."""
 
-from stages.core.schema.types import INT, PICTURE, REAL, TEXT, Schema
+import polars as pl
+
+from stages.core.schema.types import INT, PICTURE, REAL, TEXT, TEXTS, Schema
 
 SYNC_FRAMES: Schema = {
     "video_id": TEXT,
@@ -18,4 +20,17 @@ KEY_FRAMES: Schema = {
     "width_px": INT,
     "height_px": INT,
     "jpeg": PICTURE,
+}
+
+FRAME_SCORES: Schema = {  # null: by a scorer that was not asked
+    "frame_id": TEXT,
+    "time_s": REAL,
+    "aesthetic": REAL,  # about 1 to 10
+    "watermark": REAL,  # probability, 0 to 1
+    "nsfw": REAL,  # probability, 0 to 1
+    "open_nsfw": REAL,  # probability, 0 to 1, by yahoo's model
+    "similarity": REAL,  # cosine with the reference that is nearest, -1 to 1
+    "similar_to": TEXT,  # its file's name
+    "embedding": pl.List(pl.Float16()),  # unit vector
+    "models": TEXTS,  # of the scorers: name model@revision
 }

@@ -17,7 +17,7 @@ from support.runs import ROOT, until
 
 from slurm.errors import ChunkError
 from slurm.scheduler.signals import Stop
-from stages.core.runner.worker import OF_THE_TASK, Worker
+from stages.core.runner.worker import OF_THE_TASK, Limits, Worker
 
 
 def test_every_item_has_one_result_in_few_processes(items: Items) -> None:
@@ -169,7 +169,7 @@ def test_workers_leave_signals_to_their_task(items: Items) -> None:
 
 def test_signals_to_a_worker_that_is_still_starting_do_not_end_it(items: Items) -> None:
     """Slurm sends them to every process of a task, and imports from a shared filesystem take long."""
-    worker = Worker(work_on, (Config(str(items.folder), 0.0),), None, 1)
+    worker = Worker(work_on, (Config(str(items.folder), 0.0),), Limits(None, 1))
     for number in OF_THE_TASK:
         os.kill(worker.process.pid or 0, number)
     assert worker.pipe.poll(60)

@@ -1,0 +1,71 @@
+"""Weights in a file of their own, and how a model is named in rows: without the paths of a machine."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import transformers
+
+from stages.core.models.hub import UnloadableError, find_revision, one_line
+
+HASH_BYTES = 6
+
+
+def load_weights(file: Path, key: str) -> dict[str, torch.Tensor]:
+    """The tensors in a file of torch or safetensors, by name, on the CPU; nothing in it is executed.
+
+    Raises UnloadableError with `key`, the option that the file was given by.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise UnloadableError(f"{key}{file.name} cannot be read as weights: {one_line(error)}") from error
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise UnloadableError(f"{key}{file.name}: it holds a {type(found).__name__}, not tensors by name")
+    return found
+
+
+def load_module(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -> Any:
+    """A model of transformers from a folder. Raises OSError, RuntimeError, ValueError if a weight of it is not there.
+
+    Left to itself, transformers fills what a file lacks with random numbers, and says so in its log only.
+    """
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # else it lists what the file has for other parts, a line each
+    transformers.logging.disable_progress_bar()
+    try:
+        module, found = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True, **more)
+    finally:
+        transformers.logging.set_verbosity(before)
+    if found["missing_keys"]:
+        missing = sorted(found["missing_keys"])
+        raise ValueError(f"{len(missing)} weights of a {kind.__name__} are not in its files, e.g. {missing[0]}")
+    return module
+
+
+def name_model(given: str, folder: Path) -> str:
+    """`owner/name@revision` of a model of the Hub; of a folder its name and a hash of its weights."""
+    if revision := find_revision(folder):
+        return f"{given}@{revision}"
+    return f"{folder.resolve().name}@{_hash(sorted(folder.glob('*.safetensors')))}"
+
+
+def name_file(given: str, file: Path) -> str:
+    """`owner/name/file@revision` of a file of the Hub; of any other its name and a hash of it."""
+    if revision := find_revision(file.parent):
+        return f"{given}@{revision}"
+    return f"{file.name}@{_hash([file])}"
+
+
+def _hash(files: list[Path]) -> str:
+    """Some hex digits by which the contents of files differ."""
+    total = hashlib.blake2b(digest_size=HASH_BYTES)
+    for file in files:
+        with file.open("rb") as opened:
+            total.update(hashlib.file_digest(opened, "sha256").digest())
+    return total.hexdigest()

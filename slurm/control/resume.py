@@ -24,6 +24,7 @@ from slurm.errors import TRANSIENT, ClusterError, InputError
 from slurm.owner import only_reads, trust, trusted
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
+from slurm.record.finished import Broken, read_record_of
 from slurm.record.formats import DamagedError, read_record, write_record
 from slurm.record.history import Past
 from slurm.record.inputs import chunks_read
@@ -254,7 +255,12 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
         elif changing and _reads_any(step, chunk, changing):
             why[chunk] = "rows that its input may get"
     records = now.done | same
-    return Again(sorted(codes), {chunk: records[chunk].part for chunk in why}), why | gone
+    parts = {chunk: records[chunk].part for chunk in why}
+    for chunk in gone:  # so that who only lists files knows, too, that a damaged one is to be replaced
+        found = read_record_of(step.paths, chunk)
+        if record := found.record if isinstance(found, Broken) else found:
+            parts[chunk] = record.part
+    return Again(sorted(codes), parts), why | gone
 
 
 def _reads_any(step: Step, chunk: int, changing: dict[str, set[int]]) -> bool:

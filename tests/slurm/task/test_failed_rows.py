@@ -186,6 +186,21 @@ def test_a_task_whose_input_is_being_made_again_waits_and_costs_no_attempt(tmp_p
     assert behind(run)[0]["video_id"].to_list() == run.names
 
 
+def test_a_damaged_chunk_that_was_not_mended_yet_is_known_without_looking_at_its_files_again(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, DEBUG, "chunks.n=1", "chunks.flush_s=0")
+    run.submit()
+    torn = run.step.paths.part(run.step.all_done()[0].part, "letters")
+    torn.write_bytes(torn.read_bytes()[:-9])
+    run.order(1, "raise", once=True)
+    assert run.resume()["probe"].why == {"files of finished chunks that are gone or damaged": 1}
+    assert run.survey().redone == {0}
+    assert "1 chunks failed: exception" in status_of(run)
+    run.resume()
+    assert run.survey().redone == set()
+    assert run.table().equals(run.expected())
+    assert run.letters()["video_id"].unique(maintain_order=True).to_list() == run.names
+
+
 def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 10, DEBUG, "items.workers=1", "chunks.flush_s=0")
     for item in (8, 9):

@@ -258,8 +258,9 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
     parts = {chunk: records[chunk].part for chunk in why}
     for chunk in gone:  # so that who only lists files knows, too, that a damaged one is to be replaced
         found = read_record_of(step.paths, chunk)
-        if record := found.record if isinstance(found, Broken) else found:
-            parts[chunk] = record.part
+        damaged = found.record if isinstance(found, Broken) else found
+        if damaged:
+            parts[chunk] = damaged.part
     return Again(sorted(codes), parts), why | gone
 
 

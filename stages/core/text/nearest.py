@@ -66,7 +66,8 @@ def describe(row: Row) -> str:
 
 def _loaded(model: str, revision: str | None, untrained: bool) -> tuple[SentenceModel, str]:
     try:
-        return SentenceModel(model, revision), model
+        sentences = SentenceModel(model, revision)
+        return sentences, sentences.name
     except UnreachableError as error:
         if not untrained:
             raise

@@ -1,25 +1,19 @@
 """The stage over the key frames that analyze kept: a row a frame of each clip, and what a filter makes of them."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import pytest
-from pydantic import TypeAdapter
 from support.frame_models import encode, picture, save_classifier, save_clip, save_head, stage_settings
 from support.runs import command
-from support.steps import cluster, finish, made_step
+from support.steps import finish, made_step
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
-from slurm.record.plan import Columns
-from slurm.scheduler.signals import Stop
 from stages.core.frames.settings import Settings
-from stages.core.runner.work import Work
 from stages.core.schema.frame import KEY_FRAMES
-from stages.core.schema.types import Row
 from stages.score_frames import EXTRAS, check
 
 TIMES = {"a": [0.0, 2.0, 5.0, 9.0], "b": [0.5], "c": [], "d": [float(n) for n in range(300)]}
@@ -115,14 +109,6 @@ def test_every_frame_of_every_clip_is_a_row_and_a_filter_reduces_them(run: Path,
     assert kept == ["a_0", "a_4", "b_0", "d_0"]
 
 
-def work_of(run: Path, models: Path, settings: Settings, name: str) -> Work:
-    step = made_step(
-        run, name, stage="score_frames", inputs=["analyze"], aligned=True, n=2, keys=["frame_id", "video_id"],
-        config=TypeAdapter(Settings).dump_python(settings, mode="json"), columns=Columns({}, {"key_frames": "analyze"}),
-    )  # fmt: skip
-    return Work(step, Stop(), cluster(cpus=2))
-
-
 @pytest.fixture
 def settings(models: Path) -> Settings:
     plain = stage_settings()
@@ -130,22 +116,13 @@ def settings(models: Path) -> Settings:
     return replace(plain, scorers=("aesthetic",), aesthetic=own, batch=16)
 
 
-def rows_of(work: Work, chunk: int) -> Mapping[str, Sequence[Row]]:
-    made = {output.keys[0]: cast(Sequence[Row], output.tables["rows"]) for output in work.run(work.items(chunk))}
-    work.close()
-    return made
-
-
-def test_videos_are_scored_as_a_whole_where_no_step_made_clips(run: Path, models: Path, settings: Settings) -> None:
-    found = rows_of(work_of(run, models, settings, "scores"), 0)
-    assert {video: [row["time_s"] for row in rows] for video, rows in found.items()} == {
-        "a": TIMES["a"],
-        "b": TIMES["b"],
-    }
-    few = replace(settings, frames=replace(settings.frames, most=3))
-    found = rows_of(work_of(run, models, few, "few"), 1)
-    assert [row["time_s"] for row in found["d"]] == [0.0, 150.0, 299.0]
-    assert [row["error"] for row in found["c"]] == ["no_frames"]
+def test_videos_are_scored_as_a_whole_where_no_step_made_clips(run: Path, models: Path) -> None:
+    found = score(run, models, "after=analyze", "frames.most=3", "scorers=[aesthetic]")
+    times = {video[0]: own["time_s"].to_list() for video, own in found.group_by("video_id", maintain_order=True)}
+    assert times == {"a": [0.0, 5.0, 9.0], "b": [0.5], "c": [None], "d": [0.0, 150.0, 299.0]}
+    assert found.filter(video_id="d")["frame_id"].to_list() == ["d_f00000", "d_f00001", "d_f00002"]
+    assert found.filter(video_id="c")["error"].to_list() == ["no_frames"]
+    assert "clip_id" not in found.columns
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from slurm.scheduler.backend import Backend
 DID_NOT_START = "did not start"
 SILENT_S = 300.0  # a task that runs gives a sign of life every 15 s
 QUIET_S = 90.0  # so long before the end of its time a task that was under way gave one at least
+UNSURE = ("stopped", "timeout")  # ends of which Slurm may know more
 LOST_STEP = "Timed out waiting for job step to complete"  # srun's words where what watches over the task is gone
 KILLED = ("0:9", "9:0", "137:0")  # exit status and signal of a task that got SIGKILL
 SIGNALS = range(4, 12)  # srun ends with the number of the signal that ended its task, from SIGILL to SIGSEGV
@@ -32,7 +33,7 @@ def whole_story(step: Step, chunk: int, slurm: Backend | None) -> list[Past]:
     sent = {name: load_windows(step, name) for name in step.submissions()}
     found, _ = unstarted(step, sent, {chunk}, {chunk: past}, slurm, waited=True)
     past = sorted([*past, *(end for _, end in found.get(chunk, []))], key=lambda p: (p.started, p.name))
-    jobs = sorted({p.job.split("_")[0] for p in past if p.cause in (None, "stopped") and p.job != "local"})
+    jobs = sorted({p.job.split("_")[0] for p in past if p.cause in (None, *UNSURE) and p.job != "local"})
     lives = (slurm.ended(jobs) if jobs else None) or {}
     return [with_cause(p, lives) for p in past]
 
@@ -128,13 +129,17 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
 def with_cause(past: Past, lives: Mapping[str, Sequence[Ended]]) -> Past:
     """The attempt with the cause of its end, if it has none and Slurm knows it; `lives` are the runs of each task.
 
-    Of one that was asked to stop, and says so itself, the detail tells what Slurm calls its end.
+    Of one that was asked to stop, and says so itself, the detail tells what Slurm calls its end. One that was told that
+    its time is nearly over, and was cancelled or lost with its node then, has that cause.
     """
     alone = past.job.removesuffix("_0")  # of an attempt of which only the name is known
     ends = lives.get(past.job) or lives.get(f"{past.job}_0") or lives.get(alone) or []
-    if past.cause not in (None, "stopped") or past.job == "local" or past.restart >= len(ends):
+    if past.cause not in (None, *UNSURE) or past.job == "local" or past.restart >= len(ends):
         return past
     end = ends[past.restart]
+    if past.cause == "timeout":
+        known = SLURM_CAUSES.get(end.state, "timeout")
+        return past if known == "timeout" else past._replace(cause=known, detail=f"{past.detail}; Slurm: {end.state}")
     if past.cause == "stopped":
         return past._replace(detail=f"{past.detail}; Slurm: {end.state}") if end.state in SLURM_CAUSES else past
     cause, detail = _silence(past, end) or _cause(past, end)

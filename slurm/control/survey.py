@@ -247,7 +247,8 @@ def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
 
 def _ends(found: Survey, slurm: Backend | None) -> None:
     """Why chunks that were tried, and are not queued, did not get done."""
-    open_ended = {p.job for past in found.past.values() for p in past if p.cause is None and p.job != "local"}
+    unsure = (None, "timeout")
+    open_ended = {p.job for past in found.past.values() for p in past if p.cause in unsure and p.job != "local"}
     jobs = sorted({job.split("_")[0] for job in open_ended})
     lives = slurm.ended(jobs) if slurm and jobs else {}
     if lives:

@@ -192,6 +192,22 @@ def test_why_a_task_was_asked_to_stop_is_told(told: Callable[..., Told], state: 
     assert [past.detail for past in whole_story(run.step, 0, queue_of(run.step))] == [told_so]
 
 
+@pytest.mark.parametrize(
+    ("state", "cause"),
+    [("CANCELLED by 0", "cancelled"), ("NODE_FAIL", "node_fail"), ("TIMEOUT", "timeout"), ("FAILED", "timeout")],
+)
+def test_a_task_that_was_cancelled_or_lost_while_its_time_ran_out_is_not_out_of_time(
+    told: Callable[..., Told], state: str, cause: str
+) -> None:
+    run = told([0])
+    run.tried(0, "7_0_0", "timeout", detail="SIGUSR2")
+    run.say("sacct", f"7_0|{state}|0:0|n1|1000|1010|1000")
+    assert survey(run.step).failed == {0: cause}
+    (past,) = whole_story(run.step, 0, queue_of(run.step))
+    said = {"cancelled": "SIGUSR2; Slurm: CANCELLED", "node_fail": "SIGUSR2; Slurm: NODE_FAIL"}
+    assert (past.cause, past.detail) == (cause, said.get(cause, "SIGUSR2"))
+
+
 def test_a_task_whose_step_was_lost_and_that_lasted_to_its_time_limit_was_silent(told: Callable[..., Told]) -> None:
     run = told([0], [1])
     log = run.step.paths.logs / "its.log"

@@ -1,13 +1,25 @@
 """Made-up items in worker processes, for tests below the stage runner."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from support.probe import Config, work_on
+from support.runs import until
 
 from slurm.scheduler.signals import Stop
 from stages.core.runner.processes import Processes, Result
 from stages.core.schema.types import Row
+
+
+def tell_rank(row: Row, folder: str, together: int) -> dict[str, list[Row]]:
+    """This worker's number among its task's, and its process, when so many have come; it dies over the key `kill`."""
+    rank = os.environ["LOCAL_RANK"]
+    (Path(folder) / f"{rank}.rank").touch()
+    until(lambda: len(list(Path(folder).glob("*.rank"))) >= together)
+    if row["video_id"] == "kill":
+        os._exit(1)
+    return {"rows": [{"rank": rank, "pid": os.getpid()}]}
 
 
 class Items:

@@ -100,6 +100,19 @@ def test_neither_the_batch_nor_the_order_matters(tmp_path: Path, settings: Setti
         assert row["similar_to"] == wanted[place]["similar_to"]
 
 
+def test_half_precision_is_that_of_the_models_and_their_inputs(tmp_path: Path, settings: Settings) -> None:
+    names: tuple[Name, ...] = ("aesthetic", "nsfw", "similarity")
+    exact = replace(settings, scorers=names)
+    half = replace(exact, dtype="bfloat16")
+    assert {p.dtype for net in one_pass._load(half, 2, 0).nets for p in cast(Any, net).module.parameters()} == {
+        torch.bfloat16
+    }
+    wanted, found = (scored(tmp_path, jpegs(4), asked, range(4)) for asked in (exact, half))
+    for near, row in zip(wanted, found, strict=True):
+        assert [row[name] for name in names] == pytest.approx([near[name] for name in names], abs=0.03)
+        assert [row[name] for name in names] != [near[name] for name in names]
+
+
 def test_the_reference_itself_is_as_near_as_can_be(tmp_path: Path, settings: Settings) -> None:
     (row,) = scored(tmp_path, [encode(picture(6), "PNG")], replace(settings, scorers=("similarity",)), [0])
     assert row["similarity"] == pytest.approx(1, abs=1e-5)

@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
-from support.items import Items
+from support.items import Items, tell_rank
 from support.probe import Config, work_on
 from support.runs import ROOT, until
 
 from slurm.errors import ChunkError
 from slurm.scheduler.signals import Stop
 from stages.core.runner.worker import OF_THE_TASK, Limits, Worker
+from stages.core.schema.types import Row
 
 
 def test_every_item_has_one_result_in_few_processes(items: Items) -> None:
@@ -63,6 +65,19 @@ def test_workers_killed_while_they_start_are_replaced_but_not_for_ever(items: It
             items.errors(processes, "ab")
     killer.join()
     assert len(killed) == kills
+
+
+def ranks(items: Items, workers: int, keys: str) -> list[Row]:
+    rows: list[Row] = [{"video_id": key} for key in keys.split()]
+    results = items.processes(workers=workers).map(tell_rank, (str(items.folder), workers), rows)
+    return [cast(list[Row], result.tables["rows"])[0] for result in results if not result.error]
+
+
+def test_each_worker_has_a_number_of_its_own_which_one_that_replaces_it_takes_over(items: Items) -> None:
+    assert sorted(str(row["rank"]) for row in ranks(items, 3, "a b c")) == ["0", "1", "2"]
+    before, after = ranks(items, 1, "a kill b")
+    assert before["rank"] == after["rank"] == "0"
+    assert before["pid"] != after["pid"]
 
 
 def test_no_items_need_no_process(items: Items) -> None:

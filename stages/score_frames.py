@@ -73,6 +73,14 @@ def score(rows: Rows, frames: pl.DataFrame, settings: Settings) -> Iterator[tupl
         jobs = crashed
 
 
+def files(settings: Settings) -> list[str]:
+    """The references, whose content decides what is like them."""
+    from stages.core.frames.references import list_references
+
+    asked = "similarity" in settings.scorers
+    return [str(file) for file in list_references(settings.similarity.references)] if asked else []
+
+
 def check(settings: Settings) -> None:
     """Raises InputError for what can be told before submission, without a model."""
     from stages.core.frames.references import list_references
@@ -101,6 +109,7 @@ STAGE = Stage(
     reads=lambda settings: (settings.frames.source,),
     key="frame_id",
     check=check,
+    files=files,
     runtime_keys=("batch",),
     holds_model=True,
 )

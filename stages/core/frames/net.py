@@ -1,6 +1,7 @@
 """A net that looks at frames: a batch of pictures goes in, numbers come out. Several scorers may share one."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -9,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from slurm.errors import InputError
 from stages.core.frames.pictures import View
 from stages.core.models.device import Device
+from stages.core.models.hub import one_line
 
 
 class Net(Protocol):
@@ -62,19 +65,27 @@ class Batches:
         self.most = most
         self.busy = threading.Lock()
 
-    def run(self, net: Net, pictures: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
-        """What the net gives for each picture, in their order. Raises MemoryError if one alone is too large."""
-        parts, at = [], 0
+    def run(self, net: Net, pictures: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], float]:
+        """What the net gives for each picture, in their order, and the seconds that it computed.
+
+        Raises InputError if one picture alone is too large.
+        """
+        parts, at, took_s = [], 0, 0.0
         while at < len(pictures):
             size = min(self.most, len(pictures) - at)
             try:
                 loaded = net.load(np.stack(pictures[at : at + size]))
                 with self.busy:
+                    began_s = time.monotonic()
                     parts.append(net.run(loaded))
+                    took_s += time.monotonic() - began_s
                 at += size
             except torch.OutOfMemoryError as error:
                 torch.cuda.empty_cache()
                 if size == 1:
-                    raise MemoryError(f"a single picture does not fit into the GPU's memory: {error}") from error
+                    raise InputError(
+                        f"the GPU's memory is too small for a single picture: take a larger one (cluster.constraint), "
+                        f"dtype=bfloat16, or fewer scorers in a step ({one_line(error)})"
+                    ) from error
                 self.most = min(self.most, size // 2)
-        return np.concatenate(parts)
+        return np.concatenate(parts), took_s

@@ -4,7 +4,6 @@ Threads read and decode while the model computes: Pillow leaves the interpreter'
 """
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -50,15 +49,14 @@ def score_frames(job: Row, settings: Settings, cores: int, gpus: int) -> Tables:
 
     def score(frames: Sequence[Prepared]) -> None:
         nonlocal busy_s
-        began_s = time.monotonic()
         for number, net in enumerate(loaded.nets):
-            features = loaded.batches.run(net, [frame.arrays[number] for frame in frames])
+            features, took_s = loaded.batches.run(net, [frame.arrays[number] for frame in frames])
+            busy_s += took_s
             for scorer in loaded.scorers.values():
                 if scorer.net is net:
                     for name, values in scorer.columns(features).items():
                         for frame, value in zip(frames, values, strict=True):
                             found[frame.place][name] = value
-        busy_s += time.monotonic() - began_s
 
     with ThreadPoolExecutor(cores) as pool:
         parts = [range(at, min(at + READ_AT_ONCE, len(places))) for at in range(0, len(places), READ_AT_ONCE)]

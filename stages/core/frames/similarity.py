@@ -43,7 +43,8 @@ def embed_references(files: Sequence[Path], encoder: Encoder, batches: Batches, 
             pictures = list(_pictures_of(file, most_frames))
         except ItemError as error:
             raise InputError(f"similarity.references: {file}: {error.code}: {error.detail}") from error
-        mean = batches.run(encoder, [encoder.prepare(picture) for picture in pictures]).mean(axis=0)
+        vectors_of, _ = batches.run(encoder, [encoder.prepare(picture) for picture in pictures])
+        mean = vectors_of.mean(axis=0)
         vectors.append(mean / np.linalg.norm(mean))
     return References([file.name for file in files], np.stack(vectors).astype(np.float32))
 

@@ -28,6 +28,10 @@ class ChunkError(ReelmillError):
     """A chunk failed; its attempt has recorded why."""
 
 
+class TooEarlyError(ChunkError):
+    """None of a task's chunks could be begun yet: what they need is not there."""
+
+
 def check_name(key: str, name: str, place: Path) -> None:
     """Raises an InputError that names the key, unless `name` can be that of a directory in `place`."""
     if not name or "/" in name or name.startswith("."):

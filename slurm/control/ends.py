@@ -13,7 +13,7 @@ from slurm.record.history import Past, history
 from slurm.record.logs import last_line, log_tail
 from slurm.record.manifest import Step
 from slurm.record.paths import bucket, chunk_name
-from slurm.scheduler.accounting import DISK_FULL, SLURM_CAUSES, Ended
+from slurm.scheduler.accounting import OWN_CAUSES, SLURM_CAUSES, Ended
 from slurm.scheduler.backend import Backend
 
 DID_NOT_START = "did not start"
@@ -118,7 +118,7 @@ def _past(step: Step, name: str, end: Ended, log: Path) -> Past:
         started=end.began or end.ended,
         last=end.ended,
         rows=0,
-        cause=SLURM_CAUSES.get(end.state, "disk_full" if _found_no_room(end) else DID_NOT_START),
+        cause=SLURM_CAUSES.get(end.state, OWN_CAUSES.get(end.exit_code, DID_NOT_START)),
         detail=f"Slurm: {end.state} {end.exit_code}; {why}",
         log=str(log),
         fingerprint=step.plan.fingerprint,
@@ -166,12 +166,8 @@ def _cause(past: Past, end: Ended) -> tuple[str | None, str]:
     if end.state == "COMPLETED":
         return past.cause, past.detail
     detail, said = f"Slurm: {end.state} {end.exit_code}", last_line(Path(past.log))
-    cause = "disk_full" if _found_no_room(end) else "killed" if _signal(end) else "died"
+    cause = OWN_CAUSES.get(end.exit_code, "killed" if _signal(end) else "died")
     return cause, f"{detail}; its log ends: {said}" if said else detail
-
-
-def _found_no_room(end: Ended) -> bool:
-    return end.exit_code == f"{DISK_FULL}:0"
 
 
 def _signal(end: Ended) -> int:

@@ -37,7 +37,10 @@ SLURM_CAUSES = {  # what an attempt's end is called here, by Slurm's state
     "REQUEUED": "preempted",
     "CANCELLED": "cancelled",
 }
-DISK_FULL = 73  # exit status of a task that found no room to write: EX_CANTCREAT of sysexits.h
+# exit statuses of our tasks, of sysexits.h, for what their last event may not be there to tell
+DISK_FULL = 73  # EX_CANTCREAT: no room to write
+GATED = 75  # EX_TEMPFAIL: nothing was to be done yet
+OWN_CAUSES = {f"{DISK_FULL}:0": "disk_full", f"{GATED}:0": "gated"}
 PER_CALL = 200  # jobs
 PATIENCE_S = 60.0
 _silent_until_s: dict[str, float] = {}  # command that gave no answer → until when it is not asked again

@@ -18,9 +18,9 @@ import submitit
 from submitit.core import submission, utils
 
 from slurm.credentials import redact
-from slurm.errors import ReelmillError, is_disk_full
+from slurm.errors import ReelmillError, TooEarlyError, is_disk_full
 from slurm.owner import UntrustedError, read
-from slurm.scheduler.accounting import DISK_FULL
+from slurm.scheduler.accounting import DISK_FULL, GATED
 
 
 @contextmanager
@@ -97,16 +97,18 @@ def main(folder: str, mask: str) -> None:
         submission.process_job(folder)
     except (OSError, ReelmillError) as error:
         if is_disk_full(error):
-            end_on_a_full_disk(error)
+            end(error, DISK_FULL)
+        if isinstance(error, TooEarlyError):
+            end(error, GATED)
         raise
 
 
-def end_on_a_full_disk(error: Exception) -> NoReturn:
-    """Ends the process with DISK_FULL: its last event and its log may have found no room to say so."""
+def end(error: Exception, status: int) -> NoReturn:
+    """Ends the process with this status: its last event and its log may have found no room, or get lost."""
     with suppress(OSError):
         sys.excepthook(type(error), error, error.__traceback__)
     sys.stdout = sys.stderr = None  # else what they hold may make the exit status another
-    sys.exit(DISK_FULL)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

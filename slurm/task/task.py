@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 import polars as pl
 
 from slurm.credentials import redact
-from slurm.errors import ChunkError, ReelmillError, UnavailableError, is_disk_full, reported
+from slurm.errors import ChunkError, ReelmillError, TooEarlyError, UnavailableError, is_disk_full, reported
 from slurm.owner import trust
 from slurm.record.chunks import follow_input, has_moved, is_behind
 from slurm.record.done import Done
@@ -83,6 +83,7 @@ def run_task(spec: Spec) -> None:
     cluster = submission.cluster
     trust(cluster.trust)  # whom its submitter trusted
     failures: list[str] = []
+    gated = True  # by each of these
     reached: set[End] = set()
     with Stop(grace_s=cluster.signal_delay_s, end=job_end(cluster.minutes)) as stop, ExitStack() as ends:
 
@@ -101,10 +102,11 @@ def run_task(spec: Spec) -> None:
                 reached.add(run_chunk(step, chunk, work, stop, spec, first=number == 0))
             except ChunkError as error:  # recorded already; the task's other chunks go on
                 failures.append(f"chunk {chunk}: {error}")
+                gated &= isinstance(error.__cause__, GateError)
     if not stop.asked:
         atexit.register(remove_pickles)
     if failures:
-        raise ChunkError("; ".join(failures))
+        raise (TooEarlyError if gated else ChunkError)("; ".join(failures))
     if reached - {"done"}:
         go_on = bool(reached & {"done", "advanced"}) or stop.reason == "SIGTERM"
         log.info("stopped by %s, %s", stop.reason, "to be requeued" if go_on else "not requeued: no row was finished")

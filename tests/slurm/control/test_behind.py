@@ -1,6 +1,7 @@
 """Tasks queued behind others: after a resume they wait for what was submitted again, so that one resume is enough."""
 
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from support.runs import ProbeRun, command, until
@@ -89,3 +90,16 @@ def test_one_resume_is_enough_for_a_finished_step_with_chunks_of_its_own_over_a_
     assert rows.collect()["video_id"].to_list() == run.names
     calls = [(run.folder / "second" / "calls" / name).read_text().splitlines() for name in run.names]
     assert list(map(len, calls)) == [1] * 6
+
+
+def test_a_task_that_began_too_early_says_so_by_its_exit_status(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=1", seconds=30.0)
+    run.submit_chain(n=1)
+    (job,) = (window.job for window in run.survey().windows)
+    (behind,) = (window.job for window in survey(second(run)).windows)
+    ask("scancel", job)
+    until(lambda: "FAILED" in ask("sacct", "-X", "-n", "-P", "-j", behind, "-o", "State"), 60)
+    assert ask("sacct", "-X", "-n", "-P", "-j", behind, "-o", "ExitCode").strip() == "75:0"
+    rmtree(second(run).paths.attempts)
+    until(lambda: survey(second(run)).past)
+    assert [past.cause for past in survey(second(run)).past[0]] == ["gated"]

@@ -80,6 +80,7 @@ def test_a_requeued_task_that_does_not_start_again_is_told(told: Callable[..., T
         ("137:0", "killed"),
         ("139:0", "killed"),
         ("73:0", "disk_full"),
+        ("75:0", "gated"),
         ("1:0", "died"),
     ],
 )
@@ -96,10 +97,13 @@ def test_the_end_of_a_task_that_could_not_tell_it_is_told_by_its_exit_status(
     assert survey(run.step).past[0][0].detail == f"Slurm: FAILED {status}; its log ends: it had come so far"
 
 
-def test_a_task_that_found_no_room_to_begin_is_told(told: Callable[..., Told]) -> None:
+@pytest.mark.parametrize(("status", "cause"), [("73:0", "disk_full"), ("75:0", "gated"), ("1:0", "did not start")])
+def test_a_task_of_which_no_event_is_left_is_told_by_its_exit_status(
+    told: Callable[..., Told], status: str, cause: str
+) -> None:
     run = told([0])
-    run.say("sacct", "7|FAILED|73:0|n1|1000|1010|1000")
-    assert run.causes(0) == ["disk_full"]
+    run.say("sacct", f"7|FAILED|{status}|n1|1000|1010|1000")
+    assert run.causes(0) == [cause]
 
 
 def test_a_chunk_that_its_task_did_not_come_to_is_no_start_that_failed(told: Callable[..., Told]) -> None:

@@ -18,7 +18,7 @@ from slurm.scheduler.backend import Backend
 
 DID_NOT_START = "did not start"
 SILENT_S = 300.0  # a task that runs gives a sign of life every 15 s
-QUIET_S = 90.0  # so long before the end of its time a task that was under way gave one at least
+QUIET_S = 60.0  # so long before the end of its time a task that was under way gave one at least
 UNSURE = ("stopped", "timeout")  # ends of which Slurm may know more
 LOST_STEP = "Timed out waiting for job step to complete"  # srun's words where what watches over the task is gone
 KILLED = ("0:9", "9:0", "137:0")  # exit status and signal of a task that got SIGKILL

@@ -141,16 +141,17 @@ def covered_by(step: Step, chunk: int) -> range:
     return needed[part.start : part.stop]
 
 
-def rows_read(step: Step, chunk: int, editions: Mapping[int, str]) -> list[str]:
-    """What decides the rows of a chunk: the editions now of what it covers, and which of their rows are its own."""
-    layout, borders = step.layout_of(chunk), borders_of(step, chunk)
+def rows_read(borders: Borders, number: int, editions: Sequence[str]) -> list[str]:
+    """What decides the rows of a chunk: the editions now of what it covers, and which of their rows are its own.
+
+    `editions` are those of what the layout was laid out over; "" where not known.
+    """
     if not borders.editions:  # laid before these were kept
         return [borders.stamp]
-    number, first = chunk - layout.first, input_of(step, layout).start
     part = covered(borders, number)
     skipped = borders.offsets[part.start]
     start, stop = borders.borders[number : number + 2]
-    return [*(editions.get(first + place, "") for place in part), f"{start - skipped}:{stop - skipped}"]
+    return [*editions[part.start : part.stop], f"{start - skipped}:{stop - skipped}"]
 
 
 def has_moved(step: Step, chunk: int) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from slurm.record.chunks import covered_by, has_moved, input_of, laid_out_over, rows_read
+from slurm.record.chunks import borders_of, covered_by, has_moved, input_of, laid_out_over, rows_read
 from slurm.record.done import Done, make_stamp
 from slurm.record.finished import Broken, read_record_of
 from slurm.record.manifest import Step
@@ -67,8 +67,12 @@ def source_of(step: Step, chunk: int, known: Known | None = None) -> str:
     editions: list[str] = []
     for name, needed in chunks_read(step, chunk).items():
         there = known[name] if known and name in known else step.other(name).done_in(needed)
-        found = {number: done.edition if (done := there.get(number)) else "" for number in needed}
-        editions += rows_read(step, chunk, found) if name == laid_out_over(step) else found.values()
+        found = [done.edition if (done := there.get(number)) else "" for number in needed]
+        if name == laid_out_over(step):
+            layout = step.layout_of(chunk)
+            before = [""] * (needed.start - input_of(step, layout).start)
+            found = rows_read(borders_of(step, chunk), chunk - layout.first, [*before, *found])
+        editions += found
     return _stamp(step, editions)
 
 
@@ -92,8 +96,9 @@ def sources_of(step: Step, done: Mapping[int, Done], known: Known) -> dict[int, 
             found |= dict.fromkeys(own, "none")
         elif alone and cuts is not None:
             there, needed = known[cuts], input_of(step, layout)
-            editions = {number: record.edition if (record := there.get(number)) else "" for number in needed}
-            found |= {chunk: _stamp(step, rows_read(step, chunk, editions)) for chunk in own}
+            editions = [record.edition if (record := there.get(number)) else "" for number in needed]
+            borders, first = borders_of(step, layout.first), layout.first
+            found |= {chunk: _stamp(step, rows_read(borders, chunk - first, editions)) for chunk in own}
         elif alone and own:  # all chunks of a layout read the same
             found |= dict.fromkeys(own, source_of(step, layout.first, known))
         else:

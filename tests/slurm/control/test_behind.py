@@ -47,7 +47,7 @@ def test_a_dependency_that_can_never_be_satisfied_is_mended(tmp_path: Path) -> N
 
 
 def test_where_a_task_has_begun_already_resume_says_that_it_is_needed_once_more(tmp_path: Path) -> None:
-    run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=1", seconds=1.0)
+    run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=1", seconds=4.0)
     run.order(0, "net", once=True)
     run.submit_chain()
     until((run.folder / "second" / "calls").exists)

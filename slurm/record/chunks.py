@@ -201,7 +201,8 @@ def follow_input(step: Step, layout: Layout) -> None:
     editions = [record.edition for record in records]
     if old.stamp == make_stamp(editions):
         return
-    cuts, offsets = _moved(step, layout, old, records), [0, *accumulate(record.rows_kept for record in records)]
+    offsets = [0, *accumulate(record.rows_kept for record in records)]
+    cuts = _moved(step, layout, old, records, offsets)
     if _largest(cuts) > MOST_LARGER * max(1, _largest(old.borders)):
         path.unlink(missing_ok=True)
         step.paths.costs_of(layout.number).unlink(missing_ok=True)
@@ -209,9 +210,8 @@ def follow_input(step: Step, layout: Layout) -> None:
         write_record(path, Borders(cuts, offsets, make_stamp(editions), editions))
 
 
-def _moved(step: Step, layout: Layout, old: Borders, records: Sequence[Done]) -> list[int]:
-    """Where the borders lie in the rows that the input has now."""
-    offsets = [0, *accumulate(record.rows_kept for record in records)]
+def _moved(step: Step, layout: Layout, old: Borders, records: Sequence[Done], offsets: Sequence[int]) -> list[int]:
+    """Where the borders lie in the rows that the input has now; `offsets` are those of its chunks."""
     places: dict[int, Mapping[str, int]] = {}  # chunk of the input → item → its place among the kept rows
     found = [0]
     for number, border in enumerate(old.borders[1:-1], layout.first + 1):

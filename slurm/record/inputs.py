@@ -62,7 +62,7 @@ def damaged(step: Step, chunk: int) -> str:
 def source_of(step: Step, chunk: int, known: Known | None = None) -> str:
     """What a chunk reads now: the edition of the only chunk that it reads, or a stamp of all that it reads.
 
-    "" where some of it is not known, "none" before the chunk is laid out.
+    "" where some of it is not known.
     """
     editions: list[str] = []
     for name, needed in chunks_read(step, chunk).items():

@@ -1,5 +1,6 @@
 """Small models with random weights in folders as the Hub has them, and pictures: for tests of what scores frames."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,7 @@ from transformers import (
 from scripts.truth.watermark_logits import seeded_weights
 from stages.core.frames.settings import Settings
 from stages.core.frames.watermark import Classifier, names_of_timm
+from stages.core.schema.types import Row
 
 VISION = {
     "hidden_size": 32,
@@ -103,6 +105,12 @@ def picture(seed: int, width_px: int = 160, height_px: int = 90) -> Image.Image:
     coarse = Image.fromarray(chance.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize((width_px, height_px))
     fine = chance.integers(-20, 20, (height_px, width_px, 3))
     return Image.fromarray((np.asarray(coarse, dtype=int) + fine).clip(0, 255).astype(np.uint8))
+
+
+def job_of(file: Path, rows: Sequence[int]) -> Row:
+    """What a worker gets: these rows of a table of pictures."""
+    own: Row = {"row": list(rows), "time_s": [float(row) for row in rows]}
+    return {"name": "job", "file": str(file), "side_px": 512, "columns": [*own], "places": list(rows), **own}
 
 
 def encode(shown: Image.Image, kind: str = "JPEG", **options: object) -> bytes:

@@ -32,11 +32,11 @@ from transformers import (
 
 from scripts.bench.lines import Line, shared
 from slurm.record.files import write_table
-from stages.core.frames import one_pass
 from stages.core.frames.net import Net
-from stages.core.frames.scorers import Loaded
+from stages.core.frames.one_pass import Loaded, load_once, look_at
+from stages.core.frames.one_pass import prepare as prepare_part
+from stages.core.frames.scorers import load_scorers
 from stages.core.frames.settings import Name, Settings
-from stages.core.schema.types import Row
 
 ROUNDS = 3
 BATCHES = (4, 8, 16, 32, 64, 128, 256)
@@ -125,17 +125,15 @@ def seconds(work: Callable[[], object]) -> float:
 def end_to_end(frames: Frames, asked: Settings, job_frames: int) -> None:
     """As a worker does it: two jobs at a time, one being read while the other is computed."""
     rows = list(range(len(frames.jpegs)))
-    jobs: list[Row] = [
-        {"file": str(frames.file), "rows": rows[at : at + job_frames]} for at in range(0, len(rows), job_frames)
-    ]
+    jobs = [frame_models.job_of(frames.file, rows[at : at + job_frames]) for at in range(0, len(rows), job_frames)]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda job: one_pass.score_frames(job, asked, CORES, GPUS), jobs))
+        list(pool.map(lambda job: look_at(job, load_scorers, asked, CORES, GPUS), jobs))
 
 
 def forward_only(loaded: Loaded, net: Net, arrays: Sequence[Any], batch: int) -> None:
     loaded.batches.most = batch
     for at in range(0, len(arrays), batch):
-        loaded.batches.run(net, arrays[at : at + batch])
+        list(loaded.batches.run(net, arrays[at : at + batch]))
 
 
 def best_batch(loaded: Loaded, net: Net, frames: Frames, rounds: int) -> tuple[int, float]:
@@ -165,14 +163,14 @@ def measure(folder: Path, *, small: bool = False) -> Iterator[Line]:
 
     alone_s: dict[Name, float] = {}
     for name in NAMES:
-        loaded = one_pass._load(settings(place, (name,), 64), CORES, GPUS)
+        loaded = load_once(load_scorers, settings(place, (name,), 64), CORES, GPUS)
         batch, alone_s[name] = best_batch(loaded, loaded.nets[0], frames, rounds)
         asked = settings(place, (name,), batch)
         end_to_end(frames, asked, job_frames)
         whole_s = median(seconds(lambda asked=asked: end_to_end(frames, asked, job_frames)) for _ in range(rounds))  # type: ignore[misc]
         how = f"{len(frames.jpegs) / whole_s:.1f} pictures/s in batches of {batch} on {where}"
         yield Line(f"{name}: end to end / model alone", alone_s[name] / whole_s, "", 0.9 if GPUS else 0.85, how, True)
-        one_pass._load.cache_clear()
+        load_once.cache_clear()
         del loaded
 
     asked = settings(place, NAMES, 16)
@@ -181,7 +179,7 @@ def measure(folder: Path, *, small: bool = False) -> Iterator[Line]:
     total_s = sum(alone_s.values())
     yield Line("four scorers together / sum of the models alone", together_s / total_s, "", 1.1, f"{together_s:.1f} s")
 
-    loaded = one_pass._load(settings(place, ("aesthetic",), 16), CORES, GPUS)
+    loaded = load_once(load_scorers, settings(place, ("aesthetic",), 16), CORES, GPUS)
     jpegs = frames.jpegs * (1 if small or GPUS else 8)
     many = make_frames(place, len(jpegs)) if len(jpegs) > len(frames.jpegs) else frames
     processor = CLIPImageProcessorPil.from_pretrained(place / "clip")
@@ -189,8 +187,8 @@ def measure(folder: Path, *, small: bool = False) -> Iterator[Line]:
 
     def prepare() -> None:
         with ThreadPoolExecutor(CORES) as pool:
-            places = range(len(jpegs))
-            list(pool.map(lambda part: list(one_pass._prepare(many.file, places, part, loaded)), parts))
+            job = frame_models.job_of(many.file, range(len(jpegs)))
+            list(pool.map(lambda part: list(prepare_part(job, part, loaded)), parts))
 
     pairs = [(seconds(lambda: one_by_one(many.jpegs, processor)), seconds(prepare)) for _ in range(rounds)]
     ratio = median(loop_s / ours_s for loop_s, ours_s in pairs)

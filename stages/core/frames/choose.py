@@ -1,4 +1,4 @@
-"""Which frames belong to which item: those that were kept inside its span."""
+"""Which frames belong to which item: those that were kept inside its span, or those at even times in it."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -8,11 +8,12 @@ import polars as pl
 from stages.core.schema.types import Row
 
 SPAN = ("start_s", "end_s", "shot")  # of a clip
+OF_JOBS = ("time_s", "row", "start_s", "end_s", "share")  # columns by which a worker finds a frame
 JOB_FRAMES = 256  # that a worker gets at once: some seconds of work on a GPU
 
 
 def choose_frames(items: pl.DataFrame, frames: pl.DataFrame, most: int | None) -> pl.DataFrame:
-    """The frames of each item: `item` (its number), `number` (of the frame in it), `time_s`, `file`, `row`; in order.
+    """The kept frames of each item: `item` (its number), `number` (of the frame), `time_s`, `file`, `row`; in order.
 
     `items` have `video_id`, clips also `start_s` and `end_s`, perhaps `shot`; `frames` have `video_id`,
     `time_s`, `file`, `row`, perhaps `shot`. A clip in which no frame was kept has the one of its shot, else of its
@@ -55,20 +56,32 @@ def _is_even(most: int) -> pl.Expr:
     return (count <= most) | ((nearest * step).round() == number)
 
 
-def make_jobs(frames: pl.DataFrame, size: int = JOB_FRAMES) -> Iterator[Row]:
-    """What workers get: `name`, `file`, `rows` in it in order, and `places`, which of `frames` these are."""
+def spread_frames(items: pl.DataFrame, count: int) -> pl.DataFrame:
+    """`count` frames of each item's video, in the middles of as many equal parts of its span.
+
+    As `choose_frames`, but with `start_s`, `end_s` (null: of the whole video) and `share` (of the way) for `row`, and
+    no `time_s`. `items` have `path` (those without one are left out), clips also `start_s` and `end_s`.
+    """
+    span = [pl.col(name) if name in items.columns else pl.lit(None, pl.Float64()).alias(name) for name in SPAN[:2]]
+    numbers = pl.DataFrame({"number": range(count)}).with_columns(share=(pl.col("number") + 0.5) / count)
+    own = items.with_row_index("item").filter(pl.col("path") != "").select("item", pl.col("path").alias("file"), *span)
+    return own.join(numbers, how="cross", maintain_order="left_right").with_columns(time_s=pl.lit(None, pl.Float64()))
+
+
+def make_jobs(frames: pl.DataFrame, side_px: int, size: int = JOB_FRAMES) -> Iterator[Row]:
+    """What workers get: `name`, `file`, `columns` of its frames in order, `places`: which of `frames` these are."""
+    order = ["row"] if "row" in frames.columns else ["start_s", "share"]
     for (file,), own in frames.with_row_index("place").group_by("file", maintain_order=True):
-        ordered = own.sort("row")
+        ordered = own.sort(order)
         for at in range(0, len(ordered), size):
             part = ordered[at : at + size]
-            yield _job(str(file), part["row"].to_list(), part["place"].to_list())
+            columns = part.select(name for name in OF_JOBS if name in part.columns).to_dict(as_series=False)
+            name, places = f"{len(part)} frames of {file}", part["place"].to_list()
+            yield {"name": name, "file": file, "side_px": side_px, "columns": [*columns], "places": places, **columns}
 
 
 def split_job(job: Row) -> Iterator[Row]:
     """A job for each of its frames."""
-    for row, place in zip(cast(list[int], job["rows"]), cast(list[int], job["places"]), strict=True):
-        yield _job(str(job["file"]), [row], [place])
-
-
-def _job(file: str, rows: list[int], places: list[int]) -> Row:
-    return {"name": f"{len(rows)} frames from {rows[0]} on in {file}", "file": file, "rows": rows, "places": places}
+    columns = {name: cast(list[object], job[name]) for name in ("places", *cast(list[str], job["columns"]))}
+    for number in range(len(columns["places"])):
+        yield {**job, "name": f"frame {number} of {job['name']}", **{n: [v[number]] for n, v in columns.items()}}

@@ -1,8 +1,8 @@
-"""A net that looks at frames: a batch of pictures goes in, numbers come out. Several scorers may share one."""
+"""A net that looks at frames: a batch of pictures goes in, what it finds in each comes out. Scorers may share one."""
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,18 +17,21 @@ from stages.core.models.hub import one_line
 
 
 class Net(Protocol):
-    """`prepare` makes a picture an array, in any thread; `load` brings a batch of these to where `run` computes."""
+    """`prepare` readies a picture, in any thread; `load` brings a batch of these to where `run` computes.
 
-    def prepare(self, picture: Image.Image) -> NDArray[Any]: ...
-    def load(self, batch: NDArray[Any]) -> Any: ...
-    def run(self, loaded: Any) -> NDArray[np.float32]: ...
+    What `run` gives is an array or list with something of each picture, in their order.
+    """
+
+    def prepare(self, picture: Image.Image) -> Any: ...
+    def load(self, batch: Sequence[Any]) -> Any: ...
+    def run(self, loaded: Any) -> Any: ...
 
 
 class Scorer(NamedTuple):
     """`columns` makes what the net gives the values of columns, one a picture; `model` says which model it was."""
 
     net: Net
-    columns: Callable[[NDArray[np.float32]], Mapping[str, Sequence[object]]]
+    columns: Callable[[Any], Mapping[str, Sequence[object]]]
     model: str
 
 
@@ -40,22 +43,44 @@ class TorchNet:
     ) -> None:
         """`features` gives [pictures, n] from pixels [pictures, 3, height, width], with `module` in them."""
         self.module = module.eval().requires_grad_(False).to(device.place, device.dtype)
-        self.features, self.view, self.device = features, view, device
-        scales = (torch.tensor(values, device=device.place).view(3, 1, 1) * 255 for values in (view.mean, view.std))
-        self.mean, self.std = scales
+        self.features, self.pixels = features, Pixels(view, device)
 
     def prepare(self, picture: Image.Image) -> NDArray[np.uint8]:
-        return self.view.fit(picture)
+        return self.pixels.view.fit(picture)
 
-    def load(self, batch: NDArray[np.uint8]) -> torch.Tensor:
-        return self.device.copy(torch.from_numpy(batch))
+    def load(self, batch: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        return self.pixels.load(batch)
 
     def run(self, loaded: torch.Tensor) -> NDArray[np.float32]:
         with torch.inference_mode():
-            self.device.wait(loaded)
-            pixels = ((loaded.float() - self.mean) / self.std).to(self.device.dtype)
-            found: NDArray[np.float32] = self.features(pixels).float().cpu().numpy()
+            found: NDArray[np.float32] = self.features(self.pixels.normalise(loaded)).float().cpu().numpy()
             return found
+
+
+class Pixels:
+    """Batches of pictures on the device that computes, as the view scales and normalises them."""
+
+    def __init__(self, view: View, device: Device) -> None:
+        self.view, self.device = view, device
+        scales = (torch.tensor(values, device=device.place).view(3, 1, 1) * 255 for values in (view.mean, view.std))
+        self.mean, self.std = scales
+
+    def load(self, batch: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """uint8 [pictures, 3, height, width], perhaps still being copied."""
+        return self.device.copy(torch.from_numpy(np.stack(batch)))
+
+    def normalise(self, loaded: torch.Tensor) -> torch.Tensor:
+        """What `load` gave, in the models' dtype."""
+        self.device.wait(loaded)
+        return ((loaded.float() - self.mean) / self.std).to(self.device.dtype)
+
+
+class Found(NamedTuple):
+    """What a net gives for some of the pictures, and the seconds that it computed."""
+
+    pictures: slice
+    values: Any
+    took_s: float
 
 
 class Batches:
@@ -65,22 +90,22 @@ class Batches:
         self.most = most
         self.busy = threading.Lock()
 
-    def run(self, net: Net, pictures: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], float]:
-        """What the net gives for each picture, in their order, and the seconds that it computed.
+    def run(self, net: Net, pictures: Sequence[Any]) -> Iterator[Found]:
+        """What the net gives for the pictures, in their order, batch by batch.
 
         Raises InputError if one picture alone is too large.
         """
-        parts, at, took_s = [], 0, 0.0
+        at = 0
         while at < len(pictures):
-            size = min(self.most, len(pictures) - at)
+            part = slice(at, min(at + self.most, len(pictures)))
             try:
-                loaded = net.load(np.stack(pictures[at : at + size]))
+                loaded = net.load(pictures[part])
                 with self.busy:
                     began_s = time.monotonic()
-                    parts.append(net.run(loaded))
-                    took_s += time.monotonic() - began_s
-                at += size
+                    values = net.run(loaded)
+                    took_s = time.monotonic() - began_s
             except torch.OutOfMemoryError as error:
+                size = part.stop - part.start
                 torch.cuda.empty_cache()
                 if size == 1:
                     raise InputError(
@@ -88,4 +113,6 @@ class Batches:
                         f"dtype=bfloat16, or fewer scorers in a step ({one_line(error)})"
                     ) from error
                 self.most = min(self.most, size // 2)
-        return np.concatenate(parts), took_s
+            else:
+                yield Found(part, values, took_s)
+                at = part.stop

@@ -1,6 +1,6 @@
 """The probability that a picture is not safe for work: an image classifier, or yahoo's open_nsfw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,8 @@ class OpenNsfwNet:
         found: NDArray[np.float32] = self._prepare(picture)
         return found
 
-    def load(self, batch: NDArray[Any]) -> NDArray[Any]:
-        return batch
+    def load(self, batch: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(batch)
 
     def run(self, loaded: NDArray[Any]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._classifier.score_array(loaded)[:, None]

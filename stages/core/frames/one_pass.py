@@ -1,23 +1,20 @@
-"""Scores frames in a worker process: each JPEG is read and decoded once, and all scorers look at it.
+"""Looks at frames in a worker process: each is read and decoded once, and all scorers look at it.
 
-Threads read and decode while the model computes: Pillow leaves the interpreter's lock while it does.
+Threads read and decode while the model computes: Pillow and FFmpeg leave the interpreter's lock while they do.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import polars as pl
 import torch
 
 from slurm.errors import ItemError
-from stages.core.frames.pictures import open_picture
-from stages.core.frames.scorers import Loaded, load_scorers
-from stages.core.frames.settings import Settings
-from stages.core.models.device import find_device
+from stages.core.frames.net import Batches, Net, Scorer
+from stages.core.frames.reading import Shown, read_frames
+from stages.core.models.device import Device, find_device
 from stages.core.schema.types import Row
 from stages.core.storage.spill import Tables
 
@@ -26,77 +23,95 @@ READ_AT_ONCE = 32  # pictures: a row group of the files that hold them
 _loading = threading.Lock()
 
 
+class Asked(Hashable, Protocol):
+    """Of a stage's settings, what decides how its models compute."""
+
+    @property
+    def batch(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+
+
+Load = Callable[[Any, Device, int], dict[str, Scorer]]  # settings, device, threads → scorers by their names
+
+
+class Loaded(NamedTuple):
+    """What looks at frames, by the scorers' names, and each of their nets once."""
+
+    scorers: dict[str, Scorer]
+    nets: Sequence[Net]
+    batches: Batches
+
+    @property
+    def models(self) -> list[str]:
+        """Which model each scorer is, as `name model@revision`."""
+        return [f"{name} {scorer.model}" for name, scorer in self.scorers.items()]
+
+
 class Prepared(NamedTuple):
-    """A frame as each net takes it, or why it cannot be read."""
+    """A frame as each net takes it."""
 
-    place: int  # among the frames of the job
+    frame: Shown
     arrays: Sequence[Any]
-    bytes: int
-    error: ItemError | None = None
 
 
-def score_frames(job: Row, settings: Settings, cores: int, gpus: int) -> Tables:
-    """A row a frame of the job (`file`, a Parquet file, and `rows` in it), in their order: columns of FRAME_SCORES.
+def look_at(job: Row, load: Load, settings: Asked, cores: int, gpus: int) -> Tables:
+    """A row a frame of the job, in their order: `time_s` (None: not read), and the scorers' columns or an error.
 
-    The table `counters` has what it read and how long the nets computed. Raises UnloadableError, InputError.
+    A job is one of `choose.make_jobs`. The table `counters` has what was read and how long the nets computed.
+    Raises UnloadableError, InputError.
     """
     with _loading:
-        loaded = _load(settings, cores, gpus)
-    places: list[int] = list(job["rows"])  # type: ignore[call-overload]
-    found: list[Row] = [{} for _ in places]
+        loaded = load_once(load, settings, cores, gpus)
+    count = len(job["places"])  # type: ignore[arg-type]
+    found: list[Row] = [{} for _ in range(count)]
     read, busy_s = 0, 0.0
     waiting: list[Prepared] = []
 
     def score(frames: Sequence[Prepared]) -> None:
         nonlocal busy_s
         for number, net in enumerate(loaded.nets):
-            features, took_s = loaded.batches.run(net, [frame.arrays[number] for frame in frames])
-            busy_s += took_s
-            for scorer in loaded.scorers.values():
-                if scorer.net is net:
-                    for name, values in scorer.columns(features).items():
-                        for frame, value in zip(frames, values, strict=True):
-                            found[frame.place][name] = value
+            for part in loaded.batches.run(net, [prepared.arrays[number] for prepared in frames]):
+                busy_s += part.took_s
+                for scorer in loaded.scorers.values():
+                    if scorer.net is net:
+                        for name, values in scorer.columns(part.values).items():
+                            for prepared, value in zip(frames[part.pictures], values, strict=True):
+                                found[prepared.frame.number][name] = value
 
     with ThreadPoolExecutor(cores) as pool:
-        parts = [range(at, min(at + READ_AT_ONCE, len(places))) for at in range(0, len(places), READ_AT_ONCE)]
-        file = Path(str(job["file"]))
-        for part in pool.map(lambda part: list(_prepare(file, places, part, loaded)), parts):
-            for frame in part:
+        parts = [range(at, min(at + READ_AT_ONCE, count)) for at in range(0, count, READ_AT_ONCE)]
+        for part in pool.map(lambda part: list(prepare(job, part, loaded)), parts):
+            for prepared in part:
+                frame = prepared.frame
                 read += frame.bytes
-                if frame.error is not None:
-                    found[frame.place] = {"error": frame.error.code, "error_detail": frame.error.detail}
+                found[frame.number]["time_s"] = frame.time_s
+                if isinstance(frame.picture, ItemError):
+                    found[frame.number] |= {"error": frame.picture.code, "error_detail": frame.picture.detail}
                 else:
-                    waiting.append(frame)
+                    found[frame.number]["models"] = loaded.models
+                    waiting.append(prepared)
             while len(waiting) >= settings.batch:
                 score(waiting[: settings.batch])
                 del waiting[: settings.batch]
     if waiting:
         score(waiting)
-    models: list[str] = loaded.models
-    rows = [row if "error" in row else {**row, "models": models} for row in found]
-    return {"frames": rows, "counters": [{"pictures": len(rows), "bytes_read": read, "model_s": round(busy_s, 3)}]}
+    return {"frames": found, "counters": [{"pictures": count, "bytes_read": read, "model_s": round(busy_s, 3)}]}
 
 
 @cache
-def _load(settings: Settings, cores: int, gpus: int) -> Loaded:
-    """The scorers of this process, loaded once."""
+def load_once(load: Load, settings: Asked, cores: int, gpus: int) -> Loaded:
+    """The scorers of this process."""
     torch.set_num_threads(cores)
-    return load_scorers(settings, find_device(settings.dtype, gpus=gpus), cores)
+    scorers = load(settings, find_device(settings.dtype, gpus=gpus), cores)
+    nets = list({id(scorer.net): scorer.net for scorer in scorers.values()}.values())
+    return Loaded(scorers, nets, Batches(settings.batch))
 
 
-def _prepare(file: Path, places: Sequence[int], part: range, loaded: Loaded) -> Iterator[Prepared]:
+def prepare(job: Row, part: range, loaded: Loaded) -> Iterator[Prepared]:
     """The frames of a part of the job, as each net takes them."""
-    rows = [places[place] for place in part]
-    first = min(rows)
-    table = pl.scan_parquet(file, glob=False, hive_partitioning=False).slice(first, max(rows) - first + 1)
-    pictures = table.select("jpeg").collect().to_series()
-    for place, row in zip(part, rows, strict=True):
-        jpeg = pictures[row - first]
-        try:
-            if not jpeg:
-                raise ItemError("missing", "its table has no picture of it")
-            picture = open_picture(jpeg)
-            yield Prepared(place, [net.prepare(picture) for net in loaded.nets], len(jpeg))
-        except ItemError as error:
-            yield Prepared(place, [], len(jpeg or b""), error)
+    for frame in read_frames(job, part):
+        if isinstance(frame.picture, ItemError):
+            yield Prepared(frame, [])
+        else:
+            yield Prepared(frame._replace(picture=None), [net.prepare(frame.picture) for net in loaded.nets])

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.frames.aesthetic import load_head
 from stages.core.frames.encoder import Encoder
-from stages.core.frames.net import Batches, Net, Scorer
+from stages.core.frames.net import Scorer
 from stages.core.frames.nsfw import NsfwNet, OpenNsfwNet
 from stages.core.frames.references import list_references
 from stages.core.frames.settings import Settings
@@ -23,23 +22,9 @@ Features = NDArray[np.float32]
 HEAD = "aesthetic.head="  # key of the config
 
 
-class Loaded(NamedTuple):
-    """What scores frames, by the scorers' names, and each of their nets once."""
-
-    scorers: Mapping[str, Scorer]
-    nets: Sequence[Net]
-    batches: Batches
-
-    @property
-    def models(self) -> list[str]:
-        """Which model each scorer is, as `name model@revision`."""
-        return [f"{name} {scorer.model}" for name, scorer in self.scorers.items()]
-
-
-def load_scorers(settings: Settings, device: Device, threads: int) -> Loaded:
-    """Raises UnloadableError, InputError."""
+def load_scorers(settings: Settings, device: Device, threads: int) -> dict[str, Scorer]:
+    """The scorers by their names. Raises UnloadableError, InputError."""
     encoders: dict[Path, Encoder] = {}
-    batches = Batches(settings.batch)
 
     def encoder(model: str, revision: str | None, key: str) -> Encoder:
         folder = find_model(model, revision, f"{key}.model=")
@@ -70,7 +55,7 @@ def load_scorers(settings: Settings, device: Device, threads: int) -> Loaded:
     def similarity() -> Scorer:
         own = settings.similarity
         net = encoder(own.model, own.revision, "similarity")
-        references = embed_references(list_references(own.references), net, batches, own.most_frames)
+        references = embed_references(list_references(own.references), net, settings.batch, own.most_frames)
 
         def columns(vectors: Features) -> Mapping[str, Sequence[object]]:
             cosines, names = references.nearest(vectors)
@@ -90,5 +75,4 @@ def load_scorers(settings: Settings, device: Device, threads: int) -> Loaded:
         "similarity": similarity,
         "embed": embed,
     }
-    scorers: dict[str, Scorer] = {name: made[name]() for name in settings.scorers}
-    return Loaded(scorers, list({id(scorer.net): scorer.net for scorer in scorers.values()}.values()), batches)
+    return {name: made[name]() for name in settings.scorers}

@@ -11,10 +11,14 @@ Name = Literal["aesthetic", "watermark", "nsfw", "open_nsfw", "similarity", "emb
 
 @dataclass(frozen=True, config=STRICT)
 class Frames:
-    """`source`: the side table that has the frames; `most` of an item, evenly spaced, null: all."""
+    """`source`: the side table that has the frames, or even: decoded at even times.
 
-    source: Literal["key_frames", "sync_frames"]
+    `most` of an item, evenly spaced; null: all. `side_px`: of those that are decoded, the longer side at most.
+    """
+
+    source: Literal["key_frames", "sync_frames", "even"]
     most: int | None
+    side_px: int
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -35,7 +35,7 @@ class References(NamedTuple):
         return cosines[np.arange(len(places)), places].tolist(), [self.names[place] for place in places]
 
 
-def embed_references(files: Sequence[Path], encoder: Encoder, batches: Batches, most_frames: int) -> References:
+def embed_references(files: Sequence[Path], encoder: Encoder, batch: int, most_frames: int) -> References:
     """The embeddings of all references. Raises InputError for one that cannot be read."""
     vectors = []
     for file in files:
@@ -43,8 +43,8 @@ def embed_references(files: Sequence[Path], encoder: Encoder, batches: Batches, 
             pictures = list(_pictures_of(file, most_frames))
         except ItemError as error:
             raise InputError(f"similarity.references: {file}: {error.code}: {error.detail}") from error
-        vectors_of, _ = batches.run(encoder, [encoder.prepare(picture) for picture in pictures])
-        mean = vectors_of.mean(axis=0)
+        found = Batches(batch).run(encoder, [encoder.prepare(picture) for picture in pictures])
+        mean = np.concatenate([part.values for part in found]).mean(axis=0)
         vectors.append(mean / np.linalg.norm(mean))
     return References([file.name for file in files], np.stack(vectors).astype(np.float32))
 

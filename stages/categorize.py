@@ -19,6 +19,7 @@ from slurm.errors import ItemError
 from slurm.pool.config import Engine, Pool
 from slurm.task.attempt import Output
 from stages.core.command_line.start import main
+from stages.core.models.needed import Needed
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
@@ -78,6 +79,12 @@ class Config:
 def needs_pool(config: Config) -> bool:
     """Whether the method needs model servers."""
     return config.method != "embedding"
+
+
+def models(config: Config) -> list[Needed]:
+    by, instead = config.embedding, "say embedding.fallback=untrained"
+    needed = Needed("embedding.model=", by.model, by.revision, instead=instead, stand_in=by.fallback is not None)
+    return [needed] if config.method != "generate" else []
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -241,6 +248,7 @@ STAGE = Stage(
     needs=WORDS,
     check=check,
     files=lambda config: (config.categories, config.template),
+    models=models,
     pool=needs_pool,
 )
 

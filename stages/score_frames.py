@@ -16,6 +16,7 @@ from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.frames.by_frame import check_frames, columns_read, look_at_frames, tables_read
 from stages.core.frames.settings import Settings
+from stages.core.models.needed import Needed
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.frame import FRAME_SCORES
@@ -35,6 +36,22 @@ def files(settings: Settings) -> list[str]:
 
     asked = "similarity" in settings.scorers
     return [str(file) for file in list_references(settings.similarity.references)] if asked else []
+
+
+def models(settings: Settings) -> list[Needed]:
+    """Those of the scorers that are named."""
+    beauty, mark, nudity = settings.aesthetic, settings.watermark, settings.nsfw
+    needed = {
+        "aesthetic": [
+            Needed("aesthetic.model=", beauty.model, beauty.revision),
+            Needed("aesthetic.head=", beauty.head, beauty.head_revision, is_file=True),
+        ],
+        "watermark": [Needed("watermark.weights=", mark.weights, mark.revision, is_file=True)],
+        "nsfw": [Needed("nsfw.model=", nudity.model, nudity.revision)],
+        "similarity": [Needed("similarity.model=", settings.similarity.model, settings.similarity.revision)],
+        "embed": [Needed("embed.model=", settings.embed.model, settings.embed.revision)],
+    }
+    return [model for name in settings.scorers for model in needed.get(name, [])]
 
 
 def check(settings: Settings) -> None:
@@ -64,6 +81,7 @@ STAGE = Stage(
     key="frame_id",
     check=check,
     files=files,
+    models=models,
     runtime_keys=("batch",),
     holds_model=True,
 )

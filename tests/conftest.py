@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = str(ROOT / "tests")  # for the processes that tests start: they import support.probe
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # no test asks the real Hub
 STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
 
 

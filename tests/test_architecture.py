@@ -90,7 +90,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/sources": {"fetch", "fetch/web", "schema", "storage"},
     "stages/core/text": {"models", "models/embedded", "schema"},
     "stages/core/report": set(),
-    "stages/core/runner": {"schema", "storage"},
+    "stages/core/runner": {"models", "schema", "storage"},
     "stages/core/command_line": {"runner"},
 }
 

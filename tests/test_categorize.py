@@ -1,10 +1,12 @@
 """Videos get one category each: by embeddings, by servers that answer, by both; what is none is an error."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+from support.hub import COMMIT, Hub
 from support.runs import command
 
 from slurm.record.manifest import Step
@@ -86,6 +88,55 @@ def test_by_embeddings_every_video_with_words_gets_a_category(tmp_path: Path, vi
     assert "(not in the step)" in said.stdout
 
 
+@pytest.fixture
+def hub(model: Path) -> Iterator[Hub]:
+    """A Hub that has the model twice, once with weights that no disk has room for."""
+    files = {path.name: path.read_bytes() for path in model.iterdir()}
+    huge = files | {"huge.safetensors": b""}
+    with Hub({}, models={"org/small": files, "org/huge": huge}, claims={"huge.safetensors": 10**18}) as made:
+        yield made
+
+
+def test_a_model_is_kept_where_the_site_says_and_that_decides_no_result(
+    tmp_path: Path, videos: list[str], hub: Hub
+) -> None:
+    env, at = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}, f"cluster.hub_cache={tmp_path}/kept"
+    words = [*videos, "embedding.model=org/small"]
+    done = command("stages.categorize", *words, at, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "kept" / "models--org--small" / "snapshots" / COMMIT / "model.safetensors").exists()
+    assert not (tmp_path / "home" / "hub").exists()
+    rows = Step(tmp_path / "runs" / "r", "categorize").scan()
+    assert rows is not None
+    found = rows.collect().filter(pl.col("error").is_null())
+    assert found.select("category_model", "category_revision").unique().rows() == [("org/small", COMMIT)]
+    assert str(tmp_path) not in found.write_ndjson()
+    again = command("stages.categorize", *words, f"cluster.hub_cache={tmp_path}/elsewhere", env=env)
+    assert (again.returncode, "1/1 chunks done" in again.stdout) == (0, True), again.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("dry_run=true",)])
+def test_a_model_without_room_is_told_before_anything_is_written(
+    tmp_path: Path, videos: list[str], hub: Hub, more: tuple[str, ...]
+) -> None:
+    words = [*videos, "embedding.model=org/huge", "embedding.fallback=untrained", f"cluster.hub_cache={tmp_path}/kept"]
+    refused = command("stages.categorize", *words, *more, env={"HF_ENDPOINT": hub.url})
+    assert refused.returncode == 2
+    assert f"{tmp_path}/kept, which has" in refused.stderr
+    assert "cluster.hub_cache=DIR" in refused.stderr
+    assert not (tmp_path / "kept").exists()
+    assert not (tmp_path / "runs" / "r" / "categorize").exists()
+
+
+@pytest.mark.slow
+def test_servers_keep_their_weights_where_the_site_says(tmp_path: Path, videos: list[str]) -> None:
+    script = "echo kept in $HF_HUB_CACHE, $0; exec $0 -m support.model_server $@"
+    words = [*videos, "method=generate", *standing_in(), f"engine.command=[sh,-c,'{script}','{{python}}']"]
+    categorize(tmp_path, *words, f"cluster.hub_cache={tmp_path}/kept")
+    (log,) = (tmp_path / "runs" / "r" / "pools" / "text" / "logs").glob("*.engine.log")
+    assert f"kept in {tmp_path}/kept," in log.read_text()
+
+
 @pytest.mark.slow
 def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
     tmp_path: Path, videos: list[str], model: Path
@@ -139,8 +190,9 @@ def test_where_no_model_is_to_be_had_it_says_so_or_takes_one_that_knows_nothing(
 ) -> None:
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
     refused = command("stages.categorize", *videos, env=offline)
-    assert refused.returncode == 1
-    assert "hf download sentence-transformers/all-MiniLM-L6-v2" in refused.stdout + refused.stderr
+    assert refused.returncode == 2
+    assert "hf download sentence-transformers/all-MiniLM-L6-v2" in refused.stderr
+    assert not (tmp_path / "runs" / "r" / "categorize").exists()
     more = ["step=demo", "embedding.fallback=untrained"]
     assert command("stages.categorize", *videos, *more, env=offline).returncode == 0
     rows = Step(tmp_path / "runs" / "r", "demo").scan()
@@ -150,5 +202,5 @@ def test_where_no_model_is_to_be_had_it_says_so_or_takes_one_that_knows_nothing(
     wrong = command(
         "stages.categorize", *videos, "step=wrong", more[1], f"embedding.model={tmp_path}/none", env=offline
     )
-    assert wrong.returncode == 1
-    assert "there is no such folder" in wrong.stdout + wrong.stderr
+    assert wrong.returncode == 2
+    assert "there is no such folder" in wrong.stderr

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from support.frame_models import encode, picture, save_classifier, save_clip, save_head, stage_settings
+from support.hub import COMMIT, Hub
 from support.runs import command
 from support.steps import finish, made_step
 
@@ -107,6 +108,23 @@ def test_every_frame_of_every_clip_is_a_row_and_a_filter_reduces_them(run: Path,
     assert done.returncode == 0, done.stderr
     kept = Step(run, "filter").kept().collect()["clip_id"].to_list()
     assert kept == ["a_0", "a_4", "b_0", "d_0"]
+
+
+def test_workers_bring_models_and_files_of_the_hub_into_the_cache_that_the_site_names(run: Path, models: Path) -> None:
+    clip = {path.name: path.read_bytes() for path in (models / "clip").iterdir()}
+    head = {"head.pth": (models / "head.pth").read_bytes()}
+    with Hub({}, models={"org/clip": clip, "org/head": head}) as hub:
+        own = ["aesthetic.model=org/clip", "aesthetic.revision=null", "aesthetic.head=org/head/head.pth"]
+        at = [f"cluster.hub_cache={run.parent}/kept", "scorers=[aesthetic]", "frames.most=1", "after=analyze"]
+        env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(run.parent / "home")}
+        done = command("stages.score_frames", "run=r", f"runs={run.parent}", *own, *at, env=env)
+    assert done.returncode == 0, done.stderr
+    rows = Step(run, "score_frames").scan()
+    assert rows is not None
+    named = rows.filter(pl.col("error").is_null()).collect()["models"].list.first().unique().to_list()
+    assert named == [f"aesthetic org/clip@{COMMIT} org/head/head.pth@{COMMIT}"]
+    assert (run.parent / "kept" / "models--org--head" / "snapshots" / COMMIT / "head.pth").exists()
+    assert not (run.parent / "home" / "hub").exists()
 
 
 @pytest.fixture

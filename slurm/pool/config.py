@@ -68,7 +68,7 @@ class Pool:
     payload_bytes: Count
     host: str  # the address that servers listen on
     ports: tuple[int, int]  # first and last port that servers may take
-    cache: str | None  # folder of the weights; null: that of huggingface_hub
+    cache: str | None  # folder of the weights; null: cluster.hub_cache
     key_file: str | None  # holds the key for engine.url; servers that are started here share a generated one
     start_minutes: Size  # most time to load the model
     restarts: Whole  # most restarts of an engine that died
@@ -100,6 +100,18 @@ class Settings(NamedTuple):
         """Raises ClusterError or InputError if a replica with these settings would be refused; sends nothing."""
         backend(self.site()).check(folder)
         read_env_file("engine.env_file", self.engine.env_file)
+
+    @property
+    def keep_weights(self) -> bool:
+        """Whether its servers keep what they download in the cache of the Hub, as far as its settings say."""
+        box = self.engine.container
+        return self.engine.url is None and (box.runtime is None or any("{cache}" in mount for mount in box.mounts))
+
+    def variables(self) -> dict[str, str]:
+        """What it adds to the environment of its servers, but for what only their nodes can fill in."""
+        engine, cache = self.engine, self.pool.cache
+        own = {name: value for name, value in engine.env.items() if "{" not in value}
+        return read_env_file("engine.env_file", engine.env_file) | own | ({"HF_HUB_CACHE": cache} if cache else {})
 
     def site(self) -> Cluster:
         """The site with the resources of one replica."""

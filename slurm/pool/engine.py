@@ -121,6 +121,8 @@ def start_engine(settings: Settings, key: str, log: Path) -> Iterator[Running]:
         words.write(f"$ {redact(' '.join(command_line(shown, known | dict.fromkeys(secret, '…'))))}\n".encode())
         words.flush()
         try:
+            if engine.container.runtime is not None:  # what it mounts must be there
+                Path(known["cache"]).mkdir(parents=True, exist_ok=True)
             process = subprocess.Popen(
                 command,
                 stdout=words,

@@ -19,7 +19,7 @@ from slurm.owner import UntrustedError, trust
 from slurm.pool.engine import EngineError, Running, start_engine, wait_until_healthy
 from slurm.pool.probe import busy, healthy, probe, queued
 from slurm.pool.registry import BEAT_S, End, PoolFolder, Replica
-from slurm.scheduler.environment import read_env_file
+from slurm.scheduler.environment import task_variables
 from slurm.scheduler.signals import Stop, job_end, own_job
 from slurm.screen import log_to
 
@@ -39,7 +39,7 @@ def serve(folder: PoolFolder, ensure: Callable[[PoolFolder], object]) -> None:
     """
     log_to(sys.stdout, force=True)
     trust(folder.settings.cluster.trust)  # whom the user trusted who started the pool
-    os.environ.update(read_env_file("cluster.env_file", folder.settings.cluster.env_file))
+    os.environ.update(task_variables(folder.settings.cluster))
     job = own_job() or f"local{os.getpid()}"
     supervisor = Supervisor(folder, job, ensure)
 

@@ -50,6 +50,7 @@ class Cluster:
     env: dict[str, str]  # of Slurm's own commands, and of the tasks
     env_file: str | None = None  # a file with more of these, NAME=VALUE lines: what no run directory is to hold
     trust: list[str | int] = field(default_factory=list)  # users whose files in the run may say what is executed
+    hub_cache: str | None = None  # where models of the Hugging Face Hub are kept; null: as HF_HUB_CACHE, HF_HOME say
 
     def __post_init__(self) -> None:
         conceal(self.env)

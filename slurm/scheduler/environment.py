@@ -28,18 +28,33 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def variables(cluster: Cluster) -> dict[str, str]:
-    """What a cluster adds to the environment; an InputError if its file of variables cannot be read."""
+    """What a cluster adds to the environment; an InputError for what it cannot say."""
     own = {name: value for name, value in cluster.env.items() if value != MASK}  # another user's, whose values are his
-    return read_env_file("cluster.env_file", cluster.env_file) | own
+    return read_env_file("cluster.env_file", cluster.env_file) | own | _cache(cluster)
+
+
+def task_variables(cluster: Cluster) -> dict[str, str]:
+    """What a task adds to its environment where it runs: the file of variables as it is now, not when submitted."""
+    return read_env_file("cluster.env_file", cluster.env_file) | _cache(cluster)
+
+
+def _cache(cluster: Cluster) -> dict[str, str]:
+    key, path = "cluster.hub_cache", cluster.hub_cache
+    return {} if path is None else {"HF_HUB_CACHE": str(spelt_out(key, path))}
+
+
+def spelt_out(key: str, path: str) -> Path:
+    """The path that a key of the config has; an InputError if it depends on the folder of whoever reads it."""
+    if not (found := Path(path).expanduser()).is_absolute():
+        raise InputError(f"{key}={path}: say where it is whichever folder a command is called in, /… or ~/…")
+    return found
 
 
 def read_env_file(key: str, path: str | None) -> dict[str, str]:
     """The variables of a file with NAME=VALUE lines; none without a file. An InputError names the config's `key`."""
     if path is None:
         return {}
-    file, node = Path(path).expanduser(), os.uname().nodename
-    if not file.is_absolute():
-        raise InputError(f"{key}={path}: say where it is whichever folder a command is called in, /… or ~/…")
+    file, node = spelt_out(key, path), os.uname().nodename
     try:
         text = file.read_text()
     except OSError as error:

@@ -24,7 +24,7 @@ from slurm.record.history import history
 from slurm.record.inputs import damaged, missing, source_of
 from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
-from slurm.scheduler.environment import read_env_file
+from slurm.scheduler.environment import task_variables
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
 from slurm.screen import log_to, progress
 from slurm.task.attempt import Attempt, Output
@@ -89,7 +89,7 @@ def run_task(spec: Spec) -> None:
 
         @cache
         def work() -> Work:
-            os.environ.update(read_env_file("cluster.env_file", cluster.env_file))  # as it is now, not when submitted
+            os.environ.update(task_variables(cluster))
             module, _, name = step.plan.entry.partition(":")
             make: Callable[..., Work] = getattr(importlib.import_module(module), name)
             return ends.enter_context(closing(make(step, stop, cluster)))

@@ -1,6 +1,6 @@
 """Several steps of a run at once: their plans in order, handed to `slurm` as plain intents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,9 @@ from slurm.errors import InputError
 from slurm.pool.config import Settings
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, fingerprint
+from slurm.scheduler.backend import backend
+from slurm.scheduler.environment import environment, variables
+from stages.core.models.needed import Needed, check_models
 from stages.core.runner.config import Common
 from stages.core.runner.plan import make_plan
 from stages.core.runner.stage import Stage
@@ -36,6 +39,16 @@ class Wanted(NamedTuple):
         asks = self.stage.pool(self.config)
         return Settings(self.config.pool, self.config.engine, self.common.cluster) if asks else None
 
+    def models(self) -> Iterator[tuple[Needed, Mapping[str, str]]]:
+        """The models that its tasks load and the one of its servers, each with the environment of what loads it."""
+        cluster, servers = self.common.cluster, self.servers()
+        env = environment(variables(cluster))
+        for needed in self.stage.models(self.config):
+            yield needed._replace(boxed=cluster.container.runtime is not None), env
+        if servers is not None and servers.keep_weights:
+            model = Needed("pool.model=", servers.pool.model, servers.pool.revision, served=True)
+            yield model, env | servers.variables()
+
 
 def inputs_of(wanted: Wanted) -> list[str]:
     after = wanted.common.after
@@ -58,11 +71,21 @@ def submit_steps(order: list[Wanted], begin: Callable[[], object] = lambda: None
         Intent(wanted.name, plan, wanted.common.cluster, wanted.servers(), wanted.stage.shows)
         for wanted, plan in zip(order, plan_all(order, named), strict=True)
     ]
-    for wanted in order:
-        if not Step(run, wanted.name).exists:
-            wanted.stage.check(wanted.config)
+    new = [wanted for wanted, intent in zip(order, intents, strict=True) if not stands(run, intent)]
+    for wanted in new:
+        wanted.stage.check(wanted.config)
+    missing = check_models(model for wanted in new for model in wanted.models())
+    if missing and backend(common.cluster).submits:
+        print("Still to be downloaded, by the tasks that come first; where these have no net, do it here before:")
+        print("\n".join(dict.fromkeys(f"  {model}: {model.command}" for model in missing)))
     growth = look_for_new(order, intents) if common.extend else None
     return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run, begin=begin)
+
+
+def stands(run: Path, intent: Intent) -> bool:
+    """Whether the run has the step with this config."""
+    step = Step(run, intent.name)
+    return step.exists and step.plan.fingerprint == intent.plan.fingerprint
 
 
 def plan_all(order: list[Wanted], overwritten: list[str]) -> list[Plan]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
+from stages.core.models.needed import Needed
 from stages.core.schema.types import Schema
 
 
@@ -34,6 +35,7 @@ class Stage:
     check: Callable[[Any], None] = lambda config: None  # raises InputError for what can be told before submission
     # files whose content decides the result, as a config names them
     files: Callable[[Any], Sequence[str]] = lambda config: ()
+    models: Callable[[Any], Sequence[Needed]] = lambda config: ()  # that its tasks load, as a config names them
     runtime_keys: Sequence[str] = ()  # config keys left out of the fingerprint: they cannot change the output
     # whether a config asks model servers; it has `pool` and `engine` then, of which only the model decides a result
     pool: Callable[[Any], bool] = lambda config: False

@@ -69,7 +69,7 @@ def test_a_container_gets_the_weights_the_folder_and_the_names_of_the_secrets_on
     command = words("engine=tgi", f"engine.container.runtime={runtime}", "engine.container.image=tgi.sif")
     line = " ".join(command)
     assert "tgi.sif" in line
-    assert "/models:/data" in line
+    assert "/models:/models" in line
     assert "/tmp/f:/tmp/f" in line
     assert line.index("tgi.sif") < line.index("--model-id")
     assert "secret" not in line

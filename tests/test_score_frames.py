@@ -171,9 +171,10 @@ def test_the_library_of_an_extra_is_named_with_the_line_that_installs_it(
         check(replace(settings, scorers=("open_nsfw",)))
 
 
-def test_a_model_that_does_not_exist_fails_the_chunk_with_the_key(run: Path, models: Path) -> None:
+def test_a_model_that_does_not_exist_is_told_with_the_key_before_anything_is_written(run: Path, models: Path) -> None:
     place = f"runs={run.parent}"
     gone = f"aesthetic.model={models / 'gone'}"
     done = command("stages.score_frames", "run=r", place, "cluster.executor=debug", *words(models), gone)
-    assert done.returncode == 1
-    assert f"aesthetic.model={models / 'gone'}: there is no such folder" in done.stdout + done.stderr
+    assert done.returncode == 2
+    assert f"aesthetic.model={models / 'gone'}: there is no such folder" in done.stderr
+    assert not (run / "score_frames").exists()

@@ -36,7 +36,7 @@ class Missing(NamedTuple):
         return sum(self.files.values())
 
     def __str__(self) -> str:
-        return f"{self.needed.key}{self.needed.name} ({self.bytes / 1e9:.2f} GB)"
+        return f"{self.needed.key}{self.needed.name} ({self.bytes / 1e6:,.1f} MB)"
 
 
 def check_models(needs: Iterable[tuple[Needed, Mapping[str, str]]]) -> list[Missing]:
@@ -56,11 +56,11 @@ def check_room(cache: Path, found: Sequence[Missing]) -> None:
     there = next(path for path in (cache, *cache.absolute().parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{what}, which cannot be written; another folder: cluster.hub_cache=DIR")
-    needed_gb = sum(dict(file for missing in found for file in missing.files.items()).values()) / 1e9
-    free_gb = shutil.disk_usage(there).free / 1e9
-    if free_gb < needed_gb:
+    needed_mb = sum(dict(file for missing in found for file in missing.files.items()).values()) / 1e6
+    free_mb = shutil.disk_usage(there).free / 1e6
+    if free_mb < needed_mb:
         raise InputError(
-            f"{what}, which has {free_gb:.2f} GB free and needs {needed_gb:.2f} GB; make room (hf cache ls), or say "
+            f"{what}, which has {free_mb:,.0f} MB free and needs {needed_mb:,.0f}; make room (hf cache ls), or say "
             f"another folder: cluster.hub_cache=DIR"
         )
 

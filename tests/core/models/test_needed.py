@@ -14,10 +14,11 @@ from support.frame_models import stage_settings
 from support.hub import COMMIT, Hub
 from support.runs import planned
 
-from slurm.errors import InputError
+from slurm.errors import ClusterError, InputError
 from stages.core.models import hub as hub_module
-from stages.core.models.hub import UnreachableError, find_cache, find_model
+from stages.core.models.hub import UnreachableError, find_cache, find_file, find_model
 from stages.core.models.needed import Needed, check_models
+from stages.core.runner.pipeline import submit_steps
 from stages.score_frames import models
 
 WEIGHTS = b"w" * 700_000
@@ -41,7 +42,9 @@ def env(hub: Hub, tmp_path: Path) -> dict[str, str]:
     return {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "kept"), "HOME": str(tmp_path)}
 
 
-def test_what_a_model_lacks_is_counted_and_the_command_that_is_told_brings_it(hub: Hub, env: dict[str, str]) -> None:
+def test_what_a_model_lacks_is_counted_and_the_command_that_is_told_brings_it(
+    hub: Hub, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, head = check_models([(NEEDED, env), (HEAD, env)])
     assert (model.bytes, head.files) == (2 + 700_000 + 3, {"org/head/sub/head.pth": 300})
     assert not Path(env["HF_HUB_CACHE"]).exists(), "nothing is written"
@@ -51,6 +54,10 @@ def test_what_a_model_lacks_is_counted_and_the_command_that_is_told_brings_it(hu
         subprocess.run(command, env={**os.environ, **env}, check=True, capture_output=True, timeout=60)
     hub.asked.clear()
     assert check_models([(NEEDED, env), (HEAD, env)]) == []
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert find_model("org/model", None, "").name == COMMIT
+    assert find_file(HEAD.name, None, "").read_bytes() == b"h" * 300
     assert hub.asked == [], "what is in the cache is not asked for"
     lost = Path(env["HF_HUB_CACHE"]) / "models--org--model" / "snapshots" / COMMIT / "vocab.txt"
     blob = lost.resolve()
@@ -62,10 +69,10 @@ def test_what_a_model_lacks_is_counted_and_the_command_that_is_told_brings_it(hu
 
 def test_a_cache_without_room_is_told_with_its_folder_and_key(hub: Hub, env: dict[str, str]) -> None:
     hub.models["org/huge"] = {"config.json": b"{}", "huge.safetensors": b""}
-    told = (
-        r"embedding\.model=org/huge \(1000000000\.00 GB\): still to be downloaded into .*/kept, which has \d+\.\d\d GB "
-    )
-    with pytest.raises(InputError, match=told + r"free and needs 1000000000\.00 GB.*cluster\.hub_cache=DIR"):
+    told = r"embedding\.model=org/huge \(1,000,000,000,000\.0 MB\): still to be downloaded into .*/kept, which has "
+    with pytest.raises(
+        InputError, match=told + r"[\d,]+ MB free and needs 1,000,000,000,000; .*cluster\.hub_cache=DIR"
+    ):
         check_models([(NEEDED._replace(name="org/huge"), env)])
     with pytest.raises(InputError, match=r"pool\.model=org/huge"):
         check_models([(Needed("pool.model=", "org/huge", None, served=True), env)])
@@ -188,3 +195,19 @@ def test_a_step_needs_the_models_of_what_it_was_told_to_do_and_of_its_servers(tm
         assert {str(find_cache(env)) for _, env in found} <= {f"{tmp_path}/kept"}
     own = list(planned(*ask, "method=cascade", "pool.cache=/own")[-1].models())
     assert [find_cache(env) for _, env in own] == [tmp_path / "kept", Path("/own")]
+
+
+def test_a_submission_to_slurm_prints_the_command_for_nodes_without_a_net(
+    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos.csv").write_text("url\nhttp://host/1.mp4\n")
+    (tmp_path / "own" / "local").mkdir(parents=True)
+    site = f"# @package _global_\ncluster: {{hub_cache: {tmp_path}/kept}}\n"
+    (tmp_path / "own" / "local" / "default.yaml").write_text(site)
+    words = ["categorize", "run=r", f"runs={tmp_path}", "after=ingest", f"input.path={tmp_path}/videos.csv"]
+    words += ["embedding.model=org/model", "cluster=slurm", f"--config-dir={tmp_path}/own"]
+    words += [f"+cluster.env.PATH={tmp_path}", f"+cluster.env.HF_ENDPOINT={hub.url}"]
+    with pytest.raises(ClusterError, match="no Slurm on this machine"):
+        submit_steps(planned(*words))
+    assert "(0.7 MB): hf download org/model --include '*.json' " in (out := capsys.readouterr().out)
+    assert f"--cache-dir {tmp_path}/kept\n" in out

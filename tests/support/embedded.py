@@ -27,6 +27,10 @@ from stages.core.models.embedded.__main__ import load_server, parse_arguments, s
 START_S = 60.0
 SIDE_PX = 32
 ROWS = [f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5)]
+QWEN_MARKS = ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>"]
+LAYERS = ["num_hidden_layers", "num_attention_heads", "num_key_value_heads"]
+SIZES = ["vocab_size", "hidden_size", "intermediate_size", "max_position_embeddings", *LAYERS]
+MOST_SQUARES = 24  # tokens of the largest picture
 MARKS = ["<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *ROWS]
 
 
@@ -174,10 +178,17 @@ def picture(content: bytes) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
+def mark(*parts: str | bytes) -> str:
+    """A prompt with pictures as TGI marks them."""
+    return "".join(part if isinstance(part, str) else f"![]({picture(part)['image_url']['url']})" for part in parts)
+
+
 def save(kind: str, folder: Path) -> Path:
-    """Writes a tiny model: text, llava, idefics3 or smolvlm."""
+    """Writes a tiny model: text, llava, idefics3, smolvlm, qwen2_5_vl or qwen3_vl."""
     if kind in ("text", "llava"):
         untrained.save(folder, images=kind == "llava")
+    elif kind.startswith("qwen"):
+        save_qwen(kind, folder)
     else:
         save_tiles(kind, folder)
     return folder
@@ -221,3 +232,50 @@ def save_tiles(kind: str, folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(pictures))
     processor = {"processor_class": f"{name}Processor", "image_seq_len": 4}
     (folder / "processor_config.json").write_text(json.dumps(processor))
+
+
+def save_qwen(kind: str, folder: Path) -> None:
+    """A model that sees a picture in squares, a token each, with the files that its real kin have on the Hub."""
+    import torch
+    import transformers
+
+    made = untrained.tokenizer()
+    made.add_tokens(QWEN_MARKS, special_tokens=True)
+    start, place, end, video = made.convert_tokens_to_ids(QWEN_MARKS)
+    template = untrained.TEMPLATE.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>")
+    text = untrained.text(made).to_dict()
+    text = {name: text[name] for name in (*SIZES, "initializer_range", "bos_token_id", "eos_token_id", "pad_token_id")}
+    text["rope_parameters"] = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
+    eyes: dict[str, Any] = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2}
+    eyes |= {"out_hidden_size": text["hidden_size"], "initializer_range": 0.2}
+    pictures: dict[str, Any] = {"temporal_patch_size": 2, "merge_size": 2}
+    if kind == "qwen2_5_vl":
+        name = "Qwen2_5_VL"
+        eyes |= {"patch_size": 14, "window_size": 56, "fullatt_block_indexes": [1]}
+        pictures |= {"image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2_5_VLProcessor"}
+        pictures |= {"patch_size": 14, "min_pixels": 28 * 28, "max_pixels": 28 * 28 * MOST_SQUARES}
+        made.chat_template = template
+    else:
+        name = "Qwen3VL"
+        text["head_dim"] = 16
+        eyes |= {"patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
+        pictures |= {"image_processor_type": "Qwen2VLImageProcessorFast", "processor_class": "Qwen3VLProcessor"}
+        pictures |= {"patch_size": 16, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+        pictures["size"] = {"shortest_edge": 32 * 32, "longest_edge": 32 * 32 * MOST_SQUARES}
+        # the tokenizer's own template has no tokens for pictures
+        (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    config = getattr(transformers, f"{name}Config")(
+        vision_config=eyes,
+        text_config=text,
+        vision_start_token_id=start,
+        image_token_id=place,
+        vision_end_token_id=end,
+        video_token_id=video,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
+    model.generation_config.eos_token_id = made.eos_token_id
+    model.save_pretrained(folder)
+    made.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(pictures))

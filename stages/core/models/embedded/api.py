@@ -5,6 +5,7 @@ so do we. Unsupported parameters are refused, which is better than ignoring them
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 MOST_STOPS = 4
 DEFAULT_TOKENS = 1024
 DATA_URI = "data:"
-MARKED_PICTURE = "![](data:"
+MARKED_PICTURE = re.compile(rf"!\[\]\(({DATA_URI}[^()\s]*)\)")  # in the text for /generate
 
 
 class RequestError(Exception):
@@ -73,8 +74,9 @@ class GenerationRequest:
 
     @property
     def pictures(self) -> list[Picture]:
-        turns = [] if isinstance(self.prompt, str) else self.prompt
-        return [part for turn in turns for part in turn.content if isinstance(part, Picture)]
+        if isinstance(self.prompt, str):
+            return [Picture(uri) for uri in MARKED_PICTURE.findall(self.prompt)]
+        return [part for turn in self.prompt for part in turn.content if isinstance(part, Picture)]
 
 
 class Body(BaseModel):
@@ -205,8 +207,8 @@ def parse_generate(body: GenerateBody) -> GenerationRequest:
     )
     if not body.inputs:
         raise invalid("inputs: empty")
-    if MARKED_PICTURE in body.inputs:
-        raise invalid("inputs: pictures are supported in /v1/chat/completions only")
+    if parameters.truncate is not None and MARKED_PICTURE.search(body.inputs):
+        raise invalid("truncate: a prompt with pictures cannot be truncated; leave it out")
     warped = (
         parameters.temperature not in (None, 1.0) or parameters.top_k is not None or parameters.top_p not in (None, 1.0)
     )

@@ -9,6 +9,8 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from stages.core.models.embedded.decoding import EndOfRows, Job, Row, TokenSelector
 from stages.core.models.embedded.loading import LoadedModel
 
+PER_TOKEN = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")  # tensors [1, length]
+
 
 def batch_key(job: Job) -> tuple[object, ...]:
     """Equal for jobs that can share a batch: names, dtypes and inner shapes of their tensors."""
@@ -16,11 +18,7 @@ def batch_key(job: Job) -> tuple[object, ...]:
 
 
 def inner_shape(name: str, tensor: torch.Tensor) -> tuple[int, ...]:
-    return (
-        ()
-        if tensor.ndim == 2 and tensor.shape[0] == 1
-        else tuple(tensor.shape[2 if has_image_axis(name, tensor) else 1 :])
-    )
+    return () if name in PER_TOKEN else tuple(tensor.shape[2 if has_image_axis(name, tensor) else 1 :])
 
 
 def has_image_axis(name: str, tensor: torch.Tensor) -> bool:
@@ -55,7 +53,7 @@ def collate(jobs: Sequence[Job], padding: int) -> dict[str, torch.Tensor]:
     together = {}
     for name, first in jobs[0].inputs.items():
         parts = [job.inputs[name] for job in jobs]
-        if first.shape == (1, jobs[0].length):
+        if name in PER_TOKEN:
             fill = padding if name == "input_ids" else 0
             parts = [pad(part, (longest - part.shape[1], 0), value=fill) for part in parts]
         elif has_image_axis(name, first):

@@ -18,8 +18,11 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     Idefics3Processor,
+    ProcessorMixin,
+    Qwen2VLImageProcessorPil,
 )
 
+from stages.core.models.embedded import qwen
 from stages.core.models.embedded.vocabulary import Vocabulary
 from stages.core.models.hub import UnloadableError, one_line
 
@@ -75,6 +78,11 @@ def translate_loading_errors(folder: Path) -> Iterator[None]:
 
 def _processor(folder: Path, config: Any, tokenizer: Any) -> Any:
     """The image processor, based on Pillow: torchvision may be missing, and gives slightly different pixels."""
+    if config.model_type in qwen.KINDS:
+        # its chat template may be in a file that the tokenizer does not read
+        template = ProcessorMixin.get_processor_dict(folder)[0].get("chat_template")
+        pictures = Qwen2VLImageProcessorPil.from_pretrained(folder)
+        return qwen.QwenProcessor(pictures, tokenizer, config, template)
     if config.model_type != "smolvlm":
         return AutoProcessor.from_pretrained(folder, backend="pil")
     # SmolVLM's own requires a video processor, which needs torchvision, and num2words. For images it does the same as

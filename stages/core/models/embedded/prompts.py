@@ -11,10 +11,19 @@ import torch
 from jinja2 import TemplateError
 from PIL import Image, UnidentifiedImageError
 
-from stages.core.models.embedded.api import DEFAULT_TOKENS, GenerationRequest, Picture, RequestError, Turn, invalid
+from stages.core.models.embedded.api import (
+    DEFAULT_TOKENS,
+    MARKED_PICTURE,
+    GenerationRequest,
+    Picture,
+    RequestError,
+    Turn,
+    invalid,
+)
 from stages.core.models.embedded.decoding import Job
 from stages.core.models.embedded.grammar import Grammars
 from stages.core.models.embedded.loading import LoadedModel
+from stages.core.models.embedded.qwen import QwenProcessor
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP"]  # for others Pillow would run Ghostscript
 MOST_PIXELS = 50_000_000  # of one picture: a small file may decompress to gigabytes
@@ -27,18 +36,25 @@ class Prompts:
     def __init__(self, loaded: LoadedModel, max_input_tokens: int, max_total_tokens: int) -> None:
         self.loaded, self.grammars = loaded, Grammars(loaded.vocabulary)
         self.max_input_tokens, self.max_total_tokens = max_input_tokens, max_total_tokens
-        self.template = loaded.tokenizer.chat_template or getattr(loaded.processor, "chat_template", None)
+        # the tokenizer's own template may be for text alone
+        self.template = getattr(loaded.processor, "chat_template", None) or loaded.tokenizer.chat_template
 
     def make_job(self, request: GenerationRequest) -> Job:
         """The job for a request. Raises RequestError."""
         pictures = [open_picture(picture) for picture in request.pictures]
         if pictures and self.loaded.processor is None:
-            raise invalid("messages: this model accepts no pictures; serve one that does, such as SmolVLM")
-        text = request.prompt if isinstance(request.prompt, str) else self.apply_template(request.prompt)
+            raise invalid("this model accepts no pictures; serve one that does, such as SmolVLM or Qwen3-VL")
+        prompt = request.prompt
+        text = self.mark_pictures(prompt) if isinstance(prompt, str) else self.apply_template(prompt)
         inputs = self.process_pictures(text, pictures) if pictures else self.tokenize(text, request)
         length = inputs["input_ids"].shape[1]
         grammar = self.grammars.compiled(request.grammar) if request.grammar else None
         return Job(inputs, self.token_budget(request, length), request.sampling, request.stop, grammar)
+
+    def mark_pictures(self, prompt: str) -> str:
+        """The prompt with the text for each picture that the model's processor expects."""
+        mark = getattr(self.loaded.processor, "image_token", "")
+        return MARKED_PICTURE.sub(lambda found: mark, prompt)
 
     def apply_template(self, turns: Sequence[Turn]) -> str:
         if self.template is None:
@@ -60,28 +76,35 @@ class Prompts:
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def process_pictures(self, text: str, pictures: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
-        assert self.loaded.processor is not None
+        processor = self.loaded.processor
+        assert processor is not None
         bos = self.loaded.tokenizer.bos_token
         special = not (bos and text.startswith(bos))  # some templates add it, others leave it to the tokenizer
-        options = {"return_tensors": "pt", "add_special_tokens": special}
         try:
-            tensors = self.loaded.processor(text=[text], images=[list(pictures)], **options)
+            if isinstance(processor, QwenProcessor):
+                tokens = processor.expand(self.loaded.vocabulary.encode_text(text, special=special), pictures)
+                self.check_length(tokens["input_ids"].shape[1])  # before the pixels, which may be gigabytes
+                return tokens | processor.make_pixels(pictures)
+            options = {"return_tensors": "pt", "add_special_tokens": special}
+            return dict(processor(text=[text], images=[list(pictures)], **options))
         except (ValueError, TypeError, LookupError, RuntimeError) as error:
             raise invalid(f"image_url: the pictures do not fit the prompt: {error}") from error
-        return dict(tensors)
 
     def token_budget(self, request: GenerationRequest, length: int) -> int:
         """The token budget of the answer. Raises RequestError."""
-        if length == 0:
-            raise invalid("inputs: no tokens")
-        if length > self.max_input_tokens:
-            raise invalid(f"the prompt has {length} tokens, and --max-input-tokens is {self.max_input_tokens}")
+        self.check_length(length)
         room = self.max_total_tokens - length
         new_tokens = min(DEFAULT_TOKENS, room) if request.max_new_tokens is None else request.max_new_tokens
         if new_tokens > room:
             words = f"{length} tokens of prompt and {new_tokens} new ones are more than --max-total-tokens"
             raise invalid(f"{words} {self.max_total_tokens}")
         return new_tokens
+
+    def check_length(self, length: int) -> None:
+        if length == 0:
+            raise invalid("inputs: no tokens")
+        if length > self.max_input_tokens:
+            raise invalid(f"the prompt has {length} tokens, and --max-input-tokens is {self.max_input_tokens}")
 
 
 def open_picture(picture: Picture) -> Image.Image:

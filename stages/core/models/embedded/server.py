@@ -105,7 +105,7 @@ class Server:
     async def prepare_job(self, generation: GenerationRequest) -> Job:
         """The job; prepared in another thread if pictures, a grammar or a long prompt take time."""
         long = isinstance(generation.prompt, str) and len(generation.prompt) > LONG_CHARACTERS
-        if generation.pictures or generation.grammar or long:
+        if long or generation.grammar or generation.pictures:
             return await asyncio.get_running_loop().run_in_executor(self.preparing, self.prompts.make_job, generation)
         return self.prompts.make_job(generation)
 

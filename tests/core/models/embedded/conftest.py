@@ -22,7 +22,7 @@ def engine(folder: Folder) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture(scope="session", params=["llava", "idefics3", "smolvlm"])
+@pytest.fixture(scope="session", params=["llava", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl"])
 def seeing(request: pytest.FixtureRequest, folder: Folder) -> Iterator[Engine]:
     with inside("--model-id", str(folder(request.param)), "--images") as engine:
         yield engine

@@ -1,4 +1,4 @@
-"""Pictures in a chat, over three families of models, with neither torchvision nor num2words."""
+"""Pictures in a chat, over five families of models, with neither torchvision nor num2words."""
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.embedded import Engine, jpeg
+from support.embedded import Engine, jpeg, mark
 
 HUGE = BytesIO()
 Image.new("1", (8000, 8000)).save(HUGE, "PNG")  # some kilobytes
@@ -22,6 +22,14 @@ def content(said: Any) -> str:
 def test_the_answer_hangs_on_the_pictures(seeing: Engine) -> None:
     told = [content(seeing.chat(*pictures, "What is it?")) for pictures in ([RED], [BLUE], [RED, BLUE], [])]
     assert len(set(told)) == 4
+
+
+def test_a_prompt_for_generate_may_have_pictures_as_tgi_marks_them(seeing: Engine) -> None:
+    said = [seeing.generate(mark("What is ", *pictures, "?"), max_new_tokens=8) for pictures in ([RED], [BLUE], [])]
+    assert {answer.status for answer in said} == {200}
+    assert len({answer.body["generated_text"] for answer in said}) == 3
+    status, body = seeing.generate("![](data:image/jpeg;base64,abc)")
+    assert (status, body["error_type"]) == (422, "validation")
 
 
 def test_it_is_the_same_alone_and_in_a_batch_whatever_the_mates(seeing: Engine) -> None:
@@ -76,6 +84,6 @@ def test_a_mark_for_a_picture_in_the_words_does_no_harm(seeing: Engine) -> None:
 
 
 def test_a_model_that_sees_nothing_refuses_pictures(engine: Engine) -> None:
-    status, body = engine.chat(RED, "What is it?")
-    assert (status, body["error_type"]) == (422, "validation")
-    assert "accepts no pictures" in body["error"]
+    for status, body in (engine.chat(RED, "What is it?"), engine.generate(mark(RED))):
+        assert (status, body["error_type"]) == (422, "validation")
+        assert "accepts no pictures" in body["error"]

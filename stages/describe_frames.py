@@ -15,6 +15,7 @@ from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.frames.by_frame import check_frames, columns_read, look_at_frames, tables_read
 from stages.core.frames.describe.settings import Settings
+from stages.core.models.needed import Needed
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.frame import FRAME_TEXTS
@@ -26,6 +27,13 @@ def run(rows: Rows, settings: Settings) -> Iterator[Output]:
     from stages.core.frames.describe.describers import load_describers
 
     yield from look_at_frames(rows, settings.frames, load_describers, settings)
+
+
+def models(settings: Settings) -> list[Needed]:
+    """Florence-2, unless rapidocr answers all that is asked."""
+    asked = set(settings.tasks) - ({"ocr_with_region"} if settings.ocr == "rapidocr" else set())
+    own = settings.florence
+    return [Needed("florence.model=", own.model, own.revision)] if asked else []
 
 
 def check(settings: Settings) -> None:
@@ -55,6 +63,7 @@ STAGE = Stage(
     reads=lambda settings: tables_read(settings.frames),
     key="frame_id",
     check=check,
+    models=models,
     runtime_keys=("batch",),
     holds_model=True,
 )

@@ -1,5 +1,7 @@
 """Texts in pictures, by the real weights that a package brings."""
 
+from typing import Any
+
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -15,7 +17,7 @@ def test_a_text_is_read_with_its_place_and_the_share_that_it_covers() -> None:
     left, top, right, bottom = shown.convert("L").point(lambda value: 255 * (value > 150)).getbbox() or (0, 0, 0, 0)
     net = OcrNet(1)
     blank = Image.new("RGB", (64, 64), (40, 90, 60))
-    found = texts_of(net.run(net.load([net.prepare(shown), net.prepare(blank)])))
+    found: Any = texts_of(net.run(net.load([net.prepare(shown), net.prepare(blank)])))
     assert (found["width_px"], found["height_px"]) == ([512, 64], [288, 64])
     ((text,), nothing) = found["texts"]
     assert (text["text"], nothing) == ("BREAKING NEWS", [])

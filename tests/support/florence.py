@@ -32,6 +32,14 @@ GENERATION = {
     "pad_token_id": 1,
     "eos_token_id": 2,
 }
+TEXT: dict[str, Any] = {
+    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_position_embeddings": 256,
+}  # fmt: skip
+VISION: dict[str, Any] = {
+    "embed_dim": (8, 8, 16, 32), "num_heads": (1, 1, 2, 4), "num_groups": (1, 1, 2, 4), "depths": (1, 1, 1, 1),
+    "window_size": 4, "projection_dim": 32,
+}  # fmt: skip
 
 
 def stage_settings() -> Settings:
@@ -55,18 +63,15 @@ def make_tokenizer(places: bool = True) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=inner, **names)
 
 
-def save_florence(folder: Path, *, seed: int = 5, sizes: Mapping[str, Any] | None = None) -> Path:
-    """A model in the layout of transformers: pictures of 64 px, 5 tokens each."""
+def save_florence(
+    folder: Path, *, text: Mapping[str, Any] = TEXT, vision: Mapping[str, Any] = VISION, side_px: int = 64
+) -> Path:
+    """A model in the layout of transformers, for pictures of `side_px`."""
     tokenizer = make_tokenizer()
-    text = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
-            "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
-            "max_position_embeddings": 256}  # fmt: skip
-    vision = {"embed_dim": (8, 8, 16, 32), "num_heads": (1, 1, 2, 4), "num_groups": (1, 1, 2, 4),
-              "depths": (1, 1, 1, 1), "window_size": 4, "projection_dim": 32}  # fmt: skip
-    torch.manual_seed(seed)
+    torch.manual_seed(5)
     config = Florence2Config(
-        text_config=BartConfig.from_dict({**text, **GENERATION, "vocab_size": len(tokenizer)}).to_dict(),
-        vision_config={**vision, **(sizes or {})},
+        text_config=BartConfig.from_dict({"vocab_size": len(tokenizer), **text, **GENERATION}).to_dict(),
+        vision_config=dict(vision),
         image_token_id=int(tokenizer.convert_tokens_to_ids("<image>")),  # type: ignore[arg-type]
     )
     model = Florence2ForConditionalGeneration(config)
@@ -77,7 +82,7 @@ def save_florence(folder: Path, *, seed: int = 5, sizes: Mapping[str, Any] | Non
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     CLIPImageProcessorPil(
-        size={"height": 64, "width": 64}, do_center_crop=False, image_seq_length=5,
+        size={"height": side_px, "width": side_px}, do_center_crop=False, image_seq_length=(side_px // 32) ** 2 + 1,
         image_mean=(0.485, 0.456, 0.406), image_std=(0.229, 0.224, 0.225),
     ).save_pretrained(folder)  # fmt: skip
     return folder

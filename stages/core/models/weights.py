@@ -31,7 +31,7 @@ def load_weights(file: Path, key: str) -> dict[str, torch.Tensor]:
     return found
 
 
-def load_module(kind: Any, folder: Path | None, dtype: torch.dtype, **more: Any) -> Any:
+def load_module(kind: Any, folder: Path | None, dtype: torch.dtype | str, **more: Any) -> Any:
     """A model of transformers from a folder. Raises OSError, RuntimeError, ValueError if a weight of it is not there.
 
     Left to itself, transformers fills what a file lacks with random numbers, and says so in its log only.

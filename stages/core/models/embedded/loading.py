@@ -25,6 +25,7 @@ from transformers import (
 from stages.core.models.embedded import qwen
 from stages.core.models.embedded.vocabulary import Vocabulary
 from stages.core.models.hub import UnloadableError, one_line
+from stages.core.models.weights import load_module
 
 TINY = 20_000_000  # parameters; for smaller models one thread is faster: 24 ms per batch, 69 with two
 MAX_TOKENS = 8192  # prompt and answer, if the model's config gives no limit; longer only with --max-total-tokens
@@ -51,7 +52,7 @@ def load(folder: Path) -> LoadedModel:
         auto = AutoModelForImageTextToText if sees else AutoModelForCausalLM
         cuda = torch.cuda.is_available()
         # on a CPU half precision is slower, and a row's answer would depend on the other rows of its batch
-        model = auto.from_pretrained(folder, dtype="auto" if cuda else torch.float32).eval()
+        model = load_module(auto, folder, "auto" if cuda else torch.float32).eval()
         model = model.to("cuda" if cuda else "cpu")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         processor = _processor(folder, config, tokenizer) if sees else None

@@ -1,5 +1,6 @@
 """How the engine starts, who may ask, what it says where there is no model or no port, and how it ends."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+from safetensors.torch import load_file, save_file
 from support.embedded import Engine, Process, Said, free_port, inside, jpeg, started
 
 from stages.core.models.embedded.__main__ import main
@@ -44,6 +46,18 @@ def test_a_folder_without_a_model_in_it_is_reported(tmp_path: Path, capsys: pyte
     words = capsys.readouterr().err
     assert str(tmp_path) in words
     assert len(words.splitlines()) == 1
+
+
+def test_a_model_that_lacks_a_weight_is_reported_and_not_filled_by_chance(
+    folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder("text"), tmp_path / "torn")
+    weights = load_file(tmp_path / "torn" / "model.safetensors")
+    lost = next(name for name in sorted(weights) if name.endswith("mlp.down_proj.weight"))
+    del weights[lost]
+    save_file(weights, tmp_path / "torn" / "model.safetensors", metadata={"format": "pt"})
+    assert main(["--model-id", str(tmp_path / "torn"), "--port", str(free_port())]) == 2
+    assert lost in capsys.readouterr().err
 
 
 def test_a_model_that_sees_nothing_does_not_start_where_pictures_are_wanted(folder: Folder) -> None:

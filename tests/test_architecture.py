@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -135,6 +136,12 @@ def test_every_folder_of_code_has_its_arrows_and_is_small() -> None:
     assert folders == ARROWS.keys()
     sizes = {folder: len(list((ROOT / folder).glob("[!_]*.py"))) for folder in folders}
     assert {folder: size for folder, size in sizes.items() if size > 15} == {}
+
+
+def test_every_folder_of_code_is_a_package_that_is_installed() -> None:
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent for room in ("slurm", "stages") for path in (ROOT / room).rglob("*.py")}
+    assert sorted(named) == sorted(name(folder).replace("/", ".") for folder in folders)
 
 
 def test_arrows_make_no_circle() -> None:

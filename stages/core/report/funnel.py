@@ -46,7 +46,7 @@ class Flow:
     items_failed: int
     kept: Amount
     losses: list[Loss]
-    left_out: dict[str, int]  # rows of a source excluded from the catalogue, by reason
+    left_out: dict[str, int]  # rows and sidecars of a source that are not in the catalogue, by reason
 
     def lost(self, kind: str) -> int:
         return sum(loss.amount.rows for loss in self.losses if loss.kind == kind)

@@ -20,7 +20,7 @@ from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.types import TEXT, Row
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import video_id
-from stages.core.sources.values import cast_column
+from stages.core.sources.values import as_text, cast_column
 from stages.core.storage import input_files
 
 SUFFIXES = {".parquet"}
@@ -126,11 +126,7 @@ def parse_fields(value: Any) -> dict[str, Any]:
         raise ValueError("too deep") from error
     if not isinstance(record, dict):
         raise ValueError(f"{str(value)[:80]} is not an object")
-    return {name: text(record.get(name)) for name in FIELDS}
-
-
-def text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return {name: as_text(record.get(name)) for name in FIELDS}
 
 
 def json_column(file: str) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """Videos in a folder: a row per file, with an id made of its path relative to the folder.
 
-So ids stay the same if the folder moves, and a.mp4 and a.mkv are two videos.
+So ids stay the same if the folder moves, and a.mp4 and a.mkv are two videos. What is known of a video is in its
+sidecar a.info.json (see sidecars.py), if there is one; else its name is its title.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import InputError
 from stages.core.schema.catalogue import CATALOGUE
 from stages.core.schema.types import Row
+from stages.core.sources import sidecars
 from stages.core.sources.catalogue import Catalogue
 
 SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
@@ -33,15 +35,23 @@ def check(path: str, options: Options) -> None:
 def read(path: str, options: Options) -> Catalogue:
     """A row for every video file in the folder and its subfolders, sorted by path; hidden ones are skipped."""
     check(path, options)
-    folder, rows = Path(path), []
-    for file in sorted(folder.rglob("*")):
-        below = file.relative_to(folder)
-        hidden = any(part.startswith(".") for part in below.parts)
-        if file.suffix.lower() in SUFFIXES and not hidden and not file.is_dir():
-            rows.append(row(file, video_id(below.as_posix()), folder.name))
-    if not rows:
+    folder = Path(path)
+    files = sorted(folder.rglob("*"))
+    videos = {file: below for file in files if is_video(file, below := file.relative_to(folder))}
+    if not videos:
         raise InputError(f"input.path={path}: no video in it ({', '.join(sorted(SUFFIXES))}, any case)")
-    return Catalogue(pl.LazyFrame(rows, schema=CATALOGUE))
+    rows = [row(file, video_id(below.as_posix()), folder.name) for file, below in videos.items()]
+    present = {file for file in files if file.name.endswith(sidecars.SUFFIX)}
+    beside = [file.with_suffix(sidecars.SUFFIX) for file in videos]
+    known, lost = sidecars.read([sidecar if sidecar in present else None for sidecar in beside])
+    table = pl.DataFrame(rows, CATALOGUE).with_columns(*known.drop("title"), title=pl.coalesce(known["title"], "title"))
+    return Catalogue(table.lazy(), left_out=lost)
+
+
+def is_video(file: Path, below: Path) -> bool:
+    """Whether it has a video's suffix, and neither it nor a folder on its way `below` is hidden."""
+    hidden = any(part.startswith(".") for part in below.parts)
+    return file.suffix.lower() in SUFFIXES and not hidden and not file.is_dir()
 
 
 def row(file: Path, name: str, source: str) -> Row:

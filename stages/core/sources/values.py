@@ -1,6 +1,7 @@
 """Casts columns of a foreign table to the types of CATALOGUE; empty and unreadable values become null."""
 
 import json
+from typing import Any
 
 import polars as pl
 
@@ -20,6 +21,12 @@ def is_unreadable(column: str, source_type: pl.DataType, target_type: pl.DataTyp
     """Whether a cell has a value, and it cannot be read as `target_type`."""
     has_value = pl.col(column).str.strip_chars() != "" if source_type == TEXT else pl.col(column).is_not_null()
     return (has_value & cast_column(column, source_type, target_type).is_null()).fill_null(False)
+
+
+def as_text(value: Any) -> str | None:
+    """A value out of JSON as a text to cast; half of a surrogate pair, which no table can hold, becomes a `?`."""
+    words = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return words and words.encode(errors="replace").decode()
 
 
 def cast_text(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
@@ -61,8 +68,8 @@ def read_list(words: str) -> list[str] | None:
     if not words.lstrip().startswith("["):
         return [word.strip() for word in words.split(",") if word.strip()] or None
     try:
-        return [str(word) for word in json.loads(words)]
-    except json.JSONDecodeError:
+        return [text for word in json.loads(words) if (text := as_text(word)) is not None]
+    except (ValueError, RecursionError):
         return None
 
 

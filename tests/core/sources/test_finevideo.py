@@ -177,6 +177,11 @@ def test_a_json_that_cannot_be_read_fails_its_row_only(tmp_path: Path, text: str
     assert left_out == {}
 
 
+def test_half_of_a_surrogate_pair_costs_no_row(tmp_path: Path) -> None:
+    write(tmp_path / "0.parquet", [known("a", youtube_title="half \ud83d"), known("b")], as_text=True)
+    assert found(tmp_path)[0]["title"].to_list() == ["half ?", "Training Heavy Equipment Operators"]
+
+
 def test_of_a_remote_file_the_videos_are_not_read(tmp_path: Path) -> None:
     groups = [[known(f"{group}-{n}") for n in range(4)] for group in range(4)]
     file = write(tmp_path / "0.parquet", *groups, video_bytes=2 << 20)

@@ -142,6 +142,12 @@ def test_columns_of_the_catalogue_are_taken_over_with_their_types(tmp_path: Path
     assert (second["likes"], second["views"], second["tags"], second["error"]) == (4, None, None, None)
 
 
+def test_tags_as_a_json_list_may_hold_anything(tmp_path: Path) -> None:
+    table = {"url": ["https://e.org/1"], "tags": ['["a", null, 7, "\\ud83d"]']}
+    pl.DataFrame(table).write_csv(tmp_path / "l.csv")
+    assert rows(tmp_path / "l.csv")["tags"].to_list() == [["a", "7", "?"]]
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -153,6 +159,8 @@ def test_columns_of_the_catalogue_are_taken_over_with_their_types(tmp_path: Path
         ("upload_date", "yesterday"),
         ("upload_date", "2021-13-01"),
         ("tags", "[a"),
+        pytest.param("tags", f"[{'9' * 5000}]", id="a number too long"),
+        pytest.param("tags", "[" * 100_000, id="too deep"),
     ],
 )
 def test_a_value_that_cannot_be_read_fails_its_row_and_is_named(tmp_path: Path, column: str, value: str) -> None:

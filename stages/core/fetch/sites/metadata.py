@@ -2,13 +2,11 @@
 
 import json
 from datetime import date, datetime
-from typing import Any
 
 from yt_dlp import YoutubeDL
 
+from stages.core.fetch.about import Info, about_values
 from stages.core.schema.types import Row
-
-Info = dict[str, Any]
 
 # What describes a format. Its URL, headers and the like expire within hours, and may identify the requester.
 FORMAT_FACTS = (
@@ -24,21 +22,16 @@ ACCESS_FIELDS = {
 
 def about_row(info: Info) -> Row:
     """The columns of ABOUT except transcript and words; null where the site gives nothing."""
+    known = about_values(info)
     chosen = [info, *(info.get("requested_formats") or [])]
     return {
         "title": text(info.get("fulltitle")),  # yt-dlp invents a `title` where there is none
-        "description": text(info.get("description")),
-        "channel": text(info.get("channel") or info.get("uploader")),
-        "channel_id": text(info.get("channel_id") or info.get("uploader_id")),
-        "tags": None if info.get("tags") is None else [str(tag) for tag in info["tags"] if tag],
+        "tags": None if known["tags"] is None else [str(tag) for tag in known["tags"] if tag],
         "language": next((str(one["language"]) for one in chosen if one.get("language")), None),
-        "duration_s": None if info.get("duration") is None else float(info["duration"]),
-        "views": count(info.get("view_count")),
-        "likes": count(info.get("like_count")),
-        "comments": count(info.get("comment_count")),
-        "followers": count(info.get("channel_follower_count")),
-        "upload_date": day(info.get("upload_date")),
-        "licence": text(info.get("license")),
+        "duration_s": None if known["duration_s"] is None else float(known["duration_s"]),
+        "upload_date": day(known["upload_date"]),
+        **{column: text(known[column]) for column in ("description", "channel", "channel_id", "licence")},
+        **{column: count(known[column]) for column in ("views", "likes", "comments", "followers")},
     }
 
 

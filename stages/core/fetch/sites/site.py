@@ -14,13 +14,14 @@ from yt_dlp.utils import ReExtractInfo, YoutubeDLError
 from yt_dlp.webvtt import ParseError
 
 from slurm.errors import ItemError
+from stages.core.fetch.about import Info
 from stages.core.fetch.result import FetchedVideo
 from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Formats, Limits, Subtitles
 from stages.core.fetch.sites.extraction import Extraction, FetchOptions
 from stages.core.fetch.sites.failures import status_of
 from stages.core.fetch.sites.merging import merge_streams
-from stages.core.fetch.sites.metadata import Info, about_row, info_row
+from stages.core.fetch.sites.metadata import about_row, info_row
 from stages.core.fetch.sites.range_file import NoSpanError, RangeFile
 from stages.core.fetch.sites.span import copy_span
 from stages.core.fetch.sites.subtitles import Segment, choose_tracks, count_words, join_text, parse_segments

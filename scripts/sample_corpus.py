@@ -1,7 +1,11 @@
 """A small folder of videos with known shots, motion, freezes and faults, made with ffmpeg in a few seconds.
 
-Writes the videos and, last, `sample.json`: for every file its cuts (seconds) and each shot's speed (frame widths per
-second). The same `--seconds` gives the same pictures. What is already complete is left alone.
+Writes the videos, beside all but the empty one a sidecar NAME.info.json such as yt-dlp's, and last `sample.json`: for
+every file its cuts (seconds) and each shot's speed (frame widths per second). The same `--seconds` gives the same
+pictures. What is already complete is left alone.
+
+Titles and descriptions in the sidecars are made up, so that there is something to categorize: the pictures are panned
+textures and show nothing of what they say.
 
     python -m scripts.sample_corpus --out sample
 """
@@ -16,6 +20,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from slurm.ending import ending
+from stages.core.sources.sidecars import SUFFIX
 from stages.core.video.cut.encode import ffmpeg_path
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k")
@@ -69,6 +74,16 @@ FILMS = (
     Film("truncated.mp4", (Shot(0.5, 0.1, 70), Shot(0.5, 0.1, 71)), keep=0.6),
     Film("empty.mp4", (), keep=0.0),
 )
+WORDS = {  # title and description of each film with a sidecar
+    "cuts.mp4": ("Easy onion soup", "Five onions, butter and toasted bread: dinner is ready in half an hour."),
+    "speeds.mkv": ("Goals of the village cup", "All goals of the football final, and the winners with their cup."),
+    "still.webm": ("Rain on a tent", "Nothing happens: steady rain to fall asleep to."),
+    "half_frozen.mov": ("Accordion concert in the garden", "Grandpa plays a waltz, until the battery was empty."),
+    "folder/UPPER.MP4": ("How to fix a leaking tap", "Unscrew it, change the washer: plumbing for beginners."),
+    "portrait.mp4": ("Our puppy learns to sit", "Biscuits, patience, and a dog that would rather lie down."),
+    "one_take.webm": ("By train through the Alps", "The railway up to the pass, from a window of the last carriage."),
+    "truncated.mp4": ("School theatre: a fairy tale", "The third grade on the stage, in costumes of their own."),
+}
 
 
 def picture(film: Film, shot: Shot, frames: int) -> str:
@@ -109,7 +124,7 @@ def command(film: Film, seconds: float, out: Path) -> list[str]:
 
 
 def make(film: Film, seconds: float, folder: Path) -> None:
-    """Writes the film; RuntimeError with ffmpeg's words when that fails."""
+    """Writes the film and its sidecar; RuntimeError with ffmpeg's words when that fails."""
     out = folder / film.name
     out.parent.mkdir(parents=True, exist_ok=True)
     if not film.shots:
@@ -121,13 +136,25 @@ def make(film: Film, seconds: float, folder: Path) -> None:
     if film.keep < 1:
         whole = out.read_bytes()
         out.write_bytes(whole[: int(len(whole) * film.keep)])
+    if known := words(film, seconds):
+        out.with_suffix(SUFFIX).write_text(json.dumps(known, indent=1))
+
+
+def words(film: Film, seconds: float) -> dict[str, object]:
+    """What a film's sidecar holds, under yt-dlp's names; nothing where it has none."""
+    if film.name not in WORDS:
+        return {}
+    title, description = WORDS[film.name]
+    return {"title": title, "description": description, "duration": float(sum(film.frames(seconds)) / film.fps)}
 
 
 def make_corpus(folder: Path, seconds: float) -> bool:
-    """Writes all films and sample.json; False when they were there already."""
+    """Writes all films, their sidecars and sample.json; False when they were there already."""
     record = folder / "sample.json"
+    sidecars = [(folder / name).with_suffix(SUFFIX) for name in WORDS]
+    files = [*(folder / film.name for film in FILMS), *sidecars]
     truth = json.dumps({"seconds": seconds, "files": [facts(film, seconds) for film in FILMS]}, indent=1)
-    if record.exists() and record.read_text() == truth and all((folder / film.name).exists() for film in FILMS):
+    if record.exists() and record.read_text() == truth and all(file.exists() for file in files):
         return False
     folder.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)  # so that it never vouches for half a corpus
@@ -147,6 +174,7 @@ def facts(film: Film, seconds: float) -> dict[str, object]:
         "cuts_s": film.cuts_s(seconds),
         "widths_per_s": [shot.widths_per_s for shot in film.shots],
         "whole": film.keep == 1,
+        "words": words(film, seconds),
     }
 
 

@@ -11,22 +11,23 @@ import yaml
 
 from slurm.errors import ItemError
 from stages.analyze import analyze_video
+from stages.core.sources import folder
 from stages.core.video.measure.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
 
-def make(folder: Path) -> str:
-    command = [sys.executable, "-m", "scripts.sample_corpus", "--out", str(folder), "--seconds", "6"]
+def make(place: Path) -> str:
+    command = [sys.executable, "-m", "scripts.sample_corpus", "--out", str(place), "--seconds", "6"]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of videos 6 s long."""
-    folder = tmp_path_factory.mktemp("sample")
-    make(folder)
-    return folder
+    made = tmp_path_factory.mktemp("sample")
+    make(made)
+    return made
 
 
 def test_second_call_makes_nothing_anew(corpus: Path) -> None:
@@ -35,12 +36,25 @@ def test_second_call_makes_nothing_anew(corpus: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*")} == before
 
 
-def test_lost_file_is_made_again_just_as_it_was(corpus: Path) -> None:
-    lost = corpus / "cuts.mp4"
+@pytest.mark.parametrize("name", ["cuts.mp4", "cuts.info.json"])
+def test_lost_file_is_made_again_just_as_it_was(corpus: Path, name: str) -> None:
+    lost = corpus / name
     was = lost.read_bytes()
     lost.unlink()
     assert make(corpus).endswith("made\n")
     assert lost.read_bytes() == was
+
+
+def test_films_have_titles_and_descriptions_in_sidecars_but_the_empty_one(corpus: Path) -> None:
+    catalogue = folder.read(str(corpus), folder.Options("folder"))
+    assert catalogue.left_out == {}
+    rows = {Path(row["path"]).name: row for row in catalogue.rows.collect().to_dicts()}
+    assert len(rows) == 9
+    assert len({row["title"] for row in rows.values()}) == 9
+    assert [name for name, row in rows.items() if not row["description"]] == ["empty.mp4"]
+    assert rows["cuts.mp4"]["title"] == "Easy onion soup"
+    assert rows["cuts.mp4"]["duration_s"] == 6.0
+    assert rows["empty.mp4"]["title"] == "empty"
 
 
 def test_films_are_measured_as_they_were_made(corpus: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = str(ROOT / "tests")  # for the processes that tests start: they import support.probe
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores: threads of torch would wait busily
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of the many processes compiles our code again
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # no test asks the real Hub
 STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
 

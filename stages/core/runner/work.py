@@ -116,11 +116,12 @@ class Work:
         self.schemas = make_schemas(self.stage, self.plan)
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
             os.environ.setdefault(name, "1")
-        items = self.plan.items
-        workers = items.workers or (max(1, cluster.gpus) if self.stage.holds_model else cluster.cpus)
+        items, holds = self.plan.items, self.stage.holds_model
+        holds_model = holds if isinstance(holds, bool) else holds(self.config)
+        workers = items.workers or (max(1, cluster.gpus) if holds_model else cluster.cpus)
         self.cores, self.gpus = max(1, cluster.cpus // workers), cluster.gpus
         mem_gb = items.mem_gb
-        if mem_gb is None and backend(cluster).limits_memory and not (self.stage.holds_model and self.gpus):
+        if mem_gb is None and backend(cluster).limits_memory and not (holds_model and self.gpus):
             mem_gb = cluster.mem_gb * MEMORY_SHARE / workers
         self.scratch = Scratch()
         self.processes = Processes(workers, items.timeout_s, mem_gb, stop, at_once=items.at_once)

@@ -77,6 +77,7 @@ def log_to(stream: TextIO, form: str = "%(asctime)s %(message)s", *, force: bool
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Redacted(form))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=force)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # huggingface_hub's: it says every request
 
 
 def _lines(label: str) -> Report:

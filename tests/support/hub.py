@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 NAME = "org/name"
 COMMIT = "0" * 40
-MODEL = re.compile(r"/api/models/(\w+/[\w.-]+)(?:/(revision|tree)/(\w+))?|/(\w+/[\w.-]+)/resolve/(\w+)/(.+)")
+MODEL = re.compile(r"/api/models/([\w-]+/[\w.-]+)(?:/(revision|tree)/(\w+))?|/([\w-]+/[\w.-]+)/resolve/(\w+)/(.+)")
 
 
 class Hub:

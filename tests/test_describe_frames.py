@@ -18,7 +18,10 @@ from stages.core.frames.settings import Frames
 from stages.core.schema.frame import FRAME_TEXTS
 from stages.describe_frames import check
 
-CLIPS = [("a", 0.0, 4.0), ("a", 2.0, 2.08), ("b", 1.0, 3.0), ("torn", 0.0, 1.0), ("gone", 0.0, 1.0), ("none", 0.0, 1.0)]
+CLIPS = [
+    ("a", 0.0, 4.0), ("a", 2.0, 2.08), ("a", 3.0, float("nan")), ("b", 1.0, 3.0), ("torn", 0.0, 1.0),
+    ("gone", 0.0, 1.0), ("none", 0.0, 1.0),
+]  # fmt: skip
 KEYS = {"error": "String", "error_detail": "String"}
 
 
@@ -75,7 +78,9 @@ def test_frames_at_even_times_of_each_clip_are_described_and_what_cannot_be_read
     assert by_clip["b_1"]["time_s"].to_list() == pytest.approx([1.24, 1.72, 2.24, 2.72], abs=0.011), "AV1"
     assert by_clip["a_0"]["frame_id"].to_list() == [f"a_0_f{n:05d}" for n in range(4)]
     errors = {clip: own["error"].to_list() for clip, own in by_clip.items() if own["error"].count()}
-    assert errors == {"torn_0": ["corrupt"], "gone_0": ["missing"], "none_0": ["not_downloaded"]}
+    assert errors == {
+        "a_3": ["bad_value"], "torn_0": ["corrupt"], "gone_0": ["missing"], "none_0": ["not_downloaded"]
+    }  # fmt: skip
     good = found.filter(pl.col("error").is_null())
     for name in ("caption", "detailed_caption", "regions", "texts", "text_area", "cut_short"):
         assert good[name].null_count() == 0, name
@@ -84,7 +89,7 @@ def test_frames_at_even_times_of_each_clip_are_described_and_what_cannot_be_read
     assert good["models"][0][0].startswith("florence tiny@")
     assert {name: found.schema[name] for name in FRAME_TEXTS} == FRAME_TEXTS
     (done,) = Step(run, "all").all_done()
-    assert (done.rows_in, done.rows_failed) == (6, 3)
+    assert (done.rows_in, done.rows_failed) == (7, 4)
 
 
 def test_texts_alone_are_read_by_rapidocr_without_another_model(run: Path) -> None:

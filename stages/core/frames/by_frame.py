@@ -27,10 +27,7 @@ def look_at_frames(rows: Rows, chosen: Frames, load: Callable[..., Any], setting
     left = Counter(owners)
     for number, row in enumerate(items):
         if number not in left:
-            if chosen.source == "even":
-                yield rows.failed(row, ItemError("not_downloaded", "no file of its video"))
-            else:
-                yield rows.failed(row, ItemError("no_frames", f"{chosen.source} has none of it"))
+            yield rows.failed(row, why_none(row, chosen))
     done: dict[int, list[tuple[int, Row]]] = defaultdict(list)
     for place, row in look(rows, list(make_jobs(frames, chosen.side_px)), load, settings):
         item = owners[place]
@@ -50,6 +47,15 @@ def look_at_frames(rows: Rows, chosen: Frames, load: Callable[..., Any], setting
             distinct = seen
         table: list[Row] = [{"frame_id": f"{own[key]}_f{n:05d}", **own, **one} for n, one in enumerate(distinct)]
         yield Output([str(own[key])], {"rows": table}, failed=int(any("error" in row for row in table)))
+
+
+def why_none(row: Row, chosen: Frames) -> ItemError:
+    """Why an item has no frame."""
+    if chosen.source != "even":
+        return ItemError("no_frames", f"{chosen.source} has none of it")
+    if row["path"]:
+        return ItemError("bad_value", f"start_s={row.get('start_s')}, end_s={row.get('end_s')}")
+    return ItemError("not_downloaded", "no file of its video")
 
 
 def find_frames(rows: Rows, chosen: Frames) -> pl.DataFrame:

@@ -60,11 +60,14 @@ def spread_frames(items: pl.DataFrame, count: int) -> pl.DataFrame:
     """`count` frames of each item's video, in the middles of as many equal parts of its span.
 
     As `choose_frames`, but with `start_s`, `end_s` (null: of the whole video) and `share` (of the way) for `row`, and
-    no `time_s`. `items` have `path` (those without one are left out), clips also `start_s` and `end_s`.
+    no `time_s`. `items` have `path`, clips also `start_s` and `end_s`. Those without a path, or with a time that is not
+    finite, are left out.
     """
     span = [pl.col(name) if name in items.columns else pl.lit(None, pl.Float64()).alias(name) for name in SPAN[:2]]
     numbers = pl.DataFrame({"number": range(count)}).with_columns(share=(pl.col("number") + 0.5) / count)
-    own = items.with_row_index("item").filter(pl.col("path") != "").select("item", pl.col("path").alias("file"), *span)
+    own = items.with_row_index("item").select("item", pl.col("path").alias("file"), *span)
+    known = pl.all_horizontal(pl.col(name).is_finite() | pl.col(name).is_null() for name in SPAN[:2])
+    own = own.filter(pl.col("file") != "", known)
     return own.join(numbers, how="cross", maintain_order="left_right").with_columns(time_s=pl.lit(None, pl.Float64()))
 
 

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = str(ROOT / "tests")  # for the processes that tests start: they import support.probe
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores: threads of torch would wait busily
+# several processes share the cores: threads of torch that wait busily for each other take five times as long
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of the many processes compiles our code again
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # no test asks the real Hub
 STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))

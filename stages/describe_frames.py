@@ -46,6 +46,8 @@ def check(settings: Settings) -> None:
     for name in ("beams", "max_tokens"):
         if (value := getattr(settings.florence, name)) < 1:
             raise InputError(f"florence.{name}={value} is below 1")
+    if not 0 <= settings.least_confidence <= 1:
+        raise InputError(f"least_confidence={settings.least_confidence} is not within 0 and 1")
     if settings.ocr == "rapidocr" and "ocr_with_region" not in settings.tasks:
         raise InputError("ocr=rapidocr answers the task ocr_with_region, which tasks does not name")
     if settings.ocr == "rapidocr" and find_spec("rapidocr") is None:

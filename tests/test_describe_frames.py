@@ -117,6 +117,7 @@ def test_an_unknown_task_is_refused_by_the_key_with_those_that_there_are(run: Pa
         ({"tasks": ()}, r"tasks=\[\] is empty"),
         ({"tasks": ("caption", "caption")}, "named twice"),
         ({"batch": 0}, "batch=0"),
+        ({"least_confidence": 75.0}, "least_confidence=75"),
         ({"tasks": ("caption",), "ocr": "rapidocr"}, "which tasks does not name"),
         ({"frames": Frames("even", None, 9)}, r"frames\.source=even needs frames\.most"),
         ({"florence": Florence("a", None, 0, 9)}, r"florence\.beams=0"),

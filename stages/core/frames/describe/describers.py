@@ -21,7 +21,7 @@ def load_describers(settings: Settings, device: Device, threads: int) -> dict[st
         net = FlorenceNet(settings.florence, tasks, device)
         found["florence"] = Scorer(net, columns_of, net.name)
     if len(tasks) < len(settings.tasks):
-        ocr = OcrNet(threads)
+        ocr = OcrNet(threads, settings.least_confidence)
         found["ocr"] = Scorer(ocr, texts_of, ocr.name)
     return found
 

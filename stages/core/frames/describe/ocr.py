@@ -12,12 +12,19 @@ from stages.core.schema.types import Row
 
 
 class OcrNet:
-    """The texts of each picture, as rows of FRAME_TEXTS' column `texts`, with the picture's width and height."""
+    """The texts of each picture, as rows of FRAME_TEXTS' column `texts`, with the picture's width and height.
 
-    def __init__(self, threads: int) -> None:
+    Those below `least_confidence`, 0 to 1, are left out.
+    """
+
+    def __init__(self, threads: int, least_confidence: float) -> None:
         import rapidocr  # an extra: the stage's check tells how to install it
 
-        own = {"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": threads}
+        own = {
+            "Global.log_level": "error",
+            "Global.text_score": least_confidence,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+        }
         self._engine = rapidocr.RapidOCR(params=own)
         self.name = f"rapidocr=={version('rapidocr')}"
 

@@ -28,11 +28,15 @@ class Florence:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Settings:
-    """`ocr`: who answers ocr_with_region. `dtype` is that of the model and its input, as in score_frames."""
+    """`ocr`: who answers ocr_with_region; what rapidocr is less sure of than `least_confidence` is no text.
+
+    `dtype` is that of the model and its input, as in score_frames.
+    """
 
     frames: Frames
     tasks: tuple[Task, ...]
     florence: Florence
     ocr: Literal["florence", "rapidocr"]
+    least_confidence: float
     batch: int
     dtype: Literal["auto", "float32", "bfloat16", "float16"]

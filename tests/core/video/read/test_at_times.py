@@ -76,6 +76,8 @@ def test_frames_of_different_lengths_are_chosen_by_time(films: Films) -> None:
     assert at[21] == pytest.approx(5.6, abs=0.01)
     assert shown(film, [Span(1.0, 5.0, 0.1)])[0][0] == 60, "the first frame in the span where none has begun by then"
     assert shown(film, [Span(1.0, 2.0, 0.5)]) == {}, "a span in which no frame begins has none"
+    beside = shown(film, [Span(1.0, 2.0, 0.5), Span(1.2, 3.0, 0.9)])
+    assert {place: own for place, (own, _) in beside.items()} == {1: 60}, "not even where another span has one"
 
 
 def test_without_a_span_the_whole_video_is_meant(films: Films) -> None:

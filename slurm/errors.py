@@ -75,7 +75,7 @@ ITEM_CODES: dict[str, str] = {
     "missing": "the file is not there",
     "unreadable": "the file cannot be opened (permissions, input or output error)",
     "not_downloaded": "the row has a URL and no local file",
-    "empty": "the file has zero bytes",
+    "empty": "the file has zero bytes; of a model's answer: there are no words in it",
     "corrupt": "not a readable media container, or too little of it can be decoded",
     "encrypted": "its packets are encrypted, and nobody here has the key",
     "no_video": "there is no video stream (audio or cover picture only)",
@@ -98,7 +98,12 @@ ITEM_CODES: dict[str, str] = {
     "off_taxonomy": "the model's answer is none of the categories",
     "prompt_refused": "the model server takes no such prompt (too long, a picture that it cannot read)",
     "no_answer": "the model failed over it several times",
-    "cut_short": "the model's answer was longer than allowed, so it is none",
+    "refused": "the model would not answer",
+    "truncated": "the model's answer was longer than allowed, so it is none",
+    "invalid_json": "the model's answer is no JSON",
+    "schema": "the model's answer has not the form that was asked for",
+    "wrong_language": "the model answered in another language",
+    "repetition": "the model's answer goes round in circles",
     "other": "the download failed in a way that has no name here",
 }
 

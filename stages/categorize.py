@@ -8,6 +8,7 @@ Writes CATEGORY. If the model's answer is not a category, the row fails.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +26,8 @@ from stages.core.runner.work import Rows
 from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
 
 if TYPE_CHECKING:
-    from stages.core.text.client import Answer
+    from slurm.pool.wire import Reply
+    from stages.core.text.client import Answer, Question
     from stages.core.text.nearest import NearestLabels
     from stages.core.text.prompts import Prompts
     from stages.core.text.taxonomy import Taxonomy
@@ -43,8 +45,9 @@ CATEGORY: Schema = {
     "category_revision": TEXT,
     "taxonomy": TEXT,  # hash of the categories
     "prompt": TEXT,  # hash of the template
-    "tokens_in": INT,
+    "tokens_in": INT,  # of all tries
     "tokens_out": INT,
+    "tries": INT,
     "latency_s": REAL,
     "replica": TEXT,
 }
@@ -124,64 +127,54 @@ def ask_model(
     rows: Rows, items: Mapping[str, Row], near: "Mapping[str, NearestLabels]", taxonomy: "Taxonomy", config: Config
 ) -> Iterator[Output]:
     """The rows of the items, categorized by a model; failed if its answer is not a category."""
+    from stages.core.text.ask import ask
     from stages.core.text.prompts import Prompts
 
     prompts = Prompts(Path(config.template))
     below = dict.fromkeys(items, taxonomy)
     if config.levels == 2:
-        for answer in ask(rows, items, dict.fromkeys(items, taxonomy.topics), prompts, "topics_"):
-            if error := answer_error(answer, taxonomy.topics):
+        topics = dict.fromkeys(items, taxonomy.topics)
+        for answer in ask(rows, questions(items, topics, prompts), "topics_"):
+            if answer.error:
                 del below[answer.key]
-                yield rows.failed(items[answer.key], error)
+                yield rows.failed(items[answer.key], answer.error)
             else:
-                below[answer.key] = taxonomy.below(label_of(answer))
-    for answer in ask(rows, {key: items[key] for key in below}, below, prompts):
+                below[answer.key] = taxonomy.below(answer.value)
+    for answer in ask(rows, questions({key: items[key] for key in below}, below, prompts)):
         row = items[answer.key]
-        if error := answer_error(answer, below[answer.key]):
-            yield rows.failed(row, error)
+        if answer.error:
+            yield rows.failed(row, answer.error)
         else:
-            leaf = category(below[answer.key], label_of(answer)) | {"taxonomy": taxonomy.hash}
+            leaf = category(below[answer.key], answer.value) | {"taxonomy": taxonomy.hash}
             yield make_output(
                 rows, row, {**leaf, **by_model(answer, prompts.hash), **nearest_columns(near.get(answer.key))}
             )
 
 
-def ask(
-    rows: Rows, items: Mapping[str, Row], below: "Mapping[str, Taxonomy]", prompts: "Prompts", notes: str = ""
-) -> "Iterator[Answer]":
-    """An answer per item, constrained to the labels of its taxonomy (if the server supports grammars).
-
-    `notes` is the prefix of its figures in the done record.
-    """
+def questions(items: Mapping[str, Row], below: "Mapping[str, Taxonomy]", prompts: "Prompts") -> "Iterator[Question]":
+    """A question per item; its answer is bound to the labels of its taxonomy (if the server supports grammars)."""
     from slurm.pool.wire import Prompt
-    from stages.core.text.client import Question, ask_all
+    from stages.core.text.client import Question
 
     system_messages: dict[str, str] = {}
-
-    def questions() -> Iterator[Question]:
-        for key, row in items.items():
-            labels = below[key].labels
-            system = system_messages.setdefault(below[key].hash, "") or prompts.system_message({"labels": labels})
-            system_messages[below[key].hash] = system
-            longest = max(len(label.encode()) for label in labels)
-            messages = [("system", system), ("user", prompts.user_message(row))]
-            yield Question(key, Prompt(messages, longest + MORE_TOKENS, choices=list(labels)))
-
-    def note(**figures: float) -> None:
-        rows.note(**{notes + name: figure for name, figure in figures.items()})
-
-    yield from ask_all(questions(), rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
+    for key, row in items.items():
+        taxonomy = below[key]
+        if taxonomy.hash not in system_messages:
+            system_messages[taxonomy.hash] = prompts.system_message({"labels": taxonomy.labels})
+        longest = max(len(label.encode()) for label in taxonomy.labels)
+        messages = [("system", system_messages[taxonomy.hash]), ("user", prompts.user_message(row))]
+        prompt = Prompt(messages, longest + MORE_TOKENS, choices=list(taxonomy.labels))
+        yield Question(key, prompt, partial(read_label, taxonomy=taxonomy))
 
 
-def label_of(answer: "Answer") -> str:
-    return answer.reply.text.strip() if answer.reply else ""
+def read_label(reply: "Reply", taxonomy: "Taxonomy") -> str:
+    """The category that is the answer. Raises RejectedError if it is none."""
+    from stages.core.text.verdict import RejectedError, whole
 
-
-def answer_error(answer: "Answer", taxonomy: "Taxonomy") -> ItemError | None:
-    """The error if the answer is not a category of this taxonomy; None if it is."""
-    if answer.error or label_of(answer) in taxonomy.labels:
-        return answer.error
-    return ItemError("off_taxonomy", label_of(answer)[:200])
+    label = whole(reply)
+    if label not in taxonomy.labels:
+        raise RejectedError("off_taxonomy", "it is none of the categories")
+    return label
 
 
 def category(taxonomy: "Taxonomy", label: str) -> Row:
@@ -213,8 +206,9 @@ def by_model(answer: "Answer", prompt: str) -> Row:
         "category_model": answer.model,
         "category_revision": answer.revision,
         "prompt": prompt,
-        "tokens_in": reply.tokens_in,
-        "tokens_out": reply.tokens_out,
+        "tokens_in": answer.tokens_in,
+        "tokens_out": answer.tokens_out,
+        "tries": answer.tries,
         "latency_s": answer.latency_s,
         "replica": answer.replica,
     }

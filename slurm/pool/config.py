@@ -78,6 +78,8 @@ class Pool:
     wait_minutes: float  # most time that a task waits for a replica
     in_flight: Count  # most requests that one task has running
     timeout_s: Size  # of one request
+    max_tokens: Count | None = None  # of an answer, its thoughts included; null: what the step asks for
+    thinking: bool | None = None  # whether a model that can thinks before it answers; null: as it does by itself
 
     def __post_init__(self) -> None:
         if not 0 < self.drain_s / 60 < self.lead_minutes < self.minutes:

@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-FINISHED = {"stop": "end", "eos_token": "end", "stop_sequence": "end", "length": "length"}
+FINISHED = {
+    "stop": "end",
+    "eos_token": "end",
+    "stop_sequence": "end",
+    "length": "length",
+    "content_filter": "refused",  # OpenAI's
+}
+THOUGHTS = re.compile(
+    r"\s*<think>(.*?)(?:</think>\s*|\Z)", re.DOTALL
+)  # before an answer, where no server takes them out
 CHOICE = "choice"  # for OpenAI's API, which has no choices: the only property of an object that holds the choice
 
 
@@ -20,7 +29,8 @@ class Prompt:
     """A request to a model: messages as (role, text); the pictures (JPEG) belong to the last message.
 
     `text`: the messages in the model's chat template, for servers that do not apply it. `choices`: the answer is one
-    of these. `schema`: the answer is JSON of this schema.
+    of these. `schema`: the answer is JSON of this schema. `rejected`: an answer to it that was not accepted, and what
+    is said of that; both follow the messages. `thinking`: whether a model that may reason first does; None: as it does.
     """
 
     messages: Sequence[tuple[str, str]]
@@ -31,6 +41,14 @@ class Prompt:
     schema: Mapping[str, Any] | None = None
     temperature: float = 0.0
     seed: int | None = None
+    rejected: tuple[str, str] | None = None
+    thinking: bool | None = None
+
+    @property
+    def turns(self) -> list[tuple[str, str]]:
+        """All messages of the chat."""
+        answer, complaint = self.rejected or ("", "")
+        return [*self.messages, *([("assistant", answer), ("user", complaint)] if self.rejected else [])]
 
     @property
     def bound(self) -> bool:
@@ -41,11 +59,12 @@ class Prompt:
 class Reply(NamedTuple):
     """A model's answer; None where the server does not report a value."""
 
-    text: str
-    finish: str  # "end", or "length" if it was truncated
+    text: str  # without what the model thought before it
+    finish: str  # "end", "length" if it was truncated, "refused" if the server says that the model refused
     tokens_in: int | None
-    tokens_out: int | None
+    tokens_out: int | None  # thoughts included
     logprob: float | None  # natural logarithm, summed over the answer's tokens
+    thoughts: str | None = None
 
 
 class Call(NamedTuple):
@@ -73,6 +92,8 @@ def call(prompt: Prompt, dialect: str, route: str, model: str) -> Call:
     }
     if prompt.seed is not None:
         body["seed"] = prompt.seed
+    if prompt.thinking is not None and dialect == "openai":  # vLLM's and SGLang's; TGI's chat has no such thing
+        body["chat_template_kwargs"] = {"enable_thinking": prompt.thinking}
     form = _tgi_grammar(prompt) if dialect == "tgi" else _openai_grammar(prompt)
     return Call("/v1/chat/completions", body | ({"response_format": form} if form else {}))
 
@@ -88,11 +109,12 @@ def _parameters(prompt: Prompt) -> dict[str, Any]:
 
 
 def _messages(prompt: Prompt) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in prompt.messages]
+    messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in prompt.turns]
     if prompt.images:
         urls = ["data:image/jpeg;base64," + base64.b64encode(image).decode() for image in prompt.images]
         pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-        messages[-1]["content"] = [*pictures, {"type": "text", "text": messages[-1]["content"]}]
+        shown = messages[len(prompt.messages) - 1]
+        shown["content"] = [*pictures, {"type": "text", "text": shown["content"]}]
     return messages
 
 
@@ -117,7 +139,7 @@ def _openai_grammar(prompt: Prompt) -> dict[str, Any] | None:
 def reply(prompt: Prompt, dialect: str, path: str, answer: Any) -> Reply:
     """The model's answer in a server's JSON answer to `call`; `path` is that of the call. Raises GarbledError."""
     try:
-        read = _generated(answer) if path == "/generate" else _chat(answer)
+        read = _without_thoughts(_generated(answer) if path == "/generate" else _chat(answer))
         if dialect == "openai" and prompt.choices is not None and read.finish == "end":
             read = read._replace(text=str(json.loads(read.text)[CHOICE]))
     except (KeyError, TypeError, IndexError, ValueError) as error:
@@ -135,13 +157,27 @@ def _generated(answer: Any) -> Reply:
 def _chat(answer: Any) -> Reply:
     choice, usage = answer["choices"][0], answer.get("usage") or {}
     content = (choice.get("logprobs") or {}).get("content") or []
+    said, finish = choice["message"], FINISHED[choice["finish_reason"]]
+    refusal, text = said.get("refusal"), said["content"]
+    if refusal:
+        text, finish = refusal, "refused"
+    elif text is None and finish != "end":  # all tokens went into its thoughts, or nothing of it was let through
+        text = ""
     return Reply(
-        _text(choice["message"]["content"]),
-        FINISHED[choice["finish_reason"]],
+        _text(text),
+        finish,
         usage.get("prompt_tokens"),
         usage.get("completion_tokens"),
         _sum([token["logprob"] for token in content]),
+        said.get("reasoning_content") or said.get("reasoning"),  # vLLM's older and newer name
     )
+
+
+def _without_thoughts(read: Reply) -> Reply:
+    """The reply with what it thinks aloud at its beginning in `thoughts`."""
+    if read.thoughts is not None or (found := THOUGHTS.match(read.text)) is None:
+        return read
+    return read._replace(text=read.text[found.end() :], thoughts=found[1].strip())
 
 
 def _text(value: Any) -> str:

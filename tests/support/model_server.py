@@ -4,7 +4,7 @@
 --dialect tgi|openai
 --delay-s S --rate R             each answer takes S; no more than R answers a second
 --max-concurrent-requests N      429 beyond
---fault NAME                     overloaded, garbage, broken, silent, cut or sick answers, to every request
+--fault NAME                     overloaded, garbage, broken, silent, cut, sick or swapped answers, to every request
 --wordy                          no answer keeps to its grammar
 --strict                         requests that TGI would not take get 422 (support/tgi_api.py)
 The key is in API_KEY. GET /seen tells how many requests came, with how many pictures, how many were malformed, and
@@ -59,7 +59,7 @@ class Server:
         tokens = [{"id": 1, "text": text, "logprob": -0.5, "special": False}]
         finish = "length" if self.options.fault == "cut" else "eos_token"
         details = {"finish_reason": finish, "generated_tokens": 1, "prefill": [], "tokens": tokens}
-        return self.given({"generated_text": text, "details": details})
+        return self.given(request, {"generated_text": text, "details": details}, len(body["inputs"].split()))
 
     async def chat(self, request: web.Request) -> web.Response:
         body = await self.taken(request, Chat)
@@ -76,7 +76,7 @@ class Server:
         }
         usage = {"prompt_tokens": len(said.split()), "completion_tokens": 1, "total_tokens": len(said.split()) + 1}
         about = {"id": "", "created": 0, "model": self.options.model_id, "system_fingerprint": ""}
-        return self.given({**about, "choices": [choice], "usage": usage})
+        return self.given(request, {**about, "choices": [choice], "usage": usage}, usage["prompt_tokens"])
 
     def check_key(self, request: web.Request) -> None:
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
@@ -125,10 +125,11 @@ class Server:
         schema = grammar.get("json_schema", {}).get("schema") or grammar["value"]
         return json.dumps({name: (kind.get("enum") or ["x"])[0] for name, kind in schema["properties"].items()})
 
-    def given(self, answer: dict[str, Any]) -> web.Response:
+    def given(self, request: web.Request, answer: dict[str, Any], tokens_in: int) -> web.Response:
         if self.options.fault == "garbage":
             return web.Response(text="<html>It works!</html>")
-        return web.json_response(answer)
+        request_id = "another" if self.options.fault == "swapped" else request.headers.get("X-Request-Id", "")
+        return web.json_response(answer, headers={"X-Request-Id": request_id, "x-prompt-tokens": str(tokens_in)})
 
 
 def main(words: list[str]) -> None:

@@ -27,7 +27,10 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     asks = stage.pool(config)
     runtime_keys = [*stage.runtime_keys, *(key for key in ("pool", "engine") if key in values)]
     identity = make_identity(stage, config, {k: v for k, v in values.items() if k not in runtime_keys})
-    identity |= {f"config.pool.{key}": values["pool"][key] for key in ("model", "revision")} if asks else {}
+    if asks:
+        own = {key: values["pool"][key] for key in ("max_tokens", "thinking") if values["pool"][key] is not None}
+        own |= {key: values["pool"][key] for key in ("model", "revision")}
+        identity |= {f"config.pool.{key}": value for key, value in own.items()}
     identity |= {f"upstream.{name}": plans[name].fingerprint for name in inputs}
     base = plans[inputs[0]] if stage.kind == "map" and inputs else None
     if stage.kind == "map" and base is None:

@@ -1,7 +1,8 @@
 """Asynchronous client of a pool: many prompts at once, each answer with the key of its item.
 
 Faults of a server (429, 5xx, a lost connection) move the prompt to another server; faults that may be the item's (424,
-a malformed or truncated answer) are retried up to TRIES attempts; those that are (422) are not retried.
+a malformed answer) are retried up to TRIES attempts; those that are (422) are not retried. An answer that its question
+does not accept is asked for again, with the reason, up to TRIES times in all.
 """
 
 import asyncio
@@ -9,21 +10,23 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 
 from slurm.errors import ClusterError, ItemError, UnavailableError
 from slurm.pool.launch import ensure, hopeless
-from slurm.pool.registry import BEAT_S, PoolFolder
-from slurm.pool.wire import GarbledError, Prompt, Reply, call, reply
-from stages.core.text.balancer import LoadBalancer, Server
+from slurm.pool.registry import BEAT_S, PoolFolder, Replica
+from slurm.pool.wire import GarbledError, Prompt, Reply, call
+from stages.core.text.balancer import LoadBalancer
 from stages.core.text.chat_template import ChatTemplate
 from stages.core.text.metrics import ClientMetrics
+from stages.core.text.sending import GenerationFailedError, OverloadedError, ServerFailedError, send
+from stages.core.text.verdict import RejectedError, whole
 
 TRIES = 3
 # Server changes for one item before the item is blamed: it kills servers, or only it fails while others are answered.
@@ -39,20 +42,36 @@ log = logging.getLogger("reelmill")
 
 
 class Question(NamedTuple):
+    """`read` makes the answer's value of a reply, or raises RejectedError; None: its text."""
+
     key: str  # of the item
     prompt: Prompt
+    read: Callable[[Reply], Any] | None = None
+
+
+class Sent(NamedTuple):
+    """What came of one request: a reply, or the item's error; and the server that gave it."""
+
+    reply: Reply | None
+    error: ItemError | None
+    replica: Replica
+    latency_s: float  # of the last attempt
 
 
 class Answer(NamedTuple):
-    """`reply`, or the `error` of the item; and the server that answered."""
+    """`value` and the `reply` that it was read from, or the `error` of the item; and the server that answered."""
 
     key: str
-    reply: Reply | None
+    value: Any
+    reply: Reply | None  # the last one, also where it was not accepted
     error: ItemError | None
     replica: str  # Slurm job of the server
     model: str
     revision: str | None
     latency_s: float  # of the last attempt
+    tokens_in: int | None  # of all replies to this question; None where no server reported them
+    tokens_out: int | None
+    tries: int  # replies that the question took
 
 
 def ask_all(
@@ -135,11 +154,8 @@ class Client:
         self.folder.remove_client(self.name)
 
     async def _ask_questions(self) -> None:
-        for key, prompt in self.questions:  # shared by all workers: each takes the next one when it is free
-            if self.settings.engine.route == "generate" and prompt.text is None and not prompt.images:
-                prompt = replace(prompt, text=self.template(prompt.messages))  # noqa: PLW2901
-            self._warm_up(prompt)
-            answer = await self._ask(key, prompt)
+        for question in self.questions:  # shared by all workers: each takes the next one when it is free
+            answer = await self._ask(question)
             self.done.append(answer)  # not before the await: `next_answers` replaces the list
             self.news.set()
             if self.stopping():
@@ -156,9 +172,50 @@ class Client:
             request = call(prompt, engine.dialect, engine.route, model)
             self.folder.warm(json.dumps([prompt.choices, prompt.schema]), request)
 
-    async def _ask(self, key: str, prompt: Prompt) -> Answer:
-        """The answer to one question, after retries on other servers."""
-        tries = moves = deaths = 0
+    async def _ask(self, question: Question) -> Answer:
+        """The answer to one question; one that is not accepted is asked for again, with the reason."""
+        prompt, replies = question.prompt, list[Reply]()
+        while True:
+            sent = await self._send(self._as_pool_asks(prompt), question.key)
+            value, error = None, sent.error
+            if sent.reply is not None:
+                replies.append(sent.reply)
+                self.metrics.count_reply(sent.reply)
+                try:
+                    value = read(question, sent.reply)
+                except RejectedError as rejected:
+                    self.metrics.count_rejected(rejected.code)
+                    if not rejected.final and len(replies) < TRIES:
+                        prompt = replace(question.prompt, rejected=rejected.conversation(sent.reply))
+                        continue
+                    error = rejected.item_error(sent.reply)
+            self.metrics.count_answer(sent.latency_s)
+            return Answer(
+                question.key,
+                value,
+                replies[-1] if replies else None,
+                error,
+                sent.replica.job,
+                sent.replica.model,
+                sent.replica.revision,
+                sent.latency_s,
+                known_sum([reply.tokens_in for reply in replies]),
+                known_sum([reply.tokens_out for reply in replies]),
+                len(replies),
+            )
+
+    def _as_pool_asks(self, prompt: Prompt) -> Prompt:
+        """The prompt with what the pool's keys say of it, as text for servers that do not apply the chat template."""
+        pool = self.settings.pool
+        prompt = replace(prompt, max_tokens=pool.max_tokens or prompt.max_tokens, thinking=pool.thinking)
+        if self.settings.engine.route == "generate" and not prompt.images and (prompt.text is None or prompt.rejected):
+            prompt = replace(prompt, text=self.template(prompt.turns, prompt.thinking))
+        self._warm_up(prompt)
+        return prompt
+
+    async def _send(self, prompt: Prompt, key: str) -> Sent:
+        """The reply of a server to one request, after retries on others; or the item's error."""
+        moves = deaths = failures = 0
         answered = self.metrics.answers
         while True:
             server = await self.balancer.acquire()
@@ -166,7 +223,7 @@ class Client:
             reply: Reply | None = None
             error: ItemError | None = None
             try:
-                reply = await self._send(server, prompt)
+                reply = await send(self.session, server, prompt, self.settings.engine.route, key)
                 server.record_success()
             except OverloadedError:
                 server.record_overload()
@@ -179,43 +236,15 @@ class Client:
             except (GarbledError, GenerationFailedError) as failed:
                 if isinstance(failed, GarbledError):
                     server.record_failure()
-                tries += 1
-                if tries >= TRIES:
+                failures += 1
+                if failures >= TRIES:
                     error = ItemError("no_answer", str(failed))
             except ItemError as refused:
                 error = refused
             finally:
                 self.balancer.release(server)
-            if reply is not None and reply.finish == "length" and prompt.bound:
-                tries += 1
-                if tries >= TRIES:
-                    error = ItemError("cut_short", f"after {prompt.max_tokens} tokens: {reply.text[-80:]!r}")
-                reply = None
             if reply is not None or error is not None:
-                latency_s = time.monotonic() - begun_s
-                self.metrics.count(reply, latency_s)
-                who = server.replica
-                return Answer(key, reply, error, who.job, who.model, who.revision, latency_s)
-
-    async def _send(self, server: Server, prompt: Prompt) -> Reply:
-        """The reply of one server. Raises aiohttp's errors, GarbledError, and by status OverloadedError (429),
-        GenerationFailedError (424), ItemError prompt_refused (400, 404, 413, 422), else ServerFailedError.
-        """
-        who, engine = server.replica, self.settings.engine
-        request = call(prompt, who.dialect, engine.route, who.model)
-        async with self.session.post(who.url + request.path, data=json.dumps(request.body).encode()) as response:
-            text = await response.read()
-        match response.status:
-            case 200:
-                return parse_reply(prompt, who.dialect, request.path, text)
-            case 429:
-                raise OverloadedError
-            case 424:
-                raise GenerationFailedError(decode_error(text))
-            case 400 | 404 | 413 | 422:
-                raise ItemError("prompt_refused", f"{response.status}: {decode_error(text)}")
-            case status:
-                raise ServerFailedError(f"{status}: {decode_error(text)}")
+                return Sent(reply, error, server.replica, time.monotonic() - begun_s)
 
     async def _watch_pool(self) -> None:
         """Keeps the list of servers current, this client registered and the pool started. Raises UnavailableError."""
@@ -250,24 +279,13 @@ class Client:
             log.warning("%s", error)
 
 
-class OverloadedError(Exception):
-    """The server is overloaded (429)."""
+def read(question: Question, reply: Reply) -> Any:
+    """The value of a reply. Raises RejectedError; a bound answer that was truncated is none, whoever reads it."""
+    if question.prompt.bound:
+        whole(reply)
+    return reply.text if question.read is None else question.read(reply)
 
 
-class ServerFailedError(Exception):
-    """The server failed (5xx, 401); another one may work."""
-
-
-class GenerationFailedError(Exception):
-    """Generation failed for this prompt (424)."""
-
-
-def parse_reply(prompt: Prompt, dialect: str, path: str, text: bytes) -> Reply:
-    try:
-        return reply(prompt, dialect, path, json.loads(text))
-    except ValueError as error:
-        raise GarbledError(f"not JSON: {text[:200]!r}") from error
-
-
-def decode_error(text: bytes) -> str:
-    return text[:500].decode(errors="replace")
+def known_sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -21,6 +21,7 @@ class ClientMetrics:
     tokens_in: int = 0
     tokens_out: int = 0
     waited_s: float = 0.0  # summed over all answers
+    rejected: dict[str, int] = field(default_factory=dict)  # replies that were not accepted, by their error
     most_queued: int = 0  # highest number of requests in the servers' queues, of all clients
     begun_s: float = field(default_factory=time.monotonic)
     answered_s: float = field(default_factory=time.monotonic)  # time of the last answer
@@ -28,18 +29,24 @@ class ClientMetrics:
     _taken: dict[str, float] = field(default_factory=dict)
     _taken_s: float = field(default_factory=time.monotonic)
 
-    def count(self, reply: Reply | None, latency_s: float) -> None:
+    def count_reply(self, reply: Reply) -> None:
+        """Counts the tokens of a reply, whether it will be accepted or not."""
+        self.tokens_in += reply.tokens_in or 0
+        self.tokens_out += reply.tokens_out or 0
+
+    def count_rejected(self, code: str) -> None:
+        self.rejected[code] = self.rejected.get(code, 0) + 1
+
+    def count_answer(self, latency_s: float) -> None:
         self.answered_s = time.monotonic()
         self.answers += 1
         self.waited_s += latency_s
-        if reply is not None:
-            self.tokens_in += reply.tokens_in or 0
-            self.tokens_out += reply.tokens_out or 0
 
     def take(self) -> dict[str, float]:
         """What was counted since the last call, for the chunk's counters; `asking_s` is the time since then."""
         now_s = time.monotonic()
         total = {name: getattr(self, name) for name in ("answers", "tokens_in", "tokens_out", "waited_s")}
+        total |= {f"rejected_{code}": count for code, count in self.rejected.items()}
         since = {name: value - self._taken.get(name, 0) for name, value in total.items()}
         asking_s, self._taken, self._taken_s = now_s - self._taken_s, total, now_s
         return {**since, "asking_s": asking_s, "most_queued": self.most_queued}

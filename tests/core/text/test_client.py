@@ -100,9 +100,19 @@ def test_an_answer_that_is_cut_short_is_none_where_its_form_is_bound(tmp_path: P
         bound = ask(folder, {"a": "which?"}, choices=["x"])["a"]
         free = ask(folder, {"a": "say much"})["a"]
     assert bound.error is not None
-    assert bound.error.code == "cut_short"
+    assert bound.error.code == "truncated"
+    assert bound.tries == 3
     assert free.reply is not None
     assert free.reply.finish == "length"
+
+
+def test_an_answer_to_another_request_is_none(tmp_path: Path) -> None:
+    folder = pool(tmp_path)
+    with model_server(key=folder.key()) as good, model_server("--fault", "swapped", key=folder.key()) as bad:
+        registered(folder, good, bad)
+        found = ask(folder, questions(100))
+    assert all_right(found, 100)
+    assert {answer.replica for answer in found.values()} == {"job0"}
 
 
 @pytest.mark.parametrize("others", [60, 0])

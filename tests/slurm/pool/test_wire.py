@@ -22,6 +22,8 @@ PROMPTS = [
     prompt(images=[b"\xff\xd8"]),
     prompt(choices=["a|b", "c (d)"]),
     prompt(text="Hello", schema=SCHEMA),
+    prompt(images=[b"\xff\xd8"], rejected=("hm", "Again.")),
+    prompt(thinking=False),
 ]
 
 
@@ -55,6 +57,39 @@ def test_pictures_travel_in_the_last_message() -> None:
     assert [base64.b64decode(url.partition(",")[2]) for url in urls] == [b"one", b"two"]
     assert body["messages"][1]["content"][2] == {"type": "text", "text": "Hello"}
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_an_answer_that_was_not_accepted_follows_with_the_reason_and_pictures_stay_with_their_question() -> None:
+    messages = call(prompt(images=[b"one"], rejected=("hm", "Too short.")), "openai", "chat", "m").body["messages"]
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert [part["type"] for part in messages[1]["content"]] == ["image_url", "text"]
+    assert [message["content"] for message in messages[2:]] == ["hm", "Too short."]
+
+
+def test_only_servers_that_know_of_thinking_are_told_about_it() -> None:
+    assert call(prompt(thinking=False), "openai", "chat", "m").body["chat_template_kwargs"] == {
+        "enable_thinking": False
+    }
+    assert "chat_template_kwargs" not in call(prompt(), "openai", "chat", "m").body
+
+
+def chatted(finish: str, **message: Any) -> Reply:
+    answer = {"choices": [{"message": {"content": None, **message}, "finish_reason": finish}]}
+    return reply(prompt(), "openai", "/v1/chat/completions", answer)
+
+
+def test_what_a_model_thinks_before_it_answers_is_kept_apart() -> None:
+    assert chatted("length", reasoning_content="let me see") == Reply("", "length", None, None, None, "let me see")
+    assert chatted("stop", content="Jazz", reasoning="brass…").thoughts == "brass…"
+    aloud = chatted("stop", content="<think>\nbrass\n</think>\n\nJazz")
+    assert (aloud.text, aloud.thoughts) == ("Jazz", "brass")
+    cut = chatted("length", content="<think>\nbrass and")
+    assert (cut.text, cut.thoughts, cut.finish) == ("", "brass and", "length")
+
+
+def test_a_server_can_say_that_the_model_refused() -> None:
+    assert chatted("content_filter").finish == "refused"
+    assert chatted("stop", refusal="I won't.") == Reply("I won't.", "refused", None, None, None)
 
 
 def test_answers_say_how_they_ended_and_how_sure_the_model_was() -> None:

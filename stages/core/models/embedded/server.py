@@ -67,7 +67,10 @@ class Server:
         """Middleware: checks access, and turns exceptions into TGI's error responses."""
         try:
             self.admit(request)
-            return await handler(request)
+            response = await handler(request)
+            if request_id := request.headers.get("X-Request-Id"):
+                response.headers["X-Request-Id"] = request_id
+            return response
         except RequestError as refused:
             return error(refused.status, refused.error_type, refused.words)
         except web.HTTPRequestEntityTooLarge:
@@ -111,8 +114,9 @@ class Server:
 
     async def generate(self, request: web.Request) -> web.Response:
         generation = parse_generate(parse_body(GenerateBody, await request.read()))
-        _, answer = await self.answer(generation)
-        return web.json_response(responses.generate_body(generation, answer, self.vocabulary))
+        job, answer = await self.answer(generation)
+        body = responses.generate_body(generation, answer, self.vocabulary)
+        return web.json_response(body, headers={"x-prompt-tokens": str(job.length)})
 
     async def compatible(self, request: web.Request) -> web.Response:
         generation = parse_generate(parse_body(GenerateBody, await request.read()))

@@ -42,6 +42,7 @@ FIGURES = {
         "best threshold",
         "CPU: TransNetV2",
     ],
+    "align": ["CPU time a video", "more than a frame", "without a cut"],
     "submit": ["submit an array of 5: ours / submitit's"],
 }
 KEYS = {"analyze": {"parts": "bare"}, "passes": {"parts": "passes,processes"}}  # one benchmark as two tests

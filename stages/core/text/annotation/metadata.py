@@ -1,7 +1,7 @@
 """FineVideo's `content_metadata`, name for name, and what must hold beyond its shape.
 
-Singular and plural are as FineVideo writes them (`timestamp` of activities and props, `timestamps` of edits and scenes),
-since those who read such datasets look for these keys. Source: the dataset card of HuggingFaceFV/finevideo.
+Singular and plural are as FineVideo writes them (`timestamp` of activities, `timestamps` of edits and scenes), since
+those who read such datasets look for these keys. Source: the dataset card of HuggingFaceFV/finevideo.
 """
 
 from collections.abc import Iterator

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from stages.core.models.embedded.connections import allow_many_files
 from stages.core.models.hub import UnloadableError, UnreachableError, find_model, find_revision, takes_images
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: a wrong name or a taken port is reported before
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # torch and transformers take seconds to import: a wrong name
 NO_MODEL, NO_PORT = 2, 3
 BACKLOG = 1024
 LOOK_S = 0.02  # between checks whether the last answer was sent
+CLOSING_S = 2.0  # for connections at the end, on which requests may be half sent
 
 
 class PortError(Exception):
@@ -79,6 +81,7 @@ def main(words: list[str]) -> int:
         except PortError as error:
             print(error, file=sys.stderr)
             return NO_PORT
+        allow_many_files()
         asyncio.run(serve_until_signal(server, listener))
     return 0
 
@@ -145,9 +148,11 @@ async def serve_until_signal(server: "Server", listener: socket.socket) -> None:
 async def serve(server: "Server", listener: socket.socket, stop: asyncio.Event) -> None:
     """Serves until `stop` is set, then finishes the requests in flight."""
     # the handler of a disconnected client is cancelled, and its job with it
-    runner = web.AppRunner(server.app, access_log=None, handler_cancellation=True)
+    runner = web.AppRunner(server.app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSING_S)
     await runner.setup()
     await web.SockSite(runner, listener, backlog=BACKLOG).start()
+    assert runner.server is not None
+    watching = asyncio.create_task(server.connections.watch(partial(getattr, runner.server, "connections")))
     working = asyncio.create_task(server.batches.work())
     host, port = listener.getsockname()[:2]
     print(f"ready: {server.served.model_id} on http://{host}:{port}", file=sys.stderr, flush=True)
@@ -156,9 +161,10 @@ async def serve(server: "Server", listener: socket.socket, stop: asyncio.Event) 
     while server.in_flight:
         await asyncio.sleep(LOOK_S)
     await runner.cleanup()
-    working.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
+    for task in (watching, working):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from stages.core.models.embedded.api import Grammar, invalid
 from stages.core.models.embedded.vocabulary import Vocabulary
 
 CACHED = 32
+MOST_CHOICES, MOST_CHARACTERS = 10_000, 500_000  # of a grammar: to compile a longer one takes many seconds
 # otherwise a model may fill its answer with white space; these are the separators of json.dumps
 ON_ONE_LINE: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 IN_VALUES, IN_LISTS = {"properties", "$defs", "definitions"}, {"anyOf", "oneOf", "prefixItems"}
@@ -46,7 +47,11 @@ class Grammars:
         self.compiled = lru_cache(CACHED)(self._compiled)
 
     def _compiled(self, grammar: Grammar) -> CompiledGrammar:
+        if len(grammar.text) > MOST_CHARACTERS:
+            raise invalid(f"grammar: it has {len(grammar.text)} characters, and may have {MOST_CHARACTERS}")
         choices = list_choices(grammar)
+        if choices is not None and len(choices) > MOST_CHOICES:
+            raise invalid(f"grammar: it has {len(choices)} choices, and may have {MOST_CHOICES}")
         return GuidanceGrammar(self.vocabulary, grammar) if choices is None else ChoiceGrammar(self.vocabulary, choices)
 
 

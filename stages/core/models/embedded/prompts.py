@@ -46,6 +46,10 @@ class Prompts:
             raise invalid("this model accepts no pictures; serve one that does, such as SmolVLM or Qwen3-VL")
         prompt = request.prompt
         text = self.mark_pictures(prompt) if isinstance(prompt, str) else self.apply_template(prompt)
+        if request.truncate is None:
+            self.check_characters(text)
+        else:  # more than may be left of it
+            text = text[-(request.truncate + 1) * self.loaded.vocabulary.most_characters :]
         inputs = self.process_pictures(text, pictures) if pictures else self.tokenize(text, request)
         length = inputs["input_ids"].shape[1]
         grammar = self.grammars.compiled(request.grammar) if request.grammar else None
@@ -99,6 +103,12 @@ class Prompts:
             words = f"{length} tokens of prompt and {new_tokens} new ones are more than --max-total-tokens"
             raise invalid(f"{words} {self.max_total_tokens}")
         return new_tokens
+
+    def check_characters(self, text: str) -> None:
+        """Raises RequestError for a text that is too long whatever its tokens are: to count those takes gigabytes."""
+        most = self.max_input_tokens * self.loaded.vocabulary.most_characters
+        if len(text) > most:
+            raise invalid(f"the prompt has {len(text)} characters: more than {self.max_input_tokens} tokens can have")
 
     def check_length(self, length: int) -> None:
         if length == 0:

@@ -18,11 +18,13 @@ from stages.core.models.embedded.api import (
     GenerateBody,
     GenerationRequest,
     RequestError,
+    invalid,
     parse_body,
     parse_chat,
     parse_generate,
 )
 from stages.core.models.embedded.batching import Batcher
+from stages.core.models.embedded.connections import Connections
 from stages.core.models.embedded.decoding import Answer, Job
 from stages.core.models.embedded.prompts import Prompts
 
@@ -46,6 +48,7 @@ class Server:
         self.served, self.prompts, self.batches = served, prompts, batches
         self.vocabulary = prompts.loaded.vocabulary
         self.preparing = ThreadPoolExecutor(1, "prompts")
+        self.connections = Connections()
         self.in_flight = 0
         self.counts: Counter[str] = Counter()
         self.draining = False
@@ -67,12 +70,17 @@ class Server:
         """Middleware: checks access, and turns exceptions into TGI's error responses."""
         try:
             self.admit(request)
+            if request.path != "/health":  # which anybody may ask
+                self.connections.admit(request)
             response = await handler(request)
             if request_id := request.headers.get("X-Request-Id"):
                 response.headers["X-Request-Id"] = request_id
             return response
         except RequestError as refused:
             return error(refused.status, refused.error_type, refused.words)
+        except RecursionError:
+            nested = invalid("it is nested too deep")
+            return error(nested.status, nested.error_type, nested.words)
         except web.HTTPRequestEntityTooLarge:
             limit = f"the body has more than --payload-limit {self.served.payload_limit} bytes; send smaller pictures"
             return error(413, "validation", limit)

@@ -30,6 +30,7 @@ class Vocabulary:
         for number, written in enumerate(self._bytes):
             self._tokens.setdefault(written, number)
         self._longest = max(map(len, self._bytes))
+        self.most_characters = max(map(len, tokenizer.get_vocab()))  # of a token, special ones included
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes of a token, maybe an incomplete character; empty for a special token."""

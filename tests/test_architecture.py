@@ -76,6 +76,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "slurm/control": {"slurm", "slurm/pool", "slurm/record", "slurm/scheduler", "slurm/task"},
     "stages/core/schema": set(),
     "stages/core/storage": {"schema"},
+    "stages/core/choose": set(),
     "stages/core/timeline": set(),
     "stages/core/video/read": set(),
     "stages/core/video/measure": {"schema", "video/read"},

@@ -17,9 +17,10 @@ from scripts.bench.analyze import bare_s, measured
 from scripts.bench.inputs.samples import GRAIN, SEED, X264, encode, film
 from scripts.bench.lines import ROOT, Line, shared
 from scripts.truth.drawing.writing import make
+from stages.core.choose.rule import Rule
+from stages.core.choose.verdicts import judge
 from stages.core.video.skim.one_skim import skim
 from stages.core.video.skim.settings import Settings
-from stages.filter import Rule, judge
 
 ROUNDS = 3
 LONG_S, SHORT_S = 600, 60
@@ -93,7 +94,7 @@ def corpus(folder: Path, small: bool) -> Iterator[Line]:
 
     def skim_first(_: Path) -> None:
         rows = pl.DataFrame([{"video_id": video.name, **skimmed(video)} for video in videos])
-        reasons = judge(rows, ["video_id"], rules)[0]["drop_reason"]
+        reasons = judge(rows, rules).reasons()
         left[:] = [video for video, reason in zip(videos, reasons, strict=True) if reason is None]
         cpu_s(analyze, left)
 

@@ -6,13 +6,15 @@ from slurm.errors import ChunkError
 from slurm.record.chunks import borders_of
 from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
+from stages.core.runner.within import gather_within
 
 
 def read_items(step: Step, chunk: int) -> pl.DataFrame:
     """The items of a chunk of a map step, in order: their keys, and every column that the stage needs.
 
-    A column of a step (or side table) with several rows an item is a list, in the order of these rows. Raises
-    ChunkError where the items cannot be told apart, or the input has other rows than it had.
+    A column of a step (or side table) with several rows an item is a list, in the order of these rows; of a side table of
+    the video that a clip is part of, the rows within the clip. Raises ChunkError where the items cannot be told apart, or
+    the input has other rows than it had.
     """
     source, plan = step.input(), step.plan
     assert source is not None
@@ -33,7 +35,11 @@ def read_items(step: Step, chunk: int) -> pl.DataFrame:
             table = join(step, table, there, chunk, columns)
         for side in dict.fromkeys(name.partition(".")[0] for name in names if name not in columns):
             listed = {name: name.partition(".")[2] for name in names if name.partition(".")[0] == side}
-            table = gather(table, read_side(step, there, side, chunk), plan.item_key, listed)
+            rows = read_side(step, there, side, chunk)
+            if plan.item_key in there.plan.tables[side]:
+                table = gather(table, rows, plan.item_key, listed)
+            else:
+                table = gather_within(table, rows, plan.item_keys, listed)
     return table.select(*plan.item_keys, *wanted)
 
 

@@ -1,9 +1,10 @@
 """How a stage's config becomes the plan of a step."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from slurm.errors import InputError
 from slurm.record.plan import Chunking, Columns, Items, Plan, Policy, fingerprint, flatten
 from stages.core.runner.config import Common
 from stages.core.runner.stage import Stage
+from stages.core.runner.within import SPAN, has_times
 
 
 def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]) -> Plan:
@@ -102,24 +104,47 @@ def find_columns(
 ) -> Columns:
     """The step before it that gives each column and side table that the stage needs, the nearest one."""
     needs = stage.needs(config) if callable(stage.needs) else stage.needs
+    keys = {name: f" ({key})" for name, key in needs.items()} if isinstance(needs, Mapping) else {}
     columns: dict[str, str] = {}
     if stage.kind == "map":
         item_keys = plans[inputs[0]].keys
         for name in needs:
-            columns[name] = find_giver(name, inputs, plans, common.step, has)
+            columns[name] = find_giver(name, inputs, plans, f"{common.step}{keys.get(name, '')}", has)
             giver = plans[columns[name]]
             if not tells(giver, item_keys):
                 raise InputError(
                     f"step {common.step} needs {name!r} for each {item_keys[0]}; step {columns[name]} gives it for "
                     f"each {giver.key}, which says nothing of that"
                 )
-        for name in stage.takes:
+        try:
+            stage.fits(config, types_of(columns, plans, item_keys[0]))
+        except InputError as error:
+            raise InputError(f"step {common.step}: {error}") from error
+        more = SPAN if any(is_cut(plans[giver], name, item_keys[0]) for name, giver in columns.items()) else ()
+        for name in (*stage.takes, *more):
             with suppress(InputError):
                 giver_name = find_giver(name, inputs, plans, common.step, has)
                 if plans[giver_name].key in item_keys:  # one value an item
                     columns[name] = giver_name
     reads = stage.reads(config) if callable(stage.reads) else stage.reads
     return Columns(columns, {table: find_giver(table, inputs, plans, common.step, has_table) for table in reads})
+
+
+def types_of(columns: Mapping[str, str], plans: Mapping[str, Plan], item_key: str) -> dict[str, str]:
+    """The type of each column (column → the step that gives it) as the items get it: a list where it has several rows."""
+    found = {}
+    for name, giver in columns.items():
+        plan, (table, _, column) = plans[giver], name.partition(".")
+        kind = plan.gives.get(name) or plan.tables[table][column]
+        several = name not in plan.gives or item_key in plan.keys[1:]
+        found[name] = f"List({kind})" if several else kind
+    return found
+
+
+def is_cut(giver: Plan, name: str, item_key: str) -> bool:
+    """Whether a column is that of a table of which each item has the rows within its own span."""
+    table = giver.tables.get(name.partition(".")[0], {})
+    return name not in giver.gives and item_key not in table and has_times([*table])
 
 
 def tells(giver: Plan, item_keys: Sequence[str]) -> bool:
@@ -150,7 +175,23 @@ def find_giver(
         if gives(plans[candidate], name):
             return candidate
         queue += [further for further in plans[candidate].inputs if further not in queue]
-    raise InputError(f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}")
+    there = nearest(name, {other for plan in queue for other in names_in(plans[plan]) if gives(plans[plan], other)})
+    raise InputError(
+        f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}"
+        + (f"; they give {', '.join(there)}" if there else "")
+    )
+
+
+def names_in(plan: Plan) -> Iterator[str]:
+    """The columns of a step, its side tables, and their columns."""
+    yield from (name for name in plan.gives if not name.startswith("error"))
+    for table, columns in plan.tables.items():
+        yield from (table, *(f"{table}.{column}" for column in columns))
+
+
+def nearest(name: str, names: Collection[str]) -> list[str]:
+    """The names, the one most like the name first."""
+    return sorted(names, key=lambda other: (-SequenceMatcher(None, name, other).ratio(), other))
 
 
 def hash_content(path: str) -> str:

@@ -25,9 +25,11 @@ class Stage:
     config: type
     run: Callable[..., Any]
     gives: Schema  # columns that it adds to its keys
-    # columns of its input, or which ones a config asks for. Of a step with several rows an item they come as lists;
-    # so does `table.column`, the column of a side table
-    needs: Sequence[str] | Callable[[Any], Sequence[str]] = ()
+    # columns of its input, or which ones a config asks for, perhaps each with the key that asks. Of a step with several
+    # rows an item they come as lists; so does `table.column`, the column of a side table
+    needs: Sequence[str] | Callable[[Any], Sequence[str] | Mapping[str, str]] = ()
+    # raises InputError for a config that does not suit the types of the columns that it needs (column → str(type))
+    fits: Callable[[Any, Mapping[str, str]], None] = lambda config, types: None
     takes: Sequence[str] = ()  # columns that it is given as well where a step before it gives them
     reads: Sequence[str] | Callable[[Any], Sequence[str]] = ()  # side tables of steps before it
     key: str | None = None  # the column that names a row it gives; None: the one that names its items

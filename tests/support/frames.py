@@ -25,6 +25,7 @@ def score_frames(row: Row, key: str, config: Config) -> dict[str, list[Row]]:
     return {
         "rows": [{"frame_id": f"{item}_{n}", "score": score} for n, score in scored],
         "boxes": [{"box": n, "area": 0.5 * n} for n in range(2)],
+        "moments": [{"time_s": 0.5 * n, "loud": 1.0 * n} for n in range(4)],
     }
 
 
@@ -39,5 +40,5 @@ STAGE = Stage(
     run=run,
     gives={"score": REAL},
     key="frame_id",
-    tables={"boxes": {"box": INT, "area": REAL}},
+    tables={"boxes": {"box": INT, "area": REAL}, "moments": {"time_s": REAL, "loud": REAL}},
 )

@@ -43,15 +43,12 @@ def check_kind(node: Node, kind: Kind) -> None:
         if isinstance(limit, date) != (kind.values == "date"):
             wants = "a date (2024-01-31)" if kind.values == "date" else "a number"
             raise InputError(f"rules.{node.key}.{name}={shown(limit)} has to be {wants}, for {column}")
+    makes_nothing = f"rules.{node.key}.reduce={rule.reduce} makes nothing of {column}"
     if kind.depth and (rule.limits or rule.wanted):
         if kind.values == "text" and rule.reduce not in TEXT_REDUCTIONS:
-            raise InputError(
-                f"rules.{node.key}.reduce={rule.reduce} makes nothing of {column}: say first, last, all or any"
-            )
+            raise InputError(f"{makes_nothing}: say first, last, all or any")
         if kind.values == "date" and rule.averages:
-            raise InputError(
-                f"rules.{node.key}.reduce={rule.reduce} makes nothing of {column}: say min, max, first, last, all or any"
-            )
+            raise InputError(f"{makes_nothing}: say min, max, first, last, all or any")
 
 
 def check_divisor(node: Node, kind: Kind, per: Kind) -> None:

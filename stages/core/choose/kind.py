@@ -72,7 +72,7 @@ def as_value(wanted: Any, kind: Kind) -> Any:
     if kind.values == "integer":
         return int(wanted) if wanted == int(wanted) and abs(wanted) < 2**127 else None
     with np.errstate(over="ignore"):
-        return float({"Float32": np.float32, "Float16": np.float16}.get(kind.type, np.float64)(wanted))
+        return float(np.array(wanted, {"Float32": "f4", "Float16": "f2"}.get(kind.type, "f8")))
 
 
 def read_date(text: object) -> date | None:

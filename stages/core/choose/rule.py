@@ -26,7 +26,7 @@ Wanted = str | bool | int | float
 
 def refuse(message: str) -> PydanticCustomError:
     """The error for a value that fits no rule, which is told beside its key."""
-    return PydanticCustomError("rule", message.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]
+    return PydanticCustomError("rule", message.replace("{", "{{").replace("}", "}}"))
 
 
 def read_reduction(value: str) -> str:
@@ -68,10 +68,10 @@ def read_wanted(value: object) -> Wanted:
 class Rule:
     """Limits of a number, null is none; or what a value must equal; or a group, which has `any` or `all` alone.
 
-    `column` null is the rule's name. `min` and `max` let their own value pass, `above` and `below` do not. `reduce` makes
-    a list one value, or asks all or any of its elements; a single value is its own reduction. `per` is a column by which
-    the number is divided. A row without a value is dropped unless `on_null` is pass; with all or any this holds for each
-    element, and for an empty list.
+    `column` null is the rule's name. `min` and `max` let their own value pass, `above` and `below` do not. `reduce`
+    makes a list one value, or asks all or any of its elements; a single value is its own reduction. `per` is a column
+    by which the number is divided. A row without a value is dropped unless `on_null` is pass; with all or any this
+    holds for each element, and for an empty list.
     """
 
     column: str | None = None
@@ -141,7 +141,8 @@ class Rule:
         if self.one_of == []:
             raise refuse("in: [] is empty, so no row passes")
         wants = [name for name in ("equals", "in") if name in said]
-        if wants and (others := [name for name in (*wants[1:], *self.limits)]):
+        others = [*wants[1:], *self.limits]
+        if wants and others:
             raise refuse(f"{wants[0]} says which values pass: {others[0]} has no place beside it")
         if self.not_null and self.on_null == "pass":
             raise refuse("not_null=true and on_null=pass contradict each other")

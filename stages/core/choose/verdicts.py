@@ -4,7 +4,7 @@ Failures are counted as numbers, and become words (`motion.min`) only at the end
 millions of rows a matter of a second.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -25,7 +25,7 @@ TYPES: dict[Values, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Verdicts:
-    """`seen`: the value of each rule over a column; `failed`: of each rule and group the number of its failure, or null.
+    """`seen`: what each rule over a column looks at; `failed`: the number of what each rule or group fails, or null.
 
     Both have a column a key of `walk`, and the rows of the table; `words` holds the drop_reason of each number.
     """
@@ -34,11 +34,12 @@ class Verdicts:
     seen: pl.DataFrame
     failed: pl.DataFrame
     words: list[str]
+    rows: int  # of the table
 
     def reasons(self) -> pl.Series:
         """The drop_reason of each row: the first failure in the order of the rules; null for a row that passes."""
         if not self.rules:
-            return pl.repeat(None, len(self.seen), dtype=TEXT, eager=True)
+            return pl.repeat(None, self.rows, dtype=TEXT, eager=True)
         return self._said(self.failed.select(pl.coalesce(*self.rules)).to_series())
 
     def values(self, keys: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +83,9 @@ def judge(table: pl.DataFrame, rules: Mapping[str, Rule]) -> Verdicts:
         else:
             none_passes = pl.all_horizontal(member.is_not_null() for member in members)
             failed[node.key] = first_of([(f"{node.key}.any", none_passes)], words)
-    return Verdicts(rules, seen, both.select(failed[node.key].alias(node.key) for node in walk(rules)), words)
+    keys = [node.key for node in walk(rules)]
+    numbers = both.with_columns(failed[key].alias(key) for key in keys).select(keys)  # a rule that nothing fails, too
+    return Verdicts(rules, seen, numbers, words, len(table))
 
 
 def see(node: Node, kind: Kind) -> pl.Expr:
@@ -115,15 +118,24 @@ def flat(column: str, depth: int) -> pl.Expr:
 
 
 def reduced(values: pl.Expr, rule: Rule, kind: Kind) -> pl.Expr:
-    """What `reduce` makes of a list; of texts, the first that is not null where a rule asks for no certain one."""
+    """What `reduce` makes of a list; of texts, the first that is not null where a rule asks for no certain one.
+
+    The functions of lists take a fifth of the time of the same ones over `pl.element()`; there is none for quantiles.
+    """
     if kind.values == "text" and rule.reduce not in ("first", "last"):
         return values.list.drop_nulls().list.first()
-    element, q = readable(pl.element(), kind), quantile(rule.reduce)
-    if q is not None:
-        element = element.cast(REAL).quantile(q, "linear")
-    else:
-        element = getattr(element.cast(REAL) if rule.reduce == "mean" else element, rule.reduce)()
-    return readable(values.list.eval(element).list.first(), kind)
+    if (q := quantile(rule.reduce)) is not None:
+        element = readable(pl.element(), kind).cast(REAL).quantile(q, "linear")
+        return readable(values.list.eval(element).list.first(), kind)
+    if kind.values == "number":
+        values = values.list.eval(readable(pl.element(), kind))
+    elif rule.reduce == "mean":
+        values = values.cast(pl.List(REAL))
+    reduce: dict[str, Callable[[], pl.Expr]] = {
+        **{"mean": values.list.mean, "min": values.list.min, "max": values.list.max},
+        **{"first": values.list.first, "last": values.list.last},
+    }
+    return readable(reduce[rule.reduce](), kind)
 
 
 def readable(value: pl.Expr, kind: Kind) -> pl.Expr:

@@ -19,6 +19,7 @@ NAMES = {  # column → yt-dlp's names for it; the first that has a value counts
     "likes": ("like_count",),
     "comments": ("comment_count",),
     "followers": ("channel_follower_count",),
+    "age_limit": ("age_limit",),
     "upload_date": ("upload_date",),
     "licence": ("license",),
 }

@@ -1,6 +1,6 @@
 """Histograms of the values that filter rules judge, with the limits and the counts beyond them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite, nextafter
 from typing import Any
@@ -34,20 +34,47 @@ class Histogram:
     bins: pl.DataFrame
     axis: tuple[float, float]
 
+    @property
+    def caption(self) -> str:
+        """What the values are: `mean of motion`; of all or any, also what is asked of each element."""
+        rule = self.rule
+        said = f"{rule['reduce']} of {rule['column'] or self.name.rpartition('.')[2]}"
+        said += f" per {rule['per']}" if rule.get("per") else ""
+        if rule["reduce"] not in ("all", "any"):
+            return said
+        keys = ("min", "max", "above", "below", "equals", "in")
+        asked = [f"{key} {rule[key]}" for key in keys if rule.get(key) is not None]
+        return f"{said}: share of elements with {', '.join(asked) or 'a value'}"
+
+
+def over_columns(rules: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rules over columns, those in groups, too, each by its key: `motion`, `size.any.wide`."""
+    for name, rule in rules.items():
+        joins = next((key for key in ("any", "all") if rule.get(key)), None)
+        if joins is None:
+            yield above + name, rule
+        else:
+            yield from over_columns(rule[joins], f"{above}{name}.{joins}.")
+
 
 def limits(rule: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """The limits of the judged value, both inclusive."""
+    """The limits of the judged value, both inclusive; those of dates are none of a number."""
     if rule["reduce"] == "all":
         return 1.0, None
     if rule["reduce"] == "any":
         return 5e-324, None  # more than 0
-    above = None if rule.get("above") is None else nextafter(rule["above"], inf)
-    return max((low for low in (rule["min"], above) if low is not None), default=None), rule["max"]
+    said = {key: rule.get(key) for key in ("min", "max", "above", "below")}
+    known = {key: float(limit) for key, limit in said.items() if isinstance(limit, int | float)}
+    low = [known["min"]] if "min" in known else []
+    low += [nextafter(known["above"], inf)] if "above" in known else []
+    high = [known["max"]] if "max" in known else []
+    high += [nextafter(known["below"], -inf)] if "below" in known else []
+    return max(low, default=None), min(high, default=None)
 
 
 def make_histograms(step: Step, bins: int) -> list[Histogram]:
-    """One histogram per rule of a filter step, in the order of its rules; none for other steps."""
-    rules: dict[str, Mapping[str, Any]] = step.plan.config.get("rules", {})
+    """One histogram per rule of a filter step that sees numbers, in the order of its rules; none for other steps."""
+    rules = dict(over_columns(step.plan.config.get("rules", {})))
     values = step.scan("values") if rules and "values" in step.plan.tables else None
     if values is None:
         return []
@@ -56,7 +83,8 @@ def make_histograms(step: Step, bins: int) -> list[Histogram]:
         schema={"rule": pl.String(), "low": pl.Float64(), "high": pl.Float64()},
         orient="row",
     )
-    table = values.select("rule", "value").join(judged, on="rule")
+    names = values.collect_schema().names()  # a filter of version 1 did not write what was `failed`
+    table = values.select("rule", "value", *(["failed"] if "failed" in names else [])).join(judged, on="rule")
     facts = {row["rule"]: row for row in summarize_values(table).iter_rows(named=True)}
     axes = {name: choose_axis(facts.get(name), limits(rule)) for name, rule in rules.items()}
     counted = count_bins(table, axes, bins)
@@ -65,6 +93,8 @@ def make_histograms(step: Step, bins: int) -> list[Histogram]:
     for name, rule in rules.items():
         fact = facts.get(name, {"values": 0, "missing": 0, "below": 0, "above": 0})
         low, high = limits(rule)
+        if not fact["values"] and (low, high) == (None, None):  # it looks at text, or dates
+            continue
         numbers = {key: int(fact[key]) for key in ("values", "missing", "below", "above")}
         of_rule = counted.filter(pl.col("rule") == name).drop("rule")
         made.append(
@@ -118,7 +148,9 @@ def count_bins(table: pl.LazyFrame, axes: Mapping[str, tuple[float, float]], bin
     )
     value, start, width = pl.col("value"), pl.col("from"), (pl.col("to") - pl.col("from")) / bins
     place = ((value.clip(start, pl.col("to")) - start) / width).floor().clip(0, bins - 1)
-    passes = (value >= pl.col("low").fill_null(-float("inf"))) & (value <= pl.col("high").fill_null(float("inf")))
+    passes = (value >= pl.col("low").fill_null(-inf)) & (value <= pl.col("high").fill_null(inf))
+    if "failed" in table.collect_schema():
+        passes = pl.col("failed").is_null()
     return (
         table.drop_nulls("value")
         .join(ends, on="rule")
@@ -130,7 +162,7 @@ def count_bins(table: pl.LazyFrame, axes: Mapping[str, tuple[float, float]], bin
 
 
 def count_dropped(step: Step) -> dict[str, int]:
-    """Dropped rows by rule: `motion` for motion.min, motion.max and motion.null."""
+    """Dropped rows by rule: `motion` for motion.min, motion.max and motion.null; `size` for the group size.any."""
     rows = step.scan()
     if rows is None:
         return {}

@@ -12,9 +12,9 @@ from stages.core.runner.within import gather_within
 def read_items(step: Step, chunk: int) -> pl.DataFrame:
     """The items of a chunk of a map step, in order: their keys, and every column that the stage needs.
 
-    A column of a step (or side table) with several rows an item is a list, in the order of these rows; of a side table of
-    the video that a clip is part of, the rows within the clip. Raises ChunkError where the items cannot be told apart, or
-    the input has other rows than it had.
+    A column of a step (or side table) with several rows an item is a list, in the order of these rows; of a table of
+    the video that a clip is part of, of the rows within the clip. Raises ChunkError where the items cannot be told
+    apart, or the input has other rows than it had.
     """
     source, plan = step.input(), step.plan
     assert source is not None

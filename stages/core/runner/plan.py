@@ -111,7 +111,7 @@ def find_columns(
         for name in needs:
             columns[name] = find_giver(name, inputs, plans, f"{common.step}{keys.get(name, '')}", has)
             giver = plans[columns[name]]
-            if not tells(giver, item_keys):
+            if not tells(giver, name, item_keys):
                 raise InputError(
                     f"step {common.step} needs {name!r} for each {item_keys[0]}; step {columns[name]} gives it for "
                     f"each {giver.key}, which says nothing of that"
@@ -131,7 +131,7 @@ def find_columns(
 
 
 def types_of(columns: Mapping[str, str], plans: Mapping[str, Plan], item_key: str) -> dict[str, str]:
-    """The type of each column (column → the step that gives it) as the items get it: a list where it has several rows."""
+    """The type of each column (column → the step that gives it) as an item gets it: a list of several rows' values."""
     found = {}
     for name, giver in columns.items():
         plan, (table, _, column) = plans[giver], name.partition(".")
@@ -147,8 +147,10 @@ def is_cut(giver: Plan, name: str, item_key: str) -> bool:
     return name not in giver.gives and item_key not in table and has_times([*table])
 
 
-def tells(giver: Plan, item_keys: Sequence[str]) -> bool:
-    """Whether a step has rows that belong to an item."""
+def tells(giver: Plan, name: str, item_keys: Sequence[str]) -> bool:
+    """Whether a column of a step, or of a side table, has values that belong to an item."""
+    if name not in giver.gives:
+        return not giver.tables[name.partition(".")[0]].keys().isdisjoint(item_keys)
     return item_keys[0] in giver.keys or giver.key in item_keys
 
 

@@ -14,8 +14,8 @@ def gather_within(
 ) -> pl.DataFrame:
     """The items with a list of each of these columns (name → column of `rows`): of the rows within each item's span.
 
-    `rows` bear a key of what an item is part of, the first of `keys` that they have. Where items have no span, or rows no
-    times (`has_times`), an item has all rows with its key. The order of `rows` is kept; without any, a list is null.
+    `rows` bear a key of what an item is part of, the first of `keys` that they have. Where items have no span, or rows
+    no times (`has_times`), an item has all rows with its key. The order of `rows` is kept; without any, a list is null.
     """
     there = rows.collect_schema().names()
     key = next(name for name in keys if name in there)
@@ -40,8 +40,10 @@ def has_times(columns: Sequence[str]) -> bool:
 
 
 def lies_within(times: Sequence[str]) -> pl.Expr:
-    """Whether a row lies within `start_s` to `end_s`: a frame by its time, a span if it overlaps, a second by its larger
-    half; of a clip without any such second, it is the one that holds its middle (as in the lists of `split`).
+    """Whether a row lies within `start_s` to `end_s`.
+
+    A frame does by its time, a span if it overlaps, a second if half of it does; a clip without any such second has the
+    one that holds its middle (as in the lists of `split`).
     """
     start, end = pl.col("start_s"), pl.col("end_s")
     if "time_s" in times:

@@ -17,6 +17,7 @@ ABOUT: Schema = {
     "likes": INT,
     "comments": INT,
     "followers": INT,  # of the channel
+    "age_limit": INT,  # years that one has to have to watch it; 0: everybody may
     "upload_date": pl.Date(),
     "licence": TEXT,
     "transcript": TEXT,  # plain text

@@ -34,6 +34,7 @@ COPIED = {  # catalogue's column → theirs
     "likes": "youtube_like_count",
     "comments": "youtube_comment_count",
     "followers": "youtube_channel_follower_count",
+    "age_limit": "youtube_age_limit",
     "upload_date": "youtube_upload_date",
     "transcript": "text_to_speech",
     "words": "text_to_speech_word_count",

@@ -37,6 +37,7 @@ COLUMNS = {  # catalogue's column → theirs
     "likes": "like_count",
     "comments": "comment_count",
     "followers": "channel_follower_count",
+    "age_limit": "age_limit",
     "upload_date": "date",
     "licence": "license",
     "transcript": "text",

@@ -55,6 +55,27 @@ def test_far_value_does_not_squeeze_the_others(make: Make, verdicts: Table, scor
     assert shown.bins["rows"].sum() == len(values)
 
 
+def test_rules_in_groups_have_histograms_and_rules_over_text_have_none(make: Make, verdicts: Table) -> None:
+    wide = {"column": "width_px", "reduce": "mean", "min": None, "max": None, "below": 9.0}
+    whole = {"column": None, "reduce": "all", "min": None, "max": None, "above": 2.0}
+    text = {"column": "codec", "reduce": "mean", "min": None, "max": None, "equals": "h264"}
+    rules = {"size": {"any": {"wide": wide, "parts": {"all": {"areas": whole}}}}, "codec": text}
+    seen = [
+        *(("size.any.wide", value, None, failed) for value, failed in ((8.0, None), (9.0, "size.any.wide.below"))),
+        ("size.any.parts.all.areas", 0.5, None, "size.any.parts.all.areas.all"),
+        *(("codec", None, text, None) for text in ("h264", "av1")),
+        ("size", None, None, "size.any"),
+    ]
+    columns = {"rule": pl.String, "value": pl.Float64, "text": pl.String, "failed": pl.String}
+    values = pl.DataFrame(seen, schema=columns, orient="row")
+    step = make("filter", verdicts(None, "size.any"), tables={"values": values}, config={"rules": rules})
+    wide_shown, areas_shown = make_histograms(step, 4)
+    assert (wide_shown.name, wide_shown.caption) == ("size.any.wide", "mean of width_px")
+    assert (wide_shown.above, wide_shown.bins["passes"].to_list()) == (1, [True, False])
+    assert areas_shown.caption == "all of areas: share of elements with above 2.0"
+    assert charts.histogram(areas_shown).startswith("<svg")
+
+
 def test_step_without_rules_has_none(make: Make, verdicts: Table) -> None:
     assert make_histograms(make("split", verdicts(None)), 10) == []
 

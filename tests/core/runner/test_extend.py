@@ -17,7 +17,8 @@ from slurm.table import read_table
 from stages import filter as filtering
 from stages.core.runner.pipeline import Wanted, submit_steps
 from stages.core.runner.stage import Stage
-from stages.filter import Config, Rule
+from stages.core.choose.rule import Rule
+from stages.filter import Config
 
 DEBUG = "cluster.executor=debug"
 

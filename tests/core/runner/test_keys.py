@@ -14,7 +14,8 @@ from slurm.table import read_table
 from stages import filter as filtering
 from stages.core.runner.pipeline import Wanted, submit_steps
 from stages.core.runner.stage import Stage
-from stages.filter import Config, Rule
+from stages.core.choose.rule import Rule
+from stages.filter import Config
 
 SCORES = (0.1, 0.9, 0.5)
 
@@ -98,6 +99,32 @@ def test_a_column_of_a_side_table_is_reduced_likewise(run: ProbeRun) -> None:
     rules = {"area": rule("max", column="boxes.area", max=0.4)}
     assert submit_steps([wanted(run, filtering.STAGE, Config(rules), "small", ["clips", "frames"])]) == 0
     assert read_table(run.run, "small").collect()["drop_reason"].to_list() == ["area.max"] * 7 + ["area.null"]
+
+
+def test_a_clip_has_of_a_table_of_its_video_the_rows_within_its_span(run: ProbeRun) -> None:
+    rules = {
+        "loudest": rule("max", column="moments.loud", max=2),
+        "first": rule("first", column="moments.loud"),
+        "areas": rule("max", column="boxes.area", max=1),  # without times: those of the whole video
+    }
+    order = [
+        wanted(run, frames.STAGE, frames.Config(SCORES, []), "of_videos", "ingest"),
+        wanted(run, filtering.STAGE, Config(rules), "quiet", ["clips", "of_videos"], align=False, size=3),
+    ]
+    assert submit_steps(order) == 0
+    assert read_table(run.run, "quiet").collect()["drop_reason"].to_list() == [None, "loudest.max"] * 4
+    values = read_table(run.run, "quiet", "values").collect()
+    assert values.filter(rule="loudest")["value"].to_list() == [1.0, 3.0] * 4
+    assert values.filter(rule="first")["value"].to_list() == [0.0, 2.0] * 4
+    assert values.filter(rule="areas")["value"].to_list() == [0.5] * 8
+
+
+def test_a_rule_that_does_not_suit_the_type_of_its_column_is_refused_before_anything_runs(run: ProbeRun) -> None:
+    for column, step in (("path", "clips"), ("frame_id", "frames")):
+        rules = {"x": Rule(column, min=1)}
+        with pytest.raises(InputError, match=r"step late: rules\.x\.min=1 is a limit of numbers"):
+            submit_steps([wanted(run, filtering.STAGE, Config(rules), "late", ["clips", step])])
+    assert not Step(run.run, "late").exists
 
 
 def test_rows_that_a_filter_dropped_are_reduced_no_more(run: ProbeRun) -> None:

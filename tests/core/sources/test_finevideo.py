@@ -91,6 +91,7 @@ def test_what_is_known_of_a_video_is_in_the_catalogues_columns(tmp_path: Path, a
         "likes": 34,
         "comments": 12,
         "followers": 1000,
+        "age_limit": 0,
         "upload_date": date(2016, 5, 11),
         "transcript": "We are in West Bank.",
         "words": 5,

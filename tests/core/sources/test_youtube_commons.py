@@ -131,14 +131,16 @@ def test_dates_in_either_form_are_read_and_others_are_unknown(tmp_path: Path) ->
 
 
 def test_columns_that_only_some_files_have_are_null_for_the_others(tmp_path: Path) -> None:
-    richer = row(1, view_count=7, duration_string="1:30", tags=["a"], channel_follower_count=3, word_count=99.0)
+    richer = row(
+        1, view_count=7, duration_string="1:30", tags=["a"], channel_follower_count=3, word_count=99.0, age_limit=18
+    )
     shard(tmp_path, 0, richer)
     poorer = row(2)
     del poorer["license"], poorer["channel"]
     shard(tmp_path, 1, poorer)
-    columns = ("views", "duration_s", "tags", "followers", "words", "licence", "channel")
+    columns = ("views", "duration_s", "tags", "followers", "words", "licence", "channel", "age_limit")
     found = read(str(tmp_path), ENGLISH).rows.select(columns).collect().rows()
-    assert found == [(7, 90.0, ["a"], 3, 99, richer["license"], "Channel"), (*[None] * 4, 100, None, None)]
+    assert found == [(7, 90.0, ["a"], 3, 99, richer["license"], "Channel", 18), (*[None] * 4, 100, *[None] * 3)]
 
 
 @pytest.mark.parametrize("column", ["video_id", "text", "original_language", "transcription_language", "word_count"])

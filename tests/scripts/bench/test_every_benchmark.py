@@ -43,6 +43,7 @@ FIGURES = {
         "CPU: TransNetV2",
     ],
     "align": ["CPU time a video", "more than a frame", "without a cut"],
+    "filter": ["of ten rules over 1,000 rows", "over lists of 5", "the table `values`", "writing", "its size"],
     "submit": ["submit an array of 5: ours / submitit's"],
 }
 KEYS = {"analyze": {"parts": "bare"}, "passes": {"parts": "passes,processes"}}  # one benchmark as two tests

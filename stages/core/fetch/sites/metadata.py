@@ -31,7 +31,7 @@ def about_row(info: Info) -> Row:
         "duration_s": None if known["duration_s"] is None else float(known["duration_s"]),
         "upload_date": day(known["upload_date"]),
         **{column: text(known[column]) for column in ("description", "channel", "channel_id", "licence")},
-        **{column: count(known[column]) for column in ("views", "likes", "comments", "followers")},
+        **{column: count(known[column]) for column in ("views", "likes", "comments", "followers", "age_limit")},
     }
 
 

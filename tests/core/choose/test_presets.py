@@ -1,4 +1,4 @@
-"""The sets of rules in conf/rules: each is read, looks at columns that a stage gives, and says where its numbers are from."""
+"""The sets of rules in conf/rules: each looks at columns that a stage gives, and says where its numbers are from."""
 
 from itertools import chain
 from typing import Any

@@ -102,31 +102,28 @@ def first(row: Row, rules: dict[str, Rule], above: str = "") -> str | None:
 
 
 def fails(row: Row, key: str, name: str, rule: Rule) -> str | None:
+    """The drop_reason of a row by one rule or group; None: it passes."""
     if rule.all is not None:
         return first(row, rule.all, f"{key}.all.")
     if rule.any is not None:
         found = [fails(row, f"{key}.any.{member}", member, one) for member, one in rule.any.items()]
         return f"{key}.any" if all(found) else None
-    value, per = row[rule.column or name], None
-    if rule.per:
-        per = row[rule.per]
-        if per is None or not per > 0:
-            return f"{key}.{rule.per}" if rule.on_null == "drop" else None
-    if rule.reduce in ("all", "any"):
-        elements = value if isinstance(value, list) else [value] if cleaned(value) is not None else None
-        elements = None if elements is None else [divided(cleaned(one), per) for one in elements]
-        if elements and not isinstance(value, list) and elements == [None]:
-            elements = None
-        if not elements:
-            return f"{key}.null" if rule.on_null == "drop" else None
-        passing = [rule.on_null == "pass" if one is None else missed(one, rule) is None for one in elements]
-        good = all(passing) if rule.reduce == "all" else any(passing)
-        return None if good else f"{key}.{rule.reduce}"
-    number = divided(reduced(value, rule) if isinstance(value, list) else cleaned(value), per)
-    if number is None:
-        return f"{key}.null" if rule.on_null == "drop" else None
-    what = missed(number, rule)
-    return what and f"{key}.{what}"
+    per = row[rule.per] if rule.per else 1.0
+    missing = None if per is not None and per > 0 else rule.per
+    value = row[rule.column or name]
+    values = value if isinstance(value, list) else [value]
+    if missing is None and rule.reduce in ("all", "any"):
+        elements = [divided(cleaned(one), per) for one in values]
+        if elements and value is not None and (isinstance(value, list) or elements[0] is not None):
+            passing = [rule.on_null == "pass" if one is None else not missed(one, rule) for one in elements]
+            good = all(passing) if rule.reduce == "all" else any(passing)
+            return None if good else f"{key}.{rule.reduce}"
+    elif missing is None and value is not None:
+        number = divided(reduced(values, rule) if isinstance(value, list) else cleaned(value), per)
+        if number is not None:
+            what = missed(number, rule)
+            return what and f"{key}.{what}"
+    return None if rule.on_null == "pass" else f"{key}.{missing or 'null'}"
 
 
 def missed(value: Any, rule: Rule) -> str | None:
@@ -154,12 +151,14 @@ def reduced(values: list[Any], rule: Rule) -> Any:
         place = (len(there) - 1) * q
         low, high = there[floor(place)], there[min(floor(place) + 1, len(there) - 1)]
         return low if low == high or place == floor(place) else cleaned(low + (high - low) * (place - floor(place)))
-    return cleaned({"min": min, "max": max, "mean": lambda numbers: sum(numbers) / len(numbers)}[rule.reduce](there))
+    return cleaned(
+        sum(there) / len(there) if rule.reduce == "mean" else min(there) if rule.reduce == "min" else max(there)
+    )
 
 
 def cleaned(value: Any) -> Any:
     return None if isinstance(value, float) and isnan(value) else value
 
 
-def divided(value: Any, per: float | None) -> Any:
-    return value if value is None or per is None else cleaned(value / per)
+def divided(value: Any, per: float) -> Any:
+    return value if value is None or isinstance(value, str) else cleaned(value / per)

@@ -1,4 +1,4 @@
-"""Rules of a filter on the command line, in recipes and in sweeps: keys that no file names, rules more and rules less."""
+"""Rules of a filter on the command line, in recipes and in sweeps: keys that no file names, rules more, rules less."""
 
 import re
 from pathlib import Path
@@ -46,13 +46,19 @@ CLIPS = {"motion": {"min": 0.002}, "frozen": {"max": 0.5}, "luma": {"min": 0.03,
         (["rules.loud={column: contrast, min: 0.1}"], {"loud": {"column": "contrast", "min": 0.1}}),
         (["++rules.contrast.min=0.1"], {"contrast": {"min": 0.1}}),
         (["+rules.contrast.min=0.1"], {"contrast": {"min": 0.1}}),
-        (["rules.codec.in=[h264,hevc]", "rules.codec.on_null=pass"], {"codec": {"in": ["h264", "hevc"], "on_null": "pass"}}),
+        (
+            ["rules.codec.in=[h264,hevc]", "rules.codec.on_null=pass"],
+            {"codec": {"in": ["h264", "hevc"], "on_null": "pass"}},
+        ),
         (["rules.has_audio.equals=true"], {"has_audio": {"equals": True}}),
         (["rules.upload_date.min=2024-01-31"], {"upload_date": {"min": "2024-01-31"}}),
         (["~rules.luma"], {"luma": None}),
-        (["~rules.luma", "~rules.frozen", "rules.motion.max=3"], {"luma": None, "frozen": None, "motion": {"min": 0.002, "max": 3.0}}),
+        (
+            ["~rules.luma", "~rules.frozen", "rules.motion.max=3"],
+            {"luma": None, "frozen": None, "motion": {"min": 0.002, "max": 3.0}},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_rule_may_be_changed_added_or_taken_away(tmp_path: Path, words: list[str], changed: dict[str, Any]) -> None:
     expected = {name: rule for name, rule in (CLIPS | changed).items() if rule is not None}
     assert rules(tmp_path, *words) == expected
@@ -128,14 +134,23 @@ REFUSED: dict[str, tuple[list[str], str]] = {
         ["rules.motion.column=contarst"],
         r"step filter \(rules.motion.column\) needs 'contarst', .* split, analyze, ingest; they give contrast, ",
     ),
-    "unknown column of a new rule": (["rules.contarst.min=1"], r"step filter \(rules.contarst\) .* they give contrast, "),
-    "unknown column of a table": (["rules.motion.column=signal.motion"], r"needs 'signal.motion', .* give signals.motion, "),
+    "unknown column of a new rule": (
+        ["rules.contarst.min=1"],
+        r"step filter \(rules.contarst\) .* they give contrast, ",
+    ),
+    "unknown column of a table": (
+        ["rules.motion.column=signal.motion"],
+        r"needs 'signal.motion', .* give signals.motion, ",
+    ),
     "unknown column in a group": (["rules.a.any.b.column=x"], r"step filter \(rules.a.any.b.column\) needs 'x'"),
     "unknown divisor": (["rules.motion.per=second"], r"step filter \(rules.motion.per\) needs 'second'"),
-    "limit of text": (["rules.codec.min=3"], "step filter: rules.codec.min=3 is a limit of numbers, .*'codec', .* text"),
+    "limit of text": (
+        ["rules.codec.min=3"],
+        "step filter: rules.codec.min=3 is a limit of numbers, .*'codec', .* text",
+    ),
     "text for a flag": (["rules.has_audio.equals=yes"], "step filter: rules.has_audio.equals"),
     "contradiction": (["rules.dull.column=luma", "rules.dull.below=0.03"], "rules.luma and rules.dull contradict"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

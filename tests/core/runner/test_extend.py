@@ -15,9 +15,9 @@ from slurm.errors import InputError
 from slurm.record.manifest import Step, steps
 from slurm.table import read_table
 from stages import filter as filtering
+from stages.core.choose.rule import Rule
 from stages.core.runner.pipeline import Wanted, submit_steps
 from stages.core.runner.stage import Stage
-from stages.core.choose.rule import Rule
 from stages.filter import Config
 
 DEBUG = "cluster.executor=debug"

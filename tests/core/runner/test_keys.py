@@ -12,9 +12,9 @@ from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.table import read_table
 from stages import filter as filtering
+from stages.core.choose.rule import Rule
 from stages.core.runner.pipeline import Wanted, submit_steps
 from stages.core.runner.stage import Stage
-from stages.core.choose.rule import Rule
 from stages.filter import Config
 
 SCORES = (0.1, 0.9, 0.5)

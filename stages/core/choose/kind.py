@@ -37,8 +37,8 @@ class Kind(NamedTuple):
 def kind_of(dtype: str) -> Kind:
     """The kind of a column, by the text of its polars type."""
     depth = 0
-    while match := re.fullmatch(r"List\((.*)\)|Array\((.*), shape=\(\d+,\)\)", dtype):
-        dtype, depth = match[1] or match[2], depth + 1
+    while match := re.fullmatch(r"List\((.*)\)", dtype):
+        dtype, depth = match[1], depth + 1
     values: Values = "other"
     for pattern, found in (
         (r"Float\d+", "number"),

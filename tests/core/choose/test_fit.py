@@ -108,7 +108,6 @@ FITS: dict[str, dict[str, Any]] = {
     "numbers": {
         "fps": {"equals": 25},
         "motion": {"reduce": "quantile(0.9)", "min": 0.1, "below": 3},
-        "vector": {"max": 1},
     },
     "whole numbers": {"views": {"above": 2, "below": 4}, "seconds": {"reduce": "max", "equals": 3.0}},
     "the mean of whole numbers": {

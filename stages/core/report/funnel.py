@@ -83,7 +83,7 @@ def read_flow(step: Step) -> Flow:
         step=step,
         unit=unit(step.plan.key),
         unit_in=unit(step.plan.item_key),
-        rows_in=sum(d.rows_in for d in records) if step.plan.kind == "map" else None,
+        rows_in=sum(d.rows_in for d in records) if step.plan.item_keys else None,
         items_failed=sum(d.rows_failed for d in records),
         kept=kept,
         losses=losses,

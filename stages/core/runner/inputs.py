@@ -4,29 +4,58 @@ import polars as pl
 
 from slurm.errors import ChunkError
 from slurm.record.chunks import borders_of
+from slurm.record.inputs import chunks_read
 from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
 from stages.core.runner.within import gather_within
 
 
 def read_items(step: Step, chunk: int) -> pl.DataFrame:
-    """The items of a chunk of a map step, in order: their keys, and every column that the stage needs.
+    """The items of a chunk, in order: their keys, and every column that the stage needs.
 
     A column of a step (or side table) with several rows an item is a list, in the order of these rows; of a table of
     the video that a clip is part of, of the rows within the clip. Raises ChunkError where the items cannot be told
     apart, or the input has other rows than it had.
     """
-    source, plan = step.input(), step.plan
-    assert source is not None
+    source = step.other(step.plan.inputs[0])
+    columns = own_columns(step, source)
+    if step.plan.kind == "map":
+        table = read_slice(step, source, chunk, columns)
+    else:
+        table = kept_in(source, chunks_read(step, chunk)[source.name]).select(columns).collect()
+    return add_columns(step, source, chunk, table)
+
+
+def read_former(step: Step, chunk: int) -> pl.DataFrame:
+    """The items of all chunks before this one of a reduce step that continues, as `read_items` gives its own."""
+    source = step.other(step.plan.inputs[0])
+    before = range(chunks_read(step, chunk)[source.name].start)
+    table = kept_in(source, before).select(own_columns(step, source)).collect()
+    return add_columns(step, source, chunk, table)
+
+
+def kept_in(source: Step, chunks: range) -> pl.LazyFrame:
+    """The kept rows of these chunks of a step."""
+    return source.kept(only=None if len(chunks) == source.plan.n else list(chunks))
+
+
+def own_columns(step: Step, source: Step) -> list[str]:
+    """The item keys, and the columns that a stage needs of those that its first input gives."""
+    plan = step.plan
+    wanted = [name for name, giver in plan.columns.columns.items() if giver == source.name]
+    return [*plan.item_keys, *(name for name in wanted if name in source.plan.gives and name not in plan.item_keys)]
+
+
+def add_columns(step: Step, source: Step, chunk: int, table: pl.DataFrame) -> pl.DataFrame:
+    """The items with the other columns that the stage needs."""
+    plan = step.plan
     wanted = {name: giver for name, giver in plan.columns.columns.items() if name not in plan.item_keys}
-    own = [name for name, giver in wanted.items() if giver == source.name and name in source.plan.gives]
-    table = read_slice(step, source, chunk, [*plan.item_keys, *own])
     keys = table[plan.item_key]
     if keys.n_unique() != len(keys):
         twice = keys.filter(keys.is_duplicated())[0]
         raise ChunkError(f"{source} gives {plan.item_key}={twice!r} more than once: rows could not be told apart")
     for giver in dict.fromkeys(wanted.values()):
-        names = [name for name, by in wanted.items() if by == giver and name not in own]
+        names = [name for name, by in wanted.items() if by == giver and name not in table.columns]
         there = step.other(giver)
         columns = [name for name in names if name in there.plan.gives]
         if columns and plan.item_key in there.plan.keys[1:]:
@@ -70,7 +99,8 @@ def join(step: Step, table: pl.DataFrame, giver: Step, chunk: int, columns: list
     rows = scan_reach(giver, part) if part is not None else giver.scan()
     if rows is None or key not in table.columns:
         raise ChunkError(f"{giver} cannot be joined: {'it has no rows' if rows is None else f'no column {key}'}")
-    found = pick(rows, table[key]).select(key, *columns).collect()
+    rows = rows if step.plan.kind == "reduce" else pick(rows, table[key])  # which wants about all of them
+    found = rows.select(key, *columns).collect()
     if part and is_before(step, giver.name) and table[key].n_unique() > found[key].n_unique():
         rows = giver.scan()  # every item comes from it, so they lie elsewhere: it was made again meanwhile
         assert rows is not None

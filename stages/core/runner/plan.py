@@ -34,16 +34,19 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
         own |= {key: values["pool"][key] for key in ("model", "revision")}
         identity |= {f"config.pool.{key}": value for key, value in own.items()}
     identity |= {f"upstream.{name}": plans[name].fingerprint for name in inputs}
-    base = plans[inputs[0]] if stage.kind == "map" and inputs else None
-    if stage.kind == "map" and base is None:
+    has_items = stage.kind == "map" or stage.judges
+    base = plans[inputs[0]] if has_items and inputs else None
+    if has_items and base is None:
         raise InputError(f"step {common.step} needs an input: say after=STEP")
-    aligned = base is not None and common.chunks.align and base.kind == "map" and common.chunks.n is None
-    if base is not None and not aligned and common.chunks.cost:
+    is_map = base is not None and stage.kind == "map"
+    aligned = is_map and common.chunks.align and plans[inputs[0]].kind == "map" and common.chunks.n is None
+    if is_map and not aligned and common.chunks.cost:
         find_giver(common.chunks.cost, inputs, plans, f"{common.step} (chunks.cost, a number)", has_number)
     item_keys = base.keys if base else []
     keys = keys_of(stage, item_keys, [plans[name] for name in inputs])
     gives = dict.fromkeys(keys, "String") | {name: str(kind) for name, kind in stage.gives.items()}
-    side = {name: dict.fromkeys(item_keys, "String") | named(schema) for name, schema in stage.tables.items()}
+    side_keys = dict.fromkeys(item_keys if is_map else [], "String")
+    side = {name: side_keys | named(schema) for name, schema in stage.tables.items()}
     chunks = common.chunks
     return Plan(
         stage=stage.name,
@@ -87,7 +90,7 @@ def make_identity(stage: Stage, config: Any, values: Mapping[str, Any]) -> dict[
 
 def keys_of(stage: Stage, item_keys: list[str], inputs: Sequence[Plan]) -> list[str]:
     """The columns that name a row of a step: its own, then those of what the row was made of."""
-    if stage.kind == "map":
+    if stage.kind == "map" or stage.judges:
         return [*([stage.key] if stage.key and stage.key not in item_keys else []), *item_keys]
     if stage.key is None:
         return []
@@ -106,10 +109,10 @@ def find_columns(
     needs = stage.needs(config) if callable(stage.needs) else stage.needs
     keys = {name: f" ({key})" for name, key in needs.items()} if isinstance(needs, Mapping) else {}
     columns: dict[str, str] = {}
-    if stage.kind == "map":
+    if stage.kind == "map" or stage.judges:
         item_keys = plans[inputs[0]].keys
         for name in needs:
-            columns[name] = find_giver(name, inputs, plans, f"{common.step}{keys.get(name, '')}", has)
+            columns[name] = find_own(name, inputs, plans, f"{common.step}{keys.get(name, '')}")
             giver = plans[columns[name]]
             if not tells(giver, name, item_keys):
                 raise InputError(
@@ -123,11 +126,24 @@ def find_columns(
         more = SPAN if any(is_cut(plans[giver], name, item_keys[0]) for name, giver in columns.items()) else ()
         for name in (*stage.takes, *more):
             with suppress(InputError):
-                giver_name = find_giver(name, inputs, plans, common.step, has)
+                giver_name = find_own(name, inputs, plans, common.step)
                 if plans[giver_name].key in item_keys:  # one value an item
                     columns[name] = giver_name
     reads = stage.reads(config) if callable(stage.reads) else stage.reads
     return Columns(columns, {table: find_giver(table, inputs, plans, common.step, has_table) for table in reads})
+
+
+def find_own(name: str, inputs: Sequence[str], plans: Mapping[str, Plan], step: str) -> str:
+    """The nearest step that gives a column; of the items themselves rather than of what they were made of.
+
+    Between clips and their length may lie more steps than between clips and the length of their videos.
+    """
+    nearest = find_giver(name, inputs, plans, step, has)
+    item_keys = plans[inputs[0]].keys
+    if plans[nearest].key in item_keys[1:]:
+        with suppress(InputError):
+            return find_giver(name, inputs, plans, step, lambda plan, of: has(plan, of) and plan.key == item_keys[0])
+    return nearest
 
 
 def types_of(columns: Mapping[str, str], plans: Mapping[str, Plan], item_key: str) -> dict[str, str]:

@@ -17,7 +17,8 @@ class Stage:
 
     map     `run(rows, config)` yields Outputs: every item (a row of its input) once, with its rows in each table
     reduce  `run(steps, config, folder)` gives its tables from those of whole steps; one that `continues` is also given
-            what it gave before (`Former`), and steps that show only what is new
+            what it gave before (`Former`), and steps that show only what is new. One that `judges` has
+            `run(rows, config)` as a map stage has, with all items at once, and gives one row for each
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stage:
     # whether a config asks model servers; it has `pool` and `engine` then, of which only the model decides a result
     pool: Callable[[Any], bool] = lambda config: False
     continues: bool = False  # of a reduce stage: an extension of the run adds to its output
+    judges: bool = False  # of a reduce stage: its items are the kept rows of the step before it, which it gives back
     without_unfinished: bool = False  # of a reduce stage: it is made of finished steps where others cannot be finished
     ids: Callable[[Any], pl.Series] | None = None  # of a source: the keys of all rows that it has now
     media: str | None = None  # the column with the file that a row has in the step's media folder
@@ -56,6 +58,7 @@ class Former(NamedTuple):
 
     extension: int  # number of the extension that it works on; 0: the first time
     tables: Mapping[str, pl.LazyFrame]  # "rows" and side tables; nothing the first time
+    items: pl.DataFrame | None = None  # of a stage that judges: the items of these rows, as its new ones are
 
 
 def load(name: str) -> Stage:

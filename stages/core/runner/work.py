@@ -19,7 +19,7 @@ from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop
 from slurm.task.attempt import Output
-from stages.core.runner.inputs import pick, read_items, read_side
+from stages.core.runner.inputs import pick, read_former, read_items, read_side
 from stages.core.runner.processes import Processes, Result
 from stages.core.runner.stage import Former, Stage, load
 from stages.core.runner.worker import Function
@@ -131,9 +131,9 @@ class Work:
         self.scratch.close()
 
     def items(self, chunk: int) -> pl.DataFrame:
-        """The input rows of a chunk; of a reduce step one item, which stands for all that it reads."""
+        """The input rows of a chunk; of a reduce step that has none, one item stands for all that it reads."""
         self.chunk, self.counters = chunk, {}
-        return read_items(self.step, chunk) if self.plan.kind == "map" else pl.DataFrame({self.plan.item_key: ["all"]})
+        return read_items(self.step, chunk) if self.plan.item_keys else pl.DataFrame({self.plan.item_key: ["all"]})
 
     def side(self, name: str, items: pl.DataFrame, places: Sequence[str] = ()) -> pl.DataFrame:
         """A side table of a step before, as far as it belongs to these items; of `places` these columns only."""
@@ -150,17 +150,32 @@ class Work:
             return dict(stage.run(steps, self.config, step.paths.root))
         needed = chunks_read(step, self.chunk)
         steps = {name: Step(step.run, name, only=needed[name]) for name in self.plan.inputs}
-        before = {name: step.scan(name, only=list(range(self.chunk))) for name in self.schemas if self.chunk}
-        former = Former(self.chunk, {name: rows for name, rows in before.items() if rows is not None})
-        return dict(stage.run(steps, self.config, step.paths.root, former))
+        return dict(stage.run(steps, self.config, step.paths.root, self.former()))
+
+    def former(self) -> Former:
+        """What a step that continues gave in its chunks before this one."""
+        before = {name: self.step.scan(name, only=list(range(self.chunk))) for name in self.schemas if self.chunk}
+        tables = {name: rows for name, rows in before.items() if rows is not None}
+        return Former(self.chunk, tables, read_former(self.step, self.chunk) if self.stage.judges and tables else None)
+
+    def judged(self, items: pl.DataFrame) -> Iterator[Output]:
+        """The outputs of a reduce stage that judges. Raises ChunkError unless it gives a row for each item."""
+        former = [self.former()] if self.stage.continues else []
+        for output in self.stage.run(Rows(items, self), self.config, *former):
+            given = pl.DataFrame(output.tables[ROWS])
+            if not given[self.plan.item_key].equals(items[self.plan.item_key]):
+                raise ChunkError(f"stage {self.stage.name} gave {len(given)} rows for {len(items)}, or other ones")
+            yield output
 
     def run(self, items: pl.DataFrame) -> Iterator[Output]:
         """The stage's outputs, each checked against its schemas."""
-        if self.stage.kind == "reduce":
-            outputs: Iterator[Output] = iter([Output(["all"], self.reduced())])
+        if self.stage.judges:
+            outputs: Iterator[Output] = self.judged(items)
+        elif self.stage.kind == "reduce":
+            outputs = iter([Output(["all"], self.reduced())])
         else:
             outputs = self.stage.run(Rows(items, self), self.config)
-        for output in outputs if len(items) else ():
+        for output in outputs if len(items) or self.stage.judges else ():
             self._check(output.tables)
             yield output
 
@@ -176,7 +191,7 @@ class Work:
 
 def make_schemas(stage: Stage, plan: Plan) -> dict[str, Schema]:
     """The columns of each table of a step: the keys, what the stage gives, and of the main table the error."""
-    keys, item_keys = (dict.fromkeys(names, TEXT) for names in (plan.keys, plan.item_keys))
+    keys, item_keys = (dict.fromkeys(names, TEXT) for names in (plan.keys, plan.item_keys if plan.kind == "map" else []))
     side = {name: {**item_keys, **schema} for name, schema in stage.tables.items()}
     return {ROWS: {**keys, **stage.gives, "error": TEXT, "error_detail": TEXT}, **side}
 

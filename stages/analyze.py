@@ -2,8 +2,8 @@
 
 Reads the catalogue's `video_id`, `path` and `url`; writes a row a video (VIDEO), and the tables shots (SHOTS), changes
 (CHANGES, every possible cut or gradual transition), times (TIMES, of videos of variable frame rate), signals (SIGNALS,
-a row a second), freezes (FREEZES) and key_frames (KEY_FRAMES). Later steps work on these tables; only `cut` decodes a
-video again, for what is released.
+a row a second), freezes (FREEZES), key_frames (KEY_FRAMES) and hashes (HASHES). Later steps work on these tables; only
+`cut` decodes a video again, for what is released.
 
     python -m stages.analyze run=NAME
 """
@@ -17,7 +17,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.frame import KEY_FRAMES
 from stages.core.schema.second import SIGNALS
 from stages.core.schema.types import Row
-from stages.core.schema.video import CHANGES, FREEZES, SHOTS, TIMES, VIDEO
+from stages.core.schema.video import CHANGES, FREEZES, HASHES, SHOTS, TIMES, VIDEO
 from stages.core.storage.spill import Spill, Tables
 from stages.core.video.measure.settings import Settings
 
@@ -56,8 +56,9 @@ STAGE = Stage(
         "signals": SIGNALS,
         "freezes": FREEZES,
         "key_frames": KEY_FRAMES,
+        "hashes": HASHES,
     },
-    version=4,
+    version=5,
 )
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/sources": {"fetch", "fetch/web", "schema", "storage"},
     "stages/core/text/annotation": {"text"},
     "stages/core/text": {"models", "models/embedded", "runner", "schema"},
+    "stages/core/dedup": {"schema"},
     "stages/core/report": set(),
     "stages/core/runner": {"models", "schema", "storage"},
     "stages/core/command_line": {"runner"},

@@ -36,7 +36,7 @@ BENCHMARKS = {
         name: f"scripts.bench.models.{name}"
         for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow")
     },
-    **{name: f"scripts.bench.{name}" for name in ("skim", "analyze", "memory", "cut", "truth", "align", "filter")},
+    **{name: f"scripts.bench.{name}" for name in ("skim", "analyze", "memory", "cut", "truth", "align", "filter", "dedup")},
     "storm": "scripts.bench.storm.storm",
 }
 OWN = ("against", "rounds", "folder", "lines")  # keys of this entry; `lines` is where a child process writes

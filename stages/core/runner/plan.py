@@ -18,6 +18,14 @@ from stages.core.runner.stage import Stage
 from stages.core.runner.within import SPAN, has_times
 
 
+class MissingError(InputError):
+    """No step gives a column or a side table, `name`; these are `there`."""
+
+    def __init__(self, name: str, message: str, there: Sequence[str]) -> None:
+        super().__init__(message + (f"; they give {', '.join(there)}" if there else ""))
+        self.name, self.message = name, message
+
+
 def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]) -> Plan:
     """The plan of a step behind its inputs, the one whose rows are its items first; `plans` are those before it.
 
@@ -106,6 +114,17 @@ def find_columns(
     stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]
 ) -> Columns:
     """The step before it that gives each column and side table that the stage needs, the nearest one."""
+    try:
+        return _find_columns(stage, common, config, inputs, plans)
+    except MissingError as error:
+        if error.name not in stage.missing:
+            raise
+        raise InputError(f"{error.message}: {stage.missing[error.name]}") from error
+
+
+def _find_columns(
+    stage: Stage, common: Common, config: Any, inputs: Sequence[str], plans: Mapping[str, Plan]
+) -> Columns:
     needs = stage.needs(config) if callable(stage.needs) else stage.needs
     keys = {name: f" ({key})" for name, key in needs.items()} if isinstance(needs, Mapping) else {}
     columns: dict[str, str] = {}
@@ -194,9 +213,8 @@ def find_giver(
             return candidate
         queue += [further for further in plans[candidate].inputs if further not in queue]
     there = nearest(name, {other for plan in queue for other in names_in(plans[plan]) if gives(plans[plan], other)})
-    raise InputError(
-        f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}"
-        + (f"; they give {', '.join(there)}" if there else "")
+    raise MissingError(
+        name, f"step {step} needs {name!r}, which none of the steps before it gives: {', '.join(queue)}", there
     )
 
 

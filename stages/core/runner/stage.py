@@ -33,6 +33,7 @@ class Stage:
     fits: Callable[[Any, Mapping[str, str]], None] = lambda config, types: None
     takes: Sequence[str] = ()  # columns that it is given as well where a step before it gives them
     reads: Sequence[str] | Callable[[Any], Sequence[str]] = ()  # side tables of steps before it
+    missing: Mapping[str, str] = field(default_factory=dict)  # what to do where no step gives a column or side table
     key: str | None = None  # the column that names a row it gives; None: the one that names its items
     tables: Mapping[str, Schema] = field(default_factory=dict)  # side tables
     check: Callable[[Any], None] = lambda config: None  # raises InputError for what can be told before submission

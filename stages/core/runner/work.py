@@ -191,7 +191,9 @@ class Work:
 
 def make_schemas(stage: Stage, plan: Plan) -> dict[str, Schema]:
     """The columns of each table of a step: the keys, what the stage gives, and of the main table the error."""
-    keys, item_keys = (dict.fromkeys(names, TEXT) for names in (plan.keys, plan.item_keys if plan.kind == "map" else []))
+    keys, item_keys = (
+        dict.fromkeys(names, TEXT) for names in (plan.keys, plan.item_keys if plan.kind == "map" else [])
+    )
     side = {name: {**item_keys, **schema} for name, schema in stage.tables.items()}
     return {ROWS: {**keys, **stage.gives, "error": TEXT, "error_detail": TEXT}, **side}
 

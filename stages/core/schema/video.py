@@ -69,6 +69,16 @@ SHOTS: Schema = {
     "hash": pl.UInt64(),  # perceptual hash of its middle key frame
 }
 
+HASH_VERSION = 1  # of HASHES: raised when the same picture gets another hash
+
+HASHES: Schema = {  # of moments twice a second, counted from the start of each shot
+    "video_id": TEXT,
+    "time_s": REAL,
+    "hash": pl.UInt64(),  # a difference hash; see stages/core/video/measure/hashes.py
+    "contrast": REAL,  # standard deviation of the brightness, 0 to 0.5
+    "version": INT,  # HASH_VERSION
+}
+
 CHANGES: Schema = {  # candidates for a cut or a gradual transition, those below the threshold too
     "video_id": TEXT,
     "kind": TEXT,  # cut or gradual

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from slurm.errors import ItemError
 from stages.core.video.measure.freeze import FreezeDetector, share
+from stages.core.video.measure.hashes import HashMeter
 from stages.core.video.measure.key_frames import KeyFrame, KeyFrames
 from stages.core.video.measure.look import LookMeter
 from stages.core.video.measure.meter import Meter
@@ -24,17 +25,18 @@ Records = list[dict[str, object]]
 
 
 class Meters(NamedTuple):
-    """All that measures a video, in the order in which a frame is handed out: key_frames reads what shots has found."""
+    """All that measures a video, in the order in which a frame is handed out: the last two read what shots found."""
 
     freezes: FreezeDetector
     motion: MotionMeter
     look: LookMeter
     shots: ShotDetector
     key_frames: KeyFrames
+    hashes: HashMeter
 
 
 def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -> dict[str, Records]:
-    """The video's rows, without its id, for these tables of `analyze`: rows, shots, changes, times, signals, freezes.
+    """The video's rows, without its id, for these tables of `analyze`: all but key_frames.
 
     Key frames are handed to `take` one by one as they are made: those of a long video would fill the memory. Raises
     ItemError: missing, unreadable, empty, corrupt, encrypted, no_video, no_frames, too_large.
@@ -61,6 +63,7 @@ def make_meters(settings: Settings, fps: float, take: Callable[[KeyFrame], objec
         LookMeter(),
         shots,
         KeyFrames(settings.key_frames, fps, shots.shots, shots.horizon, take),
+        HashMeter(shots.shots),
     )
 
 
@@ -82,7 +85,7 @@ def hand_out(video: Video, meters: Sequence[Meter], width_px: int) -> tuple["arr
 
 def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px: tuple[int, int]) -> dict[str, Records]:
     """The tables of `measure` from meters that are finished; `times_s` are those of the decoded frames."""
-    freezes, _, look, shots, key_frames = meters
+    freezes, _, look, shots, key_frames, hashes = meters
     declared, fps, end_s = video.facts, float(video.facts.fps), video.end_s(times_s[-1])
     samples = {name: of for meter in meters for name, of in meter.signals().items()}
     numbers, at_s = np.append(video.numbers(), video.frame_count()), np.append(times_s, end_s)
@@ -126,6 +129,7 @@ def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px:
         "times": uneven(video.stored_s(times_s), fps),
         "signals": per_second(samples, times_s[-1], end_s),
         "freezes": [{"start_s": start, "end_s": end} for start, end in freezes.spans],
+        "hashes": hashes.choose(times_s),
     }
 
 

@@ -25,6 +25,7 @@ from stages.core.dedup.settings import Config
 
 SEED, JOBS = 7, 2
 VIDEOS, MOMENTS = 20_000, 50
+SET = 0.4  # share of the bits that are set: of films about this, so that some parts of hashes are frequent
 NEW = 200  # videos that come later: 10,000 moments
 FILMS = (
     *("cuts_h264_23976", "cuts_h264_25_gop12_warm", "cuts_h264_50_dark", "cuts_h264_25_fast8", "cuts_hevc_25_pastel"),
@@ -46,7 +47,7 @@ def config() -> Config:
 def make_moments(videos: int, seed: int) -> Moments:
     """Hashes of made-up videos; every tenth one is a copy, of which each hash differs in 0 to 10 bits."""
     rng = np.random.default_rng(seed)
-    hashes = rng.integers(0, 2**64, (videos, MOMENTS), dtype=np.uint64)
+    hashes = np.packbits(rng.random((videos, MOMENTS, 64), np.float32) < SET, axis=2).view(np.uint64)[..., 0]
     copies = np.arange(videos - videos // 10, videos)
     flips = rng.integers(0, 64, (len(copies), MOMENTS, 10)).astype(np.uint64)
     used = np.arange(10) < rng.integers(0, 11, (len(copies), MOMENTS, 1))

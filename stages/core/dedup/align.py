@@ -1,5 +1,7 @@
 """Rows that show the same in the same order: their seeds vote for how they lie to each other in time."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.core.dedup.moments import Moments, is_new
-from stages.core.dedup.seeds import find_seeds
+from stages.core.dedup.seeds import BANDS, are_alike, find_seeds
 from stages.core.dedup.settings import Perceptual
 from stages.core.schema.types import INT, REAL, Schema
 
@@ -20,8 +22,17 @@ VOTES = 0.1  # a pair is tried if so large a share of the shorter one's moments 
 ROWS = 1 << 21  # that fit a key
 OFFSETS = 1 << 21
 AT_ONCE = 1 << 21  # moments that are compared at once
+WAITING = 1 << 23  # votes that wait to be counted
 
 PAIRS: Schema = {"later": INT, "earlier": INT, "score": REAL, "offset_s": REAL, "covered": REAL}
+
+
+class Seeding(NamedTuple):
+    """Moments that may seed: row, seconds, hash. [n] each."""
+
+    row: Numbers
+    time_s: NDArray[np.float64]
+    hash: NDArray[np.uint64]
 
 
 class Tried(NamedTuple):
@@ -64,27 +75,33 @@ def find_alike(moments: Moments, first: int, how: Perceptual) -> pl.DataFrame:
 def vote(moments: Moments, first: int, how: Perceptual) -> pl.DataFrame:
     """How many seeds say how a pair of rows lie to each other: `later`, `earlier`, `step` (of STEP_S), `votes`."""
     places = np.flatnonzero(is_new(moments))
-    row, time_s = moments.row[places], moments.time_s[places]
-    begin = int(np.searchsorted(row, first))
-    counted: list[pl.DataFrame] = []
-    waiting: list[Numbers] = []
-    size = 0
-    for seeds in find_seeds(moments.hash[places], begin, how.bits, how.most):
-        other = row[seeds.later] != row[seeds.earlier]
-        later, earlier = seeds.later[other], seeds.earlier[other]
-        steps = np.rint((time_s[earlier] - time_s[later]) / STEP_S).astype(np.int64)
-        near = np.abs(steps) < OFFSETS // 2
-        keys = (row[later] * ROWS + row[earlier]) * OFFSETS + steps + OFFSETS // 2
-        waiting.append(keys[near])
-        size += len(waiting[-1])
-        if size > AT_ONCE * 4:
-            counted = [count_keys(waiting, counted)]
-            waiting, size = [], len(counted[0]) // 4
-    votes = count_keys(waiting, counted)
+    seeding = Seeding(moments.row[places], moments.time_s[places], moments.hash[places])
+    begin = int(np.searchsorted(seeding.row, first))
+    with ThreadPoolExecutor(min(BANDS, len(os.sched_getaffinity(0)))) as threads:  # numpy lets others go on
+        counted = list(threads.map(lambda band: vote_by(seeding, band, begin, how), range(BANDS)))
+    votes = count_keys([], counted)
     pair = pl.col("key") // OFFSETS
     return votes.select(
         later=pair // ROWS, earlier=pair % ROWS, step=pl.col("key") % OFFSETS - OFFSETS // 2, votes="votes"
     )
+
+
+def vote_by(seeding: Seeding, band: int, begin: int, how: Perceptual) -> pl.DataFrame:
+    """The votes of the seeds of one band: `key`, of both rows and the step, and `votes`."""
+    row, time_s, hashes = seeding
+    counted: list[pl.DataFrame] = []
+    waiting: list[Numbers] = []
+    size = 0
+    for later, earlier in find_seeds(hashes, band, begin, how.bits, how.most):
+        steps = np.rint((time_s[earlier] - time_s[later]) / STEP_S).astype(np.int64)
+        of_two = (row[later] != row[earlier]) & (np.abs(steps) < OFFSETS // 2)
+        keys = (row[later] * ROWS + row[earlier]) * OFFSETS + steps + OFFSETS // 2
+        waiting.append(keys[of_two])
+        size += len(waiting[-1])
+        if size > WAITING:
+            counted = [count_keys(waiting, counted)]
+            waiting, size = [], 0
+    return count_keys(waiting, counted)
 
 
 def count_keys(waiting: list[Numbers], counted: list[pl.DataFrame]) -> pl.DataFrame:
@@ -125,12 +142,12 @@ def count_matches(moments: Moments, tried: Tried, bits: int) -> Numbers:
         size = counts[short[low:high]]
         pair = np.repeat(np.arange(high - low), size)
         own = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size - moments.starts[short[low:high]], size)
-        alike = are_alike(moments, own, long[low:high][pair], moments.time_s[own] + shift_s[low:high][pair], bits)
+        alike = find_matches(moments, own, long[low:high][pair], moments.time_s[own] + shift_s[low:high][pair], bits)
         matched[low:high] = np.bincount(pair, alike, high - low).astype(np.int64)
     return matched
 
 
-def are_alike(
+def find_matches(
     moments: Moments, own: Numbers, other: Numbers, at_s: NDArray[np.float64], bits: int
 ) -> NDArray[np.bool_]:
     """Whether each moment `own` is like one of the two of row `other` that are nearest to the time `at_s`."""
@@ -141,5 +158,5 @@ def are_alike(
     for place in (after - 1, after):
         near = place.clip(0, len(line) - 1)
         same = (moments.row[near] == other) & (np.abs(moments.time_s[near] - at_s) <= WITHIN_S)
-        found |= same & (np.bitwise_count(moments.hash[own] ^ moments.hash[near]) <= bits)
+        found |= same & are_alike(moments.hash[own], moments.hash[near], bits)
     return found

@@ -12,6 +12,14 @@ Numbers = NDArray[np.int64]
 
 BANDS = 4  # parts of a hash, of 16 bits each
 WIDTH = 16
+EDGES = 48  # set bits of two hashes together from which on all of `bits` may differ; of films about 50
+EVERY_FOURTH = (  # shifts and masks by which every fourth of 64 bits moves to the lowest 16
+    (0, 0x1111_1111_1111_1111),
+    (3, 0x0303_0303_0303_0303),
+    (6, 0x000F_000F_000F_000F),
+    (12, 0x0000_00FF_0000_00FF),
+    (24, 0xFFFF),
+)
 AT_ONCE = 1 << 21  # pairs that are compared at once: 64 MiB
 
 
@@ -20,6 +28,15 @@ class Seeds(NamedTuple):
 
     later: Numbers
     earlier: Numbers
+
+
+def are_alike(some: Hashes, others: Hashes, bits: int) -> NDArray[np.bool_]:
+    """Whether hashes show the same: they differ in at most `bits` bits, or less where only few bits are set.
+
+    A set bit is an edge. Hashes with 6 edges each differ in 12 bits at most, so of these no more than 3 may.
+    """
+    edges = np.bitwise_count(some).astype(np.int16) + np.bitwise_count(others)
+    return np.bitwise_count(some ^ others).astype(np.int16) * EDGES <= bits * np.minimum(edges, EDGES)
 
 
 class Band(NamedTuple):
@@ -32,31 +49,30 @@ class Band(NamedTuple):
     starts: Numbers  # where each value of the part begins, [65536]
 
 
-def find_seeds(hashes: Hashes, first: int, bits: int, most: int) -> Iterator[Seeds]:
-    """The pairs of hashes that differ in at most `bits` bits, of which the later one's place is `first` or beyond.
+def find_seeds(hashes: Hashes, number: int, first: int, bits: int, most: int) -> Iterator[Seeds]:
+    """The pairs of hashes that are alike, by band `number`, of which the later one's place is `first` or beyond.
 
     Multi-index hashing (Norouzi, Punjani, Fleet 2012): of two hashes that differ in 7 bits or less, one of 4 parts of
-    16 bits differs in 1 at most, so only hashes are compared of which a part is the same or has one bit turned. All
-    pairs of up to 7 bits are found, of 10 bits 73 %, of 12 bits 48 %; some of them several times. Of more than `most`
-    hashes with the same part only the first ones are compared with those behind them: a picture that occurs a million
-    times (a test card) costs a million times `most`.
+    16 bits differs in 1 at most, so only hashes are compared of which a part is the same or has one bit turned. By one
+    band or another all pairs of up to 7 bits are found, of 10 bits 73 %, of 12 bits 48 %. Of more than `most` hashes
+    with the same part only the first ones are compared with those behind them: a picture that occurs a million times
+    (a test card) costs a million times `most`.
     """
-    for number in range(BANDS):
-        band = sort_by(hashes, number)
-        asked = band.places[band.places >= first]
-        for turned in (0, *(1 << bit for bit in range(WIDTH))):
-            wanted = band.part[asked].astype(np.int64) ^ turned
-            begin = band.starts[wanted]
-            count = np.minimum(np.searchsorted(band.keys, (wanted << 32) | asked) - begin, most)
-            some = count > 0
-            yield from compare(hashes, band, asked[some], begin[some], count[some], bits)
+    band = sort_by(hashes, number)
+    asked = band.places[band.places >= first]
+    for turned in (0, *(1 << bit for bit in range(WIDTH))):
+        wanted = band.part[asked].astype(np.int64) ^ turned
+        begin = band.starts[wanted]
+        count = np.minimum(np.searchsorted(band.keys, (wanted << 32) | asked) - begin, most)
+        some = count > 0
+        yield from compare(hashes, band, asked[some], begin[some], count[some], bits)
 
 
 def sort_by(hashes: Hashes, number: int) -> Band:
     """The hashes by every fourth bit: bits beside each other, of one row of the picture, are seldom independent."""
-    part = np.zeros(len(hashes), dtype=np.uint64)
-    for bit in range(WIDTH):
-        part |= (hashes >> np.uint64(BANDS * bit + number) & np.uint64(1)) << np.uint64(bit)
+    part = hashes >> np.uint64(number)
+    for shift, mask in EVERY_FOURTH:
+        part = (part | part >> np.uint64(shift)) & np.uint64(mask)
     short = part.astype(np.uint16)
     places = np.argsort(short, kind="stable")  # radix sort: 10 ms a million
     ordered = short[places].astype(np.int64)
@@ -77,7 +93,8 @@ def compare(  # noqa: PLR0917
         skipped = ends[low:high] - counts - (ends[low] - count[low])
         places = np.arange(counts.sum()) + np.repeat(begin[low:high] - skipped, counts)
         own = np.repeat(hashes[asked[low:high]], counts)
-        alike = np.flatnonzero(np.bitwise_count(own ^ band.hashes[places]) <= bits)
+        near = np.flatnonzero(np.bitwise_count(own ^ band.hashes[places]) <= bits)
+        alike = near[are_alike(own[near], band.hashes[places[near]], bits)]
         if len(alike):
             whose = np.searchsorted(skipped, alike, side="right") - 1
             yield Seeds(asked[low + whose], band.places[places[alike]])

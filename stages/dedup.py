@@ -34,6 +34,12 @@ def run(rows: Rows, config: Config, former: Former) -> Iterator[Output]:
     yield from rows.whole(find_duplicates(rows.table, rows.keys, hashes, config, former.tables))
 
 
+def files(config: Config) -> list[str]:
+    """The files that tell what the other datasets are: they themselves, or the plans of steps."""
+    places = [Path(place).expanduser() for place in config.against]
+    return [str(file) for place in places for file in (place, place / "step.json") if file.is_file()]
+
+
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
     from stages.core.dedup.against import read_against
@@ -63,7 +69,7 @@ STAGE = Stage(
         "centroids": CENTROIDS,
     },
     check=check,
-    files=lambda config: [place if Path(place).is_file() else f"{place}/step.json" for place in config.against],
+    files=files,
     continues=True,
     judges=True,
     missing={

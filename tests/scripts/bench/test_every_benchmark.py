@@ -36,6 +36,7 @@ FIGURES = {
     "memory": ["of the worker", "of the task"],
     "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],
     "truth": ["hard cuts, F1", "PySceneDetect's best", "gradual changes", "one-take", "motion", "frozen share"],
+    "dedup": ["hashes: wall clock", "memory", "copies found", "more / all", "precision of pairs", "recall: logo"],
     "transnet": [
         "analyze: hard cuts, F1 to",
         "TransNetV2: hard cuts",

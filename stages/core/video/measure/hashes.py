@@ -15,6 +15,7 @@ from stages.core.video.read.frames import BLACK, WHITE, Image, Small
 
 EVERY_S = 0.5
 LEVELS = 4  # of 255
+SAME_S = 0.001  # times that differ by less are equal: containers round to milliseconds
 AFTER_CUT_S = 0.1  # encoders blur the first frame of a shot, and detectors may be a frame off
 
 
@@ -59,17 +60,16 @@ class HashMeter:
 
 
 def moments(at_s: NDArray[np.float64], shot: Shot) -> NDArray[np.int64]:
-    """The frames of a shot that are nearest to AFTER_CUT_S after its start and every EVERY_S from there.
+    """The first frames of a shot at or after AFTER_CUT_S from its start, and every EVERY_S from there.
 
-    Of a shorter shot, its middle frame.
+    Of a shorter shot, its middle frame. `at_s` are the times of all frames; where frames are missing, one may be given
+    twice.
     """
     own = at_s[shot.start : shot.end]
-    wanted = np.arange(own[0] + AFTER_CUT_S, own[-1] + 1e-6, EVERY_S)
+    wanted = np.arange(own[0] + AFTER_CUT_S, own[-1] + SAME_S, EVERY_S)
     if not len(wanted):
         return np.array([(shot.start + shot.end) // 2], dtype=np.int64)
-    later = np.searchsorted(own, wanted).clip(1, len(own) - 1) if len(own) > 1 else np.zeros(len(wanted), np.int64)
-    earlier = np.maximum(later - 1, 0)
-    return shot.start + np.where(wanted - own[earlier] <= own[later] - wanted, earlier, later)
+    return shot.start + np.searchsorted(own, wanted - SAME_S)
 
 
 def difference_hash(luma: Image) -> int:

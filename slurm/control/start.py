@@ -34,7 +34,7 @@ class Intent:
     plan: Plan  # its number of chunks is left open (0) where that depends on the rows of its input
     cluster: Cluster
     pool: Settings | None = None  # the model servers that its tasks ask
-    shows: str | None = None  # a file or folder of the step that a person wants to open
+    shows: str | None = None  # a file or folder of the step that a person wants to open; of a .txt the text itself
 
 
 def start(
@@ -111,8 +111,9 @@ def submit(run: Path, names: Sequence[str], wanted: Mapping[str, Intent]) -> int
     tell(results)
     for name in names:
         shows = wanted[name].shows if name in wanted else None
-        if shows and results[name].survey.complete() and (run / name / shows).exists():
-            print(f"{name}: {run / name / shows}")
+        if shows and results[name].survey.complete() and (made := run / name / shows).exists():
+            for line in made.read_text().splitlines() if made.suffix == ".txt" else [made]:
+                print(f"{name}: {line}")
     return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
 
 

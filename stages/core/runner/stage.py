@@ -50,7 +50,7 @@ class Stage:
     media: str | None = None  # the column with the file that a row has in the step's media folder
     # whether its workers hold models: one on each GPU, without one a single one on all cores; or with which configs
     holds_model: bool | Callable[[Any], bool] = False
-    shows: str | None = None  # a file or folder in the step's folder that a person wants to open
+    shows: str | None = None  # a file or folder in the step's folder that a person wants to open; a .txt is printed
     version: int = 1  # raised when the same config gives another result
 
 

@@ -36,6 +36,7 @@ class Rows:
     def __init__(self, table: pl.DataFrame, work: "Work") -> None:
         self.table = table
         self.folder = work.step.paths.media  # for the files that the stage writes
+        self.root = work.step.paths.root  # for the one that it `shows`
         self.name = f"{work.step.paths.root}/{work.chunk}"  # of the chunk, among those of all steps
         self.keys = work.plan.item_keys
         self.cores, self.gpus = work.cores, work.gpus  # cores of each worker process, GPUs of all

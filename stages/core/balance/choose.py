@@ -1,0 +1,197 @@
+"""The selection: hours are poured into all categories at once, each row is one drop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import heapify, heappop, heapreplace
+from itertools import chain
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE = 0.01  # of the target
+FULL, RANK, RELAXED, KEEP, PASSED, DAMPED, CHANNEL_CAP, VIDEO_CAP = range(8)  # what became of a row
+CHOSEN = (RANK, RELAXED, KEEP)
+NO_LIMIT = 2**31
+BLOCK = 10_000  # rows that are Python's numbers at a time
+
+Ints = NDArray[np.integer]
+Fates = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Supply:
+    """The rows that there are, in the order in which each category's are taken, one category after another.
+
+    Categories, channels and videos are numbers, counted from 0. `fate` is KEEP of a row that was chosen before, PASSED
+    of one that was not, and FULL of all others: those that may be chosen now.
+    """
+
+    category: Ints
+    duration_us: Ints
+    channel: Ints
+    video: Ints
+    chance: NDArray[np.float64]  # of the video: 0 to 1
+    fate: Fates
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is wanted of a selection; `shares` has a number for each category, `ties` says which comes first."""
+
+    target_us: int
+    shares: NDArray[np.float64]
+    ties: Ints
+    damping: float
+    relax: bool
+    channel_videos: float = inf
+    channel_us: float = inf
+    video_rows: float = inf
+    video_us: float = inf
+
+    @cached_property
+    def capped(self) -> bool:
+        return min(self.channel_videos, self.channel_us, self.video_rows, self.video_us) < inf
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What became of each row of a supply, and whether each category had no more to give."""
+
+    fate: Fates
+    exhausted: NDArray[np.bool_]
+
+
+class Counters:
+    """What is chosen so far, of each category, channel and video."""
+
+    def __init__(self, supply: Supply, categories: int) -> None:
+        channels, videos = (int(codes.max(initial=-1)) + 1 for codes in (supply.channel, supply.video))
+        self.total_us = 0
+        self.category_us = [0] * categories
+        self.channel_videos, self.channel_us = [0] * channels, [0] * channels
+        self.video_rows, self.video_us = [0] * videos, [0] * videos
+
+    def add(self, category: int, channel: int, video: int, duration_us: int) -> None:
+        self.total_us += duration_us
+        self.category_us[category] += duration_us
+        if not self.video_rows[video]:
+            self.channel_videos[channel] += 1
+        self.channel_us[channel] += duration_us
+        self.video_rows[video] += 1
+        self.video_us[video] += duration_us
+
+
+def choose(supply: Supply, limits: Limits) -> Choice:
+    """Chooses rows until the target is reached.
+
+    The next row is always taken from the category that has least for its share, so all are filled evenly, and what a
+    poor one cannot give comes from the others. It is taken whatever its length, so that long ones are as likely as
+    short ones; only where that would go more than TOLERANCE beyond the target, shorter ones are looked for.
+
+    The first video of a channel is taken, and while k videos of it are chosen, in whatever category, another one is
+    only if its own chance is below 1 - damping * k. With `relax`, where all that is left that way does not reach the
+    target, those that were passed over are taken after all: the next one of each channel in turn. Caps always hold.
+    Rows that are kept from before come first, whatever the limits.
+    """
+    counters = Counters(supply, len(limits.shares))
+    fate = supply.fate.copy()
+    for row in np.flatnonzero(fate == KEEP).tolist():
+        counters.add(*(int(column[row]) for column in columns_of(supply)))
+    queues = split(np.flatnonzero(fate == FULL), supply, len(limits.shares))
+    exhausted = pour(supply, limits, counters, queues, fate, RANK)
+    damped = np.flatnonzero(fate == DAMPED)
+    missing_us = limits.target_us - counters.total_us
+    if limits.relax and missing_us > TOLERANCE * limits.target_us:
+        if (
+            not limits.capped and supply.duration_us[damped].sum() <= missing_us
+        ):  # all of them: no need to go row by row
+            fate[damped] = RELAXED
+        else:
+            queues = split(damped[in_turns(supply, damped)], supply, len(limits.shares))
+            exhausted = pour(supply, limits, counters, queues, fate, RELAXED)
+    return Choice(fate, exhausted)
+
+
+def columns_of(supply: Supply) -> tuple[Ints, Ints, Ints, Ints]:
+    return supply.category, supply.channel, supply.video, supply.duration_us
+
+
+def split(rows: Ints, supply: Supply, categories: int) -> list[Ints]:
+    """These rows by category; they are sorted by it."""
+    return np.split(rows, np.searchsorted(supply.category[rows], np.arange(1, categories)))
+
+
+def in_turns(supply: Supply, rows: Ints) -> Ints:
+    """The places of these rows by category, then the first of each channel, then the second of each, and so on."""
+    category, channel = supply.category[rows], supply.channel[rows]
+    grouped = np.lexsort((channel, category))
+    begins = np.flatnonzero(np.diff(channel[grouped], prepend=-1) | np.diff(category[grouped], prepend=-1))
+    turn = np.empty(len(rows), np.int64)
+    turn[grouped] = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
+    return np.lexsort((turn, category))
+
+
+def pour(
+    supply: Supply, limits: Limits, counters: Counters, queues: list[Ints], fate: Fates, taken: int
+) -> NDArray[np.bool_]:
+    """Takes rows of each category's queue until the target is reached or all are empty; which of them are empty."""
+    allowed = most_before(supply, limits.damping) if taken == RANK else np.full(len(fate), NO_LIMIT)
+    waiting = [rows_of(queue, supply, allowed) for queue in queues]
+    shares, goal_us = limits.shares.tolist(), limits.target_us
+    highest_us, lowest_us = (round(goal_us * (1 + by)) for by in (TOLERANCE, -TOLERANCE))
+    fates, filled_us, begun, of_channel = (
+        memoryview(fate), counters.category_us, counters.video_rows, counters.channel_videos
+    )  # fmt: skip
+    heap = [(filled_us[n] / shares[n], tie, n) for n, tie in enumerate(limits.ties.tolist()) if shares[n] > 0]
+    heapify(heap)
+    capped = limits.capped
+    while heap and counters.total_us < goal_us:
+        _, tie, category = heap[0]
+        for row, channel, video, duration_us, most in waiting[category]:
+            if of_channel[channel] > most and not begun[video]:
+                fates[row] = DAMPED
+            elif capped and (cap := over_cap(counters, limits, channel, video, duration_us)):
+                fates[row] = cap
+            elif counters.total_us + duration_us <= highest_us:
+                fates[row] = taken
+                counters.add(category, channel, video, duration_us)
+                heapreplace(heap, (filled_us[category] / shares[category], tie, category))
+                break
+            elif counters.total_us >= lowest_us:
+                goal_us = counters.total_us
+                break
+        else:
+            heappop(heap)
+    exhausted = np.ones(len(queues), bool)
+    exhausted[[category for _, _, category in heap]] = False
+    return exhausted
+
+
+def most_before(supply: Supply, damping: float) -> Ints:
+    """Of each row, the most chosen videos of its channel with which its chance is still below 1 - damping * k."""
+    if not damping:
+        return np.full(len(supply.chance), NO_LIMIT)
+    return np.minimum(np.ceil((1 - supply.chance) / damping) - 1, NO_LIMIT).astype(np.int64)
+
+
+def rows_of(queue: Ints, supply: Supply, allowed: Ints) -> Iterator[tuple[int, int, int, int, int]]:
+    """Row, channel, video, duration and the most chosen videos of its channel; as Python's numbers, some at a time."""
+    columns = (supply.channel, supply.video, supply.duration_us, allowed)
+    blocks = (queue[start : start + BLOCK] for start in range(0, len(queue), BLOCK))
+    return chain.from_iterable(
+        zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True) for rows in blocks
+    )
+
+
+def over_cap(counters: Counters, limits: Limits, channel: int, video: int, duration_us: int) -> int:
+    """Which cap a row would go beyond; 0 if none."""
+    new = not counters.video_rows[video]
+    if counters.channel_us[channel] + duration_us > limits.channel_us:
+        return CHANNEL_CAP
+    if counters.channel_videos[channel] + new > limits.channel_videos:
+        return CHANNEL_CAP
+    if counters.video_us[video] + duration_us > limits.video_us or counters.video_rows[video] >= limits.video_rows:
+        return VIDEO_CAP
+    return FULL

@@ -3,8 +3,8 @@
 Reads category, duration, channel and counts of the kept rows of the step before it: videos, or clips. Writes for each
 row `rank` (its place in its category), and `chosen_by` or a `drop_reason`; and the table `categories`.
 
-    chosen_by    rank: by its place; no_channel: so, as the only video of its unknown channel; relaxed: passed over
-                 for other videos of its channel at first; keep: it is in the former release
+    chosen_by    rank: by its place; no_channel: so, as the only video of a channel that is not known; relaxed: passed
+                 over at first, for other videos of its channel; keep: it is in the former release
     drop_reason  no_category, category_unknown, category_discarded, no_duration, no_channel, channel_damped,
                  channel_cap, video_cap, quota_full
 
@@ -45,7 +45,7 @@ class Config:
     shares: dict[str, Weight] | None
     alpha: Weight
     damping: Share
-    relax: bool
+    relax: Literal["hours", "quotas", "never"]
     without_channel: Literal["alone", "drop"]
     caps: Caps
     keep: str | None

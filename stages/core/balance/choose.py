@@ -6,6 +6,7 @@ from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 from itertools import chain
 from math import inf
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ CHOSEN = (RANK, RELAXED, KEEP)
 NO_LIMIT = 2**31
 BLOCK = 10_000  # rows that are Python's numbers at a time
 
-Ints = NDArray[np.integer]
+Ints = NDArray[np.int64]
 Fates = NDArray[np.uint8]
 
 
@@ -44,7 +45,7 @@ class Limits:
     shares: NDArray[np.float64]
     ties: Ints
     damping: float
-    relax: bool
+    relax: Literal["hours", "quotas", "never"]
     channel_videos: float = inf
     channel_us: float = inf
     video_rows: float = inf
@@ -91,62 +92,44 @@ def choose(supply: Supply, limits: Limits) -> Choice:
     short ones; only where that would go more than TOLERANCE beyond the target, shorter ones are looked for.
 
     The first video of a channel is taken, and while k videos of it are chosen, in whatever category, another one is
-    only if its own chance is below 1 - damping * k. With `relax`, where all that is left that way does not reach the
-    target, those that were passed over are taken after all: the next one of each channel in turn. Caps always hold.
-    Rows that are kept from before come first, whatever the limits.
+    only if its own chance is below 1 - damping * k. Those that this passes over are taken after all where
+    `limits.relax` says so: to reach the target, or each category's part of it. Caps always hold. Rows that are kept
+    from before come first, whatever the limits.
     """
-    counters = Counters(supply, len(limits.shares))
-    fate = supply.fate.copy()
-    for row in np.flatnonzero(fate == KEEP).tolist():
-        counters.add(*(int(column[row]) for column in columns_of(supply)))
-    queues = split(np.flatnonzero(fate == FULL), supply, len(limits.shares))
-    exhausted = pour(supply, limits, counters, queues, fate, RANK)
-    damped = np.flatnonzero(fate == DAMPED)
-    missing_us = limits.target_us - counters.total_us
-    if limits.relax and missing_us > TOLERANCE * limits.target_us:
-        if (
-            not limits.capped and supply.duration_us[damped].sum() <= missing_us
-        ):  # all of them: no need to go row by row
-            fate[damped] = RELAXED
-        else:
-            queues = split(damped[in_turns(supply, damped)], supply, len(limits.shares))
-            exhausted = pour(supply, limits, counters, queues, fate, RELAXED)
-    return Choice(fate, exhausted)
+    choice = pour(supply, limits, relaxing=limits.relax == "quotas")
+    damped = np.flatnonzero(choice.fate == DAMPED)
+    missing_us = limits.target_us - sum_us(supply, np.isin(choice.fate, CHOSEN))
+    if limits.relax != "hours" or missing_us <= TOLERANCE * limits.target_us or not len(damped):
+        return choice
+    if not limits.capped and sum_us(supply, damped) <= missing_us:  # all there is: no need to go row by row
+        choice.fate[damped] = RELAXED
+        return choice
+    return pour(supply, limits, relaxing=True)
 
 
-def columns_of(supply: Supply) -> tuple[Ints, Ints, Ints, Ints]:
-    return supply.category, supply.channel, supply.video, supply.duration_us
+def sum_us(supply: Supply, rows: NDArray[Any]) -> int:
+    return int(supply.duration_us[rows].sum())
 
 
-def split(rows: Ints, supply: Supply, categories: int) -> list[Ints]:
-    """These rows by category; they are sorted by it."""
-    return np.split(rows, np.searchsorted(supply.category[rows], np.arange(1, categories)))
+def pour(supply: Supply, limits: Limits, *, relaxing: bool) -> Choice:
+    """Takes rows until the target is reached or no category has more to give.
 
-
-def in_turns(supply: Supply, rows: Ints) -> Ints:
-    """The places of these rows by category, then the first of each channel, then the second of each, and so on."""
-    category, channel = supply.category[rows], supply.channel[rows]
-    grouped = np.lexsort((channel, category))
-    begins = np.flatnonzero(np.diff(channel[grouped], prepend=-1) | np.diff(category[grouped], prepend=-1))
-    turn = np.empty(len(rows), np.int64)
-    turn[grouped] = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
-    return np.lexsort((turn, category))
-
-
-def pour(
-    supply: Supply, limits: Limits, counters: Counters, queues: list[Ints], fate: Fates, taken: int
-) -> NDArray[np.bool_]:
-    """Takes rows of each category's queue until the target is reached or all are empty; which of them are empty."""
-    allowed = most_before(supply, limits.damping) if taken == RANK else np.full(len(fate), NO_LIMIT)
-    waiting = [rows_of(queue, supply, allowed) for queue in queues]
-    shares, goal_us = limits.shares.tolist(), limits.target_us
+    With `relaxing`, a category that has no other rows gives those that were passed over, its channels in turn.
+    """
+    fate, counters = supply.fate.copy(), Counters(supply, len(limits.shares))
+    columns = (supply.category, supply.channel, supply.video, supply.duration_us)
+    for category, channel, video, duration_us in zip(
+        *(column[fate == KEEP].tolist() for column in columns), strict=True
+    ):
+        counters.add(category, channel, video, duration_us)
+    waiting = [rows_of(queue, supply, limits.damping) for queue in split(np.flatnonzero(fate == FULL), supply, limits)]
+    taking = [RANK] * len(waiting)
+    shares, goal_us, capped = limits.shares.tolist(), limits.target_us, limits.capped
     highest_us, lowest_us = (round(goal_us * (1 + by)) for by in (TOLERANCE, -TOLERANCE))
-    fates, filled_us, begun, of_channel = (
-        memoryview(fate), counters.category_us, counters.video_rows, counters.channel_videos
-    )  # fmt: skip
+    fates, filled_us = memoryview(fate.data), counters.category_us
+    begun, of_channel = counters.video_rows, counters.channel_videos
     heap = [(filled_us[n] / shares[n], tie, n) for n, tie in enumerate(limits.ties.tolist()) if shares[n] > 0]
     heapify(heap)
-    capped = limits.capped
     while heap and counters.total_us < goal_us:
         _, tie, category = heap[0]
         for row, channel, video, duration_us, most in waiting[category]:
@@ -155,7 +138,7 @@ def pour(
             elif capped and (cap := over_cap(counters, limits, channel, video, duration_us)):
                 fates[row] = cap
             elif counters.total_us + duration_us <= highest_us:
-                fates[row] = taken
+                fates[row] = taking[category]
                 counters.add(category, channel, video, duration_us)
                 heapreplace(heap, (filled_us[category] / shares[category], tie, category))
                 break
@@ -163,26 +146,46 @@ def pour(
                 goal_us = counters.total_us
                 break
         else:
-            heappop(heap)
-    exhausted = np.ones(len(queues), bool)
+            if relaxing and taking[category] == RANK:
+                taking[category] = RELAXED
+                waiting[category] = rows_of(passed_over(supply, fate, category), supply, damping=0.0)
+            else:
+                heappop(heap)
+    exhausted = np.ones(len(shares), bool)
     exhausted[[category for _, _, category in heap]] = False
-    return exhausted
+    return Choice(fate, exhausted)
 
 
-def most_before(supply: Supply, damping: float) -> Ints:
-    """Of each row, the most chosen videos of its channel with which its chance is still below 1 - damping * k."""
-    if not damping:
-        return np.full(len(supply.chance), NO_LIMIT)
-    return np.minimum(np.ceil((1 - supply.chance) / damping) - 1, NO_LIMIT).astype(np.int64)
+def split(rows: Ints, supply: Supply, limits: Limits) -> list[Ints]:
+    """These rows by category; they are sorted by it."""
+    return np.split(rows, np.searchsorted(supply.category[rows], np.arange(1, len(limits.shares))))
 
 
-def rows_of(queue: Ints, supply: Supply, allowed: Ints) -> Iterator[tuple[int, int, int, int, int]]:
-    """Row, channel, video, duration and the most chosen videos of its channel; as Python's numbers, some at a time."""
-    columns = (supply.channel, supply.video, supply.duration_us, allowed)
-    blocks = (queue[start : start + BLOCK] for start in range(0, len(queue), BLOCK))
-    return chain.from_iterable(
-        zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True) for rows in blocks
-    )
+def passed_over(supply: Supply, fate: Fates, category: int) -> Ints:
+    """The damped rows of a category: the first of each channel, then the second of each, and so on."""
+    first, end = np.searchsorted(supply.category, (category, category + 1))
+    rows: Ints = first + np.flatnonzero(fate[first:end] == DAMPED)
+    grouped = np.argsort(supply.channel[rows], kind="stable")
+    begins = np.flatnonzero(np.diff(supply.channel[rows][grouped], prepend=-1))
+    turn = np.empty(len(rows), np.int64)
+    turn[grouped] = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
+    return rows[np.argsort(turn, kind="stable").astype(np.int64)]
+
+
+def rows_of(queue: Ints, supply: Supply, damping: float) -> Iterator[tuple[int, int, int, int, int]]:
+    """Row, channel, video, duration, and with how many chosen videos of its channel it may still be taken.
+
+    As Python's numbers, some at a time.
+    """
+
+    def block(rows: Ints) -> Iterator[tuple[int, int, int, int, int]]:
+        most = np.full(len(rows), NO_LIMIT)
+        if damping:
+            most = np.minimum(np.ceil((1 - supply.chance[rows]) / damping) - 1, NO_LIMIT).astype(np.int64)
+        columns = (rows, supply.channel[rows], supply.video[rows], supply.duration_us[rows], most)
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    return chain.from_iterable(block(queue[start : start + BLOCK]) for start in range(0, len(queue), BLOCK))
 
 
 def over_cap(counters: Counters, limits: Limits, channel: int, video: int, duration_us: int) -> int:

@@ -1,6 +1,6 @@
 """Which rows may be chosen at all, and in which order: by activity within their category."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import numpy as np
@@ -49,7 +49,7 @@ def judge(
     }
     return items.select(
         category=text,
-        channel=channel,
+        channel=channel.cast(pl.Categorical),
         followers=number(columns.followers) if columns.followers else pl.lit(None, pl.Float64),
         duration_us=(duration_s * US).round().cast(pl.Int64).clip(1).fill_null(0),
         reason=pl.coalesce(pl.when(applies).then(pl.lit(reason)) for reason, applies in reasons.items()),
@@ -71,27 +71,52 @@ def find_wrong(items: pl.DataFrame, columns: Collection[str]) -> dict[str, int]:
     return {name: int(rows) for name, rows in counted.row(0, named=True).items() if rows} if columns else {}
 
 
-def find_activity(items: pl.DataFrame, weights: Mapping[str, float]) -> NDArray[np.float64]:
-    """The activity of each item, from 0 to the sum of the weights; `category` is its category.
+def find_activity(
+    items: pl.DataFrame, category: NDArray[np.int64], weights: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """The activity of each item, from 0 to the sum of the weights; `category` has the number of its category.
 
     The sum over columns of weight times the rank of log(1 + x) among the n rows of its category, over n. Equal ones
     share their mean rank, so the logarithm changes no rank and is not taken. Null counts as the category's median.
     """
-    total = pl.lit(0.0)
+    total = np.zeros(len(items))
     for column, weight in weights.items():
-        rank = with_median(pl.col(MEASURE + column)).rank("average").over("category")
-        total = total + weight * rank / pl.len().over("category")
-    return items.select(total.alias("activity").cast(pl.Float64)).to_series().to_numpy()
+        total += weight * within(category, items[MEASURE + column], ranks)
+    return total
 
 
-def find_size(items: pl.DataFrame) -> NDArray[np.float64]:
-    """The followers of each item's channel."""
-    return items.select(with_median(pl.col("followers"))).to_series().to_numpy()
+def find_size(items: pl.DataFrame, category: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The followers of each item's channel; null as the category's median."""
+    return within(category, items["followers"], lambda values: values)
 
 
-def with_median(values: pl.Expr) -> pl.Expr:
-    """The values, null ones as the median of their category; 0 where it has none."""
-    return values.fill_null(values.median().over("category")).fill_null(0.0)
+def within(
+    category: NDArray[np.int64], values: pl.Series, function: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """A function of all values of a category, for each; unknown ones as their median, 0 where all are.
+
+    A sort of one category after another takes a third of the time of polars' `over`.
+    """
+    order = np.argsort(category.astype(np.min_scalar_type(category.max(initial=0))), kind="stable")
+    ordered = values.cast(pl.Float64).to_numpy()[order]  # null is NaN
+    for part in np.split(ordered, np.flatnonzero(np.diff(category[order])) + 1):
+        unknown = np.isnan(part)
+        if unknown.any():
+            part[unknown] = 0.0 if unknown.all() else np.median(part[~unknown])
+        part[:] = function(part)
+    found = np.empty(len(ordered))
+    found[order] = ordered
+    return found
+
+
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rank of each value over their number: above 0, at most 1; equal ones have their mean rank."""
+    order = np.argsort(values)
+    begins = np.flatnonzero(np.diff(values[order], prepend=np.nan) != 0)
+    sizes = np.diff(begins, append=len(values))
+    found = np.empty(len(values))
+    found[order] = np.repeat(begins + (sizes + 1) / 2, sizes) / len(values)
+    return found
 
 
 def in_order(

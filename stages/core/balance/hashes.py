@@ -24,7 +24,7 @@ def keyed_hashes(ids: pl.Series, seed: int) -> Hashes:
     starts, lengths = ends[:-1], np.diff(ends)
     padded = np.concatenate([np.frombuffer(content or b"", np.uint8), np.zeros(8, np.uint8)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, 8)
-    found = np.full(len(text), mixed(np.array([seed % 2**64], np.uint64))[0])
+    found: Hashes = np.repeat(mixed(np.array([seed % 2**64], np.uint64)), len(text))
     for first in range(0, int(lengths.max(initial=0)), 8):
         rows = np.flatnonzero(lengths > first)
         words = windows[starts[rows] + first].view("<u8")[:, 0].astype(np.uint64)

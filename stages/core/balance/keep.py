@@ -1,6 +1,6 @@
 """A former release, as the ids of what was chosen: a file, or a step of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +9,11 @@ from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.table import read_table
 
-READERS = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv, ".jsonl": pl.scan_ndjson}
+READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    ".parquet": pl.scan_parquet,
+    ".csv": pl.scan_csv,
+    ".jsonl": pl.scan_ndjson,
+}
 
 
 def read_former_choice(keep: str) -> pl.LazyFrame:

@@ -49,7 +49,7 @@ def check_names(names: Collection[str], known: Collection[str], where: str) -> N
     for name in names:
         if name not in known:
             folded = {one.casefold(): one for one in sorted(known, reverse=True)}
-            near = [folded[one] for one in get_close_matches(name.casefold(), folded, 3, cutoff=0.5)]
+            near = [folded[one] for one in get_close_matches(name.casefold(), folded, 3, cutoff=0.6)]
             meant = (
                 f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(sorted(known))}"
             )

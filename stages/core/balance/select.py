@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -34,7 +34,7 @@ class Target(NamedTuple):
     alpha: float
     activity: Mapping[str, float]
     damping: float
-    relax: bool
+    relax: Literal["hours", "quotas", "never"]
     caps: Caps
     seed: int
 
@@ -53,23 +53,25 @@ def select(items: pl.DataFrame, keys: Sequence[str], known: Collection[str] | No
     a share, None: all of which there are rows.
     """
     able = pl.col("reason").is_null()
-    placed = items.with_row_index("place").with_columns(pl.col("category").fill_null(NO_CATEGORY))
+    occurring = items["category"].fill_null(NO_CATEGORY)
+    names = sorted({*(known or ()), *occurring.unique()})
+    placed = items.with_row_index("place").with_columns(occurring.cast(pl.Enum(names)))
     there = placed.filter(able | (pl.col("fate") == choose.KEEP).fill_null(False))
     hours = dict(there.filter(able).group_by("category").agg(pl.col("duration_us").sum() / HOUR_US).iter_rows())
-    names = sorted({*(known or ()), *placed["category"].unique()})
     closed = set(names) - {*(hours if known is None else known)} | {NO_CATEGORY}
     weights = weigh(names, hours, {**target.shares, **dict.fromkeys(closed, 0.0)}, target.alpha)
-    code = there["category"].cast(pl.Enum(names)).to_physical().to_numpy()
+    code = there["category"].to_physical().cast(pl.Int64).to_numpy()
     hashes = [keyed_hashes(there[key], target.seed) for key in dict.fromkeys((keys[-1], keys[0]))]
-    activity = find_activity(there, target.activity)
-    order = in_order(code, activity, find_size(there), *hashes)
+    activity = find_activity(there, code, target.activity)
+    order = in_order(code, activity, find_size(there, code), *hashes)
     supply = make_supply(there, keys, code, shares_of(hashes[0]), order)
     choice = choose.choose(supply, limits_of(target, names, weights))
     first = np.searchsorted(supply.category, np.arange(len(names)))
     fate, rank = np.empty_like(choice.fate), np.empty(len(order), np.int64)
     fate[order], rank[order] = choice.fate, np.arange(len(order)) - first[supply.category] + 1
     judged = there.with_columns(fate=pl.Series(fate), activity=pl.Series(activity), rank=pl.Series(rank))
-    every = pl.DataFrame({"category": names, "weight": weights, "exhausted": choice.exhausted})
+    every = pl.DataFrame({"category": pl.Series(names, dtype=there.schema["category"]), "weight": weights})
+    every = every.with_columns(exhausted=pl.Series(choice.exhausted))
     return Selection(verdicts(placed, judged), count(placed, judged, every, target.hours))
 
 
@@ -81,8 +83,8 @@ def make_supply(
     channel, unknown = codes_of(there["channel"]), there["channel"].is_null().to_numpy()
     channel = np.where(unknown, channel.max(initial=-1) + 1 + video, channel)
     fate = there["fate"].fill_null(choose.FULL).cast(pl.UInt8).to_numpy()
-    columns = (category, there["duration_us"].to_numpy(), channel, video, chance, fate)
-    return Supply(*(column[order] for column in columns))
+    duration_us = there["duration_us"].to_numpy()
+    return Supply(category[order], duration_us[order], channel[order], video[order], chance[order], fate[order])
 
 
 def codes_of(texts: pl.Series) -> Ints:
@@ -117,22 +119,22 @@ def count(placed: pl.DataFrame, judged: pl.DataFrame, every: pl.DataFrame, targe
 
     `every` has each category, its weight, and whether it had no more to give.
     """
-    chosen, hours, channels = pl.col("fate").is_in(choose.CHOSEN), pl.col("duration_us") / HOUR_US, pl.col("channel")
+    chosen, length_us, channels = pl.col("fate").is_in(choose.CHOSEN), pl.col("duration_us"), pl.col("channel")
     supply = placed.group_by("category").agg(
-        supply_rows=pl.len(), supply_hours=hours.sum(), supply_channels=channels.drop_nulls().n_unique()
+        supply_rows=pl.len(), supply_hours=length_us.sum() / HOUR_US, supply_channels=channels.drop_nulls().n_unique()
     )
     counted = judged.group_by("category").agg(
         chosen_rows=chosen.sum(),
-        chosen_hours=hours.filter(chosen).sum(),
+        chosen_hours=length_us.filter(chosen).sum() / HOUR_US,
         chosen_channels=channels.filter(chosen).drop_nulls().n_unique(),
-        kept_hours=hours.filter(pl.col("fate") == choose.KEEP).sum(),
+        kept_hours=length_us.filter(pl.col("fate") == choose.KEEP).sum() / HOUR_US,
         relaxed_rows=(pl.col("fate") == choose.RELAXED).sum(),
         damped_rows=(pl.col("fate") == choose.DAMPED).sum(),
         capped_rows=pl.col("fate").is_in([choose.CHANNEL_CAP, choose.VIDEO_CAP]).sum(),
     )
     for part in (supply, counted):
         every = every.join(part, on="category", how="left", maintain_order="left")
-    every = every.with_columns(pl.exclude("category", "exhausted").fill_null(0))
+    every = every.with_columns(pl.col("category").cast(pl.String), pl.exclude("category", "exhausted").fill_null(0))
     weights, had, kept = (every[name].to_list() for name in ("weight", "chosen_hours", "kept_hours"))
     most = [of_it if empty else inf for of_it, empty in zip(had, every["exhausted"], strict=True)]
     share = pl.col("weight") / (sum(weights) or 1.0) * target_hours

@@ -16,17 +16,17 @@ def tell(rows: pl.DataFrame, durations_us: pl.Series, categories: pl.DataFrame, 
     yield f"{hours:,.2f} of {target_hours:,.2f} hours chosen: {number:,} rows of {len(used):,} categories"
     if relaxed := int(categories["relaxed_rows"].sum()):
         yield (
-            f"{relaxed:,} of these rows had been passed over for other videos of their channels (relax=false leaves "
+            f"{relaxed:,} of these rows had been passed over for other videos of their channels (relax=never leaves "
             f"them out)"
         )
     if hours > target_hours * (1 + TOLERANCE):
         yield f"{hours - target_hours:,.2f} hours are more than was asked for: so much was chosen before"
     if hours >= target_hours * (1 - TOLERANCE):
         return
-    left = rows.select("drop_reason", hours=durations_us / 3.6e9).drop_nulls("drop_reason")
-    by_reason = (
-        left.group_by("drop_reason").agg(pl.len(), pl.col("hours").sum()).sort("hours", "drop_reason", descending=True)
-    )
+    left = rows.select("drop_reason", duration_us=durations_us).drop_nulls("drop_reason")
+    hours_left = pl.col("duration_us").sum() / 3.6e9
+    by_reason = left.group_by("drop_reason").agg(pl.len(), hours_left.alias("hours"))
+    by_reason = by_reason.sort("hours", "drop_reason", descending=[True, False])
     reasons = ", ".join(f"{of_it:,.2f} h {reason} ({count:,} rows)" for reason, count, of_it in by_reason.iter_rows())
     yield f"{target_hours - hours:,.2f} hours are missing; not chosen: {reasons or 'nothing, all there is was'}"
     short = categories.filter(pl.col("missing_hours") > 0).sort("missing_hours", "category", descending=[True, False])

@@ -39,6 +39,7 @@ class Config:
 
 
 def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame]:
+    from stages.core.report.balanced import read_balanced
     from stages.core.report.categories import count_categories, count_untrained
     from stages.core.report.costs import read_cost
     from stages.core.report.funnel import read_flow
@@ -52,6 +53,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     flows, costs = [read_flow(step) for step in ordered], [read_cost(step) for step in ordered]
     shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
     categorized = [counts for step in ordered if (counts := count_categories(step))]
+    balanced = [found for step in ordered if (found := read_balanced(step))]
     untrained = {step.name: number for step in ordered if (number := count_untrained(step))}
     write(
         folder / "report.html",
@@ -60,6 +62,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         histograms=shown,
         thumbnails=choose_thumbnails(ordered, config.thumbnails),
         categorized=categorized,
+        balanced=balanced,
         untrained=untrained,
         unfinished=unfinished,
     )

@@ -75,6 +75,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "slurm/pool": {"slurm", "slurm/record", "slurm/scheduler"},
     "slurm/control": {"slurm", "slurm/pool", "slurm/record", "slurm/scheduler", "slurm/task"},
     "stages/core/schema": set(),
+    "stages/core/balance": set(),
     "stages/core/storage": {"schema"},
     "stages/core/choose": set(),
     "stages/core/timeline": set(),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 TOLERANCE = 0.01  # of the target
 FULL, RANK, RELAXED, KEEP, PASSED, DAMPED, CHANNEL_CAP, VIDEO_CAP = range(8)  # what became of a row
 CHOSEN = (RANK, RELAXED, KEEP)
-NO_LIMIT = 2**31
+NO_LIMIT = 2**31  # videos of a channel
 BLOCK = 10_000  # rows that are Python's numbers at a time
 
 Ints = NDArray[np.int64]
@@ -180,8 +180,8 @@ def rows_of(queue: Ints, supply: Supply, damping: float) -> Iterator[tuple[int, 
 
     def block(rows: Ints) -> Iterator[tuple[int, int, int, int, int]]:
         most = np.full(len(rows), NO_LIMIT)
-        if damping:
-            most = np.minimum(np.ceil((1 - supply.chance[rows]) / damping) - 1, NO_LIMIT).astype(np.int64)
+        if damping > 1 / NO_LIMIT:
+            most = np.ceil((1 - supply.chance[rows]) / damping).astype(np.int64) - 1
         columns = (rows, supply.channel[rows], supply.video[rows], supply.duration_us[rows], most)
         return zip(*(column.tolist() for column in columns), strict=True)
 

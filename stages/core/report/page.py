@@ -13,6 +13,7 @@ from slurm.errors import ITEM_CODES
 from slurm.record.files import replacing
 from slurm.record.plan import flatten
 from stages.core.report import charts, formatting
+from stages.core.report.balanced import Balanced
 from stages.core.report.categories import Categories
 from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
@@ -30,6 +31,7 @@ def write(
     histograms: Sequence[Histogram],
     thumbnails: Sequence[Thumbnail],
     categorized: Sequence[Categories],
+    balanced: Sequence[Balanced],
     untrained: Mapping[str, int],
     unfinished: Mapping[str, tuple[int, int]],
 ) -> None:
@@ -51,6 +53,7 @@ def write(
         untrained=untrained,
         unfinished=unfinished,
         categorized=categorized,
+        balanced=balanced,
         chart=charts.funnel(flows) if flows else "",
         failures=[(flow, loss) for flow in flows for loss in flow.losses if loss.kind == "failed"],
         filters=[

@@ -163,7 +163,8 @@ class Work:
         """The outputs of a reduce stage that judges. Raises ChunkError unless it gives a row for each item."""
         former = [self.former()] if self.stage.continues else []
         for output in self.stage.run(Rows(items, self), self.config, *former):
-            given = pl.DataFrame(output.tables[ROWS])
+            given = output.tables[ROWS]
+            assert isinstance(given, pl.DataFrame)
             if not given[self.plan.item_key].equals(items[self.plan.item_key]):
                 raise ChunkError(f"stage {self.stage.name} gave {len(given)} rows for {len(items)}, or other ones")
             yield output

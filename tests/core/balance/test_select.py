@@ -151,14 +151,14 @@ def test_damping_is_relaxed_only_where_hours_would_be_missing_each_channel_in_tu
 
 
 def test_the_more_active_are_chosen_and_the_smaller_channel_where_both_are_equal() -> None:
-    rows = catalogue(400, 5, categories=1, mean_s=30).with_columns(
+    rows = catalogue(4000, 5, categories=1, mean_s=30).with_columns(
         views=pl.int_range(pl.len()) // 2, likes=None, comments=None, followers=pl.int_range(pl.len()) % 2 + 7
     )
     found, _ = balanced(rows.cast({"likes": pl.Int64, "comments": pl.Int64}), target(0.3 * hours(rows), damping=0.0))
     ranked = found.sort("rank")
     assert ranked["views"].is_sorted(descending=True)
-    assert ranked["followers"].to_list() == [7, 8] * 200
-    assert ranked["drop_reason"].is_null().to_list() == [True] * (n := len(chosen(found))) + [False] * (400 - n)
+    assert ranked["followers"].to_list() == [7, 8] * 2000
+    assert ranked["drop_reason"].is_null().to_list() == [True] * (n := len(chosen(found))) + [False] * (4000 - n)
 
 
 def test_long_videos_are_as_likely_as_short_ones() -> None:

@@ -16,6 +16,7 @@ FIGURES = {
     "overhead": ["time an item", "CPU of time an item", "time a chunk"],
     "status": ["first look", "second look", "CPU of status", "memory of status", "resume of 60 chunks"],
     "catalogue": ["ingest of 1,000 rows", "memory of ingest"],
+    "balance": ["FineVideo's hours", "memory of balance", "read of", "choose of balance of 3,000 rows to half of all"],
     "zip": ["one file: requests a member", "two files", "without place", "bytes but the directory's"],
     "download": [
         "curl",

@@ -6,7 +6,7 @@ from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 from itertools import chain
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ TOLERANCE = 0.01  # of the target
 FULL, RANK, RELAXED, KEEP, PASSED, DAMPED, CHANNEL_CAP, VIDEO_CAP = range(8)  # what became of a row
 CHOSEN = (RANK, RELAXED, KEEP)
 NO_LIMIT = 2**31  # videos of a channel
+STEPS = 8  # parts of what is missing, one of which a category rises at a time
 BLOCK = 10_000  # rows that are Python's numbers at a time
 
 Ints = NDArray[np.int64]
@@ -69,18 +70,20 @@ class Counters:
 
     def __init__(self, supply: Supply, categories: int) -> None:
         channels, videos = (int(codes.max(initial=-1)) + 1 for codes in (supply.channel, supply.video))
-        self.total_us = 0
         self.category_us = [0] * categories
         self.channel_videos, self.channel_us = [0] * channels, [0] * channels
         self.video_rows, self.video_us = [0] * videos, [0] * videos
+        columns = (supply.category, supply.channel, supply.video, supply.duration_us)
+        kept = (column[supply.fate == KEEP].tolist() for column in columns)
+        for category, channel, video, duration_us in zip(*kept, strict=True):
+            self.category_us[category] += duration_us
+            self.add(channel, video, duration_us)
 
-    def add(self, category: int, channel: int, video: int, duration_us: int) -> None:
-        self.total_us += duration_us
-        self.category_us[category] += duration_us
+    def add(self, channel: int, video: int, duration_us: int) -> None:
         if not self.video_rows[video]:
             self.channel_videos[channel] += 1
-        self.channel_us[channel] += duration_us
         self.video_rows[video] += 1
+        self.channel_us[channel] += duration_us
         self.video_us[video] += duration_us
 
 
@@ -96,32 +99,31 @@ def choose(supply: Supply, limits: Limits) -> Choice:
     `limits.relax` says so: to reach the target, or each category's part of it. Caps always hold. Rows that are kept
     from before come first, whatever the limits.
     """
-    choice = pour(supply, limits, relaxing=limits.relax == "quotas")
-    damped = np.flatnonzero(choice.fate == DAMPED)
-    missing_us = limits.target_us - sum_us(supply, np.isin(choice.fate, CHOSEN))
-    if limits.relax != "hours" or missing_us <= TOLERANCE * limits.target_us or not len(damped):
-        return choice
-    if not limits.capped and sum_us(supply, damped) <= missing_us:  # all there is: no need to go row by row
-        choice.fate[damped] = RELAXED
-        return choice
-    return pour(supply, limits, relaxing=True)
+    if limits.relax != "hours":
+        return pour(supply, limits, relaxing=limits.relax == "quotas")
+    there_us = sum_us(supply, np.isin(supply.fate, (FULL, KEEP)))
+    all_of_it = not limits.capped and there_us <= limits.target_us
+    lowest_us = round(limits.target_us * (1 - TOLERANCE))
+    choice = pour(supply, limits, spare_us=inf if all_of_it else max(0, there_us - lowest_us))
+    if all_of_it:  # no need to go row by row once more
+        choice.fate[choice.fate == DAMPED] = RELAXED
+    elif sum_us(supply, np.isin(choice.fate, CHOSEN)) < lowest_us and (choice.fate == DAMPED).any():
+        return pour(supply, limits, relaxing=True)
+    return choice
 
 
-def sum_us(supply: Supply, rows: NDArray[Any]) -> int:
+def sum_us(supply: Supply, rows: NDArray[np.bool_]) -> int:
     return int(supply.duration_us[rows].sum())
 
 
-def pour(supply: Supply, limits: Limits, *, relaxing: bool) -> Choice:
-    """Takes rows until the target is reached or no category has more to give.
+def pour(supply: Supply, limits: Limits, *, relaxing: bool = False, spare_us: float = inf) -> Choice:
+    """Takes rows until the target is reached, no category has more to give, or more than `spare_us` is passed over.
 
-    With `relaxing`, a category that has no other rows gives those that were passed over, its channels in turn.
+    With `relaxing`, a category that has no other rows gives those that were passed over, its channels in turn. The
+    category that is lowest rises by a row each time, so that a channel's videos are of all its categories; by a part of
+    what is missing where none can take a row from another.
     """
     fate, counters = supply.fate.copy(), Counters(supply, len(limits.shares))
-    columns = (supply.category, supply.channel, supply.video, supply.duration_us)
-    for category, channel, video, duration_us in zip(
-        *(column[fate == KEEP].tolist() for column in columns), strict=True
-    ):
-        counters.add(category, channel, video, duration_us)
     waiting = [rows_of(queue, supply, limits.damping) for queue in split(np.flatnonzero(fate == FULL), supply, limits)]
     taking = [RANK] * len(waiting)
     shares, goal_us, capped = limits.shares.tolist(), limits.target_us, limits.capped
@@ -130,24 +132,34 @@ def pour(supply: Supply, limits: Limits, *, relaxing: bool) -> Choice:
     begun, of_channel = counters.video_rows, counters.channel_videos
     heap = [(filled_us[n] / shares[n], tie, n) for n, tie in enumerate(limits.ties.tolist()) if shares[n] > 0]
     heapify(heap)
-    while heap and counters.total_us < goal_us:
-        _, tie, category = heap[0]
+    total_us, passed_us = sum(filled_us), 0
+    while heap and total_us < goal_us and passed_us <= spare_us:
+        level, tie, category = heap[0]
+        ceiling_us = 0.0  # one row
+        if not capped and (taking[category] == RELAXED or not limits.damping):
+            open_shares = sum(shares[n] for _, _, n in heap)
+            ceiling_us = (level + (goal_us - total_us) / STEPS / open_shares) * shares[category]
         for row, channel, video, duration_us, most in waiting[category]:
             if of_channel[channel] > most and not begun[video]:
                 fates[row] = DAMPED
+                passed_us += duration_us
             elif capped and (cap := over_cap(counters, limits, channel, video, duration_us)):
                 fates[row] = cap
-            elif counters.total_us + duration_us <= highest_us:
+            elif total_us + duration_us <= highest_us:
                 fates[row] = taking[category]
-                counters.add(category, channel, video, duration_us)
-                heapreplace(heap, (filled_us[category] / shares[category], tie, category))
-                break
-            elif counters.total_us >= lowest_us:
-                goal_us = counters.total_us
+                total_us += duration_us
+                filled_us[category] += duration_us
+                counters.add(channel, video, duration_us)
+                if filled_us[category] >= ceiling_us:
+                    heapreplace(heap, (filled_us[category] / shares[category], tie, category))
+                    break
+            elif total_us >= lowest_us:
+                goal_us = total_us
                 break
         else:
             if relaxing and taking[category] == RANK:
                 taking[category] = RELAXED
+                heapreplace(heap, (filled_us[category] / shares[category], tie, category))
                 waiting[category] = rows_of(passed_over(supply, fate, category), supply, damping=0.0)
             else:
                 heappop(heap)

@@ -50,7 +50,7 @@ def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> s
         if NEVER in states.values() or any(states[chunk].startswith("PENDING") for chunk in early):
             jobs = [made.job for name in anew for made in inputs[name].windows]
             refusals.append(slurm.wait_for(window.job, jobs))
-        elif "PENDING Dependency" in states.values() and after(window.tasks) is None:
+        elif "PENDING Dependency" in states.values() and not window.shared and after(window.tasks) is None:
             refusals.append(slurm.wait_for(window.job, [], no_more=jobs_of(inputs, step)))
     if refused := next(filter(None, refusals), ""):
         return f"tasks of it may begin before chunks that they read are done ({refused})"

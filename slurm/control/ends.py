@@ -7,7 +7,7 @@ a container image that is gone, a node without the shared filesystem, a prolog t
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from slurm.control.submit import Window, load_windows
+from slurm.control.submit import Window, load_windows, named_by
 from slurm.record.files import names
 from slurm.record.history import Past, history
 from slurm.record.logs import last_line, log_tail
@@ -61,7 +61,8 @@ def unstarted(
     ending: set[int] = set()
     for submission, window, index, tried in tasks:
         job = f"{window.job}_{index}" if len(window.tasks) > 1 else window.job
-        log = step.paths.log_folder(submission) / f"{job}_0_log.out"
+        place, name = named_by(step, submission)
+        log = place.paths.log_folder(name) / f"{job}_0_log.out"
         lives = (ends or {}).get(job, [])
         mine = [chunk for chunk in window.tasks[index] if chunk in chunks]
         if ends is not None and len(lives) < max(1, len(tried)) and (window.job, index) in fresh:
@@ -93,6 +94,8 @@ def _unclear(
                 if all_of_them or not tried:  # of its other chunks that are done, `past` does not tell
                     others = [chunk for chunk in task if chunk not in chunks]
                     tried = tried.union(*(_attempts(step, chunk, prefix) for chunk in others))
+                    for name, _ in step.submission(submission).together:
+                        tried = tried.union(*(_attempts(step.other(name), chunk, prefix) for chunk in task))
                 comes_back = any(p[-1].name in tried and p[-1].cause in (None, "stopped") for p in known)
                 if all_of_them or not tried or comes_back:
                     yield submission, window, index, tried

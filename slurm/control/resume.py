@@ -2,22 +2,20 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.control.behind import dependency_of, queue_behind
 from slurm.control.extend import follow
 from slurm.control.held import take_out
-from slurm.control.nodes import avoided
-from slurm.control.resumed import Inputs, Resumed
+from slurm.control.resumed import Inputs, Resumed, cores, send, set_aside_failed
 from slurm.control.retry import decide
-from slurm.control.submit import NOTHING_AGAIN, Again, RacedError, RefusedError, submissions, submit
+from slurm.control.submit import NOTHING_AGAIN, Again, Order, RacedError
 from slurm.control.survey import Survey, queue_of, survey
 from slurm.credentials import hidden, masked_at
 from slurm.errors import TRANSIENT, ClusterError, InputError
@@ -26,9 +24,9 @@ from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
 from slurm.record.finished import Broken, read_record_of
 from slurm.record.formats import DamagedError, read_record, write_record
-from slurm.record.history import Past
 from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step, steps
+from slurm.record.plan import Plan
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.task.breaker import report_failure
@@ -84,28 +82,70 @@ def resume(
     """
     trust((changes or {}).get("trust", ()))
     result: dict[str, Resumed] = {}
-    for name in only if only is not None else steps(run):
-        step = Step(run, name)
-        cluster = load_cluster(step, changes)
+    for names in batches(only if only is not None else steps(run), lambda name: Step(run, name).plan):
+        clusters, first = {name: load_cluster(Step(run, name), changes) for name in names}, names[0]
         goes_on = True
         while goes_on:  # a chunk of a step that continues waits for the one before it, which was run here
-            before = result.get(name)
+            before = result.get(first)
             with suppress(RacedError):
-                result[name] = _resume_step(step, cluster, result, force, frozenset(retry))
-                waits = result[name].waits_for == name and not backend(cluster).submits
-                goes_on = waits and (before is None or len(result[name].survey.done) > len(before.survey.done))
+                result |= _resume_steps(run, clusters, result, force, frozenset(retry))
+                waits = result[first].waits_for == first and not backend(clusters[first]).submits
+                goes_on = waits and (before is None or len(result[first].survey.done) > len(before.survey.done))
     return result
 
 
-def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retry: frozenset[str]) -> Resumed:
-    """Looks at the step, decides what is to be tried and with what, submits it, and looks again if it ran here."""
+def batches(names: Sequence[str], plan_of: Callable[[str], Plan]) -> list[list[str]]:
+    """The steps in this order, points of one sweep together if they may share tasks: filter@min=1, filter@min=2, …"""
+    found: list[list[str]] = []
+    for name in names:
+        last, plan = found[-1] if found else [], plan_of(name)
+        alike = "@" in name and last and name.partition("@")[0] == last[-1].partition("@")[0]
+        shares = plan.policy.points > 1 and not plan.continues and plan.pool is None
+        if alike and shares and plan_of(last[-1]).stage == plan.stage and not {*last} & {*plan.inputs}:
+            last.append(name)
+        else:
+            found.append([name])
+    return found
+
+
+class Asked(NamedTuple):
+    """A step that was looked at, and what is to be done about it."""
+
+    report: Resumed
+    before: Survey
+    cluster: Cluster
+    inputs: Inputs
+    again: Again = NOTHING_AGAIN
+    groups: Mapping[Resources, list[int]] = {}  # chunks by what their tasks get
+
+
+def _resume_steps(
+    run: Path, clusters: Mapping[str, Cluster], before: Inputs, force: bool, retry: frozenset[str]
+) -> dict[str, Resumed]:
+    """Looks at the steps, decides what is to be tried and with what, submits it, and looks again if it ran here."""
+    looked, asked = dict(before), list[Asked]()
+    for name, cluster in clusters.items():
+        asked.append(_look(Step(run, name), cluster, looked, force, retry))
+        looked |= {source: found for source, found in asked[-1].inputs.items() if source != name}
+    todo = [one for one in asked if one.groups]
+    with ExitStack() as servers:
+        for one in todo:
+            servers.enter_context(_servers(one.before.step, one.cluster, one.inputs))
+        send([(one.report, order, where) for one in todo for order, where in _orders(one, len(todo))])
+    for one in asked:
+        _look_again(one)
+    return {name: one.report for name, one in zip(clusters, asked, strict=True)}
+
+
+def _look(step: Step, cluster: Cluster, before: Inputs, force: bool, retry: frozenset[str]) -> Asked:
+    """Looks at a step, and decides what is to be tried."""
     inputs = {name: before.get(name) or Resumed(survey(Step(step.run, name))) for name in step.plan.inputs}
     known = {name: source.survey for name, source in inputs.items()}
     now = survey(step, known, thorough=True)
     report = Resumed(now)
     submits = backend(cluster).submits
     if submits and not now.queue_known:
-        return report
+        return Asked(report, now, cluster, inputs)
     slurm, until_s = queue_of(step), time.monotonic() + LAG_S
     try:
         while slurm and (take_out(step, now.held, slurm) or _ending(now)) and _waits(until_s):
@@ -121,17 +161,24 @@ def _resume_step(step: Step, cluster: Cluster, before: Inputs, force: bool, retr
     again, reasons = _again(now, inputs, force, retry)
     todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
     todo = _without_waiting(report, todo, inputs, submits=submits)
-    groups = _by_resources(report, todo, cluster, reasons, force)
-    with _servers(step, cluster, inputs) if groups else nullcontext():
-        _submit(report, groups, cluster, inputs, again)
-    if slurm and (late := queue_behind(step, now, inputs, slurm)):
+    return Asked(report, now, cluster, inputs, again, _by_resources(report, todo, cluster, reasons, force))
+
+
+def _look_again(asked: Asked) -> None:
+    """What is to be said of a step after its tasks were sent, or were run here."""
+    report, now, cluster = asked.report, asked.before, asked.cluster
+    submits = backend(cluster).submits
+    if submits and not now.queue_known:
+        return
+    slurm = queue_of(now.step)
+    if slurm and (late := queue_behind(now.step, now, asked.inputs, slurm)):
         report.once_more = late
     if _ending(now):
         report.once_more = "some of its tasks are ending, and Slurm does not tell yet how"
     if not submits and report.submitted:
-        tried, report.submitted, report.survey = report.submitted, [], survey(step, known)
-        _set_aside_failed(report, tried, now, cluster)
-    return report
+        known = {name: source.survey for name, source in asked.inputs.items()}
+        tried, report.submitted, report.survey = report.submitted, [], survey(now.step, known)
+        set_aside_failed(report, tried, now, cluster)
 
 
 def _ending(found: Survey) -> bool:
@@ -187,47 +234,18 @@ def _by_resources(
     return groups
 
 
-def _submit(
-    report: Resumed, groups: dict[Resources, list[int]], cluster: Cluster, inputs: Inputs, again: Again = NOTHING_AGAIN
-) -> None:
-    """Sends a submission for each group, away from nodes that failed; runs it where the backend does not submit."""
-    step, seen, why = report.survey.step, report.survey.submissions, report.why
-    exclude = ",".join(filter(None, [cluster.exclude, *avoided(report.survey.past.values(), cluster)])) or None
-    after = dependency_of(step, inputs)
-    for number, ((mem_gb, minutes), chunks) in enumerate(sorted(groups.items())):
+def _orders(asked: Asked, steps: int) -> Iterator[tuple[Order, Cluster]]:
+    """What is to be done of one of so many steps, and where: a submission for each group."""
+    step, cluster, seen = asked.before.step, asked.cluster, asked.before.submissions
+    after = dependency_of(step, asked.inputs)
+    for number, ((mem_gb, minutes), chunks) in enumerate(sorted(asked.groups.items())):
         per_task = step.plan.policy.per_task
         if not backend(cluster).submits:  # nobody else waits for these processes: start no more than can run at once
-            per_task = max(per_task, -(-len(chunks) // cluster.parallel))
+            at_once = cluster.parallel if steps == 1 else max(cluster.parallel, -(-cores(cluster) // steps))
+            per_task = max(per_task, -(-len(chunks) // at_once))
         tasks = [chunks[i : i + per_task] for i in range(0, len(chunks), per_task)]
         where = replace(cluster, mem_gb=mem_gb, minutes=minutes)
-        send = partial(submit, step, tasks, after=after, seen=seen + number, why=why, again=again)
-        try:
-            report.windows += send(cluster=replace(where, exclude=exclude))
-        except RefusedError:
-            if exclude == cluster.exclude:
-                raise
-            report.windows += send(cluster=where)  # rather on a node that failed than nowhere
-        report.submitted += chunks
-
-
-def _set_aside_failed(report: Resumed, tried: Iterable[int], before: Survey, cluster: Cluster) -> None:
-    """Says of chunks that were run here why they are not done."""
-    most = report.survey.step.plan.policy.max_attempts
-    for chunk in report.survey.failed:
-        report.set_aside[chunk] = decide(report.survey.past[chunk], cluster, most).why
-    ends = {chunk: _unfinished(report.survey, chunk, before.past.get(chunk)) for chunk in sorted(tried)}
-    report.set_aside |= {chunk: end for chunk, end in ends.items() if end}
-
-
-def _unfinished(found: Survey, chunk: int, before: list[Past] | None) -> str | None:
-    """Why a chunk that was run here is not done though no attempt says that it failed; None if it is, or waits."""
-    if chunk in found.failed or chunk in found.active or (chunk in found.done and chunk not in found.lost):
-        return None
-    last = next(reversed(found.past.get(chunk, [])[len(before or []) :]), None)
-    if last and last.cause:
-        return None if last.cause == "gated" else last.headline
-    log = last.log if last else f"{found.step.paths.log_folder(submissions(found.step)[-1])}/"
-    return f"its task ended without a word (killed, out of time, or it did not start): see {log}"
+        yield Order(step, tasks, after, seen + number, asked.report.why, asked.again), where
 
 
 def _servers(step: Step, cluster: Cluster, inputs: Inputs) -> AbstractContextManager[None]:

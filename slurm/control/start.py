@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 from slurm.control.cancel import cancel
 from slurm.control.extend import Growth, grow, steps_behind
 from slurm.control.held import advice
-from slurm.control.resume import resume, save_cluster
+from slurm.control.resume import batches, resume, save_cluster
 from slurm.control.resumed import Resumed
 from slurm.credentials import redact
 from slurm.errors import InputError
@@ -53,9 +53,11 @@ def start(
     refuse a task.
     """
     check_overwrite(run, intents, overwrite)
+    asked: list[Cluster] = []
     for intent in intents:
         check_writable(run / intent.name)
-        backend(intent.cluster).check(run / intent.name)
+        backend(intent.cluster).check(run / intent.name, again=intent.cluster in asked)
+        asked.append(intent.cluster)
         if intent.pool is not None:
             intent.pool.check(run / intent.name)
     if dry_run:
@@ -78,9 +80,11 @@ def start(
         print(f"python -m slurm status run={run.name} tells how it goes")
         return status
     status = 0
-    for name in names:  # here each step is over before the next is laid out, so that the size of its input is known
-        prepare(Step(run, name), wanted.get(name), growth, bool(overwrite))
-        status = max(status, submit(run, [name], wanted))
+    plans = {name: wanted[name].plan if name in wanted else Step(run, name).plan for name in names}
+    for batch in batches(names, plans.__getitem__):
+        for name in batch:  # here each step is over before the next is laid out, so that the size of its input is known
+            prepare(Step(run, name), wanted.get(name), growth, bool(overwrite))
+        status = max(status, submit(run, batch, wanted))
     return status
 
 

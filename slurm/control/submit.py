@@ -26,7 +26,7 @@ from slurm.scheduler.array import Array
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.screen import progress
-from slurm.task.task import Spec, run_task
+from slurm.task.task import Spec, run_tasks
 
 TRIES = 6  # at a submission that failed in passing
 
@@ -38,6 +38,7 @@ class Window(NamedTuple):
     first: int
     size: int
     tasks: list[list[int]]
+    shared: bool = False  # with other steps
 
 
 class Again(NamedTuple):
@@ -58,52 +59,81 @@ class RacedError(Exception):
     """Somebody else submitted for this step since we looked: look again."""
 
 
-def submit(
-    step: Step,
-    tasks: list[list[int]],
-    cluster: Cluster,
-    *,
-    after: Callable[[list[list[int]]], str | None],
-    seen: int,
-    why: Mapping[str, int],
-    again: Again = NOTHING_AGAIN,
-) -> list[Window]:
-    """The array jobs that will do `tasks` (array index → chunks); empty when they were run here to their end.
+class Order(NamedTuple):
+    """What is to be done of a step."""
 
-    `after(tasks)` gives the sbatch dependency of a window; `seen` is the number after the last that the caller knew.
+    step: Step
+    tasks: list[list[int]]  # array index → chunks
+    after: Callable[[list[list[int]]], str | None]  # the sbatch dependency of a window
+    seen: int  # the number after the last submission that the caller knew
+    why: Mapping[str, int]
+    again: Again = NOTHING_AGAIN
+
+    @property
+    def name(self) -> str:
+        """Of its submission."""
+        return f"{self.seen:04d}"
+
+
+def submit(orders: Sequence[Order], cluster: Cluster) -> list[Window]:
+    """The array jobs that will do what is ordered; empty when it was done here to its end.
+
+    Several orders, of points of a sweep, share their tasks: element i of an array does task i of each of them, so that
+    on a cluster all have the same tasks. Raises RacedError if somebody else submitted for one of them.
     """
     place = backend(cluster)
+    first, tasks = orders[0], orders[0].tasks
     size = place.array_size(len(tasks))
-    name = freeze(step, tasks, cluster, seen=seen, size=size, why=why, again=again)
+    freeze_all(orders, cluster, size)
     done: list[Window] = []
     try:
         for number, (lane, window) in enumerate(_windows(tasks, size, cluster.parallel)):
-            first = size * number
+            begin = size * number
             before = [w.job for n, w in enumerate(done) if n % lane.lanes == number % lane.lanes][-1:]
-            dependency = ",".join(filter(None, [after(window), *(f"afterany:{job}" for job in before)]))
+            words = [word for order in orders for word in (order.after(window) or "").split(",")]
+            dependency = ",".join(dict.fromkeys(filter(None, [*words, *(f"afterany:{job}" for job in before)])))
+            units = [[spec(order, begin + i) for order in orders] for i in range(len(window))]
             array = Array(
-                function=run_task,
-                arguments=[Spec(str(step.run), step.name, name, first + i) for i in range(len(window))],
-                folder=step.paths.log_folder(name),
-                name=job_name(step, name, number),
+                function=run_tasks,
+                arguments=units if place.submits else deal(orders, lane.parallel),
+                folder=first.step.paths.log_folder(first.name),
+                name=job_name(first.step, first.name, number),
                 parallel=lane.parallel,
                 dependency=dependency or None,
             )
-            job = place.send(array, partial(_progress, step, tasks), TRIES)
-            done.append(Window(job, first, len(window), window))
-            write_record(step.paths.jobs(name), Jobs([(w.job, w.first, w.size) for w in done]))
+            job = place.send(array, partial(_progress, orders), TRIES)
+            done.append(Window(job, begin, len(window), window, shared=len(orders) > 1))
+            for order in orders:
+                write_record(order.step.paths.jobs(order.name), Jobs([(w.job, w.first, w.size) for w in done]))
     except ClusterError as error:
         if not done:
-            shutil.rmtree(step.paths.submissions / name)
+            for order in orders:
+                shutil.rmtree(order.step.paths.submissions / order.name)
         raise (ClusterError if done else RefusedError)(
-            f"sbatch refused {'the rest of ' if done else ''}{step}: {error}\n"
+            f"sbatch refused {'the rest of ' if done else ''}{title(orders)}: {error}\n"
             f"{sum(w.size for w in done)} of {len(tasks)} tasks were submitted; when the cause is mended: "
-            f"python -m slurm resume run={step.run.name}"
+            f"python -m slurm resume run={first.step.run.name}"
         ) from error
     finally:
         if not place.submits:
-            close(step, name)
+            for order in orders:
+                close(order.step, order.name)
     return done if place.submits else []
+
+
+def spec(order: Order, task: int) -> Spec:
+    return Spec(str(order.step.run), order.step.name, order.name, task)
+
+
+def deal(orders: Sequence[Order], parallel: int) -> list[list[Spec]]:
+    """All tasks of all orders, dealt to as many processes as run at once: of each order as evenly as can be."""
+    units = [spec(order, task) for order in orders for task in range(len(order.tasks))]
+    return [units[start::parallel] for start in range(min(parallel, len(units)))]
+
+
+def title(orders: Sequence[Order]) -> str:
+    """The step; of points of a sweep the first one and their number."""
+    return f"{orders[0].step}{f' and {len(orders) - 1:,} more points' if len(orders) > 1 else ''}"
 
 
 class Lane(NamedTuple):
@@ -129,6 +159,18 @@ def job_name(step: Step, submission: str, window: int) -> str:
     return f"{step.run.name}.{step.name}.{submission}.{window}.{token}"
 
 
+def freeze_all(orders: Sequence[Order], cluster: Cluster, size: int) -> None:
+    """Freezes a submission for each order, or none: RacedError if another one came first for one of them."""
+    together = [(order.step.name, order.name) for order in orders] if len(orders) > 1 else []
+    for number, (step, tasks, _, seen, why, again) in enumerate(orders):
+        try:
+            freeze(step, tasks, cluster, seen=seen, size=size, why=why, again=again, together=together)
+        except RacedError:
+            for order in orders[:number]:
+                shutil.rmtree(order.step.paths.submissions / order.name)
+            raise
+
+
 def freeze(
     step: Step,
     tasks: list[list[int]],
@@ -138,6 +180,7 @@ def freeze(
     size: int,
     why: Mapping[str, int],
     again: Again = NOTHING_AGAIN,
+    together: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The name of the new submission, on disk before anything is submitted; RacedError if another one came first."""
     name = f"{seen:04d}"
@@ -154,6 +197,7 @@ def freeze(
         host=os.uname().nodename,
         pid=os.getpid(),
         fingerprint=step.plan.fingerprint,
+        together=list(together),
     )
     write_record(draft / "submission.json", content)
     try:
@@ -171,10 +215,10 @@ def submissions(step: Step) -> list[str]:
 
 
 @contextmanager
-def _progress(step: Step, tasks: list[list[int]]) -> Iterator[Callable[[], None]]:
-    """A function that shows how far the chunks of these tasks are."""
-    with progress(step.name) as report:
-        yield lambda: report(*_finished(step, tasks))
+def _progress(orders: Sequence[Order]) -> Iterator[Callable[[], None]]:
+    """A function that shows how far the chunks of these orders are."""
+    with progress(orders[0].step.name if len(orders) == 1 else f"{len(orders):,} points") as report:
+        yield lambda: report(*map(sum, zip(*(_finished(order.step, order.tasks) for order in orders), strict=True)))
 
 
 def _finished(step: Step, tasks: list[list[int]]) -> tuple[int, int, int]:
@@ -194,8 +238,14 @@ def load_windows(step: Step, name: str) -> list[Window]:
         arrays = read_record(step.paths.jobs(name), Jobs).arrays
     except (FileNotFoundError, DamagedError):  # they are looked for by their names
         return []
-    tasks = step.submission(name).tasks
-    return [Window(job, first, size, tasks[first : first + size]) for job, first, size in arrays]
+    tasks, shared = step.submission(name).tasks, bool(step.submission(name).together)
+    return [Window(job, first, size, tasks[first : first + size], shared) for job, first, size in arrays]
+
+
+def named_by(step: Step, name: str) -> tuple[Step, str]:
+    """The step and its submission by which the jobs of a submission are named, and where their logs lie."""
+    together = step.submission(name).together
+    return (Step(step.run, together[0][0]), together[0][1]) if together else (step, name)
 
 
 def close(step: Step, name: str) -> None:

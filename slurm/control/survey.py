@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from slurm.control.ends import DID_NOT_START, SILENT_S, unstarted, with_cause
 from slurm.control.held import SILENT, Held
-from slurm.control.submit import Window, close, closed, job_name, load_windows, submissions
+from slurm.control.submit import Window, close, closed, job_name, load_windows, named_by, submissions
 from slurm.record.cache import Cache
 from slurm.record.done import Done
 from slurm.record.files import names
@@ -188,12 +188,12 @@ def _add(found: Survey, submission: str, window: Window, task: Queued) -> None:
     """Notes the state of a task that is in the queue."""
     chunks = [chunk for chunk in window.tasks[task.element] if found.open(chunk)]
     found.active |= dict.fromkeys(chunks, f"{task.state} {task.reason}" if task.state == "PENDING" else task.state)
-    if reason := reason_held(task) or _silent(found, window.tasks[task.element], task):
+    if reason := reason_held(task) or _silent(found, submission, window.tasks[task.element], task):
         name = f"{task.job}_{task.element}" if len(window.tasks) > 1 else task.job
         found.held |= dict.fromkeys(chunks, Held(submission, task.job, task.element, name, reason))
 
 
-def _silent(found: Survey, chunks: list[int], task: Queued) -> str | None:
+def _silent(found: Survey, submission: str, chunks: list[int], task: Queued) -> str | None:
     """SILENT if the task is said to run, and gives no sign of life for SILENT_S; for NEVER_BEGAN_S if it never did."""
     now_s, prefix = time.time(), f"{task.job}_{task.element}_"
     lasts = [past[-1] for chunk in chunks if (past := found.past.get(chunk)) and past[-1].name.startswith(prefix)]
@@ -201,7 +201,13 @@ def _silent(found: Survey, chunks: list[int], task: Queued) -> str | None:
     ends = [found.done[chunk].ended for chunk in chunks if chunk in found.done]
     last_s = max([task.began, *ends, *(past.last for past in lasts)])
     quiet_s = SILENT_S if lasts else NEVER_BEGAN_S
-    return SILENT if task.began and last_s < now_s - quiet_s else None
+    if not task.began or last_s >= now_s - quiet_s:
+        return None
+    for name, _ in found.step.submission(submission).together:  # it may be at a chunk of another step
+        others = histories(found.step.other(name), chunks).values() if found.step.other(name).exists else ()
+        if any(p.last >= now_s - SILENT_S for past in others for p in past if p.name.startswith(prefix)):
+            return None
+    return SILENT
 
 
 def _unstarted(found: Survey, sent: Mapping[str, list[Window]], slurm: Backend | None) -> None:
@@ -233,9 +239,9 @@ def _windows(found: Survey, name: str, place: Backend) -> list[Window]:
     written = len(windows)
     for number in range(written, -(-len(tasks) // size)):
         first = number * size
-        job = place.find(job_name(found.step, name, number))
+        job = place.find(job_name(*named_by(found.step, name), number))
         if job:
-            windows.append(Window(job, first, size, tasks[first : first + size]))
+            windows.append(Window(job, first, size, tasks[first : first + size], bool(submission.together)))
         elif time.time() - submission.created < SUBMITTING_S:
             found.active |= {chunk: "SUBMITTING" for chunks in tasks[first:] for chunk in chunks}
         elif job is None and len(windows) == written:  # its submitter is gone, and nothing of the rest got through

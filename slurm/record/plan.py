@@ -29,6 +29,7 @@ class Policy:
     flush_s: float  # finished rows are on disk after so many seconds
     max_attempts: int
     breaker: int  # chunks that fail alike before the rest of a submission is not tried
+    points: int = 1  # points of a sweep that one array task does
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A submission: what was frozen before its tasks were sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from slurm.scheduler.cluster import Cluster
@@ -20,6 +20,8 @@ class Submission:
     host: str
     pid: int
     fingerprint: str = ""  # of the step as its tasks are to do it; "": not known
+    # all steps whose chunks its tasks do, each with its submission, where these are several: points of a sweep
+    together: list[tuple[str, str]] = field(default_factory=list)  # the first names the jobs and has their logs
 
 
 class Jobs(NamedTuple):

@@ -27,8 +27,11 @@ class Backend(Protocol):
 
     def __init__(self, cluster: Cluster) -> None: ...
 
-    def check(self, folder: Path) -> None:
-        """Raises ClusterError or InputError if a task with these settings would be refused; sends nothing."""
+    def check(self, folder: Path, *, again: bool = False) -> None:
+        """Raises ClusterError or InputError if a task with these settings would be refused; sends nothing.
+
+        `again`: these settings were not refused a moment ago, with another folder.
+        """
 
     def array_size(self, tasks: int) -> int:
         """The most tasks that one array may have, where `tasks` are to be sent."""

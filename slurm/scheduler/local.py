@@ -29,7 +29,7 @@ class Local:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def check(self, folder: Path) -> None:
+    def check(self, folder: Path, *, again: bool = False) -> None:
         """Raises InputError where tasks cannot have their logs there; nothing else refuses a process."""
         check_folder(folder)
         variables(self.cluster)

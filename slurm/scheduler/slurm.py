@@ -63,9 +63,11 @@ class Slurm:
         except InputError:
             return environment(variables(replace(self.cluster, env_file=None)))
 
-    def check(self, folder: Path) -> None:
+    def check(self, folder: Path, *, again: bool = False) -> None:
         """Asks sbatch --test-only; the error names the key, and what would be valid."""
         check_folder(folder, REPLACED)
+        if again:
+            return
         container = self.cluster.container
         if any(shutil.which(command, path=self.env.get("PATH")) is None for command in ("sbatch", "srun")):
             raise ClusterError(

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -23,7 +23,9 @@ from slurm.record.done import Done
 from slurm.record.history import history
 from slurm.record.inputs import damaged, missing, source_of
 from slurm.record.manifest import Step
+from slurm.record.submission import Submission
 from slurm.scheduler.backend import backend
+from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.environment import task_variables
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
 from slurm.screen import log_to, progress
@@ -75,34 +77,33 @@ class TooManyErrorsError(ReelmillError):
 
 def run_task(spec: Spec) -> None:
     """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
+    run_tasks([spec])
+
+
+def run_tasks(specs: Sequence[Spec]) -> None:
+    """As `run_task`, of a task that has chunks of several steps: points of a sweep, one after another."""
     if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
         log_to(sys.stdout, force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
-    step = Step(Path(spec.run), spec.step)
-    submission = step.submission(spec.submission)
-    cluster = submission.cluster
+    there = list(load_tasks(specs))
+    cluster = there[0][-1].cluster  # of all of them
     trust(cluster.trust)  # whom its submitter trusted
     failures: list[str] = []
     gated = True  # by each of these
     reached: set[End] = set()
-    with Stop(grace_s=cluster.signal_delay_s, end=job_end(cluster.minutes)) as stop, ExitStack() as ends:
-
-        @cache
-        def work() -> Work:
-            os.environ.update(task_variables(cluster))
-            module, _, name = step.plan.entry.partition(":")
-            make: Callable[..., Work] = getattr(importlib.import_module(module), name)
-            return ends.enter_context(closing(make(step, stop, cluster)))
-
-        for number, chunk in enumerate(submission.tasks[spec.task]):
-            if stop.asked:
-                reached.add("not begun")
-                break
-            try:
-                reached.add(run_chunk(step, chunk, work, stop, spec, first=number == 0))
-            except ChunkError as error:  # recorded already; the task's other chunks go on
-                failures.append(f"chunk {chunk}: {error}")
-                gated &= isinstance(error.__cause__, GateError)
+    with Stop(grace_s=cluster.signal_delay_s, end=job_end(cluster.minutes)) as stop:
+        for spec, step, submission in there:
+            with ExitStack() as ends:  # a step's workers and models go before those of the next one come
+                work = cache(partial(make_work, step, stop, cluster, ends))
+                for chunk in submission.tasks[spec.task]:
+                    if stop.asked:
+                        reached.add("not begun")
+                        break
+                    try:
+                        reached.add(run_chunk(step, chunk, work, stop, spec, first=not reached and not failures))
+                    except ChunkError as error:  # recorded already; the task's other chunks go on
+                        failures.append(f"{step.name} chunk {chunk}: {error}")
+                        gated &= isinstance(error.__cause__, GateError)
     if not stop.asked:
         atexit.register(remove_pickles)
     if failures:
@@ -113,6 +114,22 @@ def run_task(spec: Spec) -> None:
         if go_on:
             requeue()
         sys.exit(128 + signal.SIGINT if stop.reason == "SIGINT" else 128 + signal.SIGTERM)
+
+
+def load_tasks(specs: Sequence[Spec]) -> Iterator[tuple[Spec, Step, Submission]]:
+    """What the task does, without the steps that were dropped since, but for the last one."""
+    for number, spec in enumerate(specs, 1):
+        step = Step(Path(spec.run), spec.step)
+        with suppress(*[FileNotFoundError] if number < len(specs) else []):
+            yield spec, step, step.submission(spec.submission)
+
+
+def make_work(step: Step, stop: Stop, cluster: Cluster, ends: ExitStack) -> Work:
+    """A step's stage, as its plan's `entry` makes it, closed at the end of `ends`."""
+    os.environ.update(task_variables(cluster))
+    module, _, name = step.plan.entry.partition(":")
+    make: Callable[..., Work] = getattr(importlib.import_module(module), name)
+    return ends.enter_context(closing(make(step, stop, cluster)))
 
 
 def remove_pickles() -> None:

@@ -4,10 +4,8 @@ import logging
 import os
 import sys
 from contextlib import redirect_stdout
-from dataclasses import replace
 from functools import partial
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
@@ -80,23 +78,18 @@ def show(line: Line) -> int:
 def submit(line: Line) -> int:
     """Plans and submits all that the line asks for; nothing if any of it is wrong. 1 if chunks failed."""
     from slurm.scheduler.backend import backend
-    from stages.core.command_line.points import points_of, unswept
+    from stages.core.command_line.points import merge, points_of, unswept
     from stages.core.runner.pipeline import submit_steps  # here, since what is only shown needs no more than Hydra
 
-    status, begun, points = 0, set[tuple[Path, str]](), points_of(line)
-    common, given = points[0].order[0].common, unswept(line)
-    dry = common.dry_run
+    status, points, given = 0, points_of(line), unswept(line)
+    common = points[0].order[0].common
     if backend(common.cluster).in_process:  # its tasks would log among what this command prints
         logging.getLogger("reelmill").setLevel(logging.WARNING)
-    for number, point in enumerate(points):
-        order = [wanted for wanted in point.order if (wanted.run, wanted.name) not in begun]
-        if number:  # the first point has looked at the source
-            order = [wanted._replace(common=replace(wanted.common, extend=False)) for wanted in order]
-        if order:
-            status = max(status, submit_steps(order, partial(remember, order[0].run, given)))
-        if not dry:  # they are on disk now: the next point need not plan them again
-            begun |= {(wanted.run, wanted.name) for wanted in order}
-    if not dry and any(point.own for point in points):
+    order = merge(points)
+    for run in dict.fromkeys(wanted.run for wanted in order):
+        own = [wanted for wanted in order if wanted.run == run]
+        status = max(status, submit_steps(own, partial(remember, run, given)))
+    if not common.dry_run and any(point.own for point in points):
         show_points(points, line.title)
     return status
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 from hydra import initialize_config_dir
@@ -22,7 +23,7 @@ from hydra.errors import HydraException
 from slurm.conf import CONF, explain
 from slurm.credentials import masked
 from slurm.errors import InputError
-from stages.core.command_line.compose import ask, names_of
+from stages.core.command_line.compose import Composed, ask, names_of
 from stages.core.command_line.words import STEP_KEYS, Line
 from stages.core.runner.pipeline import Wanted
 
@@ -65,9 +66,25 @@ def points_of(line: Line) -> list[Point]:
     if not line.sweep:
         return [Point("", [narrow(wanted, wanted.name) for wanted in ask(line)], {})]
     points = combine(line.words)
-    orders = [ask(line, [word.said for word in words]) for words in points]
+    composed = Composed(line.folders, {word.said for words in points for word in words if word.swept})
+    orders = [ask(line, [word.said for word in words], composed) for words in points]
     changes = [changed(points, orders, number) for number in range(len(points[0]))]
     return [name_steps(line, words, order, changes) for words, order in zip(points, orders, strict=True)]
+
+
+def merge(points: Sequence[Point]) -> list[Wanted]:
+    """The steps of all points, each once, behind those that it reads: points of a step stand together."""
+    if len(points) == 1:
+        return points[0].order
+    every: dict[tuple[Path, str], Wanted] = {}
+    for wanted in (wanted for point in points for wanted in point.order):
+        every.setdefault((wanted.run, wanted.name), wanted)
+    depths: dict[tuple[Path, str], int] = {}
+    for (run, name), wanted in every.items():  # within a point each stands behind what it reads
+        before = [depths[run, other] for other in names_of(wanted.common.after) if (run, other) in every]
+        depths[run, name] = 1 + max(before, default=0)
+    kinds = list(dict.fromkeys(name.partition("@")[0] for _, name in every))
+    return sorted(every.values(), key=lambda w: (depths[w.run, w.name], kinds.index(w.name.partition("@")[0])))
 
 
 def combine(words: Sequence[str]) -> list[list[Word]]:

@@ -16,6 +16,7 @@ class Chunks:
     n: Count | None  # number of chunks, instead of size
     ahead: Count  # chunks to plan when the input is not finished at submission
     per_task: Count  # chunks that one array task does
+    points: Count  # points of a sweep that one array task does
     align: bool  # take over the chunks of the input
     cost: str | None  # column of the input by which chunks are balanced; null: by count
     max_error_share: Annotated[float, Field(ge=0, le=1)]  # a chunk with a larger share of failed items fails

@@ -72,7 +72,12 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
         fingerprint=fingerprint(identity),
         chunking=Chunking(chunks.size, chunks.n, chunks.ahead, chunks.cost),
         policy=Policy(
-            chunks.per_task, chunks.max_error_share, chunks.min_errors, chunks.flush_s, **asdict(common.retry)
+            chunks.per_task,
+            chunks.max_error_share,
+            chunks.min_errors,
+            chunks.flush_s,
+            **asdict(common.retry),
+            points=chunks.points,
         ),
         items=Items(**asdict(common.items)),
         columns=find_columns(stage, common, config, inputs, plans),

@@ -104,8 +104,9 @@ class Attempt:
         if self.step.plan.kind == "reduce":  # one item, whose tables go to the part in one piece
             return set()
         finished: set[str] = set()
-        wanted = None if items is None else set(items)
-        for path in main_files(self.partial, self.prefix):
+        files = main_files(self.partial, self.prefix)
+        wanted = None if items is None or not files else set(items)
+        for path in files:
             try:
                 table = pl.read_parquet(path, columns=[ITEM, "error"], glob=False)
                 for side in self.schemas.keys() - {ROWS}:
@@ -165,6 +166,29 @@ class Attempt:
             self.buffer = []
             self.event("beat", rows=self.rows, failed=self.failed)
         self.flushed = time.time()
+
+    def whole(self, items: pl.Series) -> dict[str, pl.LazyFrame] | None:
+        """The tables of a chunk that one output finished as a whole, the rows in the order of its items.
+
+        They need not be flushed, and read again to be merged; None where this is needed.
+        """
+        key, given = self.step.plan.item_key, self.buffer[0].tables if len(self.buffer) == 1 else {}
+        main = given.get(ROWS)
+        if self.files or self.old or self.may_give_nothing or not isinstance(main, pl.DataFrame):
+            return None
+        order = pl.DataFrame({key: items}, schema={key: pl.String()}).with_row_index("_order")
+        found = {}
+        for table, schema in self.schemas.items():
+            part = given.get(table, pl.DataFrame(schema=schema))
+            if not isinstance(part, pl.DataFrame):
+                return None
+            if table != ROWS:
+                placed = part.join(order, on=key, how="left", maintain_order="left")
+                part = placed.sort("_order", maintain_order=True)
+            if not (part[key].equals(items) if table == ROWS else part["_order"].null_count() == 0):
+                return None
+            found[table] = part.select(*columns_of(part, schema, pl.lit(None))).lazy()
+        return found
 
     def _frame(self, table: str) -> pl.LazyFrame:
         """The buffered rows of a table, each with its item in the column ITEM."""

@@ -29,8 +29,10 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
     lie in `media`. Raises LostRowsError unless every item has its rows, ChunkError if the step is another one by now.
     """
     step, chunk, old = attempt.step, attempt.chunk, attempt.old
-    attempt.flush()
-    tables = _whole(attempt) if step.plan.kind == "reduce" else _merged(attempt, items)
+    tables = _whole(attempt) if step.plan.kind == "reduce" else attempt.whole(items)
+    if tables is None:
+        attempt.flush()
+        tables = _merged(attempt, items)
     part = f"{bucket(chunk)}/{chunk_name(chunk)}.{attempt.name}.parquet"
     for table in sorted(tables, key=lambda name: name == ROWS):
         write_table(step.paths.part(part, table), tables[table])

@@ -249,7 +249,7 @@ def _do_items(
     finished = attempt.load(retry_failed, keys)
     if old and step.plan.kind == "map":  # a reduce step is made again as a whole
         finished |= attempt.adopt(old, again)
-    todo = items.filter(~keys.is_in(list(finished)))
+    todo = items.filter(~keys.is_in(list(finished))) if finished else items
     before = len(items) - len(todo)
     attempt.event("items", items=len(items), before=before)
     log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), before)
@@ -264,7 +264,8 @@ def _do_items(
                     f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share={share}; "
                     f"last: {_last_error(output)}"
                 )
-    attempt.flush()
+    if attempt.rows < len(todo):  # else what is left in memory is committed now
+        attempt.flush()
     return keys, len(todo)
 
 

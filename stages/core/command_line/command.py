@@ -101,4 +101,4 @@ def show_points(points: list["Point"], title: str) -> None:
 
     run = points[0].order[0].run
     rows = [(point.label, step, Step(run, name)) for point in points for step, name in point.own.items()]
-    finish(rows, run / "sweeps" / title.replace("/", "_"))
+    finish(rows, run / "sweeps" / title.replace("/", "_"), {point.label: point.swept for point in points})

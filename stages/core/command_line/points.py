@@ -18,6 +18,7 @@ from typing import NamedTuple
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 
 from slurm.conf import CONF, explain
@@ -59,12 +60,13 @@ class Point(NamedTuple):
     label: str  # the words that tell it from the others
     order: list[Wanted]  # its steps
     own: dict[str, str]  # those that it does not share: step → what it is called here
+    swept: dict[str, str]  # key → its value at this point
 
 
 def points_of(line: Line) -> list[Point]:
     """The points of a command line, every one checked; a command that sweeps nothing is one point."""
     if not line.sweep:
-        return [Point("", [narrow(wanted, wanted.name) for wanted in ask(line)], {})]
+        return [Point("", [narrow(wanted, wanted.name) for wanted in ask(line)], {}, {})]
     points = combine(line.words)
     composed = Composed(line.folders, {word.said for words in points for word in words if word.swept})
     orders = [ask(line, [word.said for word in words], composed) for words in points]
@@ -98,13 +100,25 @@ def combine(words: Sequence[str]) -> list[list[Word]]:
                 if not word.is_sweep_override():
                     values[key] = [Word(said, f"{key}={word.get_value_element_as_str()}", False)]
                 elif word.is_discrete_sweep():
-                    named = [f"{key}={value}" for value in word.sweep_string_iterator()]
+                    named = [f"{key}={value}" for value in values_of(word)]
                     values[key] = [Word(name, name, True) for name in named]
                 else:
                     raise InputError(f"{said}: an interval has no single values; say them, or range(…)")
     except HydraException as error:
         raise InputError(explain(error)) from error
     return [list(point) for point in product(*values.values())]
+
+
+def values_of(word: Override) -> list[str]:
+    """The values of a swept word as a person would write them.
+
+    Hydra adds up those of range(0.1,0.4,0.1): 0.1, 0.2, 0.30000000000000004, and 0.4 too, as 0.39999999999999997 or so.
+    """
+    found, swept = list(word.sweep_string_iterator()), word.value()
+    if not isinstance(swept, RangeSweep) or all("." not in value for value in found):
+        return found
+    rounded = [float(f"{float(value):.12g}") for value in found]
+    return [repr(value) for value in rounded if value != swept.stop]
 
 
 def unswept(line: Line) -> list[str]:
@@ -148,7 +162,8 @@ def name_steps(line: Line, words: Sequence[Word], order: Sequence[Wanted], chang
             names[wanted.name] = point_name(wanted.name, [said(w, wanted.name) for w in carried[wanted.name]])
     every = dict.fromkeys(word for found in carried.values() for word in found)
     label = ",".join(said(word, line.step) for word in every)
-    return Point(label, [rename(wanted, names) for wanted in order], names)
+    swept = dict(said(word, line.step).split("=", 1) for word in words if word.swept)
+    return Point(label, [rename(wanted, names) for wanted in order], names, swept)
 
 
 def said(word: Word, step: str | None) -> str:

@@ -1,0 +1,123 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const by = id => document.getElementById(id);
+const cards = [...document.querySelectorAll("article")];
+const slider = by("slider");
+const fromFile = new Map(data.labels.map(([id, value, keep]) => [id, {value, keep}]));
+let clicked = new Map();
+try { clicked = new Map(JSON.parse(localStorage.getItem(data.store) || "[]")); } catch { /* a browser without memory */ }
+
+// rows and hours
+const keeps = (value, at) => value !== null && (data.keep === "below" ? value <= at : value >= at);
+const nearest = at => data.thresholds.reduce((best, value, n) =>
+  Math.abs(value - at) < Math.abs(data.thresholds[best] - at) ? n : best, 0);
+const low = data.thresholds[0], high = data.thresholds[data.thresholds.length - 1];
+const place = (at, width) => high > low ? width * (at - low) / (high - low) : width / 2;
+const number = value => Number(value.toPrecision(6)).toString();
+const show = () => {
+  const n = Number(slider.value), at = data.thresholds[n], most = Math.max(...data.rows);
+  by("at").textContent = number(at);
+  by("rows").textContent = data.rows[n].toLocaleString("en");
+  by("hours").textContent = data.hours ? data.hours[n].toLocaleString("en", {maximumFractionDigits: 2}) + " hours" : "hours not known";
+  by("share").textContent = most ? "(" + (100 * data.rows[n] / most).toFixed(1) + " % of the rows)" : "";
+  for (const end of ["x1", "x2"]) by("mark").setAttribute(end, place(at, 100));
+  for (const card of cards) {
+    const kept = keeps(Number(card.dataset.value), at);
+    card.classList.toggle("kept", kept);
+    card.querySelector(".verdict").textContent = kept ? "kept" : "dropped";
+  }
+  agree(at);
+};
+
+// labels
+const labels = () => {
+  const every = new Map(fromFile);
+  for (const [id, label] of clicked) label === null ? every.delete(id) : every.set(id, label);
+  return every;
+};
+const rates = (found, weights, at) => {
+  let right = 0, kept = 0, wanted = 0;
+  found.forEach(({value, keep}, n) => {
+    const said = keeps(value, at);
+    right += said && keep ? weights[n] : 0;
+    kept += said ? weights[n] : 0;
+    wanted += keep ? weights[n] : 0;
+  });
+  return {threshold: at, precision: kept ? right / kept : 0, recall: wanted ? right / wanted : 0, f1: kept + wanted ? 2 * right / (kept + wanted) : 0};
+};
+const strictFirst = values => [...new Set(values)].sort((a, b) => data.keep === "below" ? a - b : b - a);
+const best = curve => curve.reduce((most, one) => one.f1 > most.f1 ? one : most);
+const random = seed => () => { // mulberry32, so that the same labels give the same interval
+  seed = seed + 0x6D2B79F5 | 0;
+  let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+  t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+  return ((t ^ t >>> 14) >>> 0) / 4294967296;
+};
+const middle = values => {
+  values.sort((a, b) => a - b);
+  return [values[Math.round(0.025 * (values.length - 1))], values[Math.round(0.975 * (values.length - 1))]];
+};
+const resample = (found, at) => {
+  const draw = random(0), thresholds = [], f1 = [];
+  const times = Math.max(20, Math.min(400, Math.floor(4e6 / (found.length * at.length))));
+  for (let time = 0; time < times; time++) {
+    const weights = new Array(found.length).fill(0);
+    for (let n = 0; n < found.length; n++) weights[Math.floor(draw() * found.length)] += 1;
+    thresholds.push(best(at.map(one => rates(found, weights, one))).threshold);
+    f1.push(rates(found, weights, at.chosen).f1);
+  }
+  return {threshold: middle(thresholds), f1: middle(f1)};
+};
+let known = null;
+const measure = () => {
+  const found = [...labels().values()], once = found.map(() => 1);
+  const at = strictFirst(found.filter(one => one.value !== null).map(one => one.value));
+  known = null;
+  if (!at.length || !found.some(one => one.keep) || found.every(one => one.keep)) return;
+  const curve = at.map(one => rates(found, once, one));
+  at.chosen = best(curve).threshold;
+  const same = data.scored && !clicked.size; // the command has resampled these already, and more often
+  const about = same ? data.scored : {best: best(curve), ...resample(found, at)};
+  known = {found, once, curve: curve.sort((a, b) => a.threshold - b.threshold), about};
+};
+const three = value => value.toFixed(3);
+const agree = at => {
+  by("none").hidden = known !== null;
+  by("some").hidden = known === null;
+  if (!known) return;
+  const now = rates(known.found, known.once, at), {best: top, threshold, f1} = known.about;
+  by("now").textContent = `at ${number(at)}: precision ${three(now.precision)}, recall ${three(now.recall)}, F1 ${three(now.f1)}, by ${known.found.length} labels (${known.found.filter(one => one.keep).length} keep)`;
+  by("best").textContent = `best F1 ${three(top.f1)} (${three(f1[0])} to ${three(f1[1])}) at ${number(top.threshold)} (${number(threshold[0])} to ${number(threshold[1])}), precision ${three(top.precision)}, recall ${three(top.recall)}; in brackets 95 % of resamples`;
+  const line = name => `<polyline class="${name}" points="${known.curve.map(one => `${place(one.threshold, 300)},${100 - 100 * one[name]}`).join(" ")}"/>`;
+  const x = place(at, 300);
+  by("curves").innerHTML = `<line x1="${x}" x2="${x}" y1="0" y2="100"/>` + ["precision", "recall", "f1"].map(line).join("");
+  by("every").innerHTML = known.curve.map(one => `<tr>${[number(one.threshold), three(one.precision), three(one.recall), three(one.f1)].map(text => `<td>${text}</td>`).join("")}</tr>`).join("");
+};
+const cell = text => /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+const csv = () => "id,keep\n" + [...labels()].map(([id, {keep}]) => `${cell(id)},${keep ? 1 : 0}\n`).join("");
+const mark = () => {
+  for (const card of cards) {
+    const label = labels().get(card.dataset.id);
+    card.dataset.label = label === undefined ? "" : label.keep ? "1" : "0";
+  }
+  by("export").textContent = `export ${labels().size} labels (CSV)`;
+  try { localStorage.setItem(data.store, JSON.stringify([...clicked])); } catch { /* as above */ }
+  measure();
+  show();
+};
+for (const card of cards) card.addEventListener("click", event => {
+  const say = event.target.dataset.say, {id, value, label} = card.dataset;
+  if (say === undefined) return;
+  clicked.set(id, label === say ? null : {value: Number(value), keep: say === "1"}); // once more takes it back
+  if (label === say && !fromFile.has(id)) clicked.delete(id);
+  mark();
+});
+by("export").addEventListener("click", () => {
+  by("export").download = data.file;
+  by("export").href = URL.createObjectURL(new Blob([csv()], {type: "text/csv"}));
+});
+by("clear").addEventListener("click", () => { clicked = new Map(); mark(); });
+slider.max = data.thresholds.length - 1;
+slider.value = nearest(data.start);
+slider.addEventListener("input", show);
+mark();

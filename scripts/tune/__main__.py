@@ -1,7 +1,7 @@
 """A page that helps a person to choose a threshold: the rows nearest to it with pictures, and what others would keep.
 
-Writes one HTML file that works offline, and beside it a Parquet file with rows and hours at every threshold; with labels
-(a CSV with the columns id and keep, made by hand or clicked on the page and exported) also precision, recall and F1.
+Writes one HTML file that works offline, and beside it a Parquet file with rows and hours at every threshold; with
+labels (a CSV with the columns id and keep, by hand or clicked on the page and exported) also precision, recall and F1.
 
     python -m scripts.tune run=NAME column=watermark [step=filter] [threshold=0.3] [labels=FILE] [reduce=mean]
         [keep=below|above] [rows=24] [out=FILE] [runs=runs]
@@ -49,7 +49,7 @@ def main(words: list[str]) -> None:
         near = scores.nearest(most)
         pictures = read_pictures(scores, near)
     curve, scored = make_curve(scores), score(labels, scores) if labels is not None else None
-    out = Path(said.get("out", run / "sweeps" / "tune" / f"{scores.step.name}_{scores.column}.html"))
+    out = Path(said.get("out", run / "sweeps" / "tune" / scores.step.name / f"{scores.column}.html"))
     if "out" in said and not out.parent.is_dir():
         raise InputError(f"out={out}: there is no folder {out.parent.absolute()}")
     write_page(out, scores, curve, Shown(near, pictures, labels, scored))

@@ -18,7 +18,7 @@ const show = () => {
   const n = Number(slider.value), at = data.thresholds[n], most = Math.max(...data.rows);
   by("at").textContent = number(at);
   by("rows").textContent = data.rows[n].toLocaleString("en");
-  by("hours").textContent = data.hours ? data.hours[n].toLocaleString("en", {maximumFractionDigits: 2}) + " hours" : "hours not known";
+  by("hours").textContent = data.hours ? data.hours[n].toLocaleString("en", {maximumFractionDigits: data.hours[n] < 10 ? 4 : 1}) + " hours" : "hours not known";
   by("share").textContent = most ? "(" + (100 * data.rows[n] / most).toFixed(1) + " % of the rows)" : "";
   for (const end of ["x1", "x2"]) by("mark").setAttribute(end, place(at, 100));
   for (const card of cards) {

@@ -84,7 +84,7 @@ def card(row: Mapping[str, Any], seen: Pictured, said: Mapping[str, bool]) -> di
     return {
         "id": row["id"],
         "value": row["value"],
-        "values": shown,
+        "of": shown,
         "title": seen.title,
         "span": f"{seen.span[0]:.1f} – {seen.span[1]:.1f} s" if seen.span else "",
         "uris": [Markup(uri) for uri in seen.uris],

@@ -102,7 +102,7 @@ def chosen(files: list, rows: pl.DataFrame) -> list[tuple[str, bytes]]:  # type:
     if "start_s" not in rows.columns:
         rows = rows.with_columns(start_s=pl.lit(None, pl.Float64), end_s=pl.lit(None, pl.Float64))
     both = rows.join(frames, on="video_id", maintain_order="left_right").sort("id", "time_s")
-    inside = pl.col("time_s").is_between("start_s", "end_s").fill_null(True)
+    inside = pl.col("time_s").is_between("start_s", "end_s", closed="left").fill_null(True)
     far = (pl.col("time_s") - (pl.col("start_s") + pl.col("end_s")) / 2).abs()
     both = both.with_columns(inside=inside, far=far)
     one = both.filter(~pl.col("inside").any().over("id")).sort("far").unique("id", keep="first", maintain_order=True)

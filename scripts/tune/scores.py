@@ -174,7 +174,7 @@ def read_values(giver: Step, base: Step, column: str) -> tuple[pl.DataFrame, boo
         values = values.group_by(key, maintain_order=True).agg("values")
     kind = values.schema["values"]
     inner = kind.inner if isinstance(kind, pl.List) else kind
-    if not (inner.is_numeric() or inner == pl.Boolean()):  # type: ignore[union-attr]
+    if not (inner.is_numeric() or inner == pl.Boolean()):
         raise InputError(f"column={column}: {inner} is no number")
     found_values = items.join(values.unique(key, keep="first"), on=key, how="left", maintain_order="left")
     return found_values, isinstance(kind, pl.List)

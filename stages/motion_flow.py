@@ -23,31 +23,26 @@ from stages.core.schema.clip import CLIP_FLOW
 from stages.core.schema.types import Row
 from stages.core.video.flow.settings import Settings
 
-CRASHES = ("item_crashed", "item_timeout")
 TORCHVISION = "torchvision==0.28.0"  # the release that belongs to the torch of constraints.txt
 
 
 def run(rows: Rows, settings: Settings) -> Iterator[Output]:
-    from stages.core.video.flow.jobs import make_jobs, measure_job
+    from stages.core.video.flow.jobs import make_jobs, measure_job, split_job
 
     items = rows.table.to_dicts()
     spans = [is_span(row) for row in items]
     for row in (row for row, good in zip(items, spans, strict=True) if not good):
         yield rows.failed(row, ItemError("bad_value", f"start_s={row.get('start_s')}, end_s={row.get('end_s')}"))
     jobs = list(make_jobs([row for row, good in zip(items, spans, strict=True) if good]))
-    while jobs:
-        crashed: list[Row] = []
-        for job, tables, error, detail in rows.give(measure_job, jobs, settings, rows.cores, rows.gpus):
-            clips = cast(Sequence[Row], job["clips"])
-            if error in CRASHES and len(clips) > 1:
-                crashed += clips
-            elif error is not None:
-                yield from (rows.failed(row, ItemError(error, detail or "")) for row in clips)
-            else:
-                for row, found in zip(clips, cast(Sequence[Row], tables["clips"]), strict=True):
-                    own: Row = {name: row[name] for name in rows.keys}
-                    yield Output([str(row[rows.keys[0]])], {"rows": [{**own, **found}]}, failed=int("error" in found))
-        jobs = list(make_jobs(crashed, 1))
+    given = (settings, rows.cores, rows.gpus)
+    for job, tables, error, detail in rows.give_whole(measure_job, jobs, *given, split=split_job):
+        clips = cast(Sequence[Row], job["clips"])
+        if error is not None:
+            yield from (rows.failed(row, ItemError(error, detail or "")) for row in clips)
+            continue
+        for row, found in zip(clips, cast(Sequence[Row], tables["clips"]), strict=True):
+            own: Row = {name: row[name] for name in rows.keys}
+            yield Output([str(row[rows.keys[0]])], {"rows": [{**own, **found}]}, failed=int("error" in found))
 
 
 def is_span(row: Row) -> bool:

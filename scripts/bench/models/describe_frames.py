@@ -19,7 +19,8 @@ from scripts.bench.lines import Line, shared
 from scripts.bench.models.frame_scores import seconds
 from stages.core.frames.describe.florence import FlorenceNet
 from stages.core.frames.describe.settings import Task
-from stages.core.frames.net import Batches
+from stages.core.frames.net import SMALLER
+from stages.core.models.batches import Batches
 from stages.core.models.device import find_device
 
 ROUNDS, TOKENS = 3, 64
@@ -63,7 +64,7 @@ def measure(folder: Path, *, small: bool = False) -> Iterator[Line]:
     where = torch.cuda.get_device_name() if GPUS else f"{CORES} cores"
 
     def in_batches() -> None:
-        for _ in Batches(batch).run(net, [net.prepare(picture) for picture in pictures]):
+        for _ in Batches(batch, SMALLER).run(net, [net.prepare(picture) for picture in pictures]):
             pass
 
     in_batches()

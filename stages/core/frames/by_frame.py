@@ -13,8 +13,6 @@ from stages.core.frames.settings import Frames
 from stages.core.runner.work import Rows
 from stages.core.schema.types import Row
 
-CRASHES = ("item_crashed", "item_timeout")
-
 
 def look_at_frames(rows: Rows, chosen: Frames, load: Callable[..., Any], settings: object) -> Iterator[Output]:
     """Each item with a row a frame: `frame_id`, its keys, `time_s`, and what the scorers say or an error.
@@ -70,20 +68,16 @@ def look(rows: Rows, jobs: Sequence[Row], load: Callable[..., Any], settings: ob
     """Each frame's place among all, with what was seen in it or its error; one that kills its worker fails alone."""
     from stages.core.frames.one_pass import look_at
 
-    while jobs:
-        crashed: list[Row] = []
-        for job, tables, error, detail in rows.give(look_at, jobs, load, settings, rows.cores, rows.gpus):
-            places, times_s = cast(list[int], job["places"]), cast(list[float | None], job["time_s"])
-            if error in CRASHES and len(places) > 1:
-                crashed += split_job(job)
-            elif error is not None:
-                for place, time_s in zip(places, times_s, strict=True):
-                    yield place, {"time_s": time_s, "error": error, "error_detail": detail}
-            else:
-                yield from zip(places, cast(Sequence[Row], tables["frames"]), strict=True)
-                for counters in cast(Sequence[Mapping[str, float]], tables["counters"]):
-                    rows.note(**counters)
-        jobs = crashed
+    given = (load, settings, rows.cores, rows.gpus)
+    for job, tables, error, detail in rows.give_whole(look_at, jobs, *given, split=split_job):
+        places, times_s = cast(list[int], job["places"]), cast(list[float | None], job["time_s"])
+        if error is not None:
+            for place, time_s in zip(places, times_s, strict=True):
+                yield place, {"time_s": time_s, "error": error, "error_detail": detail}
+            continue
+        yield from zip(places, cast(Sequence[Row], tables["frames"]), strict=True)
+        for counters in cast(Sequence[Mapping[str, float]], tables["counters"]):
+            rows.note(**counters)
 
 
 def check_frames(chosen: Frames, batch: int) -> None:

@@ -1,8 +1,6 @@
 """A net that looks at frames: a batch of pictures goes in, what it finds in each comes out. Scorers may share one."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,21 +8,17 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from slurm.errors import InputError
 from stages.core.frames.pictures import View
+from stages.core.models import batches
 from stages.core.models.device import Device
-from stages.core.models.hub import one_line
+
+SMALLER = "fewer scorers or florence.beams in a step"  # where the GPU's memory is too small
 
 
-class Net(Protocol):
-    """`prepare` readies a picture, in any thread; `load` brings a batch of these to where `run` computes.
-
-    What `run` gives is an array or list with something of each picture, in their order.
-    """
+class Net(batches.Net, Protocol):
+    """`prepare` readies a picture, in any thread; batches of these are what it computes with."""
 
     def prepare(self, picture: Image.Image) -> Any: ...
-    def load(self, batch: Sequence[Any]) -> Any: ...
-    def run(self, loaded: Any) -> Any: ...
 
 
 class Scorer(NamedTuple):
@@ -73,46 +67,3 @@ class Pixels:
         """What `load` gave, in the models' dtype."""
         self.device.wait(loaded)
         return ((loaded.float() - self.mean) / self.std).to(self.device.dtype)
-
-
-class Found(NamedTuple):
-    """What a net gives for some of the pictures, and the seconds that it computed."""
-
-    pictures: slice
-    values: Any
-    took_s: float
-
-
-class Batches:
-    """Runs nets over batches; one that the GPU's memory cannot hold is halved, and so are all later ones."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.busy = threading.Lock()
-
-    def run(self, net: Net, pictures: Sequence[Any]) -> Iterator[Found]:
-        """What the net gives for the pictures, in their order, batch by batch.
-
-        Raises InputError if one picture alone is too large.
-        """
-        at = 0
-        while at < len(pictures):
-            part = slice(at, min(at + self.most, len(pictures)))
-            try:
-                loaded = net.load(pictures[part])
-                with self.busy:
-                    began_s = time.monotonic()
-                    values = net.run(loaded)
-                    took_s = time.monotonic() - began_s
-            except torch.OutOfMemoryError as error:
-                size = part.stop - part.start
-                torch.cuda.empty_cache()
-                if size == 1:
-                    raise InputError(
-                        f"the GPU's memory is too small for a single picture: take a larger one (cluster.constraint), "
-                        f"dtype=bfloat16, or fewer scorers in a step ({one_line(error)})"
-                    ) from error
-                self.most = min(self.most, size // 2)
-            else:
-                yield Found(part, values, took_s)
-                at = part.stop

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from slurm.errors import ItemError
-from stages.core.frames.net import Batches, Net, Scorer
+from stages.core.frames.net import SMALLER, Net, Scorer
 from stages.core.frames.reading import Shown, read_frames
+from stages.core.models.batches import Batches
 from stages.core.models.device import Device, find_device
 from stages.core.schema.types import Row
 from stages.core.storage.spill import Tables
@@ -76,7 +77,7 @@ def look_at(job: Row, load: Load, settings: Asked, cores: int, gpus: int) -> Tab
                 for scorer in loaded.scorers.values():
                     if scorer.net is net:
                         for name, values in scorer.columns(part.values).items():
-                            for prepared, value in zip(frames[part.pictures], values, strict=True):
+                            for prepared, value in zip(frames[part.items], values, strict=True):
                                 found[prepared.frame.number][name] = value
 
     with ThreadPoolExecutor(cores) as pool:
@@ -105,7 +106,7 @@ def load_once(load: Load, settings: Asked, cores: int, gpus: int) -> Loaded:
     torch.set_num_threads(cores)
     scorers = load(settings, find_device(settings.dtype, gpus=gpus), cores)
     nets = list({id(scorer.net): scorer.net for scorer in scorers.values()}.values())
-    return Loaded(scorers, nets, Batches(settings.batch))
+    return Loaded(scorers, nets, Batches(settings.batch, SMALLER))
 
 
 def prepare(job: Row, part: range, loaded: Loaded) -> Iterator[Prepared]:

@@ -10,9 +10,10 @@ from PIL import Image
 
 from slurm.errors import InputError, ItemError
 from stages.core.frames.encoder import Encoder
-from stages.core.frames.net import Batches
+from stages.core.frames.net import SMALLER
 from stages.core.frames.pictures import open_picture
 from stages.core.frames.references import PICTURES
+from stages.core.models.batches import Batches
 from stages.core.video.measure.key_frames import to_bgr
 from stages.core.video.read.frames import read_orientation, shrink, small_size
 from stages.core.video.read.packets import open_video
@@ -43,7 +44,7 @@ def embed_references(files: Sequence[Path], encoder: Encoder, batch: int, most_f
             pictures = list(_pictures_of(file, most_frames))
         except ItemError as error:
             raise InputError(f"similarity.references: {file}: {error.code}: {error.detail}") from error
-        found = Batches(batch).run(encoder, [encoder.prepare(picture) for picture in pictures])
+        found = Batches(batch, SMALLER).run(encoder, [encoder.prepare(picture) for picture in pictures])
         mean = np.concatenate([part.values for part in found]).mean(axis=0)
         vectors.append(mean / np.linalg.norm(mean))
     return References([file.name for file in files], np.stack(vectors).astype(np.float32))

@@ -1,7 +1,7 @@
 """What a task does with a step's stage: its input rows from the steps that give the columns, its output checked."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -28,6 +28,7 @@ from stages.core.storage.scratch import Scratch
 from stages.core.storage.spill import Spilled, Tables
 
 MEMORY_SHARE = 0.9  # of the task's memory, for all its workers together
+CRASHES = ("item_crashed", "item_timeout")
 
 
 class Rows:
@@ -58,6 +59,23 @@ class Rows:
     def give(self, function: Function, jobs: Sequence[Row], *args: object) -> Iterator[Result]:
         """`function(job, *args)` of each of these jobs, in worker processes, as they are finished."""
         yield from self._work.processes.map(function, args, jobs)
+
+    def give_whole(
+        self, function: Function, jobs: Sequence[Row], *args: object, split: Callable[[Row], Iterable[Row]]
+    ) -> Iterator[Result]:
+        """As `give`, of jobs that hold several items; one whose worker died or hung is given again in parts.
+
+        `split` makes a job for each of its items; so one that kills its worker costs no other.
+        """
+        while jobs:
+            parts: list[Row] = []
+            for result in self.give(function, jobs, *args):
+                smaller = list(split(result.row)) if result.error in CRASHES else []
+                if len(smaller) > 1:
+                    parts += smaller
+                else:
+                    yield result
+            jobs = parts
 
     def failed(self, row: Row, error: ItemError) -> Output:
         """The row as one that failed."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile, takewhile
@@ -27,16 +28,16 @@ from stages.core.video.read.facts import Facts
 from stages.core.video.read.opening import open_container
 from stages.core.video.read.packets import Video, open_video
 from stages.core.video.read.span import (
+    EARLY_S,
     JOINT_S,
     UntimedError,
-    check_order,
     decode_frames,
     first_pts,
     number_recordings,
+    open_in_order,
 )
 
 TICK_S = Fraction(1, 120_000)  # a frame of every usual rate, NTSC's too, lasts a whole number of these
-EARLY_S = Fraction(1, 2000)  # stored times are rounded: one may lie this much before the border it stands for
 PLAYED = 12  # frames on each side of a joint that are decoded to check it
 
 log = logging.getLogger("reelmill")
@@ -79,10 +80,9 @@ class Span:
     end_s: Fraction
     path: str
 
-    def ticks(self, facts: Facts, tick_s: Fraction) -> tuple[int, int]:
-        """The smallest pts in the span and the smallest after it, in units of `tick_s`."""
-        first, end = ((at_s + facts.start_s - EARLY_S) / tick_s for at_s in (self.start_s, self.end_s))
-        return ceil(first), ceil(end)
+    def ticks(self, video: Video) -> tuple[int, int]:
+        """The smallest pts in the span and the smallest after it."""
+        return ceil(video.ticks(self.start_s - EARLY_S)), ceil(video.ticks(self.end_s - EARLY_S))
 
     def last_end(self, last: int, facts: Facts, tick_s: Fraction) -> int:
         """The end of the span's last frame, whose pts is `last`: that of the span or, if earlier, of the video."""
@@ -115,25 +115,21 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
         raise ItemError("bad_value", f"{path}: start_s={start_s:g}, end_s={end_s:g}")
     span = Span(Fraction(start_s), Fraction(end_s), path)
     with replacing(out) as unfinished:
-        try:
-            with open_video(path, how.max_pixels, how.max_s) as video:
-                check_order(video)
-                if how.mode == "smart":
-                    try:
-                        return _smart(video, span, unfinished, how)
-                    except (UncopiableError, ItemError) as reason:  # encoding raises again what is the video's fault
-                        log.debug("%s: encoded: %s", path, reason)
-                return _encoded(video, span, unfinished, how)
-        except UntimedError as reason:
-            log.info("%s: read from its start: %s", path, reason)
+        with suppress(UntimedError), open_in_order(path, how.max_pixels, how.max_s) as video:
+            if how.mode == "smart":
+                try:
+                    return _smart(video, span, unfinished, how)
+                except (UncopiableError, ItemError) as reason:  # encoding raises again what is the video's fault
+                    log.debug("%s: encoded: %s", path, reason)
+            return _encoded(video, span, unfinished, how)
         with open_video(path, how.max_pixels, how.max_s) as video, open_container(path) as heard:
             return _encoded_from_start(video, heard, span, unfinished, how)
 
 
 def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
     """Writes the clip with as few frames encoded as possible. Raises UncopiableError, also if the result is wrong."""
-    tick_s = _tick_s(video)
-    plan = make_plan(video, *span.ticks(video.facts, tick_s), how.fps)
+    tick_s = video.tick_s
+    plan = make_plan(video, *span.ticks(video), how.fps)
     over = span.last_end(plan.times[-1], video.facts, tick_s)
     sound = _sound(video.container, video.facts, plan.times[0] * tick_s, span.end_s + video.facts.start_s, how)
     write_joined(video, plan, over, out, encoding=how.encoding, sound=sound)
@@ -148,8 +144,8 @@ def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
 
 def _encoded(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
     """Writes the clip with all its frames encoded; they are reached by a seek."""
-    tick_s = _tick_s(video)
-    first, end = span.ticks(video.facts, tick_s)
+    tick_s = video.tick_s
+    first, end = span.ticks(video)
     zero = first_pts(video, first, end)
     if zero is None:
         raise span.empty()
@@ -172,7 +168,7 @@ def _encoded_from_start(video: Video, heard: InputContainer, span: Span, out: Pa
     zero = round((begun.at_s + video.facts.start_s) / TICK_S)
     sounds_at_s = zero * TICK_S
     if begun.recording > 0 and begun.frame.pts is not None:
-        sounds_at_s = begun.frame.pts * _tick_s(video)  # on the recording's own clock
+        sounds_at_s = begun.frame.pts * video.tick_s  # on the recording's own clock
     end_s = sounds_at_s + span.end_s - begun.at_s
     sound = _sound(heard, video.facts, sounds_at_s, end_s, how, recording=begun.recording)
     shown = ((round((at_s - begun.at_s) / TICK_S), frame) for _, at_s, frame in chain([begun], within))
@@ -182,7 +178,7 @@ def _encoded_from_start(video: Video, heard: InputContainer, span: Span, out: Pa
 
 def _from_start(video: Video) -> Iterator[Decoded]:
     timed = ((frame.pts, (at_s, frame)) for at_s, frame in video.frames())
-    for recording, (at_s, frame) in number_recordings(timed, round(JOINT_S / _tick_s(video))):
+    for recording, (at_s, frame) in number_recordings(timed, round(JOINT_S / video.tick_s)):
         yield Decoded(recording, Fraction(at_s), frame)
 
 
@@ -232,11 +228,6 @@ def _sound(
             other.discard = discard
 
 
-def _tick_s(video: Video) -> Fraction:
-    assert video.stream.time_base is not None
-    return video.stream.time_base
-
-
 def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) -> Clip:
     """The written clip. Raises UncopiableError, or ItemError if `encoded`, unless its frames' times are `times_s`."""
     written = read_back(out)
@@ -258,7 +249,7 @@ def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) ->
 def _play(out: Path, times_s: list[float], how: Cutting) -> None:
     """Raises UncopiableError unless exactly the frames of these times can be decoded from the clip."""
     with open_video(str(out), how.max_pixels, how.max_s) as video:
-        tick_s = _tick_s(video)
+        tick_s = video.tick_s
         first, last = round(times_s[0] / tick_s), round(times_s[-1] / tick_s)
         whole = (frame.pts or 0 for frame in decode_frames(video, first, last + 1) if not frame.is_corrupt)
         wrong = difference([float(at * tick_s) for at in whole], times_s)

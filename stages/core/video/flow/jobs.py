@@ -30,6 +30,11 @@ def make_jobs(rows: Sequence[Row], size: int = JOB_CLIPS) -> Iterator[Row]:
             yield {"name": f"{len(part)} of {video_id}", "path": part[0]["path"], "url": part[0]["url"], "clips": part}
 
 
+def split_job(job: Row) -> Iterator[Row]:
+    """A job for each of its clips."""
+    return make_jobs(cast(Sequence[Row], job["clips"]), 1)
+
+
 def measure_job(job: Row, settings: Settings, cores: int, gpus: int) -> Tables:
     """The table `clips` has a row for each clip of the job, in their order: columns of CLIP_FLOW, or its error.
 

@@ -26,7 +26,9 @@ class Meter(Protocol[Picture]):
     """
 
     name: str
-    batch: int
+
+    @property
+    def batch(self) -> int: ...
 
     def prepare(self, frame: VideoFrame, view: View) -> Picture: ...
     def measure(self, pairs: Sequence[Pair[Picture]]) -> list[float]: ...

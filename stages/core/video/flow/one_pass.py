@@ -8,10 +8,11 @@ from av.video.frame import VideoFrame
 
 from slurm.errors import ItemError
 from stages.core.video.flow.meter import Meter, Pair, Picture, View
-from stages.core.video.flow.sampler import EARLY_S, Sampler
+from stages.core.video.flow.sampler import Sampler
 from stages.core.video.flow.settings import Settings
 from stages.core.video.read.frames import displayed_px, read_orientation
 from stages.core.video.read.packets import Video
+from stages.core.video.read.span import EARLY_S
 
 LONG_PX, SHORT_PX = 960, 520  # LVD-2M's frames, to which every shape is stretched; portrait: 520 wide, 960 high
 

@@ -14,6 +14,7 @@ import torch
 from av.video.frame import VideoFrame
 
 from slurm.errors import InputError, ItemError
+from stages.core.models.batches import Batches
 from stages.core.models.device import Device
 from stages.core.models.hub import UnloadableError, one_line
 from stages.core.models.weights import load_weights, name_file
@@ -25,7 +26,7 @@ KEY = "raft.weights="
 
 
 class RaftMeter:
-    """A Meter; batches are halved where the GPU's memory is too small."""
+    """A Meter, and a net of Batches."""
 
     def __init__(self, settings: Raft, batch: int, device: Device) -> None:
         """Raises UnloadableError for weights that are not this net's, InputError if torchvision does not work."""
@@ -44,8 +45,12 @@ class RaftMeter:
             raise UnloadableError(
                 f"{KEY}{settings.weights}: not the weights of torchvision's raft_{settings.model}: {one_line(error)}"
             ) from error
-        self.batch, self._device = batch, device
+        self._batches, self._device = Batches(batch, "raft.model=small"), device
         self._net = net.eval().requires_grad_(False).to(device.place)
+
+    @property
+    def batch(self) -> int:
+        return self._batches.most
 
     def prepare(self, frame: VideoFrame, view: View) -> Image:
         """The frame in RGB, uint8 [3, height, width]. Raises ItemError corrupt."""
@@ -59,26 +64,17 @@ class RaftMeter:
 
     def measure(self, pairs: Sequence[Pair[Image]]) -> list[float]:
         """Raises InputError if one pair alone is too large for the GPU."""
-        found: list[float] = []
-        while len(found) < len(pairs):
-            part = pairs[len(found) : len(found) + self.batch]
-            try:
-                found += self._lengths(part)
-            except torch.OutOfMemoryError as error:
-                torch.cuda.empty_cache()
-                if len(part) == 1:
-                    raise InputError(
-                        f"the GPU's memory is too small for one pair: take a larger one (cluster.constraint), "
-                        f"dtype=bfloat16, or raft.model=small ({one_line(error)})"
-                    ) from error
-                self.batch = len(part) // 2
-        return found
+        return [length for found in self._batches.run(self, pairs) for length in found.values]
+
+    def load(self, pairs: Sequence[Pair[Image]]) -> torch.Tensor:
+        """uint8 [2 * pairs, 3, height, width], perhaps still being copied."""
+        return self._device.copy(torch.from_numpy(np.stack([picture for pair in pairs for picture in pair])))
 
     @torch.inference_mode()
-    def _lengths(self, pairs: Sequence[Pair[Image]]) -> list[float]:
+    def run(self, loaded: torch.Tensor) -> list[float]:
+        self._device.wait(loaded)
+        pixels = loaded.float() / 127.5 - 1
         place, dtype = self._device.place, self._device.dtype
-        pictures = torch.from_numpy(np.stack([picture for pair in pairs for picture in pair])).to(place)
-        pixels = pictures.float() / 127.5 - 1
         with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
             flow = self._net(pixels[::2], pixels[1::2])[-1]
         lengths: list[float] = flow.float().norm(dim=1).mean(dim=(1, 2)).tolist()

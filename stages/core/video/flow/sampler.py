@@ -6,8 +6,7 @@ from typing import Generic
 from av.video.frame import VideoFrame
 
 from stages.core.video.flow.meter import Pair, Picture
-
-EARLY_S = 0.0005  # stored times are rounded: one may lie this much before the time that it stands for
+from stages.core.video.read.span import EARLY_S
 
 
 class Sampler(Generic[Picture]):

@@ -128,6 +128,14 @@ class Video:
         assert self.stream.time_base is not None
         return self.stream.time_base
 
+    def ticks(self, at_s: Fraction) -> Fraction:
+        """A time, in seconds from the container's start, as a pts that is not rounded."""
+        return (at_s + self.facts.start_s) / self.tick_s
+
+    def seconds(self, pts: int) -> Fraction:
+        """A pts as seconds from the container's start."""
+        return pts * self.tick_s - self.facts.start_s
+
     def hwaccel(self) -> str | None:
         """The device type that decodes; None for the CPU."""
         return self.device if self.stream.codec_context.is_hwaccel else None

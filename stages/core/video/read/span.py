@@ -4,7 +4,10 @@ Times are pts, integers in the stream's time base. In containers without an inde
 late, so it is repeated from further back until it is early enough.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -22,9 +25,12 @@ TIMED = ("mov,mp4", "matroska", "mpegts", "flv")  # containers that store pts; f
 INDEXED = ("mov,mp4", "matroska", "avi")  # containers whose times cannot jump back, as in joined broadcasts
 PROGRAM_STREAM_S = 2  # not every frame has a stored time there: for this long after a seek they are guesses
 JOINT_S = 1  # where times jump back by more, another recording begins; by less, packets are out of order
+EARLY_S = Fraction(1, 2000)  # stored times are rounded: one may lie this much before the border that it stands for
 RECOVERY_S = 20  # a decoder that starts without a sync frame (periodic intra refresh) has recovered by then
 
 Timed = TypeVar("Timed")
+
+log = logging.getLogger("reelmill")
 
 
 class UntimedError(Exception):
@@ -102,7 +108,19 @@ def number_recordings(timed: Iterable[tuple[int | None, Timed]], joint: int) -> 
         yield number, item
 
 
-def check_order(video: Video) -> None:
+@contextmanager
+def open_in_order(path: str, max_pixels: int, max_s: float) -> Iterator[Video]:
+    """As `open_video`, for what seeks. Raises UntimedError, logged, if the file must be read from its start instead."""
+    try:
+        with open_video(path, max_pixels, max_s) as video:
+            _check_order(video)
+            yield video
+    except UntimedError as reason:
+        log.info("%s: read from its start: %s", path, reason)
+        raise
+
+
+def _check_order(video: Video) -> None:
     """Raises UntimedError if `analyze` gave frames other times than their packets have.
 
     It did so from the first time that jumps back, and where the first packets have no time. Of indexed containers only

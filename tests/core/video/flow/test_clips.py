@@ -2,21 +2,24 @@
 
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import hypot
 from pathlib import Path
 
 import pytest
+from av.video.frame import VideoFrame
 from support.sliding import FPS, slide, write_film
 
 from slurm.errors import ItemError
 from stages.core.video.cut.encode import ffmpeg_path
-from stages.core.video.flow.clips import join, measure_clips
+from stages.core.video.flow.clips import measure_clips
 from stages.core.video.flow.dis import DisMeter
 from stages.core.video.flow.one_pass import Flows, Span
 from stages.core.video.flow.settings import Settings
+from stages.core.video.read import parts
 from stages.core.video.read.frames import Image
+from stages.core.video.read.packets import Video
 
 SHIFTS = ((10.0, 0.0), (0.0, 0.0), (-21.0, 28.0))  # of three shots of two seconds
 SHOT = 2 * FPS
@@ -80,9 +83,24 @@ def test_a_whole_video_has_the_flow_of_all_its_pairs(shots: Path, settings: Sett
     assert [len(values), *inside] == [11, *chain.from_iterable(measured(shots, SPANS, settings).found)]
 
 
-def test_clips_that_are_near_each_other_are_decoded_together() -> None:
-    spans = [Span(60, 61), Span(0, 2), Span(3, 4), Span(1, 9), Span(10.5, 11)]
-    assert list(join(spans)) == [([1, 3, 2, 4], Span(0, 11)), ([0], Span(60, 61))]
+def test_between_clips_nothing_is_decoded_twice_and_what_a_seek_leaves_out_is_not_decoded(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = write_film(tmp_path / "gop.mp4", slide((10, 0), 8 * FPS), (480, 260), "-g", str(2 * FPS), "-bf", "2")
+    decoded: list[float] = []
+    original = parts.decode_frames
+
+    def counted(video: Video, first: int, end: int) -> Iterator[VideoFrame]:
+        for frame in original(video, first, end):
+            decoded.append(float(frame.time or 0))
+            yield frame
+
+    monkeypatch.setattr(parts, "decode_frames", counted)
+    flows = measured(film, [Span(6.5, 7.5), Span(0.5, 1.5), Span(2.5, 3.5), Span(1, 1.8)], settings)
+    assert [len(values) for values in flows.found] == [1, 1, 1, 1]
+    assert len(decoded) == len(set(decoded))
+    assert {int(at_s) for at_s in decoded} == {0, 1, 2, 3, 6, 7}, "between 3.5 and 6 s lies a sync frame, at 4 s"
+    assert min(at_s for at_s in decoded if at_s >= 4) == 6.5
 
 
 def test_a_film_that_is_shown_turned_has_the_same_flow(shots: Path, settings: Settings) -> None:

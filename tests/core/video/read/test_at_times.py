@@ -8,7 +8,7 @@ from support.numbered import FRAMES, X264, Films, number
 from support.numbered import times_s as times_of
 
 from slurm.errors import ItemError
-from stages.core.video.read import at_times, span
+from stages.core.video.read import parts, span
 from stages.core.video.read.at_times import Span, read_at_times
 
 LIMITS = (10**8, 10**5)
@@ -99,7 +99,7 @@ def test_no_frame_is_decoded_twice_and_long_ways_are_skipped(
             decoded.append(frame.pts or 0)
             yield frame
 
-    monkeypatch.setattr(at_times, "decode_frames", counted)
+    monkeypatch.setattr(parts, "decode_frames", counted)
     assert len(shown(film, [Span(0.0, 6.0, (n + 0.5) / count) for n in range(count)])) == count
     assert len(decoded) == len(set(decoded)) <= FRAMES
     if count == 3:

@@ -2,12 +2,15 @@
 
 CPU seconds, user and system, in one thread, of `skim` and `analyze` in a warm process and of ffmpeg's child, in turns;
 medians of the ratios of each round. The videos (ten minutes of 720p, a sync frame every 250 frames) are made first.
+On a slow machine `seconds=120` makes them shorter (those of the corpus a tenth of it), `quick=true` by the encoders'
+fastest settings; `codecs=vp9,av1` are some of them.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import polars as pl
 import yaml
@@ -23,7 +26,7 @@ from stages.core.video.skim.one_skim import skim
 from stages.core.video.skim.settings import Settings
 
 ROUNDS = 3
-LONG_S, SHORT_S = 600, 60
+LONG_S = 600
 SYNC_EVERY = 250  # frames
 CODECS: dict[str, tuple[str, ...]] = {
     "h264.mp4": (*X264, "-b:v", "1800k", "-g", str(SYNC_EVERY), "-sc_threshold", "0"),
@@ -37,7 +40,22 @@ CODECS: dict[str, tuple[str, ...]] = {
     ),
     "av1.mkv": ("-c:v", "libsvtav1", "-preset", "8", "-b:v", "1200k", "-g", str(SYNC_EVERY)),
 }
+QUICK: dict[str, tuple[str, ...]] = {  # over those above
+    "h264.mp4": ("-preset", "veryfast"),
+    "hevc.mp4": ("-preset", "ultrafast"),
+    "vp9.webm": ("-deadline", "realtime", "-cpu-used", "8"),
+    "av1.mkv": ("-preset", "12"),
+}
 VIDEOS, STILLS = 10, 6  # of the corpus; those that stand still come first
+
+
+class Made(NamedTuple):
+    """The videos that are measured: `seconds` long, by the encoders' usual settings or `quick`; or small ones."""
+
+    codecs: str
+    seconds: int
+    quick: bool
+    small: bool
 
 
 def settings() -> Settings:
@@ -67,16 +85,20 @@ def repeated(part: Path, seconds: int, part_s: float) -> Path:
     return whole
 
 
-def bare(folder: Path, small: bool) -> Iterator[Line]:
+def bare(folder: Path, made: Made) -> Iterator[Line]:
     """`skim` of ten minutes against ffmpeg's decoding, a codec each."""
+    small = made.small
     shown, size = film(small), "320:180" if small else "1280:720"
     if not (folder / shown.file).exists():
         make(shown, SEED, folder)
-    part_s = float(shown.frames / shown.fps)
+    frames = min(shown.frames, 2 * SYNC_EVERY) if made.quick else shown.frames
     for name, encoder in CODECS.items():
+        if name.partition(".")[0] not in made.codecs.split(","):
+            continue
         if not (folder / name).exists():
-            encode(["-i", str(folder / shown.file), "-vf", f"scale={size},{GRAIN}", *encoder], folder / name)
-        video = folder / name if small else repeated(folder / name, LONG_S, part_s)
+            how = [*encoder, *(QUICK[name] if made.quick else ()), "-frames:v", str(frames)]
+            encode(["-i", str(folder / shown.file), "-vf", f"scale={size},{GRAIN}", *how], folder / name)
+        video = folder / name if small else repeated(folder / name, made.seconds, float(frames / shown.fps))
         skimmed(video)
         pairs = [(cpu_s(skimmed, [video]), bare_s(video)) for _ in range(1 if small else ROUNDS)]
         ours_s, theirs_s = (median(each) for each in zip(*pairs, strict=True))
@@ -84,9 +106,9 @@ def bare(folder: Path, small: bool) -> Iterator[Line]:
         yield Line(f"skim / ffmpeg, {name}", median(ours / theirs for ours, theirs in pairs), "", 0.06, how)
 
 
-def corpus(folder: Path, small: bool) -> Iterator[Line]:
+def corpus(folder: Path, made: Made) -> Iterator[Line]:
     """`skim`, then `analyze` of what its rules leave, against `analyze` of all; and which clips are lost by it."""
-    videos = made_corpus(folder, small)
+    small, videos = made.small, made_corpus(folder, made)
     rules = TypeAdapter(dict[str, Rule]).validate_python(
         yaml.safe_load((ROOT / "conf" / "rules" / "skim.yaml").read_text())
     )
@@ -116,9 +138,10 @@ def moves(video: Path) -> bool:
     return len(moving) > 0.05 * len(seconds)
 
 
-def made_corpus(folder: Path, small: bool) -> list[Path]:
+def made_corpus(folder: Path, made: Made) -> list[Path]:
     """Ten videos of a minute: covers of music, slides that change, and films that move."""
-    shown, size, seconds = film(small), "320:180" if small else "1280:720", 2 if small else SHORT_S
+    small, preset = made.small, ["-preset", "veryfast"] if made.quick else []
+    shown, size, seconds = film(small), "320:180" if small else "1280:720", 2 if small else made.seconds // 10
     if not (folder / shown.file).exists():
         make(shown, SEED, folder)
     source, videos = str(folder / shown.file), []
@@ -136,18 +159,27 @@ def made_corpus(folder: Path, small: bool) -> list[Path]:
             chains = ";".join(f"[{n}:v]{still}[s{n}]" for n in range(len(at_s)))
             joined = "".join(f"[s{n}]" for n in range(len(at_s)))
             picture = ["-filter_complex", f"{chains};{joined}concat=n={len(at_s)}"]
-            encode([*slides, *picture, "-c:v", "libx264", "-preset", "medium"], video)
+            encode([*slides, *picture, *X264, *preset], video)
         else:
             picture = ["-vf", f"scale={size},{GRAIN}", "-t", str(seconds)]
-            encode(["-stream_loop", "-1", "-i", source, *picture, *X264, "-b:v", "1800k"], video)
+            encode(["-stream_loop", "-1", "-i", source, *picture, *X264, *preset, "-b:v", "1800k"], video)
     return videos
 
 
 PARTS = {function.__name__: function for function in (bare, corpus)}
 
 
-def measure(folder: Path, *, parts: str = "bare,corpus", small: bool = False) -> Iterator[Line]:
-    place = shared(folder) / "skim"  # for every tree
+def measure(
+    folder: Path,
+    *,
+    parts: str = "bare,corpus",
+    codecs: str = "h264,hevc,vp9,av1",
+    seconds: int = LONG_S,
+    quick: bool = False,
+    small: bool = False,
+) -> Iterator[Line]:
+    size = "small" if small else f"{seconds}s{'_quick' if quick else ''}"
+    place = shared(folder) / "skim" / size  # for every tree
     place.mkdir(parents=True, exist_ok=True)
     for part in parts.split(","):
-        yield from PARTS[part](place, small)
+        yield from PARTS[part](place, Made(codecs, seconds, quick, small))

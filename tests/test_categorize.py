@@ -9,6 +9,7 @@ import pytest
 from support.hub import COMMIT, Hub
 from support.runs import command
 
+from slurm.record.files import hash_files
 from slurm.record.manifest import Step
 from stages.core.models.embedded.untrained import save
 
@@ -148,7 +149,9 @@ def test_by_the_embedded_engine_every_answer_is_a_category_whatever_its_weights(
     assert set(good["category"]) <= set(LABELS)
     assert good["category_raw"].equals(good["category"].alias("category_raw"))
     assert good["confidence"].is_between(0, 1).all()
-    assert good["category_model"].unique().to_list() == [str(model)]
+    named = good.select("category_model", "category_revision").unique().rows()
+    assert named == [(model.name, hash_files([model / "model.safetensors"]))]
+    assert str(model) not in found.write_ndjson()
     assert good["prompt"].str.len_chars().unique().to_list() == [16]
     assert (good["tokens_out"] > 0).all()
     done = Step(tmp_path / "runs" / "r", "categorize").done(0)

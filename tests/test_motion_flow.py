@@ -1,6 +1,6 @@
 """The stage over clips and over whole videos: rows in, rows out, and what a filter makes of them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,14 @@ import polars as pl
 import pytest
 import yaml
 from pydantic import TypeAdapter
+from support import deadly
 from support.runs import command
 from support.sliding import FPS, slide, write_film
-from support.steps import finish, made_step
+from support.steps import finish, made_step, rows_of
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
+from slurm.record.plan import Columns
 from stages.core.schema.clip import CLIP_FLOW
 from stages.core.video.flow.settings import Raft, Settings
 from stages.motion_flow import check, files
@@ -97,6 +99,26 @@ def test_videos_are_measured_as_a_whole_where_no_step_made_clips(run: Path) -> N
     assert "clip_id" not in found.columns
     assert {video: row["flow_pairs"] for video, row in rows.items()} == {"a": 2, "b": 1, "gone": None, "url": None}
     assert rows["b"]["flows"] == pytest.approx([24], rel=0.05)
+
+
+def test_a_clip_that_kills_its_worker_costs_no_other_of_its_video(
+    run: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.core.video.flow.jobs.measure_job", deadly.measure_or_die)
+    keys, columns = ["clip_id", "video_id"], {"path": "ingest", "url": "ingest", "start_s": "split", "end_s": "split"}
+    step = made_step(
+        run, "motion_flow", stage="motion_flow", config=asdict(settings), inputs=["split"], n=1, aligned=True,
+        keys=keys, item_keys=keys, columns=Columns(columns, {}),
+    )  # fmt: skip
+    rows = rows_of(step)
+    found = {row["clip_id"]: row for row in rows}
+    assert len(found) == len(rows) == len(CLIPS)
+    assert {clip: row["error"] for clip, row in found.items() if "error" in row} == {
+        deadly.CLIP: "item_crashed", "a3": "bad_value", "gone4": "missing", "url5": "not_downloaded", "b7": "no_frames"
+    }  # fmt: skip
+    assert found["a0"]["flows"] == pytest.approx([30, 30], rel=0.05)
+    assert found["a2"]["flows"] == []
+    assert found["b6"]["flow"] == pytest.approx(12, rel=0.05)
 
 
 @pytest.fixture

@@ -1,18 +1,23 @@
 """The stage over the key frames that analyze kept: a row a frame of each clip, and what a filter makes of them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
-from support.frame_models import encode, picture, save_classifier, save_clip, save_head, stage_settings
+from support import deadly
+from support.frame_models import encode, job_of, picture, save_classifier, save_clip, save_head, stage_settings
 from support.hub import COMMIT, Hub
 from support.runs import command
-from support.steps import finish, made_step
+from support.steps import finish, made_step, rows_of
 
 from slurm.errors import InputError
+from slurm.record.files import write_table
 from slurm.record.manifest import Step
+from slurm.record.plan import Columns
+from stages.core.frames.one_pass import look_at
+from stages.core.frames.scorers import load_scorers
 from stages.core.frames.settings import Settings
 from stages.core.schema.frame import KEY_FRAMES
 from stages.score_frames import EXTRAS, check
@@ -132,6 +137,30 @@ def settings(models: Path) -> Settings:
     plain = stage_settings()
     own = replace(plain.aesthetic, model=str(models / "clip"), head=str(models / "head.pth"))
     return replace(plain, scorers=("aesthetic",), aesthetic=own, batch=16)
+
+
+def test_a_frame_that_kills_its_worker_costs_no_other_of_its_clip(
+    run: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.core.frames.one_pass.look_at", deadly.look_or_die)
+    keys = ["clip_id", "video_id"]
+    step = made_step(
+        run, "score_frames", stage="score_frames", config=asdict(settings), inputs=["split"], n=2, aligned=True,
+        keys=["frame_id", *keys], item_keys=keys,
+        columns=Columns(dict.fromkeys(("start_s", "end_s", "shot"), "split"), {"key_frames": "analyze"}),
+    )  # fmt: skip
+    rows = sorted(rows_of(step), key=lambda row: row["frame_id"])
+    assert [(row["clip_id"], row["time_s"], row.get("error")) for row in rows] == [
+        ("a_0", 0.0, None), ("a_0", deadly.TIME_S, "item_crashed"), ("a_4", 5.0, "corrupt"), ("a_4", 9.0, None),
+        ("a_6", 5.0, "corrupt"), ("b_0", 0.5, None),
+    ]  # fmt: skip
+    shown = [("a", 0.0), ("a", 9.0), ("b", 0.5)]
+    file = run / "alone.parquet"
+    jpegs = [encode(picture(hash_of(video, t), 64 + int(t) % 7, 48)) for video, t in shown]
+    write_table(file, pl.DataFrame({"jpeg": jpegs}))
+    alone = cast(Any, look_at(job_of(file, range(3)), load_scorers, settings, 1, 0)["frames"])
+    found = [row["aesthetic"] for row in rows if "error" not in row]
+    assert found == pytest.approx([row["aesthetic"] for row in alone], abs=1e-4)
 
 
 def test_videos_are_scored_as_a_whole_where_no_step_made_clips(run: Path, models: Path) -> None:

@@ -49,7 +49,7 @@ class Replica(NamedTuple):
     engine: str
     dialect: str
     model: str  # as the server itself calls it
-    revision: str | None
+    revision: str | None  # a commit of the Hub's; of a folder a hash of its weights
     max_concurrent_requests: int
     max_input_tokens: int | None
     max_total_tokens: int | None

@@ -1,9 +1,10 @@
 """Files that other machines read while we write: whole or not there at all."""
 
+import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from polars.io.plugins import register_io_source
 GROUP_ROWS = 1 << 14  # of a Parquet row group: some 50 MB where a row has a transcript
 PICTURE_ROWS = 1 << 5  # where a row has a picture: of 25 kB to 1 MB, and the writer holds nine groups
 LEVEL = 1  # of zstd; 3 takes twice the time to make transcripts a tenth smaller
+HASH_BYTES = 6
 SMALL_BYTES = 1 << 16  # a read's buffer is made anew each time; one of 1 MiB costs five times as much
 
 
@@ -44,6 +46,15 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
 def _write(path: Path, value: Any, mode: int) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:  # noqa: PTH123
         file.write(json.dumps(value) + "\n")
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Some hex digits by which the contents of files differ. Raises OSError."""
+    total = hashlib.blake2b(digest_size=HASH_BYTES)
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
 
 
 def read_json(path: Path) -> Any:

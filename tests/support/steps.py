@@ -3,7 +3,7 @@
 import time
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from omegaconf import OmegaConf
@@ -14,6 +14,8 @@ from slurm.record.manifest import Step
 from slurm.record.paths import ROWS, bucket, chunk_name
 from slurm.record.plan import Chunking, Columns, Items, Plan, Policy, fingerprint
 from slurm.scheduler.cluster import Cluster
+from slurm.scheduler.signals import Stop
+from stages.core.runner.work import Work
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -63,6 +65,15 @@ def made_step(run: Path, name: str = "made", **changes: Any) -> Step:
     counts = {source: Step(run, source).plan.n for source in changes.get("inputs", []) if Step(run, source).exists}
     step.create(plan(**{"input_chunks": counts, **changes}))
     return step
+
+
+def rows_of(step: Step, chunk: int = 0) -> list[dict[str, Any]]:
+    """The rows that the step's stage gives for a chunk, with a worker process of its own; nothing is written."""
+    work = Work(step, Stop(), cluster(cpus=1, gpus=0))
+    try:
+        return [row for output in work.run(work.items(chunk)) for row in cast(Any, output.tables[ROWS])]
+    finally:
+        work.close()
 
 
 def finish(step: Step, chunk: int, rows: pl.DataFrame, attempt: str = "1_0_0", **tables: pl.DataFrame) -> Done:

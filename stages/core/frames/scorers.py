@@ -36,7 +36,7 @@ def load_scorers(settings: Settings, device: Device, threads: int) -> dict[str, 
         own = settings.aesthetic
         net, file = encoder(own.model, own.revision, "aesthetic"), find_file(own.head, own.head_revision, HEAD)
         factors, offset = load_head(file, net.size, HEAD)
-        name = f"{net.name} {name_file(own.head, file)}"
+        name = f"{net.name} {name_file(file)}"
         return Scorer(net, lambda vectors: {"aesthetic": (vectors @ factors + offset).tolist()}, name)
 
     def watermark() -> Scorer:

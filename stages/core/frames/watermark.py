@@ -101,7 +101,7 @@ class WatermarkNet(TorchNet):
             raise UnloadableError(
                 f"watermark.weights={given}: not the weights of this net: {' '.join(lines)[:300]}"
             ) from error
-        self.name = name_file(given, file)
+        self.name = name_file(file)
 
         def features(pixels: torch.Tensor) -> torch.Tensor:
             return torch.softmax(module(pixels).float(), dim=1)[:, [WATERMARK]]

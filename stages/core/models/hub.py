@@ -25,6 +25,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 
 from slurm.errors import InputError, is_disk_full
 
+CACHED = "models--"  # what the names of folders in the Hub's cache begin with
 PACKAGE = "package:"  # what the name of a model begins with that a Python package carries
 TOKENIZER_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]  # config and tokenizer
 MODEL_FILES = [*TOKENIZER_FILES, "*.safetensors"]
@@ -202,7 +203,21 @@ def hub_errors(name: str, key: str, command: str, cache: Path, instead: str = ""
 
 def find_revision(folder: Path) -> str | None:
     """The revision of a model from the Hub, by its snapshot folder; None for any other folder."""
-    return folder.name if folder.parent.name == "snapshots" else None
+    *_, repository, snapshots, name = ("", "", *folder.absolute().parts)
+    return name if snapshots == "snapshots" and repository.startswith(CACHED) else None
+
+
+def name_folder(folder: Path) -> str:
+    """`owner/name` of a snapshot of the Hub, of any other folder its last name: rows hold no path of a machine."""
+    if find_revision(folder):
+        return folder.absolute().parts[-3].removeprefix(CACHED).replace("--", "/")
+    return folder.resolve().name
+
+
+def name_served(model: str) -> str:
+    """What rows call a model that a server calls so: by `name_folder`, if it is a folder."""
+    folder = Path(model).expanduser()
+    return name_folder(folder) if folder.is_absolute() or model.startswith(".") or folder.is_dir() else model
 
 
 def takes_images(folder: Path) -> bool:

@@ -1,6 +1,5 @@
 """Weights in a file of their own, and how a model is named in rows: without the paths of a machine."""
 
-import hashlib
 import pickle
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +9,8 @@ import safetensors.torch
 import torch
 import transformers
 
-from stages.core.models.hub import PACKAGE, UnloadableError, find_revision, one_line
-
-HASH_BYTES = 6
+from slurm.record.files import hash_files
+from stages.core.models.hub import PACKAGE, UnloadableError, find_revision, name_folder, one_line
 
 
 def load_weights(file: Path, key: str) -> dict[str, torch.Tensor]:
@@ -52,23 +50,15 @@ def load_module(kind: Any, folder: Path | None, dtype: torch.dtype | str, **more
 def name_model(given: str, folder: Path) -> str:
     """`owner/name@revision` of a model of the Hub, its version of one in a package; else a folder's name and a hash."""
     if revision := find_revision(folder):
-        return f"{given}@{revision}"
+        return f"{name_folder(folder)}@{revision}"
     if given.startswith(PACKAGE):
         return f"{given}@{version(given.removeprefix(PACKAGE).partition('/')[0])}"
-    return f"{folder.resolve().name}@{_hash(sorted(folder.glob('*.safetensors')))}"
+    return f"{name_folder(folder)}@{hash_files(sorted(folder.glob('*.safetensors')))}"
 
 
-def name_file(given: str, file: Path) -> str:
+def name_file(file: Path) -> str:
     """`owner/name/file@revision` of a file of the Hub; of any other its name and a hash of it."""
-    if revision := find_revision(file.parent):
-        return f"{given}@{revision}"
-    return f"{file.name}@{_hash([file])}"
-
-
-def _hash(files: list[Path]) -> str:
-    """Some hex digits by which the contents of files differ."""
-    total = hashlib.blake2b(digest_size=HASH_BYTES)
-    for file in files:
-        with file.open("rb") as opened:
-            total.update(hashlib.file_digest(opened, "sha256").digest())
-    return total.hexdigest()
+    for folder in file.absolute().parents:
+        if revision := find_revision(folder):
+            return f"{name_folder(folder)}/{file.absolute().relative_to(folder)}@{revision}"
+    return f"{file.name}@{hash_files([file])}"

@@ -22,6 +22,7 @@ from slurm.errors import ClusterError, ItemError, UnavailableError
 from slurm.pool.launch import ensure, hopeless
 from slurm.pool.registry import BEAT_S, PoolFolder, Replica
 from slurm.pool.wire import GarbledError, Prompt, Reply, call
+from stages.core.models.hub import name_served
 from stages.core.text.balancer import LoadBalancer
 from stages.core.text.chat_template import ChatTemplate
 from stages.core.text.metrics import ClientMetrics
@@ -66,8 +67,8 @@ class Answer(NamedTuple):
     reply: Reply | None  # the last one, also where it was not accepted
     error: ItemError | None
     replica: str  # Slurm job of the server
-    model: str
-    revision: str | None
+    model: str  # without the path of a machine
+    revision: str | None  # of a model in a folder a hash of its weights
     latency_s: float  # of the last attempt
     tokens_in: int | None  # of all replies to this question; None where no server reported them
     tokens_out: int | None
@@ -196,7 +197,7 @@ class Client:
                 replies[-1] if replies else None,
                 error,
                 sent.replica.job,
-                sent.replica.model,
+                name_served(sent.replica.model),
                 sent.replica.revision,
                 sent.latency_s,
                 known_sum([reply.tokens_in for reply in replies]),

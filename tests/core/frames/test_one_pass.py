@@ -20,7 +20,6 @@ from transformers import (
     ViTImageProcessorPil,
 )
 
-from slurm.errors import InputError
 from slurm.record.files import write_table
 from stages.core.frames.aesthetic import load_head
 from stages.core.frames.one_pass import load_once, look_at
@@ -157,36 +156,3 @@ def test_what_was_read_and_computed_is_counted(tmp_path: Path, settings: Setting
     assert counted["pictures"] == 3
     assert counted["bytes_read"] == sum(len(pictures[n]) for n in (0, 1, 4))
     assert counted["model_s"] > 0
-
-
-def test_a_batch_that_memory_cannot_hold_is_halved_for_good(tmp_path: Path, settings: Settings) -> None:
-    loaded = load_once(load_scorers, replace(settings, scorers=("nsfw",), batch=16), 2, 0)
-    net = loaded.nets[0]
-    sizes: list[int] = []
-
-    class Small:
-        """The net on a device with memory for five pictures."""
-
-        def load(self, batch: Any) -> Any:
-            sizes.append(len(batch))
-            if len(batch) > 5:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return net.load(batch)
-
-        def run(self, loaded: Any) -> Any:
-            return net.run(loaded)
-
-        def prepare(self, shown: Image.Image) -> Any:
-            return net.prepare(shown)
-
-    pictures = [net.prepare(picture(n)) for n in range(20)]
-    found = np.concatenate([part.values for part in loaded.batches.run(Small(), pictures)])
-    assert sizes == [16, 8, 4, 4, 4, 4, 4]
-    assert np.abs(found - np.concatenate([part.values for part in loaded.batches.run(net, pictures)])).max() < SAME
-    loaded.batches.most = 1
-    with pytest.raises(InputError, match=r"too small for a single picture: take a larger one .* dtype=bfloat16"):
-        list(loaded.batches.run(type("None", (Small,), {"load": _never})(), pictures[:1]))
-
-
-def _never(self: object, batch: object) -> None:
-    raise torch.OutOfMemoryError("CUDA out of memory")

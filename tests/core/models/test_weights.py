@@ -10,7 +10,7 @@ from transformers import CLIPVisionModelWithProjection
 
 from slurm.errors import InputError
 from stages.core.models.device import find_device
-from stages.core.models.hub import UnreachableError, find_file, find_model
+from stages.core.models.hub import UnreachableError, find_file, find_model, name_served
 from stages.core.models.weights import load_module, load_weights, name_file, name_model
 
 
@@ -39,16 +39,38 @@ def test_a_local_model_is_named_by_its_folder_and_its_weights(tmp_path: Path) ->
     ]
     assert names[0] == names[1]
     assert names[0].startswith("clip@")
-    head = name_file("x", save_head(tmp_path / "head.pth"))
-    assert head != name_file("x", save_head(tmp_path / "head.pth", size=9))
+    head = name_file(save_head(tmp_path / "head.pth"))
+    assert head != name_file(save_head(tmp_path / "head.pth", size=9))
     assert head.startswith("head.pth@")
 
 
-def test_a_model_of_the_hub_is_named_by_its_revision(tmp_path: Path) -> None:
+def test_a_model_of_the_hub_is_named_by_its_revision_also_where_its_snapshot_is_given_as_a_folder(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "models--o--n" / "snapshots" / "abc"
     folder.mkdir(parents=True)
-    assert name_model("o/n", folder) == "o/n@abc"
-    assert name_file("o/n/f.pth", folder / "f.pth") == "o/n/f.pth@abc"
+    assert name_model("o/n", folder) == name_model(str(folder), folder) == "o/n@abc"
+    assert name_file(folder / "f.pth") == "o/n/f.pth@abc"
+    assert name_file(folder / "sub" / "f.pth") == "o/n/sub/f.pth@abc"
+    assert name_served(str(folder)) == "o/n"
+
+
+def test_a_folder_called_snapshots_is_not_the_hubs(tmp_path: Path) -> None:
+    folder = save_clip(tmp_path / "snapshots" / "clip")
+    assert name_model(str(folder), folder).startswith("clip@")
+    assert name_model(str(folder), folder) != "clip@clip"
+
+
+def test_a_served_model_is_named_by_its_folder_and_others_as_the_server_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "own").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = ["/data/own", str(tmp_path / "models" / "own"), "./models/own", "models/own", "~/models/own/"]
+    assert [name_served(model) for model in given] == ["own"] * 5
+    others = ["org/own", "own", "package:mine/model", "accounts/them/models/own"]
+    assert [name_served(model) for model in others] == others
 
 
 def test_a_model_in_a_package_is_found_and_named_by_the_packages_version() -> None:

@@ -1,5 +1,7 @@
 """What a server has to do before it counts as one, and what it tells of its load."""
 
+from pathlib import Path
+
 import pytest
 from support.pools import MODEL, model_server, settings
 
@@ -25,6 +27,18 @@ def test_it_answers_a_prompt_and_one_request_of_each_form(words: tuple[str]) -> 
     assert (replica.job, replica.url, replica.model, replica.dialect) == ("7", server.url, MODEL, dialect)
     assert replica.revision == ("abc" if dialect == "tgi" else None)
     assert replica.max_total_tokens == 2000
+
+
+def test_a_model_in_a_folder_is_known_by_its_weights(tmp_path: Path) -> None:
+    found = []
+    for name, weights in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(weights)
+        model = str(tmp_path / name)
+        with model_server("--dialect", "openai", "--model-id", model) as server:
+            found.append(probe(settings("engine=vllm", model=model), server, [], "7").revision)
+    assert found[0] == found[1] != found[2]
+    assert None not in found
 
 
 def test_one_with_pictures_is_asked_about_a_picture() -> None:

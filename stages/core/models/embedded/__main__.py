@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from stages.core.models.embedded.connections import allow_many_files
-from stages.core.models.hub import UnloadableError, UnreachableError, find_model, find_revision, takes_images
+from stages.core.models.hub import UnloadableError, UnreachableError, find_model, takes_images
 
 if TYPE_CHECKING:  # torch and transformers take seconds to import: a wrong name or a taken port is reported before
     from stages.core.models.embedded.server import Server
@@ -122,6 +122,8 @@ def load_server(options: argparse.Namespace, folder: Path, name: str) -> "Server
     from stages.core.models.embedded.loading import MAX_TOKENS, load
     from stages.core.models.embedded.prompts import Prompts
     from stages.core.models.embedded.server import Server, ServerInfo
+    from stages.core.models.embedded.untrained import NAME
+    from stages.core.models.weights import name_model
 
     loaded = load(folder)
     total = options.max_total_tokens or min(loaded.longest, MAX_TOKENS)
@@ -130,8 +132,9 @@ def load_server(options: argparse.Namespace, folder: Path, name: str) -> "Server
     prompts = Prompts(loaded, options.max_input_tokens or total - 1, total)
     batches = Batcher(partial(generation.run, loaded), options.max_batch_size, options.max_batch_total_tokens)
     key = os.environ.get("API_KEY") or None
+    revision = None if name == NAME else name_model(name, folder).rpartition("@")[2]
     return Server(
-        ServerInfo(name, find_revision(folder), options.max_concurrent_requests, options.payload_limit, key),
+        ServerInfo(name, revision, options.max_concurrent_requests, options.payload_limit, key),
         prompts,
         batches,
     )

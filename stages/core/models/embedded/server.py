@@ -37,7 +37,7 @@ class ServerInfo:
     """The server's identity and limits, as reported by /info."""
 
     model_id: str
-    model_sha: str | None
+    model_sha: str | None  # its revision; of a folder a hash of its weights
     max_concurrent_requests: int
     payload_limit: int
     key: str | None

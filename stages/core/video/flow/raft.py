@@ -87,7 +87,7 @@ def find_weights(settings: Raft, optical_flow: Any) -> tuple[Mapping[str, torch.
         file = Path(settings.weights).expanduser()
         if not file.is_file():
             raise UnloadableError(f"{KEY}{settings.weights}: there is no such file")
-        return load_weights(file, KEY), name_file(settings.weights, file)
+        return load_weights(file, KEY), name_file(file)
     own = getattr(optical_flow, f"Raft_{settings.model.title()}_Weights").DEFAULT
     try:
         weights = own.get_state_dict(progress=False, check_hash=True)  # the hash is the end of the file's name

@@ -1,12 +1,19 @@
 """What a container declares of its video, before a frame is decoded."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 US = Fraction(1, 1_000_000)
+# Where the declared duration is the time at which the file ends, not how long it is: late files last too long by it.
+# In Matroska it is so where FFmpeg wrote it; mkvmerge 74 declares how long it is.
+ENDS = ("asf", "nut")
+FFMPEG = re.compile(rb"\x4d\x80[\x80-\xff]Lavf")  # Matroska's MuxingApp
+HEAD_BYTES = 1 << 16
 MAX_FPS = 1000  # above it the declared rate is a clock (90000), not a frame rate
 
 
@@ -58,9 +65,20 @@ def _fps(stream: VideoStream) -> Fraction:
 
 def _declared_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> float | None:
     """The declared end of the video in seconds from the container's start; None where no duration is declared."""
+    ends = _declares_its_end(container)
     if stream.duration and stream.time_base:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base - start_s)
-    return container.duration / 1e6 if container.duration else None
+        begin = 0 if ends else stream.start_time or 0
+        return float((begin + stream.duration) * stream.time_base - start_s)
+    if not container.duration:
+        return None
+    return float(container.duration * US - (start_s if ends else 0))
+
+
+def _declares_its_end(container: InputContainer) -> bool:
+    if not container.format.name.startswith("matroska"):
+        return container.format.name in ENDS
+    with Path(container.name.removeprefix("file:")).open("rb") as file:
+        return FFMPEG.search(file.read(HEAD_BYTES)) is not None
 
 
 def _start_s(container: InputContainer) -> Fraction:

@@ -1,6 +1,7 @@
 """Opening and reading of good, torn, wrong and hostile files."""
 
 import random
+import struct
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
@@ -46,6 +47,36 @@ def test_times_count_from_the_start_of_a_container_that_starts_late(make: Make) 
     late = make("late.ts", "testsrc=s=64x48:r=25:d=2", "-output_ts_offset", "60", "-pix_fmt", "yuv420p")
     times, _, _ = read(late)
     assert times == pytest.approx([n / 25 for n in range(50)], abs=1e-9)
+
+
+LATE: dict[str, tuple[str, ...]] = {
+    **{f"late.{name}": ("-c:v", "libx264", "-bf", "2") for name in ("mkv", "mp4", "mov", "ts")},
+    "late.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"),
+    "late.asf": ("-c:v", "msmpeg4"),
+    "late.nut": ("-c:v", "mpeg4"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("offset", ["0", "0.5", "20"])
+def test_a_container_that_starts_late_is_no_longer_by_it(make: Make, name: str, offset: str) -> None:
+    late = make(f"{offset}_{name}", "testsrc=s=64x48:r=25:d=2", *LATE[name], "-output_ts_offset", offset, *KEPT)
+    with open_video(str(late), BIG, LONG) as video:
+        times = [time_s for time_s, _ in video.frames()]
+        assert video.facts.declared_s == pytest.approx(2, abs=0.045), "nut leaves out the last frame"
+        assert video.coverage(video.end_s(times[-1])) == pytest.approx(1, abs=0.001)
+        assert video.coverage(1.0) == pytest.approx(0.5, abs=0.02)
+
+
+def test_matroska_that_declares_how_long_it_is_is_taken_at_its_word(make: Make) -> None:
+    late = make("own.mkv", "testsrc=s=64x48:r=25:d=2", "-output_ts_offset", "20", *KEPT)
+    duration, content = b"\x44\x89\x88", late.read_bytes()
+    assert content.count(duration + struct.pack(">d", 22_000.0)) == 1
+    plain = content.replace(duration + struct.pack(">d", 22_000.0), duration + struct.pack(">d", 2000.0))
+    late.write_bytes(plain.replace(b"Lavf", b"mkvm"))
+    with open_video(str(late), BIG, LONG) as video:
+        assert video.facts.start_s == 20
+        assert video.facts.declared_s == 2
 
 
 def test_times_of_a_variable_rate_are_kept(make: Make) -> None:

@@ -3,7 +3,7 @@
 CPU seconds, user and system, in one thread, of `skim` and `analyze` in a warm process and of ffmpeg's child, in turns;
 medians of the ratios of each round. The videos (ten minutes of 720p, a sync frame every 250 frames) are made first.
 On a slow machine `seconds=120` makes them shorter (those of the corpus a tenth of it), `quick=true` by the encoders'
-fastest settings; `codecs=vp9,av1` are some of them.
+fast settings, `times=1` measures once; `codecs=vp9,av1` are some of them.
 """
 
 import time
@@ -25,7 +25,6 @@ from stages.core.choose.verdicts import judge
 from stages.core.video.skim.one_skim import skim
 from stages.core.video.skim.settings import Settings
 
-ROUNDS = 3
 LONG_S = 600
 SYNC_EVERY = 250  # frames
 CODECS: dict[str, tuple[str, ...]] = {
@@ -55,6 +54,7 @@ class Made(NamedTuple):
     codecs: str
     seconds: int
     quick: bool
+    times: int
     small: bool
 
 
@@ -96,11 +96,11 @@ def bare(folder: Path, made: Made) -> Iterator[Line]:
         if name.partition(".")[0] not in made.codecs.split(","):
             continue
         if not (folder / name).exists():
-            how = [*encoder, *(QUICK[name] if made.quick else ()), "-frames:v", str(frames)]
-            encode(["-i", str(folder / shown.file), "-vf", f"scale={size},{GRAIN}", *how], folder / name)
+            words = [*encoder, *(QUICK[name] if made.quick else ()), "-frames:v", str(frames)]
+            encode(["-i", str(folder / shown.file), "-vf", f"scale={size},{GRAIN}", *words], folder / name)
         video = folder / name if small else repeated(folder / name, made.seconds, float(frames / shown.fps))
         skimmed(video)
-        pairs = [(cpu_s(skimmed, [video]), bare_s(video)) for _ in range(1 if small else ROUNDS)]
+        pairs = [(cpu_s(skimmed, [video]), bare_s(video)) for _ in range(1 if small else made.times)]
         ours_s, theirs_s = (median(each) for each in zip(*pairs, strict=True))
         how = f"{ours_s:.2f} s and {theirs_s:.1f} s of CPU"
         yield Line(f"skim / ffmpeg, {name}", median(ours / theirs for ours, theirs in pairs), "", 0.06, how)
@@ -114,15 +114,20 @@ def corpus(folder: Path, made: Made) -> Iterator[Line]:
     )
     left: list[Path] = []
 
-    def skim_first(_: Path) -> None:
+    def skim_all(_: Path) -> None:
         rows = pl.DataFrame([{"video_id": video.name, **skimmed(video)} for video in videos])
         reasons = judge(rows, rules).reasons()
         left[:] = [video for video, reason in zip(videos, reasons, strict=True) if reason is None]
-        cpu_s(analyze, left)
 
-    pairs = [(cpu_s(skim_first, [folder]), cpu_s(analyze, videos)) for _ in range(1 if small else ROUNDS)]
-    how = f"{len(left)} of {len(videos)} videos are left"
-    yield Line("skim + analyze / analyze of all", median(ours / theirs for ours, theirs in pairs), "", 0.5, how)
+    skim_all(folder)
+    costs = []
+    for _ in range(1 if small else made.times):
+        skim_s, analyze_s = cpu_s(skim_all, [folder]), {video: cpu_s(analyze, [video]) for video in videos}
+        all_s = sum(analyze_s.values())
+        costs.append((skim_s / all_s, sum(analyze_s[video] for video in left) / all_s))
+    skim_share, left_share = (median(shares) for shares in zip(*costs, strict=True))
+    how = f"{skim_share:.3f} for skim, {left_share:.3f} for the {len(left)} of {len(videos)} videos that are left"
+    yield Line("skim + analyze / analyze of all", median(map(sum, costs)), "", 0.5, how)
     lost = [video.name for video in videos if video not in left and moves(video)]
     yield Line("videos left out that move in more than 5 % of their seconds", len(lost), "", 0, ", ".join(lost))
 
@@ -141,6 +146,7 @@ def moves(video: Path) -> bool:
 def made_corpus(folder: Path, made: Made) -> list[Path]:
     """Ten videos of a minute: covers of music, slides that change, and films that move."""
     small, preset = made.small, ["-preset", "veryfast"] if made.quick else []
+    ready: dict[tuple[str, ...], Path] = {}
     shown, size, seconds = film(small), "320:180" if small else "1280:720", 2 if small else made.seconds // 10
     if not (folder / shown.file).exists():
         make(shown, SEED, folder)
@@ -152,17 +158,21 @@ def made_corpus(folder: Path, made: Made) -> list[Path]:
         if video.exists():
             continue
         if number < STILLS:
-            every_s = seconds / (1 if small or number < STILLS // 2 else 4 + number)  # covers, then slides
+            every_s = min(seconds, 60 / (1 if small or number < STILLS // 2 else 4 + number))  # covers, then slides
             at_s = [whole_s * n / 12 for n in range(max(1, round(seconds / every_s)))]
             slides = [word for s in at_s for word in ("-ss", f"{s % whole_s:.2f}", "-i", source)]
             still = f"trim=end_frame=1,scale={size},loop=-1:1,fps=25,trim=duration={every_s},setpts=PTS-STARTPTS"
             chains = ";".join(f"[{n}:v]{still}[s{n}]" for n in range(len(at_s)))
             joined = "".join(f"[s{n}]" for n in range(len(at_s)))
             picture = ["-filter_complex", f"{chains};{joined}concat=n={len(at_s)}"]
-            encode([*slides, *picture, *X264, *preset], video)
+            words = [*slides, *picture, *X264, *preset]
         else:
             picture = ["-vf", f"scale={size},{GRAIN}", "-t", str(seconds)]
-            encode(["-stream_loop", "-1", "-i", source, *picture, *X264, *preset, "-b:v", "1800k"], video)
+            words = ["-stream_loop", "-1", "-i", source, *picture, *X264, *preset, "-b:v", "1800k"]
+        if tuple(words) not in ready:
+            encode(words, ready.setdefault(tuple(words), video))
+        else:  # several are the same
+            video.write_bytes(ready[tuple(words)].read_bytes())
     return videos
 
 
@@ -176,10 +186,11 @@ def measure(
     codecs: str = "h264,hevc,vp9,av1",
     seconds: int = LONG_S,
     quick: bool = False,
+    times: int = 3,
     small: bool = False,
 ) -> Iterator[Line]:
     size = "small" if small else f"{seconds}s{'_quick' if quick else ''}"
     place = shared(folder) / "skim" / size  # for every tree
     place.mkdir(parents=True, exist_ok=True)
     for part in parts.split(","):
-        yield from PARTS[part](place, Made(codecs, seconds, quick, small))
+        yield from PARTS[part](place, Made(codecs, seconds, quick, times, small))

@@ -38,7 +38,7 @@ FIGURES = {
     "embedded": ["64 in flight", "1 in flight"],
     "skim": ["skim / ffmpeg, av1", "skim + analyze", "move in more than"],
     "analyze": ["exact / ffmpeg, h264_1080p", "sum of the five", "exact - PyAV", "fast / ffmpeg, av1", "draft /"],
-    "frame_scores": ["aesthetic: end to end", "similarity: end", "four scorers together", "decoding and resizing"],
+    "frame_scores": ["aesthetic: end to end", "similarity: end", "scorers together", "decoding and resizing"],
     "describe_frames": ["runs of the vision tower", "four tasks in batches"],
     "motion_flow": ["motion_flow: largest error", "motion_flow: still", "DIS medium alone", "motion_flow / ffmpeg"],
     "passes": ["the old passes / exact", "the old passes / fast", "2 processes"],

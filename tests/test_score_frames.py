@@ -119,7 +119,8 @@ def test_workers_bring_models_and_files_of_the_hub_into_the_cache_that_the_site_
     clip = {path.name: path.read_bytes() for path in (models / "clip").iterdir()}
     head = {"head.pth": (models / "head.pth").read_bytes()}
     with Hub({}, models={"org/clip": clip, "org/head": head}) as hub:
-        own = ["aesthetic.model=org/clip", "aesthetic.revision=null", "aesthetic.head=org/head/head.pth"]
+        own = ["aesthetic.model=org/clip", "aesthetic.revision=null"]
+        own += ["aesthetic.head=org/head/head.pth", "aesthetic.head_revision=null"]
         at = [f"cluster.hub_cache={run.parent}/kept", "scorers=[aesthetic]", "frames.most=1", "after=analyze"]
         env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(run.parent / "home")}
         done = command("stages.score_frames", "run=r", f"runs={run.parent}", *own, *at, env=env)

@@ -8,6 +8,7 @@ fast settings, `times=1` measures once; `codecs=vp9,av1` are some of them.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -19,7 +20,11 @@ from pydantic import TypeAdapter
 from scripts.bench.analyze import bare_s, measured
 from scripts.bench.inputs.samples import GRAIN, SEED, X264, encode, film
 from scripts.bench.lines import ROOT, Line, shared
+from scripts.truth.cuts import cut
+from scripts.truth.drawing.canvas import Backdrop
+from scripts.truth.drawing.scenes import Scene
 from scripts.truth.drawing.writing import make
+from scripts.truth.film import Encoding, Film
 from stages.core.choose.rule import Rule
 from stages.core.choose.verdicts import judge
 from stages.core.video.skim.one_skim import skim
@@ -150,8 +155,10 @@ def made_corpus(folder: Path, made: Made) -> list[Path]:
     shown, size, seconds = film(small), "320:180" if small else "1280:720", 2 if small else made.seconds // 10
     if not (folder / shown.file).exists():
         make(shown, SEED, folder)
+    drawn = pages((320, 180) if small else (1280, 720))
+    if not (folder / drawn.file).exists():
+        make(drawn, SEED, folder)
     source, videos = str(folder / shown.file), []
-    whole_s = float(shown.frames / shown.fps)
     for number in range(STILLS - 1, STILLS + 1) if small else range(VIDEOS):
         video = folder / f"corpus{number}.mp4"
         videos.append(video)
@@ -159,8 +166,8 @@ def made_corpus(folder: Path, made: Made) -> list[Path]:
             continue
         if number < STILLS:
             every_s = min(seconds, 60 / (1 if small or number < STILLS // 2 else 4 + number))  # covers, then slides
-            at_s = [whole_s * n / 12 for n in range(max(1, round(seconds / every_s)))]
-            slides = [word for s in at_s for word in ("-ss", f"{s % whole_s:.2f}", "-i", source)]
+            at_s = [n / drawn.fps for n in range(max(1, round(seconds / every_s)))]
+            slides = [word for s in at_s for word in ("-ss", f"{float(s):.2f}", "-i", str(folder / drawn.file))]
             still = f"trim=end_frame=1,scale={size},loop=-1:1,fps=25,trim=duration={every_s},setpts=PTS-STARTPTS"
             chains = ";".join(f"[{n}:v]{still}[s{n}]" for n in range(len(at_s)))
             joined = "".join(f"[s{n}]" for n in range(len(at_s)))
@@ -174,6 +181,13 @@ def made_corpus(folder: Path, made: Made) -> list[Path]:
         else:  # several are the same
             video.write_bytes(ready[tuple(words)].read_bytes())
     return videos
+
+
+def pages(size: tuple[int, int]) -> Film:
+    """Pages of text, a frame each."""
+    alone = Encoding("h264", ".mkv", ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", "-g", "1"))
+    shots = tuple((Scene(Backdrop("page", ("bright", "dark", "warm")[n % 3], n)), 1) for n in range(12))
+    return cut("pages", shots, alone, fps=Fraction(25), size=size, grain=0)
 
 
 PARTS = {function.__name__: function for function in (bare, corpus)}

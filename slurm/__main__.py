@@ -37,6 +37,8 @@ python -m slurm resume  run=NAME [step=NAME] [force=true] [cluster.KEY=VALUE]   
                                  [retry=CODE,…]                 and rows that failed with these errors, too
 python -m slurm watch   run=NAME [every=60]                     resume in a loop until done
 python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
+python -m slurm explain run=NAME id=ID [rows=5] [step=NAME]     the whole way of a row: ID is a key (a video, a clip, a
+                                 frame, …), a path or URL of the catalogue, or the path of a clip
 python -m slurm logs    run=NAME step=NAME chunk=N [lines=40]   the log of its last attempt
 python -m slurm cancel  run=NAME [step=NAME]                    take its tasks out of the queue
 python -m slurm table   run=NAME step=NAME out=FILE [table=NAME] [kept=true] [catalogue=true]   a table as one file
@@ -64,7 +66,7 @@ def main(arguments: list[str]) -> int:
         "status": (status, "step watch"),
         "resume": (resume_command, "step force cluster retry"),
         "watch": (watch, "every step cluster"),
-        "explain": (explain_command, "step chunk"),
+        "explain": (explain_command, "step chunk id rows"),
         "logs": (logs, "step chunk lines"),
         "cancel": (cancel_command, "step"),
         "table": (table, "step table kept catalogue out"),
@@ -121,7 +123,9 @@ TYPES: Words = {
     "step": str,
     "retry": str,
     "chunk": int,
+    "id": str,
     "lines": Annotated[int, Field(ge=0)],
+    "rows": Annotated[int, Field(ge=0)],
     "watch": Seconds,
     "every": Seconds,
     "force": bool,
@@ -223,6 +227,13 @@ def _chunk(run: Path, words: Words) -> tuple[Step, int]:
 
 
 def explain_command(run: Path, words: Words) -> int:
+    if "id" in words:
+        from slurm.explain.story import LISTED, story  # here, since the other commands need none of it
+
+        if "chunk" in words:
+            raise InputError("say either id= or step= and chunk=")
+        show(story(run, words["id"], words.get("rows", LISTED), *(_only(run, words) or ())))
+        return 0
     step, chunk = _chunk(run, words)
     show(explain(run, step.name, chunk))
     return 0

@@ -68,12 +68,19 @@ def test_no_stage_knows_another() -> None:
 
 
 ARROWS = {  # folder → folders that it may import from; what stands in none of them is at the top of slurm or stages
-    "slurm": {"slurm/control", "slurm/pool", "slurm/record", "slurm/scheduler"},  # __main__.py and table.py
+    "slurm": {
+        "slurm/control",
+        "slurm/explain",
+        "slurm/pool",
+        "slurm/record",
+        "slurm/scheduler",
+    },  # __main__.py and table.py
     "slurm/scheduler": {"slurm"},
     "slurm/record": {"slurm", "slurm/scheduler"},
     "slurm/task": {"slurm", "slurm/record", "slurm/scheduler"},
     "slurm/pool": {"slurm", "slurm/record", "slurm/scheduler"},
     "slurm/control": {"slurm", "slurm/pool", "slurm/record", "slurm/scheduler", "slurm/task"},
+    "slurm/explain": {"slurm", "slurm/control", "slurm/record"},
     "stages/core/schema": set(),
     "stages/core/balance": set(),
     "stages/core/storage": {"schema"},

@@ -43,7 +43,7 @@ def reach(step: Step, chunk: int, giver: str) -> Reach | None:
         return None
     part = trail[other.name]
     for behind in reversed(path):
-        if (chunks := _behind(behind, part)) is None:
+        if (chunks := chunks_behind(behind, part)) is None:
             return None
         part = Reach(chunks, None)
     return part
@@ -81,7 +81,7 @@ def _same(step: Step, borders: Borders, begin: int, chunks: range) -> bool:
     )
 
 
-def _behind(step: Step, source: Reach) -> range | None:
+def chunks_behind(step: Step, source: Reach) -> range | None:
     """The chunks of a step that read this part of its input; None if that has other rows by now."""
     if laid_out_over(step) is None:
         return source.chunks

@@ -68,13 +68,13 @@ def test_no_stage_knows_another() -> None:
 
 
 ARROWS = {  # folder → folders that it may import from; what stands in none of them is at the top of slurm or stages
-    "slurm": {
+    "slurm": {  # __main__.py and table.py
         "slurm/control",
         "slurm/explain",
         "slurm/pool",
         "slurm/record",
         "slurm/scheduler",
-    },  # __main__.py and table.py
+    },
     "slurm/scheduler": {"slurm"},
     "slurm/record": {"slurm", "slurm/scheduler"},
     "slurm/task": {"slurm", "slurm/record", "slurm/scheduler"},

@@ -32,6 +32,8 @@ sys.path.append(str(ROOT / "tests"))  # some measure against the servers of the 
 BENCHMARKS = {
     **{name: f"scripts.bench.runner.{name}" for name in ("startup", "plan", "overhead", "sweep", "status", "submit")},
     **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "balance")},
+    **{name: f"scripts.bench.runner.{name}" for name in ("startup", "plan", "overhead", "status", "explain", "submit")},
+    **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download")},
     **{
         name: f"scripts.bench.models.{name}"
         for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow")

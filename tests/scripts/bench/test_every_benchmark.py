@@ -23,6 +23,7 @@ FIGURES = {
         "they compute",
     ],
     "status": ["first look", "second look", "CPU of status", "memory of status", "resume of 60 chunks"],
+    "explain": ["explain a video", "explain a clip", "explain a path", "an id that is none", "no video's"],
     "catalogue": ["ingest of 1,000 rows", "memory of ingest"],
     "balance": ["FineVideo's hours", "memory of balance", "read of", "choose of balance of 3,000 rows to half of all"],
     "zip": ["one file: requests a member", "two files", "without place", "bytes but the directory's"],

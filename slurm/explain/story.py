@@ -83,7 +83,7 @@ def _details(visit: Visit, most: int) -> Iterator[str]:
     judged = _judged(visit, rows.head(max(1, most)))
     if len(rows) == 1:
         row = rows.row(0, named=True)
-        yield from _rules(_of(row, visit, judged), row)
+        yield from (f"passes {verdict}" for verdict in _of(row, visit, judged) if not verdict.fails)
         if values := _values(step.plan.keys, row, step.plan.media):
             yield values
         yield from _file(visit, row)
@@ -122,14 +122,6 @@ def _failing(judged: Sequence[Verdict], reason: str) -> tuple[Verdict | None, li
     failing = [verdict for verdict in judged if verdict.fails]
     first = next((verdict for verdict in failing if f"{verdict.rule}.{verdict.fails}" == reason), None)
     return first, [verdict for verdict in failing if verdict is not first]
-
-
-def _rules(judged: Sequence[Verdict], row: Mapping[str, Any]) -> Iterator[str]:
-    first, others = _failing(judged, row.get("drop_reason") or "")
-    if first:
-        yield f"dropped by {first}"
-    yield from (f"would be dropped by {verdict}, too" for verdict in others)
-    yield from (f"passes {verdict}" for verdict in judged if not verdict.fails)
 
 
 def _values(keys: Sequence[str], row: Mapping[str, Any], media: str | None) -> str:

@@ -1,13 +1,14 @@
-"""Makes clips: spans of shots, neither too short nor too long, with the signals over them. Decodes nothing.
+"""Makes clips: spans of shots, neither too short nor too long, with the signals over them. Decodes no video.
 
-Reads analyze's tables `shots`, `changes`, `times` and `signals`; writes a row a clip (CLIP). A shot that is too short
-is a row too, with its drop_reason.
+Reads analyze's tables `shots`, `changes`, `times` and `signals`, and where shots are merged the `key_frames` beside
+their borders; writes a row a clip (CLIP). A shot that is too short is a row too, with its drop_reason.
 
     python -m stages.split run=NAME
     python -m stages.split -m run=NAME 'borders.cut=0.3,0.5,0.7'
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 import polars as pl
 from pydantic import ConfigDict
@@ -20,11 +21,13 @@ from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.clip import CLIP
 from stages.core.schema.second import CLIP_SIGNALS
-from stages.core.schema.types import FLAG, INT, REAL, Schema
+from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
 from stages.core.timeline import clips as timeline
 
 STRICT = ConfigDict(extra="forbid")
 READS = ("shots", "changes", "times", "signals")  # analyze's tables
+MERGED: Schema = {"video_id": TEXT, "shot": INT, "unlike": REAL}  # shots that go on the take of the one before
+PROOF = {"cut": "cut_score_max", "gradual": "gradual_score_max", "merged": "merged_unlike"}
 SPAN: Schema = {"start_frame": INT, "end_frame": INT, "start_s": REAL, "end_s": REAL}
 
 
@@ -40,11 +43,13 @@ class Borders:
 class Merge:
     """Adjacent shots are merged if the transition between them scores < `below` and they look alike; None: never.
 
-    They look alike if their perceptual hashes differ in at most `bits` of 64 bits.
+    They look alike if at most the share `unlike` of the picture is in only one of the frames beside the border. A plain
+    shot of at most `flash_s` between two that look alike is a flash, and merged with both; None: never.
     """
 
     below: float | None
-    bits: int
+    unlike: float
+    flash_s: float | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -66,20 +71,18 @@ class Config:
     merge: Merge
 
 
-def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, config: Config) -> pl.DataFrame:
-    """The shots between the transitions that `config` takes for borders: `video` and SPAN, in order.
+def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, merged: pl.DataFrame, borders: Borders) -> pl.DataFrame:
+    """The shots between the transitions that `borders` takes for borders: `video` and SPAN, in order.
 
-    `changes` and `shots` are analyze's tables with `video`. Frames of a gradual transition belong to no shot, and a cut
-    among them is not a border.
+    `changes` and `shots` are analyze's tables with `video`, `merged` those of `shots` that begin at no border. Frames
+    of a gradual transition belong to no shot, and a cut among them is not a border.
     """
-    least = {"cut": config.borders.cut, "gradual": config.borders.gradual}
+    least = {"cut": borders.cut, "gradual": borders.gradual}
     counts = [
         (pl.col("kind") == kind) & (pl.col("taken") if score is None else pl.col("score") >= score)
         for kind, score in least.items()
     ]
-    unlike = (pl.col("hash") ^ pl.col("hash").shift(1).over("video")).bitwise_count_ones()
-    merged = shots.filter(pl.col("start_score") < (config.merge.below or 0), unlike <= config.merge.bits)
-    borders = changes.filter(pl.any_horizontal(counts)).join(
+    parting = changes.filter(pl.any_horizontal(counts)).join(
         merged, left_on=["video", "end_frame"], right_on=["video", "start_frame"], how="anti"
     )
     whole = shots.group_by("video", maintain_order=True).agg(
@@ -88,7 +91,7 @@ def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, config: Config) ->
     begin = whole.with_columns(end_frame="start_frame", end_s="start_s")
     end = whole.with_columns(start_frame="end_frame", start_s="end_s")
     return (
-        pl.concat([edges.select("video", *SPAN) for edges in (begin, borders, end)])
+        pl.concat([edges.select("video", *SPAN) for edges in (begin, parting, end)])
         .sort("video", "start_frame", maintain_order=True)
         .select(
             "video",
@@ -120,16 +123,42 @@ def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
     return clips.with_columns(found.drop("clip"))
 
 
-def make_clips(videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config: Config) -> pl.DataFrame:
-    """The rows of CLIP, in the order of `videos` (`video_id`, `fps`) and of time; `tables` are those of READS."""
+def with_proof(clips: pl.DataFrame, changes: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
+    """The clips with the largest scores of changes within them, 0 if analyze saw none, and `merged_unlike`.
+
+    A cut before a clip's first frame is not within it, nor is a gradual transition that ends there.
+    """
+    numbered = clips.with_row_index("clip")
+    own = numbered.select("clip", "video", first="start_frame", behind="end_frame")
+    of_merged = merged.select("video", "start_frame", "end_frame", kind=pl.lit("merged"), score="unlike")
+    both = pl.concat([changes.select(of_merged.columns), of_merged]).join(own, on="video")
+    is_cut = pl.col("start_frame") == pl.col("end_frame")
+    within = (pl.col("start_frame") < pl.col("behind")) & (pl.col("end_frame") > pl.col("first"))
+    found = both.filter(within & (~is_cut | (pl.col("start_frame") > pl.col("first"))))
+    most = found.group_by("clip").agg(
+        *(pl.col("score").filter(pl.col("kind") == kind).max().alias(name) for kind, name in PROOF.items())
+    )
+    filled = [pl.col(name).fill_null(0.0) for kind, name in PROOF.items() if kind != "merged"]
+    return numbered.join(most, on="clip", how="left", maintain_order="left").with_columns(filled).drop("clip")
+
+
+def make_clips(
+    videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config: Config, merged: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """The rows of CLIP, in the order of `videos` (`video_id`, `fps`) and of time; `tables` are those of READS.
+
+    `merged` (MERGED) are the shots of analyze that begin at no border.
+    """
     numbered = videos.select("video_id", "fps").with_row_index("video")
     shots, changes, times, signals = (
         tables[name].join(numbered, on="video_id", maintain_order="left") for name in READS
     )
+    merged = pl.DataFrame(schema=MERGED) if merged is None else merged
+    without = shots.join(merged, on=["video_id", "shot"], maintain_order="left")
     stored = {video: row for row, video in enumerate(times["video"])}
     number, margin = numbered.schema["video"], config.margin_frames
     made = [pl.DataFrame(schema={"video": number, **SPAN, "short": FLAG})]
-    for (video,), own in shots_between(changes, shots, config).group_by("video", maintain_order=True):
+    for (video,), own in shots_between(changes, shots, without, config.borders).group_by("video", maintain_order=True):
         arrays = timeline.Shots(*(own[column].to_numpy() for column in SPAN))
         if (row := stored.get(video)) is None:
             clock = timeline.even_clock(arrays, numbered["fps"][video])
@@ -141,8 +170,10 @@ def make_clips(videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config:
         made.append(pl.DataFrame({"video": pl.repeat(video, len(clips["short"]), dtype=number, eager=True), **clips}))
     duration_s = pl.col("end_s") - pl.col("start_s")
     too_short = pl.col("short") | (duration_s < config.min_s - timeline.SAME_S)
+    begun = changes.join(without, left_on=["video", "end_frame"], right_on=["video", "start_frame"])
+    begun = begun.select("video", "start_frame", "end_frame", "unlike")
     return (
-        with_signals(pl.concat(made), signals)
+        with_proof(with_signals(pl.concat(made), signals), changes, begun)
         .join(numbered, on="video", maintain_order="left")
         .join_asof(shots.select("video", "shot", "start_frame"), on="start_frame", by="video", check_sortedness=False)
         .with_columns(
@@ -162,17 +193,31 @@ def check(config: Config) -> None:
     for key, frames in {"margin_frames.cut": margin.cut, "margin_frames.gradual": margin.gradual}.items():
         if frames < 0:
             raise InputError(f"{key}={frames} is below 0")
-    scores = {"borders.cut": borders.cut, "borders.gradual": borders.gradual, "merge.below": merge.below}
+    scores = {
+        "borders.cut": borders.cut,
+        "borders.gradual": borders.gradual,
+        "merge.below": merge.below,
+        "merge.unlike": merge.unlike,
+    }
     for key, score in scores.items():
         if score is not None and not 0 <= score <= 1:
             raise InputError(f"{key}={score} is no score: they are from 0 to 1")
-    if not 0 <= merge.bits <= 64:
-        raise InputError(f"merge.bits={merge.bits} is not from 0 to 64, the bits of a hash")
+    if merge.flash_s is not None and not 0 <= merge.flash_s < float("inf"):
+        raise InputError(f"merge.flash_s={merge.flash_s} is no duration in seconds")
+
+
+def merges(config: Config) -> bool:
+    return config.merge.below is not None or config.merge.flash_s is not None
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
-    tables = {name: rows.side(name) for name in READS}
-    yield from rows.whole({"rows": make_clips(rows.table, tables, config)})
+    tables, merged = {name: rows.side(name) for name in READS}, None
+    if merges(config):
+        from stages.core.video.merge.borders import find_merged
+
+        places = rows.places("key_frames", ["video_id", "shot", "position"])
+        merged = find_merged(tables["shots"], places, **asdict(config.merge))
+    yield from rows.whole({"rows": make_clips(rows.table, tables, config, merged)})
 
 
 STAGE = Stage(
@@ -182,10 +227,10 @@ STAGE = Stage(
     run=run,
     gives=CLIP,
     needs=("fps",),
-    reads=READS,
+    reads=lambda config: (*READS, "key_frames") if merges(config) else READS,
     key="clip_id",
     check=check,
-    version=2,
+    version=3,
 )
 
 if __name__ == "__main__":

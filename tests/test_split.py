@@ -11,8 +11,9 @@ import pytest
 from stages.core.schema.clip import CLIP
 from stages.core.schema.second import SIGNALS
 from stages.core.schema.video import CHANGES, SHOTS, TIMES
-from stages.split import Borders, Config, Margin, Merge, make_clips
+from stages.split import MERGED, Borders, Config, Margin, Merge, make_clips
 
+PROOF = ("cut_score_max", "gradual_score_max", "merged_unlike")
 ANALYZED = {"cut": 0.5, "gradual": 0.5}
 
 
@@ -30,10 +31,8 @@ def config(
     margin: int = 0,
     cut: float | None = None,
     gradual: float | None = None,
-    below: float | None = None,
-    bits: int = 10,
 ) -> Config:
-    return Config(min_s, max_s, Margin(margin, margin), Borders(cut, gradual), Merge(below, bits))
+    return Config(min_s, max_s, Margin(margin, margin), Borders(cut, gradual), Merge(None, 0.1, None))
 
 
 def between(changes: Sequence[Change], frames: int, least: dict[str, float]) -> list[tuple[int, int]]:
@@ -51,17 +50,11 @@ def between(changes: Sequence[Change], frames: int, least: dict[str, float]) -> 
     return [(start, end) for start, end in found]
 
 
-def tables(
-    changes: Sequence[Change], frames: int, hashes: Sequence[int] = (), video: str = "v"
-) -> dict[str, pl.DataFrame]:
-    """What analyze gives for a video of 25 fps with these changes, without signals. Shots look unlike by default."""
+def tables(changes: Sequence[Change], frames: int, video: str = "v") -> dict[str, pl.DataFrame]:
+    """What analyze gives for a video of 25 fps with these changes, without signals."""
     spans = between(changes, frames, ANALYZED)
     scores = {c.end: c.score for c in changes if c.score >= ANALYZED[c.kind]}
-    hashes = hashes or [(2**64 - 1) * (n % 2) for n in range(len(spans))]
-    shots = [
-        (video, n, start, end, start / 25, end / 25, scores.get(start), hashes[n])
-        for n, (start, end) in enumerate(spans)
-    ]
+    shots = [(video, n, start, end, start / 25, end / 25, scores.get(start), n) for n, (start, end) in enumerate(spans)]
     rows = [
         (video, c.kind, c.start, c.end, c.start / 25, c.end / 25, c.score, c.score >= ANALYZED[c.kind]) for c in changes
     ]
@@ -73,9 +66,11 @@ def tables(
     }
 
 
-def clips(made: dict[str, pl.DataFrame], config: Config) -> pl.DataFrame:
+def clips(made: dict[str, pl.DataFrame], config: Config, merged: dict[int, float] | None = None) -> pl.DataFrame:
+    """`merged`: shots that go on the take of the one before → how unlike the frames beside the border are."""
     videos = made["shots"].select("video_id").unique(maintain_order=True).with_columns(fps=25.0)
-    return make_clips(videos, made, config)
+    found = [("v", shot, unlike) for shot, unlike in (merged or {}).items()]
+    return make_clips(videos, made, config, pl.DataFrame(found, schema=MERGED, orient="row"))
 
 
 def spans(found: pl.DataFrame) -> list[tuple[int, int]]:
@@ -136,37 +131,38 @@ def test_shots_are_those_that_the_changes_leave_whatever_the_thresholds() -> Non
         assert spans(same) == made["shots"].select("start_frame", "end_frame").rows()
 
 
-def test_weak_borders_between_shots_that_look_alike_are_merged() -> None:
+def test_shots_that_go_on_the_take_before_are_merged_with_it() -> None:
     changes = [Change("cut", 100, 100, 0.55), Change("cut", 200, 200, 0.55), Change("gradual", 300, 320, 0.9)]
-    alike = tables(changes, 400, hashes=[0, 0b1111, 0b11111111111, 0])  # 4, 7 and 11 bits differ
-    assert spans(clips(alike, config(below=None, bits=64))) == [(0, 100), (100, 200), (200, 300), (320, 400)]
-    assert spans(clips(alike, config(below=0, bits=64))) == [(0, 100), (100, 200), (200, 300), (320, 400)]
-    assert spans(clips(alike, config(below=0.6, bits=4))) == [(0, 200), (200, 300), (320, 400)]
-    assert spans(clips(alike, config(below=0.6, bits=7))) == [(0, 300), (320, 400)]
-    assert spans(clips(alike, config(below=1, bits=11))) == [(0, 400)]
+    made = tables(changes, 400)
+    assert spans(clips(made, config())) == [(0, 100), (100, 200), (200, 300), (320, 400)]
+    assert spans(clips(made, config(), {1: 0.02})) == [(0, 200), (200, 300), (320, 400)]
+    assert spans(clips(made, config(), {1: 0.02, 2: 0.04})) == [(0, 300), (320, 400)]
+    whole = clips(made, config(), {1: 0.02, 2: 0.04, 3: 0.01})
+    assert whole.select("start_frame", "end_frame", *PROOF).rows() == [(0, 400, 0.55, 0.9, 0.04)]
 
 
 def test_a_border_that_analyze_did_not_have_is_not_merged() -> None:
-    made = tables([Change("cut", 100, 100, 0.3)], 200)
-    assert spans(clips(made, config(cut=0.2, below=0.6, bits=64))) == [(0, 100), (100, 200)]
+    made = tables([Change("cut", 100, 100, 0.3), Change("cut", 200, 200, 0.6)], 300)
+    assert spans(clips(made, config(cut=0.2), {1: 0.0})) == [(0, 100), (100, 300)]
 
 
-def test_no_clip_reaches_over_a_strong_border_or_one_between_unlike_shots() -> None:
-    chance = random.Random(6)
-    merged = 0
-    for _ in range(100):
-        frames, below, bits = chance.randrange(50, 900), chance.choice([0.6, 0.8]), chance.choice([4, 10, 64])
-        changes = any_changes(chance, frames)
-        shots = len(between(changes, frames, ANALYZED))
-        hashes = [chance.choice([0, 1, 0xFF, 2**64 - 1]) for _ in range(shots)]
-        made = tables(changes, frames, hashes)
-        found = spans(clips(made, config(below=below, bits=bits)))
-        parted = {end for _, end in found}
-        for before, after in pairwise(made["shots"].rows(named=True)):
-            unlike = (before["hash"] ^ after["hash"]).bit_count() > bits
-            assert (before["end_frame"] in parted) == (unlike or after["start_score"] >= below)
-        merged += len(found) < shots
-    assert merged > 30
+def test_a_clip_bears_the_largest_scores_of_changes_within_it_as_counted_frame_by_frame() -> None:
+    assert clips(tables([], 100), config()).select(PROOF).rows() == [(0.0, 0.0, None)]
+    chance = random.Random(9)
+    several = 0
+    for _ in range(60):
+        changes = any_changes(chance, 900)
+        least = {kind: round(chance.uniform(0.5, 1), 2) for kind in ("cut", "gradual")}
+        made = tables(changes, 900)
+        found = clips(made, config(**least, margin=chance.choice([0, 3]), max_s=chance.choice([4, 1e9])))
+        for start, end, cut, gradual in found.select("start_frame", "end_frame", *PROOF[:2]).iter_rows():
+            cuts = [c.score for c in changes if c.kind == "cut" and start <= c.start - 1 and c.start < end]
+            taken = [c for c in changes if c.kind == "gradual" and {*range(c.start, c.end)} & {*range(start, end)}]
+            assert cut == max(cuts, default=0.0)
+            assert gradual == max((c.score for c in taken), default=0.0)
+            assert cut < least["cut"]
+            several += len(cuts) > 1
+    assert several > 20
 
 
 def test_a_clip_bears_the_number_of_the_shot_of_analyze_in_which_it_begins() -> None:

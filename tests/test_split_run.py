@@ -29,7 +29,7 @@ from stages.split import Borders, Config, Margin, Merge, check, make_clips
 
 CONF = Path(__file__).parent.parent / "conf"
 SIDES: dict[str, Schema] = {"shots": SHOTS, "changes": CHANGES, "times": TIMES, "signals": SIGNALS}
-CONFIG = Config(2, 10, Margin(0, 0), Borders(None, None), Merge(None, 10))
+CONFIG = Config(2, 10, Margin(0, 0), Borders(None, None), Merge(None, 0.1, None))
 
 
 def settings(cut: float, gradual: float) -> Settings:
@@ -98,8 +98,9 @@ def test_a_sweep_of_thresholds_takes_analyze_as_it_is(analyzed: Step) -> None:
         ({"margin_frames": Margin(0, -1)}, r"margin_frames\.gradual=-1"),
         ({"borders": Borders(1.5, None)}, r"borders\.cut=1\.5"),
         ({"borders": Borders(None, -0.1)}, r"borders\.gradual=-0\.1"),
-        ({"merge": Merge(27, 10)}, r"merge\.below=27"),
-        ({"merge": Merge(0.6, 65)}, r"merge\.bits=65"),
+        ({"merge": Merge(27, 0.1, None)}, r"merge\.below=27"),
+        ({"merge": Merge(0.6, 65, None)}, r"merge\.unlike=65"),
+        ({"merge": Merge(None, 0.1, -1)}, r"merge\.flash_s=-1"),
     ],
 )
 def test_what_cannot_be_meant_is_told_by_its_key(changes: dict[str, Any], named: str) -> None:
@@ -109,7 +110,7 @@ def test_what_cannot_be_meant_is_told_by_its_key(changes: dict[str, Any], named:
 
 @pytest.mark.parametrize("max_s", [2, float("inf")])
 def test_limits_may_be_equal_and_there_may_be_none(max_s: float) -> None:
-    check(replace(CONFIG, max_s=max_s, borders=Borders(0, 1), merge=Merge(0, 0)))
+    check(replace(CONFIG, max_s=max_s, borders=Borders(0, 1), merge=Merge(0, 0, 0)))
 
 
 def test_a_bad_limit_is_refused_before_anything_is_submitted(analyzed: Step) -> None:

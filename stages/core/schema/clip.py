@@ -13,6 +13,9 @@ CLIP: Schema = {
     "end_s": REAL,
     "duration_s": REAL,
     "fps": REAL,
+    "cut_score_max": REAL,  # largest score of a possible cut within it, 0: none that analyze kept (from 0.25 on)
+    "gradual_score_max": REAL,  # the same of gradual transitions
+    "merged_unlike": REAL,  # largest share of the picture that differs at a border that was merged; null: none was
     **dict.fromkeys(CLIP_SIGNALS, REALS),
     "drop_reason": TEXT,
 }

@@ -1,5 +1,6 @@
 """What an id of a run names: a row of one of its tables, by a key, by a path or URL, or by the file that it has."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +25,8 @@ def find(run: Path, text: str) -> Item:
     """
     known = [Step(run, name) for name in steps(run)]
     sources = [step for step in known if not step.plan.inputs and step.plan.keys]
-    names = [text, str(Path(text).expanduser().absolute())] if "/" in text else [text]
+    path = Path(text).expanduser()
+    names = list(dict.fromkeys([text, os.path.abspath(path), str(path.resolve())]))  # noqa: PTH100 (without ..)
     for step in sources:
         if (rows := step.scan()) is not None and (found := _named(step, rows, names)):
             return found

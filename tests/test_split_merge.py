@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -117,25 +118,32 @@ def test_a_merged_clip_says_what_was_merged_in_it(found: Found) -> None:
 
 
 def test_only_weak_borders_and_short_shots_are_looked_at() -> None:
-    rows = [
-        ("a", 0, None, 0, 2),
-        ("a", 1, 0.6, 2, 2.4),
-        ("a", 2, 0.9, 2.4, 5),
-        ("b", 0, None, 0, 0.1),
-        ("b", 1, 0.9, 0.1, 3),
-    ]
-    schema = {"video_id": pl.String(), "shot": INT, "start_score": REAL, "start_s": REAL, "end_s": REAL}
-    shots = pl.DataFrame(rows, schema=schema, orient="row", strict=False)
-    assert borders_to_compare(shots, 0.7, None).rows() == [("a", 0, None, 1)]
-    assert borders_to_compare(shots, None, 0.4).rows() == [("a", 0, 1, 2)]
+    rows = [("a", 0, None, 0, 50), ("a", 1, 0.6, 50, 60), ("a", 2, 0.9, 70, 125)]
+    rows += [("b", 0, None, 0, 2), ("b", 1, 0.9, 2, 75)]
+    schema = {"video_id": pl.String(), "shot": INT, "start_score": REAL, "start_frame": INT, "end_frame": INT}
+    shots = pl.DataFrame(rows, schema=schema, orient="row")
+    shots = shots.with_columns(start_s=pl.col("start_frame") / 25, end_s=pl.col("end_frame") / 25)
+    weak, dissolve, other = ("a", 0, None, 1, True), ("a", 1, None, 2, False), ("b", 0, None, 1, True)
+    assert borders_to_compare(shots, 0.7, None).rows() == [weak]
+    assert borders_to_compare(shots, None, 0.4).rows() == [("a", 0, 1, 2, False)]
     assert borders_to_compare(shots, 0.6, 0.3).rows() == []
-    assert borders_to_compare(shots, 1.0, None).rows() == [("a", 0, None, 1), ("a", 1, None, 2), ("b", 0, None, 1)]
+    assert borders_to_compare(shots, 1.0, None).rows() == [weak, dissolve, other]
+
+
+def test_a_picture_that_jumps_at_a_cut_is_another_shot_and_one_far_away_in_a_pan_is_not() -> None:
+    coarse = np.random.default_rng(5).integers(40, 215, (12, 40), dtype=np.uint8)
+    canvas = np.asarray(cv2.resize(coarse, (400, 120), interpolation=cv2.INTER_CUBIC)[:72], dtype=np.uint8)
+    here, beside, far = (np.ascontiguousarray(canvas[:, left : left + 128]) for left in (0, 6, 56))
+    assert unlikeness(here, beside, at_cut=True) == 1
+    assert unlikeness(here, beside, at_cut=False) < 0.05
+    assert unlikeness(here, far, at_cut=True) < 0.05
 
 
 def test_what_cannot_be_read_is_unlike_everything() -> None:
     noise = np.random.default_rng(3).integers(0, 255, (72, 128), dtype=np.uint8)
-    assert unlikeness(noise, noise) < 0.05
-    assert unlikeness(noise, None) == unlikeness(None, noise) == unlikeness(noise, noise[:40]) == 1
+    assert unlikeness(noise, noise, at_cut=True) < 0.05
+    for other in (None, noise[:40]):
+        assert unlikeness(noise, other, at_cut=True) == unlikeness(other, noise, at_cut=False) == 1
     assert not is_plain(noise)
     assert is_plain(np.full_like(noise, 240))
     assert not is_plain(None)

@@ -20,19 +20,21 @@ def find_merged(
     """
     wanted = borders_to_compare(shots, below, flash_s)
     pictures = {column: _pictures(wanted.select("video_id", shot=column), places, BESIDE[column]) for column in BESIDE}
-    differ = map(unlikeness, pictures["before"], pictures["after"])
-    calm = wanted["between"].is_null() | pl.Series(
-        [is_plain(picture) for picture in pictures["between"]], dtype=pl.Boolean
+    sides = zip(pictures["before"], pictures["after"], wanted["at_cut"], strict=True)
+    compared = wanted.with_columns(
+        unlike=pl.Series([unlikeness(last, first, at_cut=at_cut) for last, first, at_cut in sides], dtype=pl.Float64),
+        plain=pl.Series([is_plain(picture) for picture in pictures["between"]], dtype=pl.Boolean),
     )
-    found = wanted.with_columns(unlike=pl.Series(list(differ), dtype=pl.Float64)).filter(
-        calm, pl.col("unlike") <= unlike
-    )
+    found = compared.filter(pl.col("between").is_null() | pl.col("plain"), pl.col("unlike") <= unlike)
     begun = [found.select("video_id", shot=column, unlike="unlike") for column in ("between", "after")]
     return pl.concat(begun).drop_nulls().group_by("video_id", "shot", maintain_order=True).agg(pl.col("unlike").min())
 
 
 def borders_to_compare(shots: pl.DataFrame, below: float | None, flash_s: float | None) -> pl.DataFrame:
-    """Where shots may be merged: `video_id`, the shots `before` and `after`, and `between` if that may be a flash."""
+    """Where shots may be merged: `video_id`, the shots `before` and `after`, and `between` if that may be a flash.
+
+    `at_cut` is whether a cut alone parts the two.
+    """
     last, last_but_one = (pl.col("shot").shift(n).over("video_id") for n in (1, 2))
     no_shot = pl.lit(None, pl.Int64)
     pairs = shots.with_columns(before=last, between=no_shot, after="shot").filter(pl.col("start_score") < (below or 0))
@@ -40,8 +42,11 @@ def borders_to_compare(shots: pl.DataFrame, below: float | None, flash_s: float 
     flashes = shots.with_columns(before=last_but_one, between=last, after="shot").filter(
         lasts_s <= (-1.0 if flash_s is None else flash_s + SAME_S)
     )
-    both = pl.concat([pairs, flashes]).filter(pl.col("before").is_not_null())
-    return both.select("video_id", "before", "between", "after")
+    adjoins = (pl.col("start_frame") == pl.col("end_frame").shift(1).over("video_id")).fill_null(False)
+    is_cut = shots.select("video_id", after="shot", at_cut=adjoins)
+    both = pl.concat([pairs, flashes]).drop_nulls("before").select("video_id", "before", "between", "after")
+    found = both.join(is_cut, ["video_id", "after"], "left", maintain_order="left")
+    return found.with_columns(at_cut=pl.col("at_cut") & pl.col("between").is_null())
 
 
 def _pictures(shots: pl.DataFrame, places: pl.DataFrame, position: str) -> list[Image | None]:

@@ -25,17 +25,19 @@ def find(run: Path, text: str) -> Item:
     """
     known = [Step(run, name) for name in steps(run)]
     sources = [step for step in known if not step.plan.inputs and step.plan.keys]
-    path = Path(text).expanduser()
-    names = list(dict.fromkeys([text, os.path.abspath(path), str(path.resolve())]))  # noqa: PTH100 (without ..)
+    path = os.path.expanduser(text)  # noqa: PTH111 (pathlib's raises for a ~ that is no user)
+    names = list(dict.fromkeys([text, os.path.abspath(path), os.path.realpath(path)]))  # noqa: PTH100
     for step in sources:
         if (rows := step.scan()) is not None and (found := _named(step, rows, names)):
             return found
     made: list[str] = []
     for item in _beginnings(sources, [text, Path(text).stem]):
         for visit in walk(run, item):
-            if visit.column and (found := _named(visit.step, visit.rows.lazy(), names)):
+            if not visit.column or not len(visit.rows):
+                continue
+            if found := _named(visit.step, visit.rows.lazy(), names):
                 return found
-            made += visit.rows[visit.step.plan.key].to_list() if visit.column and len(visit.rows) else []
+            made += visit.rows[visit.step.plan.key].to_list()
     for step in _to_search(known, "/" in text):
         if (rows := step.scan()) is not None and (found := _named(step, rows, names)):
             return found

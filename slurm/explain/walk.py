@@ -1,6 +1,6 @@
 """Follows one item through the steps of a run, from chunk to chunk as its tasks did: no other part is opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,8 +40,9 @@ class Visit:
         """Where its kept rows lie, for the steps behind."""
         kept = self.rows.filter(KEPT)
         return [
-            _reach(self.step, self.done[chunk], kept.filter(pl.col(CHUNK) == chunk)[PLACE])
+            reach
             for chunk in kept[CHUNK].unique().sort()
+            for reach in _reaches(self.step, self.done[chunk], kept.filter(pl.col(CHUNK) == chunk)[PLACE])
         ]
 
 
@@ -135,11 +136,15 @@ def _goes_on(step: Step) -> pl.Expr:
     return pl.all_horizontal(marks) if marks else pl.lit(True)
 
 
-def _reach(step: Step, done: Done, places: pl.Series) -> Reach:
-    """Where the rows at these places of a chunk are among its kept ones."""
-    first, last = int(places[0]), int(places[-1])
+def _reaches(step: Step, done: Done, places: pl.Series) -> Iterator[Reach]:
+    """Where the rows at these places of a chunk are among its kept ones, each run of neighbours by itself."""
     if done.rows_kept < done.rows_out:
         table = pl.scan_parquet(step.paths.part(done.part), glob=False, hive_partitioning=False)
         before = table.select(_goes_on(step).alias(KEPT)).collect()[KEPT].cum_sum()
-        first, last = int(before[first]) - 1, int(before[last]) - 1
-    return Reach(range(done.chunk, done.chunk + 1), range(first, last + 1))
+        places = before.gather(places) - 1
+    numbers = places.cast(pl.Int64).rename("place").to_frame()
+    runs = numbers.group_by(pl.col("place") - pl.int_range(pl.len()), maintain_order=True).agg(
+        first=pl.col("place").first(), last=pl.col("place").last()
+    )
+    for first, last in runs.select("first", "last").iter_rows():
+        yield Reach(range(done.chunk, done.chunk + 1), range(first, last + 1))

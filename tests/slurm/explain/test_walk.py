@@ -9,13 +9,16 @@ import pytest
 from rich.text import Text
 from support import again, frames, tally
 from support.runs import CONF, ProbeRun, command, planned
+from support.steps import finish, made_step, plan
 from support.users import AS_ROOT, shared_folder
 
+from slurm.errors import InputError
 from slurm.explain import find as finding
 from slurm.explain import walk as walking
 from slurm.explain.find import find
 from slurm.explain.story import story
 from slurm.explain.walk import Item, walk
+from slurm.record.chunks import borders_of
 from slurm.record.manifest import Step
 from stages import filter as filtering
 from stages.core.runner.pipeline import Wanted, submit_steps
@@ -99,6 +102,12 @@ def test_an_item_that_failed_is_told_with_its_error_and_not_reached_behind(run: 
     assert run.told("item00001", "probe") == "chunk 0 done: failed: corrupt: the test said so"
     assert run.told("item00001", "later") == "not reached: it has no row in again"
     assert run.told("item00001", "good") == run.told("item00001", "each") == "not reached: failed in probe"
+
+
+@pytest.mark.parametrize("asked", ["item00001_7", "~nobody", "x" * 5000, "item00001/../../x"])
+def test_ids_of_nothing_are_refused_whatever_they_look_like(run: Run, asked: str) -> None:
+    with pytest.raises(InputError, match="no key, path or URL of its rows is that"):
+        find(run.run, asked)
 
 
 def test_an_item_of_which_a_step_gave_no_rows_is_told_so(run: Run) -> None:
@@ -186,3 +195,22 @@ def test_a_run_without_any_finished_source_has_no_items(tmp_path: Path) -> None:
     done = command("slurm", "explain", "run=r", f"runs={run.runs}", "id=item00000")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no 'item00000' in run r: ")
+
+
+def test_rows_that_lie_apart_are_followed_each_by_itself(tmp_path: Path) -> None:
+    run, keys = tmp_path / "r", ["clip_id", "video_id"]
+    gives = {"clip_id": "String", **plan().gives}
+    source = made_step(run, "source", kind="reduce", n=1, item_keys=[])
+    empty = pl.lit(None, pl.String)
+    finish(source, 0, pl.DataFrame({"video_id": ["a", "b"]}).with_columns(error=empty, error_detail=empty))
+    clips = pl.DataFrame({"clip_id": ["a_0", "b_0", "a_1", "b_1"], "video_id": ["a", "b", "a", "b"]})
+    clips = clips.with_columns(error=empty, error_detail=empty)
+    ranked = made_step(run, "ranked", kind="reduce", n=1, inputs=["source"], keys=keys, item_keys=[], gives=gives)
+    finish(ranked, 0, clips)
+    cut = made_step(run, "cut", n=4, inputs=["ranked"], keys=keys, item_keys=keys, gives=gives)
+    borders_of(cut, 0)
+    for chunk in (0, 1, 3):
+        finish(cut, chunk, clips[chunk : chunk + 1])
+    visits = {visit.step.name: visit for visit in walk(run, Item("video_id", "a", {}))}
+    assert (list(visits["cut"].chunks), list(visits["cut"].done)) == ([0, 2], [0])
+    assert "cut  chunk 0 done; chunk 2 waits: not tried yet: a_0 kept" in Text.from_markup(story(run, "a")).plain

@@ -30,10 +30,11 @@ from scripts.bench.trees import has, lay_over, tree_of
 sys.path.append(str(ROOT / "tests"))  # some measure against the servers of the tests
 
 BENCHMARKS = {
-    **{name: f"scripts.bench.runner.{name}" for name in ("startup", "plan", "overhead", "sweep", "status", "submit")},
+    **{
+        name: f"scripts.bench.runner.{name}"
+        for name in ("startup", "plan", "overhead", "sweep", "status", "explain", "submit")
+    },
     **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "balance")},
-    **{name: f"scripts.bench.runner.{name}" for name in ("startup", "plan", "overhead", "status", "explain", "submit")},
-    **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download")},
     **{
         name: f"scripts.bench.models.{name}"
         for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow")

@@ -71,6 +71,7 @@ class ItemError(Exception):
 ITEM_CODES: dict[str, str] = {
     "item_crashed": "its worker process died twice (segmentation fault, out of memory, kill)",
     "item_timeout": "it took longer than items.timeout_s",
+    "bad_line": "a line of its catalogue cannot be read (torn, a quote that is not closed, too many fields)",
     "bad_value": "a value in its line of the catalogue cannot be read",
     "missing": "the file is not there",
     "unreadable": "the file cannot be opened (permissions, input or output error)",

@@ -22,7 +22,7 @@ from slurm.errors import InputError
 from stages.core.schema.catalogue import SPANS
 from stages.core.schema.types import Row, Schema
 from stages.core.sources.catalogue import Catalogue
-from stages.core.sources.tables import scan
+from stages.core.sources.tables import MARKS, error_column, scan, why_column
 from stages.core.sources.times import parse_seconds
 from stages.core.sources.youtube import WATCH
 from stages.core.storage import input_files
@@ -67,7 +67,7 @@ def check(path: str, options: Options) -> None:
     """Raises InputError if there is no CSV, or a local CSV lacks a column that all its lines need."""
     input_files.check(path)
     for file in [] if input_files.is_remote(path) else input_files.list_files(path, SUFFIXES):
-        columns = scan(file).collect_schema().names()
+        columns = [column for column in scan(file).collect_schema() if column not in MARKS]
         layout = common_layout(columns, options.layout)
         check_columns(file, columns, [layout] if layout else [])
 
@@ -89,8 +89,10 @@ def read(path: str, options: Options) -> Catalogue:
     failed = first.filter(pl.col("wrong").is_not_null()).select(
         pl.format("{}#{}", pl.col("video_id").fill_null(""), name).alias("video_id"),
         "url",
-        error=pl.lit("bad_value"),
-        error_detail=pl.format("{}: row {}: {}", "file", "row", "wrong"),
+        error=pl.coalesce("error", pl.lit("bad_value")),
+        error_detail=pl.coalesce(
+            pl.format("{}: {}", "file", "why"), pl.format("{}: row {}: {}", "file", "row", "wrong")
+        ),
     )
     return Catalogue(
         rows=pl.concat([videos, failed], how="diagonal").with_columns(source=pl.lit("lvd2m")).lazy(),
@@ -118,12 +120,14 @@ def check_columns(file: str, columns: list[str], layouts: Sequence[Layout]) -> N
 
 def read_lines(file: str, table: pl.LazyFrame, configured: Layout | None) -> pl.DataFrame:
     """Every line of the file without its captions: file, row (from 1), layout, some of FACTS, and CLIP_SPAN."""
-    columns = table.collect_schema().names()
+    schema = table.collect_schema()
+    columns = [column for column in schema if column not in MARKS]
     layout, source = common_layout(columns, configured), pl.col("dataset_src")
     by_line = pl.when(source.is_in(["hdvg", "webvid"])).then(source).otherwise(pl.lit("ytb"))
     clip = pl.col("layout") == "webvid"
     try:
-        facts = table.select(select_or_null(columns, FACTS)).collect(engine="streaming")
+        marks = error_column(schema).alias("error"), why_column(schema).alias("why")
+        facts = table.select(*select_or_null(columns, FACTS), *marks).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{file} cannot be read as .csv: {error}") from error
     lines = (
@@ -132,9 +136,10 @@ def read_lines(file: str, table: pl.LazyFrame, configured: Layout | None) -> pl.
         .with_columns(video_id=pl.when(clip).then(pl.coalesce("video_id", "key")).otherwise("video_id"))
         .with_columns(url=pl.when(clip).then("url").otherwise(pl.coalesce("url", WATCH + pl.col("video_id"))))
     )
-    check_columns(file, columns, lines["layout"].unique().sort().to_list())
+    check_columns(file, columns, lines.filter(pl.col("error").is_null())["layout"].unique().sort().to_list())
     clip_spans = pl.DataFrame([parse_line(line) for line in lines.iter_rows(named=True)], CLIP_SPAN, orient="row")
-    return lines.select("file", "row", "layout", "key", "video_id", "url", "dataset_src").hstack(clip_spans)
+    kept = ("file", "row", "layout", "key", "video_id", "url", "dataset_src", "error", "why")
+    return lines.select(kept).hstack(clip_spans)
 
 
 def select_or_null(columns: list[str], names: tuple[str, ...]) -> list[pl.Expr]:

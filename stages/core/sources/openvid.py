@@ -84,8 +84,8 @@ def read(path: str, options: Options) -> Catalogue:
     failed = kept.filter(pl.col("wrong").is_not_null()).select(
         pl.format("{}#{}", pl.col("video_id").fill_null(""), "row").alias("video_id"),
         "source",
-        error=pl.lit("bad_value"),
-        error_detail=pl.format("row {}: {}", "row", "wrong"),
+        error=pl.coalesce("error", pl.lit("bad_value")),
+        error_detail=pl.coalesce(pl.format("{}: {}", pl.lit(file), "why"), pl.format("row {}: {}", "row", "wrong")),
     )
     spans = clips.lazy().select("row", "video_id", "source", "score", span_id="video_id", end_s="duration_s")
     captions = table.select("row", raw_caption=CAPTION)
@@ -109,9 +109,11 @@ def read_lines(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame
     minima = {column: least for name, column in MINIMA.items() if (least := getattr(options, name)) is not None}
     numeric = dict.fromkeys((AESTHETIC, SECONDS, *minima))
     columns = table.collect_schema().names()
+    error, why = tables.error_column(columns), tables.why_column(columns)
     for needed in (FILE, CAPTION, *numeric):
         if needed not in columns:
-            raise InputError(f"{file} has no column {needed!r}; it has: {', '.join(columns[1:])}")
+            named = [column for column in columns[1:] if column not in tables.MARKS]
+            raise InputError(f"{file} has no column {needed!r}; it has: {', '.join(named)}")
     text = {column: pl.col(column).str.strip_chars().replace("", None) for column in (FILE, *numeric)}
     value = {column: text[column].cast(REAL, strict=False) for column in numeric}
     value = {column: pl.when(number.is_finite()).then(number) for column, number in value.items()}
@@ -130,8 +132,10 @@ def read_lines(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame
         video_id=name.str.replace(r"(.)\.[^.]*$", "$1"),
         score=value[AESTHETIC],
         duration_s=value[SECONDS],
-        out=pl.coalesce(*out, pl.lit(None, TEXT)),
-        wrong=pl.coalesce(wrong),
+        out=pl.when(error.is_null()).then(pl.coalesce(*out, pl.lit(None, TEXT))),
+        wrong=pl.coalesce(*wrong),
+        error=error,
+        why=why,
     )
     try:
         return lines.collect(engine="streaming")

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import InputError
 from stages.core.schema.types import TEXT
 from stages.core.sources import youtube
-from stages.core.sources.tables import LINE, SUFFIXES, scan
+from stages.core.sources.tables import LINE, MARKS, SUFFIXES, WHY, scan, why_column
 from stages.core.sources.values import cast_column
 
 COLUMNS = ("video_id", "channel_id", "url", LINE)
@@ -36,16 +36,18 @@ def read_opt_out(path: str) -> pl.Series:
     named = [column for column in COLUMNS if column in schema]
     if not named:
         raise InputError(
-            f"opt_out.path={path} has none of the columns {', '.join(COLUMNS[:3])}; it has: {', '.join(schema)}"
+            f"opt_out.path={path} has none of the columns {', '.join(COLUMNS[:3])}; it has: "
+            f"{', '.join(column for column in schema if column not in MARKS)}"
         )
     try:
-        columns = table.select(
-            cast_column(column, schema[column], TEXT).str.strip_chars() for column in named
-        ).collect()
+        texts = (cast_column(column, schema[column], TEXT).str.strip_chars() for column in named)
+        columns = table.select(*texts, why_column(schema).alias(WHY)).collect()
     except pl.exceptions.PolarsError as error:
         raise InputError(f"opt_out.path={path} cannot be read: {error}") from error
     entry = pl.col("entry")
-    entries = pl.DataFrame({"entry": pl.concat(columns.get_columns()).drop_nulls()})
+    if len(bad := columns[WHY].drop_nulls()):  # who wants to be left out may stand in it
+        raise InputError(f"opt_out.path={path} cannot be read: {bad[0]}")
+    entries = pl.DataFrame({"entry": pl.concat(columns.drop(WHY).get_columns()).drop_nulls()})
     entries = entries.filter(~entry.str.contains("^(#|$)"))
     if len(names := entries.filter(entry.str.contains(youtube.NAME))):
         raise InputError(

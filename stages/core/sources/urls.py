@@ -1,7 +1,7 @@
 """A list of videos: a table with a column of paths, URLs or YouTube ids, or a text file with one per line.
 
-Columns named as in CATALOGUE, or mapped to it by the config, are copied. A line with an unreadable value becomes a
-failed row.
+Columns named as in CATALOGUE, or mapped to it by the config, are copied. A line that cannot be read, or one of
+its values, becomes a failed row.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from stages.core.schema.types import INT, TEXT, Schema
 from stages.core.sources import youtube
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import video_id
-from stages.core.sources.tables import LINE, SUFFIXES, scan
+from stages.core.sources.tables import LINE, MARKS, SUFFIXES, error_column, scan, why_column
 from stages.core.sources.values import cast_column, is_unreadable
 from stages.core.storage import input_files
 
@@ -71,15 +71,24 @@ def scan_rows(file: str, options: Options) -> pl.LazyFrame:
     line = pl.format("{}: row {}", pl.lit(file), ROW)
     id_choices = ["_key"] if ids else ["_page", map_values("_place", video_id)]
     return (
-        table.select(**copied, _line=line, _place=place, _page=page, _key=key, _wrong=pl.coalesce(*empty, *bad))
+        table.select(
+            **copied,
+            _line=line,
+            _place=place,
+            _page=page,
+            _key=key,
+            _wrong=pl.coalesce(*empty, *bad),
+            _error=error_column(present),
+            _why=why_column(present),
+        )
         .with_columns(**locate(file))
         .with_columns(
             video_id=pl.coalesce(*id_choices, map_values("_line", video_id)),
             source=pl.col("source").fill_null(Path(file).name),
             title=pl.coalesce("title", map_values("path", lambda path: Path(path).stem)),
             bytes=pl.coalesce("bytes", map_values("path", file_bytes, INT)),
-            error=pl.when(pl.col("_wrong").is_not_null()).then(pl.lit("bad_value")),
-            error_detail=pl.format("{}: {}", "_line", "_wrong"),
+            error=pl.coalesce("_error", pl.when(pl.col("_wrong").is_not_null()).then(pl.lit("bad_value"))),
+            error_detail=pl.coalesce(pl.format("{}: {}", pl.lit(file), "_why"), pl.format("{}: {}", "_line", "_wrong")),
         )
         .select(*CATALOGUE, "error", "error_detail")
     )
@@ -107,7 +116,7 @@ def choose_columns(file: str, present: list[str], options: Options) -> tuple[lis
     for column in (*address, *ids, *others.values()):
         if column not in present:
             raise InputError(
-                f"{file} has no column {column!r}; it has: {', '.join(c for c in present if c != ROW)}. "
+                f"{file} has no column {column!r}; it has: {', '.join(c for c in present if c not in {ROW, *MARKS})}. "
                 f"Say source.column=… (paths, URLs or YouTube ids), source.id=… (ids), source.columns.NAME=… (others)"
             )
     return address, ids, others

@@ -239,11 +239,28 @@ def test_what_the_header_shows_is_reported_before_anything_is_read(tmp_path: Pat
         check(str(tmp_path / "gone.csv"), Options(name="lvd2m", layout=None))
 
 
-@pytest.mark.parametrize("text", ["", "key,video_id,span\na,b\nc,d,e,f\n", 'key,video_id,span\na,"b\n'])
+@pytest.mark.parametrize("text", ["", "\n", '"key,video_id,span\na,b,c\n'])
 def test_a_file_that_is_no_csv_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "torn.csv").write_text(text)
     with pytest.raises(InputError, match=r"torn\.csv cannot be read as \.csv"):
         found(tmp_path / "torn.csv")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("a,b,c,d", "4 fields, of 3 in the header"),
+        ('a,"b', "a quote is not closed"),
+        ("a,b", "torn: 2 fields, of 3 in the header"),
+    ],
+)
+def test_a_line_that_is_none_of_csv_costs_itself(tmp_path: Path, line: str, why: str) -> None:
+    file = tmp_path / "l.csv"
+    file.write_text(f'key,video_id,span\nv_0,v,"{GOOD}"\n{line}')
+    rows, spans, _ = found(file)
+    assert rows["error"].to_list() == [None, "bad_line"]
+    assert rows["error_detail"][1] == f"{file}: line 3: {why}"
+    assert spans["span_id"].to_list() == ["v_0"]
 
 
 def test_a_byte_that_is_no_utf8_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.download import FETCHED, INFO, SUBTITLES
 from stages.core.schema.types import REAL, TEXT, Row
-from stages.core.storage.addresses import classify_address
+from stages.core.storage.addresses import classify_address, find_fault
 
 if TYPE_CHECKING:
     from stages.core.fetch.session import Session
@@ -61,11 +61,14 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
     slurm/errors.py), UnavailableError after `pace.back_offs` pauses of a host in a row.
     """
     from stages.core.fetch import record
+    from stages.core.storage.errors import hide_passwords
     from stages.core.storage.store import Store as MediaStore
 
     store, video_id, address = MediaStore(root), str(row["video_id"]), str(row["path"] or row["url"] or "")
     if not address:
         raise ItemError("missing", "the catalogue has neither a path nor a URL")
+    if fault := find_fault(address):
+        raise ItemError("bad_value", hide_passwords(f"{address[:200]}: {fault}"))
     tables = record.load(store, video_id, address)
     if tables is None:
         try:
@@ -174,7 +177,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     options = json.dumps([asdict(config.formats), asdict(config.subtitles), asdict(config.spans)])
     root = f"{config.store.root or rows.folder}/{sha256(options.encode()).hexdigest()[:8]}"
     arguments = (config, root, rows.folder.parent / "pace")
-    kind = pl.coalesce("path", "url").map_elements(classify_address, TEXT)
+    kind = pl.coalesce("path", "url").map_elements(lambda a: None if find_fault(a) else classify_address(a), TEXT)
     table = with_spans(rows, config.spans).with_columns(kind=kind, staged=pl.lit(None, TEXT))
     yield from rows.each(download_video, *arguments, table=table.filter(pl.col("kind").ne_missing("cell")))
     if len(cells := table.filter(kind="cell")):

@@ -26,6 +26,7 @@ from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
+from stages.core.storage.addresses import find_fault
 
 STRICT = ConfigDict(extra="forbid")
 READERS: dict[str, ModuleType] = {
@@ -82,7 +83,7 @@ def read_catalogue(config: Config) -> Catalogue:
     entries = read_opt_out(config.opt_out.path) if config.opt_out.path else pl.Series(dtype=TEXT)
     try:
         source: Catalogue = module.read(path, options)
-        rows = complete(source.rows)
+        rows = complete(source.rows).with_columns(*named_faults())
         opted_out = is_listed(entries) if len(entries) else pl.lit(False)
         narrow = rows.select("video_id", opted_out=opted_out).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
@@ -112,6 +113,24 @@ def complete(rows: pl.LazyFrame) -> pl.LazyFrame:
     present = rows.collect_schema().names()
     schema = {**CATALOGUE, "error": TEXT, "error_detail": TEXT}
     return rows.select(pl.col(c) if c in present else pl.lit(None, kind).alias(c) for c, kind in schema.items())
+
+
+def named_faults() -> tuple[pl.Expr, pl.Expr]:
+    """`error` and `error_detail`, also of rows whose address can be that of no file or page."""
+    plain = r"^https?://[A-Za-z0-9.-]+/[^\x00]*$"  # most of them: found without a call of Python for each
+    faults = [
+        pl.when(~pl.col("url").str.contains(plain)).then("url").map_elements(find_fault, TEXT),
+        pl.when(~pl.col("path").str.contains(r"^[^\x00:]{1,60}$")).then("path").map_elements(find_fault, TEXT),
+    ]
+    why = pl.coalesce(
+        pl.format("{}: {}", pl.col(name).str.slice(0, 200), fault)
+        for name, fault in zip(("url", "path"), faults, strict=True)
+    )
+    known = pl.col("error").is_not_null()
+    return (
+        pl.when(known).then("error").when(why.is_not_null()).then(pl.lit("bad_value")).alias("error"),
+        pl.when(known).then("error_detail").otherwise(why).alias("error_detail"),
+    )
 
 
 def read_ids(config: Config) -> pl.Series:

@@ -68,6 +68,14 @@ def test_every_source_gives_the_same_columns(tmp_path: Path, name: str) -> None:
     }
 
 
+@pytest.mark.parametrize("odd", [f"/a/{'x' * 300}.mp4", "dbfs://x/y.mp4", "sftp://h/y.mp4", "http://[x/y.mp4", "a\0b"])
+def test_an_address_that_can_be_that_of_nothing_costs_its_row(tmp_path: Path, odd: str) -> None:
+    pl.DataFrame({"url": ["https://e.org/1", odd, "https://e.org/2.mp4"]}).write_parquet(tmp_path / "l.parquet")
+    found = ingest(tmp_path / "l.parquet")
+    assert found["error"].to_list() == [None, "bad_value", None]
+    assert found["error_detail"][1].startswith(odd[:60])
+
+
 def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text(f"https://youtu.be/id{6:09d}\nUC{12:022d}\nUC{1:022d}\nnobody\n")
     tables = run({}, config(commons(tmp_path / "c"), ENGLISH, tmp_path / "out.txt"), tmp_path, FIRST)

@@ -5,8 +5,10 @@ sidecar a.info.json (see sidecars.py), if there is one; else its name is its tit
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
+from stat import S_ISREG
 from typing import Literal
 
 import polars as pl
@@ -51,13 +53,27 @@ def read(path: str, options: Options) -> Catalogue:
 def is_video(file: Path, below: Path) -> bool:
     """Whether it has a video's suffix, and neither it nor a folder on its way `below` is hidden."""
     hidden = any(part.startswith(".") for part in below.parts)
-    return file.suffix.lower() in SUFFIXES and not hidden and not file.is_dir()
+    return file.suffix.lower() in SUFFIXES and not hidden and not os.path.isdir(file)  # noqa: PTH112 (which raises where it is not to be seen)
 
 
 def row(file: Path, name: str, source: str) -> Row:
     """A file's row; `bytes` is null for a broken link, which fails when it is opened."""
-    size = file.stat().st_size if file.is_file() else None
-    return {"video_id": name, "source": source, "path": str(file.absolute()), "title": file.stem, "bytes": size}
+    return {
+        "video_id": name,
+        "source": source,
+        "path": str(file.absolute()),
+        "title": file.stem,
+        "bytes": file_bytes(str(file)),
+    }
+
+
+def file_bytes(path: str) -> int | None:
+    """The file's size in bytes; None for one that is not there or cannot be seen, which fails when it is opened."""
+    try:
+        facts = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_size if S_ISREG(facts.st_mode) else None
 
 
 def video_id(name: str) -> str:

@@ -17,7 +17,7 @@ from stages.core.schema.catalogue import ABOUT, CATALOGUE
 from stages.core.schema.types import INT, TEXT, Schema
 from stages.core.sources import youtube
 from stages.core.sources.catalogue import Catalogue
-from stages.core.sources.folder import video_id
+from stages.core.sources.folder import file_bytes, video_id
 from stages.core.sources.tables import LINE, MARKS, SUFFIXES, error_column, scan, why_column
 from stages.core.sources.values import cast_column, is_unreadable
 from stages.core.storage import input_files
@@ -87,8 +87,15 @@ def scan_rows(file: str, options: Options) -> pl.LazyFrame:
             source=pl.col("source").fill_null(Path(file).name),
             title=pl.coalesce("title", map_values("path", lambda path: Path(path).stem)),
             bytes=pl.coalesce("bytes", map_values("path", file_bytes, INT)),
-            error=pl.coalesce("_error", pl.when(pl.col("_wrong").is_not_null()).then(pl.lit("bad_value"))),
-            error_detail=pl.coalesce(pl.format("{}: {}", pl.lit(file), "_why"), pl.format("{}: {}", "_line", "_wrong")),
+            _unseen=map_values("path", hidden_fault),
+        )
+        .with_columns(
+            error=pl.coalesce("_error", name_if("_wrong", "bad_value"), name_if("_unseen", "missing")),
+            error_detail=pl.coalesce(
+                pl.format("{}: {}", pl.lit(file), "_why"),
+                pl.format("{}: {}", "_line", "_wrong"),
+                pl.format("{}: {} {}", "_line", "path", "_unseen"),
+            ),
         )
         .select(*CATALOGUE, "error", "error_detail")
     )
@@ -133,11 +140,20 @@ def locate(file: str) -> dict[str, pl.Expr]:
     return {"path": pl.when(is_path).then(path), "url": pl.coalesce(*url, "url")}
 
 
+def name_if(column: str, code: str) -> pl.Expr:
+    return pl.when(pl.col(column).is_not_null()).then(pl.lit(code))
+
+
 def map_values(column: str, read: Callable[[str], object], kind: pl.DataType = TEXT) -> pl.Expr:
     return pl.col(column).map_elements(read, kind)
 
 
-def file_bytes(path: str) -> int | None:
-    """The file's size in bytes; None for a missing file, which fails when it is opened."""
-    file = Path(path)
-    return file.stat().st_size if file.is_file() else None
+def hidden_fault(path: str) -> str | None:
+    """Why it cannot be told whether a file is there; None if it is, or is not."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        return f"cannot be seen from here: {error.strerror}"
+    return None

@@ -22,6 +22,18 @@ LIBRARY_ERRORS = {
     "google.auth.exceptions": "GoogleAuthError",
 }
 
+# What libraries that read foreign bytes and addresses raise where those are not what they expect.
+LIBRARY_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class ErrorCodes(NamedTuple):
     """The item error codes for a file that does not exist, and for one that we may not access."""
@@ -32,7 +44,9 @@ class ErrorCodes(NamedTuple):
 
 @contextmanager
 def translate_store_errors(address: str, codes: ErrorCodes) -> Iterator[None]:
-    """Turns errors of a remote file system into ItemErrors: one of `codes`, rate_limited, else network."""
+    """Turns errors of a remote file system into ItemErrors: one of `codes`, rate_limited, other (a fault of the library
+    that reads it), else network.
+    """
     try:
         yield
     except store_exceptions() as error:
@@ -43,6 +57,8 @@ def translate_store_errors(address: str, codes: ErrorCodes) -> Iterator[None]:
         elif isinstance(error, PermissionError) or status in (401, 403) or "Credentials" in type(error).__name__:
             code = codes.forbidden
         raise ItemError(code, hide_passwords(f"{address}: {error}")) from error
+    except LIBRARY_FAULTS as error:
+        raise ItemError("other", hide_passwords(f"{address}: {type(error).__name__}: {error}")) from error
 
 
 def store_exceptions() -> tuple[type[Exception], ...]:

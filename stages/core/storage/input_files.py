@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from slurm.errors import InputError
+from stages.core.storage.addresses import find_fault
+from stages.core.storage.errors import LIBRARY_FAULTS
 
 HUB = "hf://"
 BLOCK_BYTES = 1 << 20  # read-ahead of a remote file that is read in small pieces
@@ -24,6 +26,8 @@ def check(path: str) -> None:
         kind, *name = path.removeprefix(HUB).split("/")
         if kind != "datasets" or len(name) < 2 or not all(name[:2]):
             raise InputError(f"input.path={path}: a dataset on the Hub is hf://datasets/org/name[@revision][/path]")
+    elif fault := find_fault(path):
+        raise InputError(f"input.path={path}: {fault}")
     elif not is_remote(path) and not Path(path).exists() and not local_glob(path):
         raise InputError(f"input.path={path}: no such file or folder (seen from {Path.cwd()})")
 
@@ -81,7 +85,9 @@ def file_system(path: str) -> tuple[Any, str]:
         system_and_path: tuple[Any, str] = url_to_fs(
             path, **({"endpoint": hub_endpoint()} if path.startswith(HUB) else {})
         )
-    except ValueError as error:
+    except ImportError:
+        raise
+    except LIBRARY_FAULTS as error:
         raise InputError(f"{path}: {error}") from error
     return system_and_path
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from slurm.errors import InputError, ItemError
+from stages.core.storage.addresses import find_fault
 from stages.core.storage.errors import hide_passwords
 
 
@@ -13,6 +14,8 @@ def open_file_system(address: str) -> tuple[Any, str]:
     """
     from fsspec.core import url_to_fs
 
+    if fault := find_fault(address):
+        raise ItemError("bad_value", hide_passwords(f"{address}: {fault}"))
     try:
         system, path = url_to_fs(address)
     except ValueError as error:
@@ -20,6 +23,14 @@ def open_file_system(address: str) -> tuple[Any, str]:
     except ImportError as error:
         raise InputError(hide_passwords(f"{address}: {find_package(address.partition('://')[0])[1]}")) from error
     return system, path
+
+
+def open_source_system(address: str) -> tuple[Any, str]:
+    """Like `open_file_system`, for the address of one row: where a package is missing, ItemError unreadable."""
+    try:
+        return open_file_system(address)
+    except InputError as error:
+        raise ItemError("unreadable", str(error)) from error
 
 
 def find_package(scheme: str) -> tuple[str, str]:

@@ -18,12 +18,10 @@ from pathlib import Path
 from slurm.errors import InputError
 from slurm.record.files import replacing
 from stages.core.storage import objects, scratch
-from stages.core.storage.addresses import VIDEO_SUFFIXES
+from stages.core.storage.addresses import OBJECT_STORES, VIDEO_SUFFIXES
 from stages.core.storage.errors import hide_passwords, translate_disk_errors
 from stages.core.storage.partial import claim_folder
 from stages.core.storage.remote import find_package
-
-OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs")  # in which incomplete uploads are invisible
 
 
 def media_path(video_id: str, name: str) -> str:
@@ -52,7 +50,7 @@ def check(root: str) -> None:
             wrong = f"{existing} is not a folder"
         elif not os.access(existing, os.W_OK | os.X_OK):
             wrong = f"no permission to write in {existing}"
-    elif scheme not in OBJECT_STORES:
+    elif scheme not in OBJECT_STORES:  # in which incomplete uploads are invisible
         wrong = f"{scheme}:// is none of {', '.join(OBJECT_STORES)}; if it is mounted, give it as a folder"
     elif not bucket.strip("/"):
         wrong = "it names no bucket"

@@ -12,6 +12,7 @@ from uuid import uuid4
 from slurm.errors import ItemError
 from stages.core.storage.addresses import VIDEO_SUFFIXES
 from stages.core.storage.errors import (
+    LIBRARY_FAULTS,
     ErrorCodes,
     hide_passwords,
     retry_network,
@@ -19,7 +20,7 @@ from stages.core.storage.errors import (
     translate_store_errors,
 )
 from stages.core.storage.partial import SYNC_BYTES
-from stages.core.storage.remote import open_file_system
+from stages.core.storage.remote import open_source_system
 
 BLOCK_BYTES = SYNC_BYTES
 TAGS = (
@@ -68,7 +69,7 @@ def resolve_hub_url(address: str) -> tuple[str, dict[str, str]]:
 
     try:
         uri = parse_hf_uri(address)
-    except ValueError as error:
+    except LIBRARY_FAULTS as error:
         raise ItemError("bad_value", f"{address}: {error}") from error
     if uri.is_bucket or not uri.path_in_repo:
         raise ItemError("bad_value", f"{address}: not a file of a repository, hf://datasets/org/name[@revision]/path")
@@ -85,9 +86,10 @@ def download_file(address: str, folder: Path, max_bytes: int | None, codes: Erro
     the like) that the file is unchanged. Raises ItemError: one of `codes`, empty, too_large, disk, network, bad_value.
     """
     with translate_store_errors(address, codes):
-        system, path = open_file_system(address)
+        system, path = open_source_system(address)
         facts = system.info(path)
-    where, size = hide_passwords(address), facts["size"]
+        size = facts["size"]
+    where = hide_passwords(address)
     if facts["type"] != "file":
         raise ItemError(codes.missing, f"{where}: a folder")
     if not size:

@@ -173,6 +173,14 @@ def test_a_value_that_cannot_be_read_fails_its_row_and_is_named(tmp_path: Path, 
     assert found["url"][1] == "https://e.org/2"
 
 
+def test_a_path_that_cannot_be_seen_costs_its_row(tmp_path: Path) -> None:
+    (tmp_path / "round").symlink_to("round")  # as a folder that may not be entered, but for root as well
+    pl.DataFrame({"path": ["round/a.mp4", "gone.mp4"]}).write_csv(tmp_path / "l.csv")
+    found = rows(tmp_path / "l.csv")
+    assert found["error"].to_list() == ["missing", None]
+    assert found["error_detail"][0].endswith("round/a.mp4 cannot be seen from here: Too many levels of symbolic links")
+
+
 def test_a_number_that_is_no_duration_fails_its_row(tmp_path: Path) -> None:
     pl.DataFrame({"path": ["a", "b", "c"], "duration_s": [1.0, float("inf"), -1.0]}).write_parquet(
         tmp_path / "l.parquet"

@@ -27,7 +27,7 @@ from stages.core.storage.errors import (
     translate_store_errors,
 )
 from stages.core.storage.input_files import HUB, file_system
-from stages.core.storage.remote import open_file_system
+from stages.core.storage.remote import open_source_system
 from stages.core.storage.store import file_name
 
 ADDRESS = re.compile(r"parquet://(.+?)@(\d{1,18})::(.+)", re.DOTALL)
@@ -208,7 +208,7 @@ def open_source(file: str, turn: Turn) -> Iterator[ParquetSource]:
     with translate_file_errors(file):
         if "://" in file:
             turn(file)
-            system, path = file_system(file) if file.startswith(HUB) else open_file_system(file)
+            system, path = file_system(file) if file.startswith(HUB) else open_source_system(file)
             raw = system.open(path, "rb", cache_type="none")
         else:
             raw = io.FileIO(file)

@@ -15,10 +15,12 @@ from urllib3.util import Retry, Url, make_headers, parse_url
 from slurm.errors import InputError, ItemError
 from stages.core.fetch.session import Session
 from stages.core.fetch.throttled import ThrottledError
+from stages.core.storage.errors import LIBRARY_FAULTS
 
 BLOCK_BYTES = 1 << 18
 SMALL_BYTES = 1 << 16  # the body of a redirect or refusal is read up to target, so that its connection can be reused
 MOST_REDIRECTS = 10
+LONGEST_PAUSE_S = 1e9  # that a host's Retry-After is taken for: larger numbers overflow
 HOSTS_KEPT = 32  # number of hosts with a connection pool
 
 SCHEMES = ["http", "https"]
@@ -74,7 +76,7 @@ class Connections:
             finally:
                 response.close()
                 response.release_conn()
-            redirected = parse_web_address(urljoin(target.url, location))
+            redirected = parse_web_address(location, target.url)
             if redirected is None:
                 raise self.make_error("other", url, "redirects to an address that is not http(s)")
             if not is_same_origin(target, redirected):
@@ -119,8 +121,12 @@ class Connections:
                 preload_content=False,
                 decode_content=False,
             )
+        except LocationValueError as error:
+            raise self.make_error("bad_value", url, str(error)) from error
         except HTTPError as error:
             raise self.make_transient_error(url, str(error)) from error
+        except LIBRARY_FAULTS as error:
+            raise self.make_error("other", url, f"{type(error).__name__}: {error}") from error
         if self.cookies is not None:
             self.cookies.extract_cookies(response, request)  # type: ignore[arg-type]  # a response has the one method that is used
         return response
@@ -152,11 +158,11 @@ class Connections:
         return SOCKSProxyManager(proxy, num_pools=HOSTS_KEPT, **settings)
 
 
-def parse_web_address(address: str) -> Url | None:
-    """The parts of an http(s) address; None if it is not one."""
+def parse_web_address(address: str, base: str = "") -> Url | None:
+    """The parts of an http(s) address, which may be relative to `base`; None if it is not one."""
     try:
-        parts = parse_url(address)
-    except LocationValueError:
+        parts = parse_url(urljoin(base, address))
+    except ValueError:  # LocationValueError, and those of Python's own parser
         return None
     return parts if parts.scheme in SCHEMES and parts.host else None
 
@@ -175,8 +181,8 @@ def is_same_origin(target: Url, redirected: Url) -> bool:
 def parse_retry_after(wait: str) -> float | None:
     """The pause of a Retry-After header in seconds; the header may also be a date. None if it is neither."""
     try:
-        return Retry().parse_retry_after(wait)
-    except InvalidHeader:
+        return min(Retry().parse_retry_after(wait), LONGEST_PAUSE_S)
+    except (InvalidHeader, *LIBRARY_FAULTS):  # a date or a number that Python cannot hold
         return None
 
 

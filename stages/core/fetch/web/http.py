@@ -20,6 +20,7 @@ from stages.core.storage.errors import translate_disk_errors
 TRIES = 4
 PROGRESS_BYTES = 1 << 18  # an attempt that got this much further than all before resets the count of attempts
 LONGEST_WAIT_S = 30.0
+MOST_DIGITS = 18  # of a size
 
 
 class HttpClient:
@@ -161,12 +162,14 @@ def parse_total_bytes(response: BaseHTTPResponse) -> int | None:
     """The size of the whole file by the response's headers; None if they do not give it."""
     ranged = response.status != 200
     size = response.headers.get("Content-Range" if ranged else "Content-Length", "").rpartition("/")[2]
-    return int(size) if size.isdecimal() else None
+    return int(size) if size.isdecimal() and len(size) <= MOST_DIGITS else None
 
 
 def parse_range(response: BaseHTTPResponse) -> tuple[int, int] | None:
     """The range [start, end) of a partial response (206); None for any other."""
-    match = re.match(r"bytes (\d+)-(\d+)/", response.headers.get("Content-Range", ""))
+    match = re.match(
+        rf"bytes (\d{{1,{MOST_DIGITS}}})-(\d{{1,{MOST_DIGITS}}})/", response.headers.get("Content-Range", "")
+    )
     return (int(match[1]), int(match[2]) + 1) if match and response.status == 206 else None
 
 

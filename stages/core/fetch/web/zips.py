@@ -21,13 +21,15 @@ from urllib.parse import quote, unquote
 
 from slurm.errors import ItemError
 from stages.core.fetch.web.archive import BLOCK_BYTES, Archive, RangeReader, ZipTail, open_archive
+from stages.core.storage.errors import LIBRARY_FAULTS
 
 SPARE_BYTES = 128  # likely size of a local header's extra field
 LOCAL_HEADER = struct.Struct("<4s2xHH16xHH")  # signature, flags, method, lengths of the name and of the extra field
 SIGNATURE = b"PK\x03\x04"
 ENCRYPTED = 1  # of the flags
+N = r"\d{1,18}"
 ADDRESS = re.compile(
-    r"zip://(.+?)::(.+?)(?:#offset=(-?\d+)&packed=(\d+)&size=(\d+)&crc=(\d+)&parts=(\d+(?:,\d+)*))?", re.DOTALL
+    rf"zip://(.+?)::(.+?)(?:#offset=(-?{N})&packed=({N})&size=({N})&crc=({N})&parts=({N}(?:,{N})*))?", re.DOTALL
 )
 
 
@@ -57,6 +59,8 @@ def parse(member: str) -> tuple[str, str, MemberLocation | None]:
     if not match:
         raise ItemError("bad_value", f"{member} is not an address like zip://in/name.mp4::https://host/x.zip")
     name, zip_address, *numbers, parts = match.groups()
+    if "#offset=" in zip_address:
+        raise ItemError("bad_value", f"{member[:200]}… does not end with the numbers that #offset= begins")
     if parts is None:
         return unquote(name), zip_address, None
     offset, packed, size, crc = map(int, numbers)
@@ -72,7 +76,7 @@ def directory(ranges: RangeReader, zip_address: str) -> dict[str, MemberLocation
     try:
         with zipfile.ZipFile(ZipTail(archive)) as parsed:
             members = parsed.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+    except (zipfile.BadZipFile, struct.error, *LIBRARY_FAULTS) as error:
         what = f"{zip_address} and the parts after it, {len(archive.parts)} files" if archive.parts[1:] else zip_address
         raise ItemError("corrupt", f"{what}: not a complete zip file ({error})") from error
     return {

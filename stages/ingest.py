@@ -26,7 +26,8 @@ from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
-from stages.core.storage.addresses import find_fault
+from stages.core.storage.addresses import VIDEO_SUFFIXES, find_fault
+from stages.core.storage.input_files import is_remote, local_glob
 
 STRICT = ConfigDict(extra="forbid")
 READERS: dict[str, ModuleType] = {
@@ -48,7 +49,7 @@ class Input:
 
 @dataclass(frozen=True, config=STRICT)
 class Auto:
-    """`folder` if the path is a folder, else `urls`."""
+    """`folder` if the path is a folder, a video, or a pattern of these; else `urls`."""
 
     name: Literal["auto"]
 
@@ -69,7 +70,9 @@ def reader(config: Config) -> tuple[ModuleType, Source]:
     """The module that reads the source, and its options."""
     if not isinstance(config.source, Auto):
         return READERS[config.source.name], config.source
-    if Path(config.input.path).is_dir():
+    path = config.input.path
+    places = [path] if Path(path).exists() or is_remote(path) else local_glob(path)
+    if any(Path(place).is_dir() or Path(place).suffix.lower() in VIDEO_SUFFIXES for place in places):
         return folder, folder.Options("folder")
     return urls, urls.Options("urls", column=None, id=None, columns={})
 

@@ -51,6 +51,10 @@ def test_a_folder_is_one_of_videos_and_a_file_a_list(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("url\nhttps://e.org/b.mp4\n")
     assert ingest(tmp_path)["path"].to_list() == [str(tmp_path / "a.mp4")]
     assert ingest(tmp_path / "l.csv")["url"].to_list() == ["https://e.org/b.mp4"]
+    (tmp_path / "b.ts").touch()
+    for one, names in (("a.mp4", ["a.mp4"]), ("?.*", ["a.mp4", "b.ts"]), ("*.m*", ["a.mp4"])):
+        assert ingest(tmp_path / one)["path"].to_list() == [str(tmp_path / name) for name in names]
+    assert ingest(tmp_path / "*.csv")["url"].to_list() == ["https://e.org/b.mp4"]
     listed = urls.Options("urls", None, None, {})
     assert ingest(tmp_path, listed)["url"].to_list() == ["https://e.org/b.mp4"]
 
@@ -135,7 +139,7 @@ def test_nothing_to_ingest_is_an_error_that_says_what_was_looked_for(tmp_path: P
     (tmp_path / "a.jpg").touch()
     (tmp_path / "none.txt").write_text("# nothing yet\n")
     (tmp_path / "none.csv").write_text("path,title\n")
-    with pytest.raises(InputError, match=r"no video in it \(\.avi, .*any case\)"):
+    with pytest.raises(InputError, match=r"no video in it \(\.3g2, .*any case\)"):
         ingest(tmp_path)
     with pytest.raises(InputError, match=r"neither a folder nor one of \.csv, "):
         ingest(tmp_path / "a.jpg")

@@ -1,11 +1,11 @@
-"""Videos in a folder: a row per file, with an id made of its path relative to the folder.
+"""Videos in a folder, or by a pattern: a row per file, with an id made of its path relative to the folder.
 
 So ids stay the same if the folder moves, and a.mp4 and a.mkv are two videos. What is known of a video is in its
 sidecar a.info.json (see sidecars.py), if there is one; else its name is its title.
 """
 
+import glob
 import hashlib
-import os
 import re
 from pathlib import Path
 from stat import S_ISREG
@@ -17,11 +17,13 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from stages.core.schema.catalogue import CATALOGUE
-from stages.core.schema.types import Row
+from stages.core.schema.types import TEXT, Row
 from stages.core.sources import sidecars
 from stages.core.sources.catalogue import Catalogue
-
-SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
+from stages.core.sources.values import as_text
+from stages.core.storage.addresses import VIDEO_SUFFIXES
+from stages.core.storage.input_files import count_suffixes, local_glob
+from stages.core.storage.walk import find_files
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -30,41 +32,49 @@ class Options:
 
 
 def check(path: str, options: Options) -> None:
-    if not Path(path).is_dir():
-        raise InputError(f"input.path={path}: no such folder (seen from {Path.cwd()})")
+    if not Path(path).exists() and not local_glob(path):
+        raise InputError(f"input.path={path}: no such folder or video (seen from {Path.cwd()})")
 
 
 def read(path: str, options: Options) -> Catalogue:
-    """A row for every video file in the folder and its subfolders, sorted by path; hidden ones are skipped."""
+    """A row for every video file in the folder and its subfolders, sorted by path; hidden ones are skipped.
+
+    The path may also be that of a video, or a pattern of videos and folders. A file whose name is not UTF-8 has an
+    error; one that is no video is counted by its suffix.
+    """
     check(path, options)
-    folder = Path(path)
-    files = sorted(folder.rglob("*"))
-    videos = {file: below for file in files if is_video(file, below := file.relative_to(folder))}
-    if not videos:
-        raise InputError(f"input.path={path}: no video in it ({', '.join(sorted(SUFFIXES))}, any case)")
-    rows = [row(file, video_id(below.as_posix()), folder.name) for file, below in videos.items()]
-    present = {file for file in files if file.name.endswith(sidecars.SUFFIX)}
+    root = Path(path) if Path(path).is_dir() else fixed_part(path)
+    files, folders, left_out = find_files(*([Path(path)] if Path(path).exists() else map(Path, local_glob(path))))
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     beside = [file.with_suffix(sidecars.SUFFIX) for file in videos]
+    used = {*videos, *beside}
+    left_out += count_suffixes(file.name for file in files if file not in used)
+    if not videos:
+        there = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common(9)) or "nothing"
+        kinds = ", ".join(sorted(VIDEO_SUFFIXES))
+        raise InputError(f"input.path={path}: no video in it ({kinds}, any case), but {there}")
+    rows = [row(file, video_id(file.relative_to(root).as_posix()), root.absolute().name) for file in videos]
+    present = {*files, *folders}
     known, lost = sidecars.read([sidecar if sidecar in present else None for sidecar in beside])
-    table = pl.DataFrame(rows, CATALOGUE).with_columns(*known.drop("title"), title=pl.coalesce(known["title"], "title"))
-    return Catalogue(table.lazy(), left_out=lost)
+    table = pl.DataFrame(rows, {**CATALOGUE, "error": TEXT, "error_detail": TEXT})
+    table = table.with_columns(*known.drop("title"), title=pl.coalesce(known["title"], "title"))
+    return Catalogue(table.lazy(), left_out=left_out + lost)
 
 
-def is_video(file: Path, below: Path) -> bool:
-    """Whether it has a video's suffix, and neither it nor a folder on its way `below` is hidden."""
-    hidden = any(part.startswith(".") for part in below.parts)
-    return file.suffix.lower() in SUFFIXES and not hidden and not os.path.isdir(file)  # noqa: PTH112 (which raises where it is not to be seen)
+def fixed_part(pattern: str) -> Path:
+    """The folder of a file, or the last one before a pattern's first wildcard: ids are made of paths below it."""
+    folders = Path(pattern).parts[:-1]
+    wild = next((n for n, part in enumerate(folders) if glob.has_magic(part)), len(folders))
+    return Path(*folders[: wild if glob.has_magic(pattern) else len(folders)])
 
 
 def row(file: Path, name: str, source: str) -> Row:
     """A file's row; `bytes` is null for a broken link, which fails when it is opened."""
-    return {
-        "video_id": name,
-        "source": source,
-        "path": str(file.absolute()),
-        "title": file.stem,
-        "bytes": file_bytes(str(file)),
-    }
+    path = str(file.absolute())
+    values: Row = {"video_id": name, "source": as_text(source), "title": as_text(file.stem), "bytes": file_bytes(path)}
+    if path == as_text(path):
+        return {**values, "path": path}
+    return {**values, "error": "bad_value", "error_detail": f"{as_text(path)}: a name that is not UTF-8: rename it"}
 
 
 def file_bytes(path: str) -> int | None:
@@ -79,4 +89,4 @@ def file_bytes(path: str) -> int | None:
 def video_id(name: str) -> str:
     """An id usable as a file name: the readable start of the name, and 10 hex digits of its hash for uniqueness."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:40]
-    return f"{readable or 'video'}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+    return f"{readable or 'video'}-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:10]}"

@@ -16,7 +16,10 @@ from urllib.parse import urlsplit
 
 AddressKind = Literal["local", "http", "site", "hub", "files", "zip", "cell"]
 
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".ogv", ".3gp"}
+VIDEO_SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".wmv", ".asf", ".flv", ".f4v", ".ogv"),
+    *(".mpg", ".mpeg", ".vob", ".ts", ".m2t", ".mts", ".m2ts", ".mxf"),
+}
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs")
 SCHEMES = ("http", "https", "hf", *OBJECT_STORES, "ftp", "file")  # of fsspec's many, those that name one whole file
 MOST_LABEL_CHARS = 63  # of a host's name, between its dots
@@ -48,11 +51,7 @@ def find_fault(address: str) -> str | None:
         return find_fault_of_member(address, place.partition("::")[2].partition("#offset=")[0])
     if scheme not in SCHEMES:
         return f"{scheme[:40]}:// is none of {', '.join(SCHEMES)}; if it is mounted, give it as a path"
-    if not place.strip("/"):
-        return "nothing is named behind its scheme"
-    if scheme in ("http", "https"):
-        return find_fault_of_page(address)
-    return "two addresses in one" if "::" in place else None
+    return find_fault_of_page(address) if scheme in ("http", "https") else find_fault_of_object(place)
 
 
 def find_fault_of_member(address: str, file: str) -> str | None:
@@ -61,6 +60,12 @@ def find_fault_of_member(address: str, file: str) -> str | None:
     if file.partition("://")[0].lower() in ("zip", "parquet"):
         return "a file in a file in a file"
     return find_fault(file) if file else "it does not say in which file: …::ADDRESS is missing"
+
+
+def find_fault_of_object(place: str) -> str | None:
+    if "::" in place:
+        return "two addresses in one"
+    return None if place.strip("/") else "nothing is named behind its scheme"
 
 
 def find_fault_of_page(address: str) -> str | None:

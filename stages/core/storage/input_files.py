@@ -6,8 +6,11 @@ s3://bucket/lists, https://host/x.csv  any address that fsspec opens
 """
 
 import glob
+import logging
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
@@ -15,6 +18,9 @@ from typing import IO, Any, cast
 from slurm.errors import InputError
 from stages.core.storage.addresses import find_fault
 from stages.core.storage.errors import LIBRARY_FAULTS
+from stages.core.storage.walk import find_files
+
+log = logging.getLogger("reelmill")
 
 HUB = "hf://"
 BLOCK_BYTES = 1 << 20  # read-ahead of a remote file that is read in small pieces
@@ -46,7 +52,17 @@ def list_files(path: str, suffixes: Collection[str]) -> list[str]:
     kept = [file for file in paths if PurePosixPath(file).suffix.lower() in suffixes]
     if not kept:
         raise InputError(f"input.path={path}: no file of these kinds in it: {', '.join(sorted(suffixes))} (any case)")
+    if others := count_suffixes(file for file in paths if PurePosixPath(file).suffix.lower() not in suffixes):
+        log.info("input.path=%s: not read: %s", path, ", ".join(f"{n:,} {kind}" for kind, n in others.most_common(9)))
     return kept
+
+
+def count_suffixes(files: Iterable[str]) -> Counter[str]:
+    """The number of files by suffix, `*.jpg`; of all without one, or with one that is no word, as `no suffix`."""
+    return Counter(
+        f"*{suffix}" if re.fullmatch(r"\.[\w-]{1,12}", suffix) else "no suffix"
+        for suffix in (PurePosixPath(file).suffix.lower() for file in files)
+    )
 
 
 def list_local(path: str) -> list[str]:
@@ -54,10 +70,7 @@ def list_local(path: str) -> list[str]:
     if not place.exists():
         files = (Path(file) for file in local_glob(path))  # not of `place`: the working directory is no pattern
         return [str(file.absolute()) for file in files if file.is_file()]
-    if not place.is_dir():
-        return [str(place)]
-    below = ((file, file.relative_to(place).parts) for file in sorted(place.rglob("*")))
-    return [str(file) for file, parts in below if not any(part.startswith(".") for part in parts) and file.is_file()]
+    return [str(file) for file in find_files(place).files if os.path.isfile(file)]  # noqa: PTH113  which raises nothing
 
 
 def local_glob(path: str) -> list[str]:

@@ -1,5 +1,6 @@
 """A folder of videos: every file is a row, and ids stay what they are."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -32,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_videos_are_found_below_the_folder_by_any_suffix_in_any_case(folder: Path) -> None:
     table = rows(folder)
-    assert dict(table.schema) == CATALOGUE
+    assert dict(table.drop("error", "error_detail").schema) == CATALOGUE
     assert sorted(table["path"].to_list()) == sorted(str(folder / name) for name in NAMES)
     assert table["path"].to_list() == sorted(table["path"].to_list())
     sizes = dict(zip(table["path"], table["bytes"], strict=True))
@@ -72,11 +73,63 @@ def test_a_folder_whose_name_looks_like_a_video_is_none(folder: Path) -> None:
 
 def test_a_folder_without_videos_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    with pytest.raises(InputError, match=r"no video in it \(\.avi, .*any case\)"):
+    with pytest.raises(InputError, match=r"no video in it \(\.3g2, .*any case\), but 1 \*\.txt"):
         rows(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["gone", "a.mp4"])
-def test_what_is_no_folder_is_reported_before_submission(folder: Path, name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}: no such folder"):
+@pytest.mark.parametrize("name", ["gone", "gone.mp4", "*.gone"])
+def test_what_is_not_there_is_reported_before_submission(folder: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"gone(\.mp4)?: no such folder or video"):
         check(str(folder / name), Options("folder"))
+
+
+def test_every_suffix_of_a_video_is_taken_and_others_are_counted(folder: Path) -> None:
+    names = [f"x.{s}" for s in ("ts", "mts", "M2TS", "mpg", "mpeg", "flv", "wmv", "3gp", "ogv", "vob", "mxf")]
+    for name in (*names, "two.JPG", "x.srt", "odd.a b", "deep/video.part"):
+        (folder / name).touch()
+    found = read(str(folder), Options("folder"))
+    assert set(names) <= {Path(path).name for path in found.rows.collect()["path"]}
+    assert found.left_out == {"*.txt": 1, "*.jpg": 2, "*.srt": 1, "*.part": 1, "no suffix": 2}
+
+
+def test_what_lies_behind_links_is_found_once_and_circles_end(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk" / "more").mkdir(parents=True)
+    (tmp_path / "disk" / "more" / "x.mp4").touch()
+    (tmp_path / "disk" / "back").symlink_to(folder)
+    before = rows(folder)
+    for name in ("aaa", "zzz"):
+        (folder / name).symlink_to(tmp_path / "disk")
+    (folder / "deep" / "up").symlink_to("..")
+    (folder / "one.mp4").symlink_to(tmp_path / "disk" / "more" / "x.mp4")
+    (folder / "broken.mp4").symlink_to("gone.mp4")
+    found = read(str(folder), Options("folder"))
+    table = found.rows.collect()
+    new = {str(folder / name) for name in ("aaa/more/x.mp4", "one.mp4", "broken.mp4")}
+    assert set(table["path"]) == {*before["path"], *new}
+    assert set(before["video_id"]) < set(table["video_id"])
+    assert found.left_out["linked_again"] == 3  # zzz, up and back
+    assert table["error"].null_count() == len(table)
+
+
+def test_a_name_that_is_not_utf8_costs_its_row(folder: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(folder / "caf") + b"\xe9.mp4"))).touch()
+    (Path(os.fsdecode(os.fsencode(folder / "x.d") + b"\xe9"))).touch()
+    table = rows(folder)
+    bad = table.filter(pl.col("error").is_not_null())
+    assert len(table) == len(NAMES) + 1
+    assert bad["error"].to_list() == ["bad_value"]
+    assert "caf?.mp4: a name that is not UTF-8" in bad["error_detail"][0]
+    assert bad["path"].to_list() == [None]
+
+
+def test_a_video_and_a_pattern_have_the_ids_of_their_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = dict(rows(folder).select("path", "video_id").iter_rows())
+    one, some, deep = (rows(folder / name) for name in ("a.mp4", "[aB].[mM]*", "**"))
+    assert one["video_id"].to_list() == [ids[str(folder / "a.mp4")]]
+    assert some["video_id"].to_list() == [ids[str(folder / name)] for name in ("B.MOV", "a.mkv", "a.mp4")]
+    assert dict(deep.select("path", "video_id").iter_rows()) == ids
+    assert some["source"].to_list() == ["videos"] * 3
+    monkeypatch.chdir(folder)
+    assert rows(Path("*.avi"))["video_id"].to_list() == [ids[str(folder / "d.avi")]]
+    monkeypatch.chdir(folder.parent)
+    assert rows(Path("vid*"))["path"].to_list() == sorted(ids)

@@ -43,6 +43,7 @@ def test_an_address_that_can_be_fetched_has_a_kind_and_no_fault(address: str, ki
         ("ftp://", "nothing is named"),
         ("http://[bad/a.mp4", "Invalid IPv6"),
         ("http:///a.mp4", "not the name of a host"),
+        ("http://", "not the name of a host"),
         ("http://e.org:x/a.mp4", "Port could not"),
         (f"https://{'a' * 64}.com/a.mp4", "not the name of a host"),
         ("zip://a.mp4", "in which file"),

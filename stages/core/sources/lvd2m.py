@@ -20,10 +20,11 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from stages.core.schema.catalogue import SPANS
-from stages.core.schema.types import Row, Schema
+from stages.core.schema.types import TEXT, Row, Schema
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.tables import MARKS, error_column, scan, why_column
 from stages.core.sources.times import parse_seconds
+from stages.core.sources.values import cast_column
 from stages.core.sources.youtube import WATCH
 from stages.core.storage import input_files
 
@@ -143,8 +144,8 @@ def read_lines(file: str, table: pl.LazyFrame, configured: Layout | None) -> pl.
 
 
 def select_or_null(columns: list[str], names: tuple[str, ...]) -> list[pl.Expr]:
-    """Columns by name; null for an empty cell or a missing column."""
-    return [(pl.when(pl.col(c) != "").then(c) if c in columns else pl.lit(None, pl.String).alias(c)) for c in names]
+    """Columns by name; null for a cell that says nothing, or a missing column."""
+    return [(cast_column(c, TEXT, TEXT) if c in columns else pl.lit(None, pl.String).alias(c)) for c in names]
 
 
 def parse_line(line: Row) -> ClipSpan:

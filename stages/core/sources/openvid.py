@@ -22,6 +22,7 @@ from stages.core.fetch.web.zips import MemberLocation, address, directory
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 from stages.core.sources import tables
 from stages.core.sources.catalogue import Catalogue
+from stages.core.sources.values import cast_column
 from stages.core.storage import input_files
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def read_lines(table: pl.LazyFrame, file: str, options: Options) -> pl.DataFrame
         if needed not in columns:
             named = [column for column in columns[1:] if column not in tables.MARKS]
             raise InputError(f"{file} has no column {needed!r}; it has: {', '.join(named)}")
-    text = {column: pl.col(column).str.strip_chars().replace("", None) for column in (FILE, *numeric)}
+    text = {column: cast_column(column, TEXT, TEXT).str.strip_chars() for column in (FILE, *numeric)}
     value = {column: text[column].cast(REAL, strict=False) for column in numeric}
     value = {column: pl.when(number.is_finite()).then(number) for column, number in value.items()}
     value[SECONDS] = pl.when(value[SECONDS] > 0).then(value[SECONDS])

@@ -19,7 +19,7 @@ from stages.core.sources import youtube
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import file_bytes, video_id
 from stages.core.sources.tables import LINE, MARKS, SUFFIXES, error_column, scan, why_column
-from stages.core.sources.values import cast_column, is_unreadable
+from stages.core.sources.values import cast_column, is_unreadable, shown
 from stages.core.storage import input_files
 
 COPIED: Schema = {"source": TEXT, "url": TEXT, **ABOUT, "bytes": INT}
@@ -65,7 +65,9 @@ def scan_rows(file: str, options: Options) -> pl.LazyFrame:
     needed = {address[0]: place, **({ids[0]: key} if ids else {})}
     empty = [pl.when(value.is_null()).then(pl.lit(f"no {column}")) for column, value in needed.items()]
     bad = [
-        pl.when(is_unreadable(column, present[column], COPIED[name])).then(pl.format("{}={}", pl.lit(column), column))
+        pl.when(is_unreadable(column, present[column], COPIED[name])).then(
+            pl.format("{}={}", pl.lit(column), shown(column, present[column]))
+        )
         for name, column in others.items()
     ]
     line = pl.format("{}: row {}", pl.lit(file), ROW)

@@ -8,19 +8,46 @@ import polars as pl
 from stages.core.schema.types import INT, REAL, TEXT, TEXTS
 from stages.core.sources.times import parse_seconds
 
+# How pandas, R, databases and spreadsheets write nothing; and what else stands for it where no text is meant.
+NOTHING = ("", "nan", "NaN", "NAN", "NA", "N/A", "#N/A", "<NA>", "NaT", "null", "NULL", "None", r"\N")
+NO_VALUE = (*NOTHING, "none", "n/a", "na", "nil", "-", "--", "?", "unknown")
 DAYS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d")
 
 
 def cast_column(column: str, source_type: pl.DataType, target_type: pl.DataType) -> pl.Expr:
-    """The column cast from its type `source_type` to `target_type`; null where the value cannot be read as that."""
+    """The column cast from its type `source_type` to `target_type`; null where the value cannot be read as that, and
+    where it says that there is none.
+    """
     casts = {TEXT: cast_text, INT: cast_integer, REAL: cast_seconds, TEXTS: cast_texts, pl.Date(): cast_date}
-    return casts[target_type](pl.col(column), source_type)
+    if source_type.is_nested() and not (target_type == TEXTS and is_plain_list(source_type)):
+        return pl.lit(None, target_type)
+    return casts[target_type](pl.when(has_value(column, source_type, target_type)).then(column), source_type)
 
 
 def is_unreadable(column: str, source_type: pl.DataType, target_type: pl.DataType) -> pl.Expr:
     """Whether a cell has a value, and it cannot be read as `target_type`."""
-    has_value = pl.col(column).str.strip_chars() != "" if source_type == TEXT else pl.col(column).is_not_null()
-    return (has_value & cast_column(column, source_type, target_type).is_null()).fill_null(False)
+    known = has_value(column, source_type, target_type)
+    return (known & cast_column(column, source_type, target_type).is_null()).fill_null(False)
+
+
+def is_plain_list(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.List | pl.Array) and not kind.inner.is_nested()
+
+
+def shown(column: str, source_type: pl.DataType) -> pl.Expr:
+    """A value as an error tells it; of one that has parts only its type."""
+    return pl.lit(str(source_type)) if source_type.is_nested() else pl.col(column).cast(TEXT, strict=False)
+
+
+def has_value(column: str, source_type: pl.DataType, target_type: pl.DataType) -> pl.Expr:
+    """Whether a cell has a value of any kind, and not a NaN, or a text that stands for nothing."""
+    if source_type == TEXT:
+        words = NOTHING if target_type in (TEXT, TEXTS) else NO_VALUE
+        return ~pl.col(column).str.strip_chars().is_in(words).fill_null(True)
+    known = pl.col(column).is_not_null()
+    if is_plain_list(source_type):
+        return known & (texts_of(pl.col(column)).list.len() > 0)
+    return known & pl.col(column).is_not_nan() if source_type.is_float() else known
 
 
 def as_text(value: Any) -> str | None:
@@ -45,9 +72,11 @@ def cast_integer(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
 
 
 def cast_seconds(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
-    """Seconds ≥ 0, from numbers or from times as text."""
+    """Seconds ≥ 0, from numbers, lengths of time, or times as text."""
     if source_type == TEXT:
         return values.map_elements(read_time, REAL)
+    if source_type in (pl.Duration, pl.Time):
+        values = values.cast(pl.Duration("us")).dt.total_microseconds() / 1e6
     number = values.cast(REAL, strict=False)
     return pl.when(number.is_finite() & (number >= 0)).then(number)
 
@@ -61,14 +90,21 @@ def read_time(words: str) -> float | None:
 
 def cast_texts(values: pl.Expr, source_type: pl.DataType) -> pl.Expr:
     """Lists of text; also from text that is comma-separated or a JSON list."""
-    return values.map_elements(read_list, TEXTS) if source_type == TEXT else values.cast(TEXTS, strict=False)
+    if source_type == TEXT:
+        return values.map_elements(read_list, TEXTS)
+    return texts_of(values)
+
+
+def texts_of(lists: pl.Expr) -> pl.Expr:
+    """The elements that say something."""
+    return lists.cast(TEXTS, strict=False).list.filter(~pl.element().is_in(NOTHING).fill_null(True))
 
 
 def read_list(words: str) -> list[str] | None:
     if not words.lstrip().startswith("["):
-        return [word.strip() for word in words.split(",") if word.strip()] or None
+        return [word for part in words.split(",") if (word := part.strip()) not in NOTHING] or None
     try:
-        return [text for word in json.loads(words) if (text := as_text(word)) is not None]
+        return [text for word in json.loads(words) if (text := as_text(word)) is not None and text not in NOTHING]
     except (ValueError, RecursionError):
         return None
 

@@ -278,6 +278,14 @@ def test_a_column_that_is_not_there_is_null(tmp_path: Path) -> None:
     assert spans.select("score", *CAPTIONS, "source").rows() == [(None,) * 6]
 
 
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "None", ""])
+def test_a_score_that_says_nothing_is_null(tmp_path: Path, nothing: str) -> None:
+    line = {**ytb("v_0", GOOD), "total score": nothing, "refined_caption": nothing}
+    rows, spans, _ = found(write(tmp_path / "l.csv", line))
+    assert rows["error"].to_list() in ([None], [])
+    assert spans.select("score", "refined_caption").row(0) == (None, None)
+
+
 def test_a_list_without_captions_keeps_all_its_clips(tmp_path: Path) -> None:
     lines = [ytb(f"-2yHu5qgTzM_{n}", f"['0:00:{n}0', '0:00:{n}9']") for n in (1, 2)]
     bare = [{name: value for name, value in line.items() if name not in CAPTIONS} for line in lines]

@@ -137,7 +137,7 @@ def test_a_clip_in_no_zip_file_is_a_row_that_says_so(web: Web, tmp_path: Path) -
     [
         ({"seconds": "3 s"}, "row 2: seconds=3 s"),
         ({"seconds": "0"}, "row 2: seconds=0"),
-        ({"aesthetic_score": "nan"}, "row 2: aesthetic score=nan"),
+        ({"aesthetic_score": "inf"}, "row 2: aesthetic score=inf"),
         ({"video": " "}, "row 2: video is empty"),
         ({"video": "folder/"}, "row 2: video is empty"),
     ],

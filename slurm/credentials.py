@@ -18,19 +18,24 @@ KEY = re.compile(
     r"(?:.*[-_. ])?(token|secret|passw(or)?d|passphrase|credentials?|(api|access|secret|private)[-_]?key)", re.I
 )
 WORD = re.compile(r"([+~]*[\w.@/-]*\benv(?:[.@/][\w.@/-]+)?=)(.+)", re.DOTALL)  # cluster.env.NAME=value, engine.env={…}
+# A name is matched from its first character and as a whole (++), and looked into ahead: an expression that tries again
+# from every character of a name takes hours for a foreign text of some 100 kB.
 IN_TEXT = [
-    re.compile(r"((?:https?|ftps?|sftp|socks\w*|webdavs?|smb)://)[^/?#\s'\"]+(?=@)", re.I),  # user, or user:password
-    re.compile(r"(\w://)[^/?#\s:@'\"]*:[^/?#\s'\"]*(?=@)"),
     re.compile(
-        r"([?&;](?:[\w.-]*(?:token|secret|signature|passw(?:or)?d|credential|api[-_]?key|access[-_]?key)[\w.-]*|sig|key)=)"
-        r"[^&#\s'\"]+",
+        r"((?:https?|ftps?|sftp|socks\w{0,4}|webdavs?|smb)://)[^/?#\s'\"]+(?=@)", re.I
+    ),  # user, or user:password
+    re.compile(r"(\w://)[^/?#\s:@'\"]*+:[^/?#\s'\"]*(?=@)"),
+    re.compile(
+        r"([?&;](?:(?=[\w.-]*?(?:token|secret|signature|passw(?:or)?d|credential|api[-_]?key|access[-_]?key))[\w.-]++"
+        r"|sig|key)=)[^&#\s'\"]+",
         re.I,
     ),
     re.compile(
-        r"([\w-]*(?:token(?!s)|secret|passw(?:or)?d|api[-_]?key|access[-_]?key)[\w-]*=['\"]?)(?![{$*'\"]|\d+\b)[^\s'\"]+",
+        r"((?<![\w-])(?=[\w-]*?(?:token(?!s)|secret|passw(?:or)?d|api[-_]?key|access[-_]?key))[\w-]++=['\"]?)"
+        r"(?![{$*'\"]|\d+\b)[^\s'\"]+",
         re.I,
     ),
-    re.compile(r"(\benv\.[\w.-]+=['\"]?)(?![{$*'\"])[^\s'\"]+"),
+    re.compile(r"((?<![\w.-])(?=[\w.-]*?\benv\.[\w.-])[\w.-]++=['\"]?)(?![{$*'\"])[^\s'\"]+"),
     re.compile(r"(\bBearer )[\w.~+/=-]{8,}"),
 ]
 HIDDEN = re.compile(r"^\*\*\*$|(://|=['\"]?|Bearer )\*\*\*")

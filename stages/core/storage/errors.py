@@ -87,4 +87,4 @@ retry_network = retry(
 
 def hide_passwords(text: str) -> str:
     """The text without the user:password@ of its URLs."""
-    return re.sub(r"(?<=://)[^/@\s]*:[^/@\s]*@", "", text)
+    return re.sub(r"(?<=://)[^/@\s]*@", lambda user: "" if ":" in user[0] else user[0], text)

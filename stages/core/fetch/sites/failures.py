@@ -56,6 +56,7 @@ PATTERNS = {
     ),
 }
 
+MESSAGE_CHARS = 2000  # that are looked at: a site's text may be of any length, and some patterns look far ahead
 YT_DLP_ADVICE = re.compile(  # for people who run it by hand
     r"[;.,]? *(please report this issue on|use --(cookies|list-formats)|you might want to use a vpn"
     r"|\(caused by (<?HTTP|Transport|Proxy|SSL|Certificate|Incomplete)).*",  # repeats the message
@@ -81,7 +82,8 @@ def classify_failure(
             return cause
         if isinstance(cause, ReelmillError):
             raise cause from None
-    words = YT_DLP_ADVICE.sub("", re.sub(r"^(ERROR:\s*)?(\[[^]]+\] (\S+: )?)?", "", str(error)))
+    words = str(error)[:MESSAGE_CHARS]
+    words = YT_DLP_ADVICE.sub("", re.sub(r"^(ERROR:\s*)?(\[[^]]+\] (\S+: )?)?", "", words))
     code = code_of(error, words, media)
     detail = redact(". ".join(filter(None, [" ".join(words.split())[:500], HINTS.get(code)])))
     if code in ("rate_limited", "bot_check"):
@@ -109,7 +111,7 @@ def code_of(error: BaseException | str, words: str, media: bool) -> str:
 def status_of(error: BaseException | str) -> int | None:
     """The HTTP status behind an error, None without one; yt-dlp's downloaders may keep it only in their message."""
     answered = next((cause.status for cause in error_chain(error) if isinstance(cause, HTTPError)), None)
-    named = re.search(r"HTTP Error (\d{3})", str(error))
+    named = re.search(r"HTTP Error (\d{3})", str(error)[:MESSAGE_CHARS])
     return answered or (int(named[1]) if named else None)
 
 

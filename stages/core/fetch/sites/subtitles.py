@@ -21,7 +21,7 @@ TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>|</?>")
 INVISIBLE = str.maketrans("", "", "\u200b\u200e\u200f\u2060\ufeff")
 NO_CUE = ("WEBVTT", "NOTE", "STYLE", "REGION")
 
-SOUND = re.compile(r"\[[^\]]*\]")  # [Music]
+SOUND = re.compile(r"\[[^\[\]]*\]")  # [Music]
 # Scripts without spaces between words → their mean number of characters per word.
 UNSPACED = {
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]": 2,  # kana, Han

@@ -4,9 +4,13 @@ import polars as pl
 
 WATCH = "https://www.youtube.com/watch?v="
 ID = "[A-Za-z0-9_-]{11}"
-SITE = r"^(?i:(?:https?://)?(?:(?:www|m|music)\.)?youtube(?:-nocookie)?\.com/)"
-PAGE = SITE + rf"(?:watch/?\?(?:[^#]*&)?v=|shorts/|embed/|live/|v/)({ID})(?:[?&#/].*)?$"
-SHORT = rf"^(?i:(?:https?://)?youtu\.be/)({ID})(?:[?&#/].*)?$"
+HTTP = r"(?:(?:https?:)?//)?"  # pages embed `//www.youtube.com/…`
+SITE = rf"^(?i:{HTTP}(?:(?:www|m|music|gaming)\.)?youtube(?:-nocookie|education|kids)?\.com/)"
+PAGE = SITE + rf"(?:watch(?:_popup)?/?\?(?:[^#]*&)?v=|(?:shorts|embed|live|v|e|watch)/)({ID})(?:[?&#/].*)?$"
+SHORT = rf"^(?i:{HTTP}(?:www\.)?youtu\.be/)({ID})(?:[?&#/].*)?$"
+# attribution_link?a=…&u=%2Fwatch%3Fv%3DID%26feature%3Dshare: the page that it names is percent-encoded
+WITHIN = SITE + rf"attribution_link/?\?(?:[^#]*&)?u=[^#]*?(?i:[?&]|%3F|%26)v(?i:=|%3D)({ID})(?:(?i:[&?#/]|%26|%23).*)?$"
+NO_IDS = ("videoseries", "live_stream")  # of embed/: a playlist, and what a channel shows now
 CHANNEL = SITE + r"channel/(UC[A-Za-z0-9_-]{22})(?:[?#/].*)?$"
 NAME = SITE + r"(?:@|c/|user/)"  # of a channel's handle, which does not contain its id
 
@@ -17,7 +21,8 @@ def is_id(text: pl.Expr) -> pl.Expr:
 
 def video_id(address: pl.Expr) -> pl.Expr:
     """The video id in a URL, with or without https:// and further parameters; null if there is none."""
-    return pl.coalesce(address.str.extract(PAGE), address.str.extract(SHORT))
+    found = pl.coalesce(address.str.extract(pattern) for pattern in (PAGE, SHORT, WITHIN))
+    return pl.when(~found.is_in(NO_IDS)).then(found)
 
 
 def channel_id(address: pl.Expr) -> pl.Expr:

@@ -109,6 +109,7 @@ ITEM_CODES: dict[str, str] = {
     "schema": "the model's answer has not the form that was asked for",
     "wrong_language": "the model answered in another language",
     "repetition": "the model's answer goes round in circles",
+    "misfit": "what was found of it fits no column of its table",
     "other": "the download failed in a way that has no name here",
 }
 

@@ -85,6 +85,7 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
 def fetch_into_store(row: Row, address: str, store: "MediaStore", config: Config, shared: Path) -> dict[str, list[Row]]:
     """Fetches a video and puts its file and record into the store; returns its rows, by table. Raises ItemError."""
     from stages.core.fetch import record
+    from stages.core.fetch.about import plain
     from stages.core.fetch.probe import probe
     from stages.core.storage.errors import hide_passwords
 
@@ -101,8 +102,10 @@ def fetch_into_store(row: Row, address: str, store: "MediaStore", config: Config
             "path": store.address(fetched.file, video_id),
             "kind": classify_address(address),
             "offset_s": fetched.offset_s,
+            "notes": fetched.notes or None,
         }
         tables = {"rows": [facts], "subtitles": fetched.subtitles, "info": [fetched.info] if fetched.info else []}
+        tables = {table: [plain(row) for row in rows] for table, rows in tables.items()}
         record.save(store, video_id, address, tables)
         store.put(fetched.file, video_id)  # last, since this makes the record count
         store.remove_work(video_id)

@@ -27,6 +27,8 @@ from slurm.record.paths import ROWS
 
 OURS = (ITEM, NOTHING, "error", "error_detail")  # columns that a stage need not give
 
+MISFITS = (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError)  # of making a table of rows
+
 log = logging.getLogger(__name__)
 
 Row = dict[str, object]
@@ -155,13 +157,34 @@ class Attempt:
         if time.time() - self.flushed > flush_s or (output.lazy and self.step.plan.kind == "map"):
             self.flush()
 
+    def _fitting(self, output: Output) -> Output:
+        """The output; or of an item with a value that fits no column of its table, a row with the error misfit."""
+        lists = {table: rows for table, rows in output.tables.items() if isinstance(rows, list)}
+        try:
+            for table, rows in lists.items():
+                pl.DataFrame(rows, self.schemas[table])
+        except MISFITS as error:
+            if len(output.keys) != 1:
+                raise
+            first: Row = dict(lists[ROWS][0]) if lists.get(ROWS) else {}
+            own = {name: first.get(name) for name in self.step.plan.item_keys}
+            own[self.step.plan.item_key] = output.keys[0]
+            detail = f"{type(error).__name__}: {error}"[:500].encode(errors="replace").decode()
+            self.failed += 1 - output.failed
+            return Output(output.keys, {ROWS: [{**own, "error": "misfit", "error_detail": detail}]}, failed=1)
+        return output
+
     def flush(self) -> None:
         if self.buffer and self.step.plan.kind == "map":
             main = self.partial / f"{self.prefix}{self.name}.{len(self.files):05d}.flush"
-            for table in sorted(
-                self.schemas, key=lambda name: name == ROWS
-            ):  # the main table last: it makes them count
-                write_table(flush_file(main, table), self._frame(table))
+            tables = sorted(self.schemas, key=lambda name: name == ROWS)  # the main one last: it makes them count
+            try:
+                frames = {table: self._frame(table) for table in tables}
+            except MISFITS:
+                self.buffer = [self._fitting(output) for output in self.buffer]
+                frames = {table: self._frame(table) for table in tables}
+            for table, frame in frames.items():
+                write_table(flush_file(main, table), frame)
             self.files.append(main)
             self.buffer = []
             self.event("beat", rows=self.rows, failed=self.failed)

@@ -3,6 +3,7 @@
 Without yt-dlp itself, which takes half a second to load.
 """
 
+from math import isfinite
 from typing import Any
 
 Info = dict[str, Any]
@@ -23,6 +24,19 @@ NAMES = {  # column → yt-dlp's names for it; the first that has a value counts
     "upload_date": ("upload_date",),
     "licence": ("license",),
 }
+
+
+def plain(value: Any) -> Any:
+    """The value as every JSON and every table can hold it: half of a surrogate pair becomes a `?`, a NaN or infinite
+    number null.
+    """
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {plain(name): plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def about_values(info: Info) -> Info:

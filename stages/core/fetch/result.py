@@ -19,4 +19,5 @@ class FetchedVideo:
     subtitles: list[Row] = field(default_factory=list)
     info: Row | None = None
     offset_s: float = 0.0
+    notes: list[str] = field(default_factory=list)  # what was not taken, and why
     sha256: str | None = None  # hex digest, if it was computed while downloading

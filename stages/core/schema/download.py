@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from stages.core.schema.types import INT, REAL, TEXT, Schema
+from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Schema
 
 FETCHED: Schema = {  # read from the file itself
     "path": TEXT,  # a local file, or an address in an object store
@@ -16,6 +16,7 @@ FETCHED: Schema = {  # read from the file itself
     "height_px": INT,
     "fps": REAL,
     "offset_s": REAL,  # where the file begins in the whole video
+    "notes": TEXTS,  # what its site says and no column holds, subtitles that were passed over; null: nothing
 }
 
 SUBTITLES: Schema = {"video_id": TEXT, "language": TEXT, "kind": TEXT, "start_s": REAL, "end_s": REAL, "text": TEXT}

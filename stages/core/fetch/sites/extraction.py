@@ -24,6 +24,7 @@ from stages.core.fetch.session import Session
 from stages.core.fetch.settings import Formats, Limits, Subtitles
 from stages.core.fetch.sites.failures import classify_failure
 from stages.core.fetch.sites.formats import make_format_selector
+from stages.core.fetch.sites.metadata import seconds
 from stages.core.fetch.throttled import ThrottledError
 from stages.core.fetch.web.connections import parse_cookies
 
@@ -128,7 +129,7 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
         if info.get("live_status") in LIVE or info.get("is_live"):
             raise ItemError("live", f"the site says: {info.get('live_status') or 'is_live'}")
         if self.fetch_options.span is None:
-            self.check_length(info.get("duration") or 0)
+            self.check_length(seconds(info.get("duration")) or 0)
 
     def check_length(self, length_s: float) -> None:
         if length_s > (most_s := self.fetch_options.limits.max_s):

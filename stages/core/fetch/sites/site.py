@@ -21,7 +21,7 @@ from stages.core.fetch.settings import Formats, Limits, Subtitles
 from stages.core.fetch.sites.extraction import Extraction, FetchOptions
 from stages.core.fetch.sites.failures import status_of
 from stages.core.fetch.sites.merging import merge_streams
-from stages.core.fetch.sites.metadata import about_row, info_row
+from stages.core.fetch.sites.metadata import about_row, info_row, seconds
 from stages.core.fetch.sites.range_file import NoSpanError, RangeFile
 from stages.core.fetch.sites.span import copy_span
 from stages.core.fetch.sites.subtitles import Segment, choose_tracks, count_words, join_text, parse_segments
@@ -31,6 +31,7 @@ from stages.core.schema.types import Row
 EXPIRED = {403, 404, 410}  # statuses of an expired media URL: these hold for some hours, and for one client
 SUBTITLE_BYTES = 64 << 20
 SUBTITLE_TRIES = 3
+MOST_WAIT_S = 60.0
 UNREADABLE = (YoutubeDLError, ItemError, ThrottledError, OSError, ParseError, ValueError, LookupError)
 
 
@@ -84,9 +85,10 @@ class Download(Extraction):
             raise
         language, kind, segments, failed = self.fetch_subtitles(info)
         text = join_text(segments)
-        known: Row = {**about_row(info), "transcript": text, "words": None if text is None else count_words(text)}
+        about, notes = about_row(info)
+        known: Row = {**about, "transcript": text, "words": None if text is None else count_words(text)}
         rows: list[Row] = [{"language": language, "kind": kind, **segment._asdict()} for segment in segments]
-        self.fetched = FetchedVideo(file, known, rows, info_row(info, subtitles_failed=failed), offset_s)
+        self.fetched = FetchedVideo(file, known, rows, info_row(info, subtitles_failed=failed), offset_s, notes=notes)
         for leftover in self.folder.iterdir():
             if leftover != file and not leftover.name.startswith("."):  # .nfs… of NFS
                 leftover.unlink()
@@ -98,18 +100,20 @@ class Download(Extraction):
             source.pop("requested_formats", None)
         span = self.fetch_options.span
         if span is None and info.get("section_end"):  # the URL itself names a part of the video
-            span = (float(info.get("section_start") or 0), float(info["section_end"]))
+            span = (seconds(info.get("section_start")) or 0.0, seconds(info["section_end"]) or 0.0)
+            span = span if span[0] < span[1] else None
         if span is not None:
             self.check_length(span[1] - span[0])
             with suppress(NoSpanError):
                 return self.fetch_span(sources, span)
-            self.check_length(info.get("duration") or 0)
+            self.check_length(seconds(info.get("duration")) or 0)
         return self.fetch_whole(sources), 0.0
 
     def fetch_span(self, sources: list[Info], span: tuple[float, float]) -> tuple[Path, float]:
         """Like `fetch_media`, for the span alone. Raises NoSpanError if only the whole video can be fetched."""
         for source in sources:
-            time.sleep(max(0.0, (source.get("available_at") or 0) - time.time()))  # YouTube rejects earlier requests
+            wait_s = (source.get("available_at") or 0) - time.time()
+            time.sleep(min(max(0.0, wait_s), MOST_WAIT_S))  # YouTube rejects earlier requests
         remotes = [RangeFile(self, source, self.most_bytes) for source in sources]
         file, offset_s = copy_span(remotes, span, self.folder / "unfinished", self.fetch_options.formats.container)
         return file.replace(file.with_stem("span")), offset_s

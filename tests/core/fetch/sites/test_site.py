@@ -12,6 +12,7 @@ from support.site import FPS, SECONDS, VideoSite, fetch, numbers, streams
 
 from stages.core.fetch.result import FetchedVideo
 from stages.core.fetch.settings import Formats, Subtitles
+from stages.core.fetch.sites.metadata import about_row
 
 ALL = ("opus.webm", "aac.m4a", "h264+aac_72.mp4", "h264_72.mp4", "h264_144.mp4", "vp9_144.webm", "h264_216.mp4")
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.000\nhello there\n\n00:02.000 --> 00:03.000\nall of you\n"
@@ -209,3 +210,47 @@ def test_names_that_try_to_escape_stay_outside_of_the_file_system(site: VideoSit
 def test_pieces_of_a_stream_are_joined_without_a_loss(site: VideoSite, tmp_path: Path) -> None:
     shown = numbers(fetch(site.page("one", "hls.m3u8"), tmp_path).file)
     assert [number for _, number in shown] == list(range(SECONDS * FPS))
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "value", "expected"),
+    [
+        ("views", "view_count", 1e30, None),
+        ("likes", "like_count", float("inf"), None),
+        ("comments", "comment_count", float("nan"), None),
+        ("followers", "channel_follower_count", 10**400, None),
+        ("views", "view_count", {"n": 1}, None),
+        ("duration_s", "duration", "1:02", None),
+        ("duration_s", "duration", float("inf"), None),
+        ("tags", "tags", 5, None),
+        ("tags", "tags", ["a", 7, {"b": 1}, None], ["a", "7"]),
+        ("upload_date", "upload_date", "20211301", None),
+        ("description", "description", {"en": "x"}, None),
+        ("language", "language", ["en"], None),
+        ("views", "view_count", -1, None),
+        ("views", "view_count", None, None),
+    ],
+)
+def test_a_value_that_fits_no_column_is_null_with_a_note(column: str, name: str, value: Any, expected: object) -> None:
+    row, notes = about_row({"fulltitle": "T", "title": "T", name: value})
+    assert row[column] == expected
+    assert row["title"] == "T"
+    assert [note.partition("=")[0] for note in notes] == ([] if value in (-1, None) or expected else [column])
+
+
+def test_a_page_with_odd_values_is_fetched(site: VideoSite, tmp_path: Path) -> None:
+    deep: Any = "x"
+    for _ in range(600):
+        deep = [deep]
+    odd = {
+        "view_count": 1e30,
+        "like_count": float("inf"),
+        "duration": "1:02",
+        "tags": 5,
+        "x": deep,
+        "uploader": "\ud83d",
+    }
+    fetched = fetch(site.page("one", "h264+aac_72.mp4", **odd), tmp_path)
+    assert (fetched.about["views"], fetched.about["likes"], fetched.about["tags"]) == (None, None, None)
+    assert {note.partition("=")[0] for note in fetched.notes} >= {"views", "likes", "tags"}
+    assert told(fetched)

@@ -92,8 +92,10 @@ ITEM_CODES: dict[str, str] = {
     "live": "a stream that has not ended, or not begun",
     "no_format": "the site has no format that the config asks for",
     "bot_check": "the site takes us for a robot: fresh cookies, other proxies, fewer requests a second",
+    "refused": "the site or its extractor fails for now (reload the page, use another app, try again later)",
     "rate_limited": "the site answered that we ask too often",
     "network": "the connection failed, or the server did",
+    "bad_stream": "the site's stream is broken: its list, or pieces of it, are missing or of an unknown kind",
     "disk": "the file could not be written",
     "no_words": "nothing is known of it in words (title, description, transcript)",
     "off_taxonomy": "the model's answer is none of the categories",
@@ -110,8 +112,9 @@ ITEM_CODES: dict[str, str] = {
     "wrong_language": "the model answered in another language",
     "repetition": "the model's answer goes round in circles",
     "misfit": "what was found of it fits no column of its table",
-    "other": "the download failed in a way that has no name here",
+    "unknown": "the site refused it in words that are not known here: they are in error_detail",
+    "other": "the download failed in a way that has no name here, and would again",
 }
 
 # Transient errors: `resume` retries them. All others are final unless retry=CODE asks for them.
-TRANSIENT = {"live", "bot_check", "rate_limited", "network", "disk"}
+TRANSIENT = {"live", "bot_check", "rate_limited", "refused", "network", "disk", "unknown"}

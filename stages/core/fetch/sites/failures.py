@@ -8,7 +8,7 @@ import errno
 import re
 from collections.abc import Callable
 
-from yt_dlp.networking.exceptions import HTTPError, RequestError
+from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, UserNotLive
 
 from slurm.errors import ItemError, ReelmillError
@@ -16,7 +16,7 @@ from stages.core.fetch.throttled import ThrottledError
 from stages.core.fetch.web.connections import parse_retry_after
 
 KINDS = {GeoRestrictedError: "geo_blocked", UserNotLive: "live"}
-CONNECTION_ERRORS = (RequestError, ContentTooShortError, ConnectionError, TimeoutError)
+CONNECTION_ERRORS = (TransportError, ContentTooShortError, ConnectionError, TimeoutError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 DECISIVE_CODES = {402: "members_only", 410: "removed", 429: "rate_limited", 451: "geo_blocked"}
@@ -37,6 +37,11 @@ PATTERNS = {
         r"premieres in|will (begin|start)|scheduled for|not (yet )?started|not (currently )?live|is offline"
         r"|processing this video|is processing"
     ),
+    "refused": (
+        r"needs? to be reloaded|reload the page|not available on this app|player response|precondition check"
+        r"|try again|something went wrong|an? (unknown |internal )?error (has )?occurred|under maintenance"
+        r"|(currently|temporarily) (not available|unavailable)|(un|not )available (right now|at (this|the) time)"
+    ),
     "no_format": (
         r"requested format is not available|\bdrm\b|only images are available|ffmpeg could not be found"
         r"|\bno (\w+ )?(formats?|media|videos?)\b.*\b(found|available)"
@@ -44,8 +49,13 @@ PATTERNS = {
     "disk": r"no space left|disk quota|unable to (open for writing|write data|rename file|create directory)",
     "network": (
         r"timed? ?out|connection (re|ab|was|broken)|name resolution|unable to connect|temporarily unavailable"
-        r"|bytes read|data blocks|content too short|fragment \d+ not found|downloaded file is empty"
+        r"|bytes read|data blocks|content too short|downloaded file is empty"
     ),
+    "bad_stream": (
+        r"fragment (\d+ not found|retries)|unsupported url scheme|urls are explicitly disabled|\bm3u8\b|\bhls\b"
+        r"|\b(mpd|dash|ism) (manifest|information)|error parsing|decrypt"
+    ),
+    "other": r"unsupported url|is not a valid url",
     "private": (
         r"\bprivate\b|password|privacy settings|embed-only|registered users|log(ged)?.?in\b|sign in|not authorized"
         r"|does not have access|--cookies"
@@ -57,6 +67,7 @@ PATTERNS = {
 }
 
 MESSAGE_CHARS = 2000  # that are looked at: a site's text may be of any length, and some patterns look far ahead
+UNKNOWN = "unknown"
 YT_DLP_ADVICE = re.compile(  # for people who run it by hand
     r"[;.,]? *(please report this issue on|use --(cookies|list-formats)|you might want to use a vpn"
     r"|\(caused by (<?HTTP|Transport|Proxy|SSL|Certificate|Incomplete)).*",  # repeats the message
@@ -99,13 +110,13 @@ def code_of(error: BaseException | str, words: str, media: bool) -> str:
         if isinstance(cause, OSError) and (cause.errno in NO_ROOM or cause.filename is not None):
             return "disk"
     words = re.sub(r"https?://\S+", "", words)
-    by_words = next((code for code, pattern in PATTERNS.items() if re.search(pattern, words, re.I)), "other")
+    by_words = next((code for code, pattern in PATTERNS.items() if re.search(pattern, words, re.I)), UNKNOWN)
     status = status_of(error)
     if status is None:
         return "network" if any(isinstance(cause, CONNECTION_ERRORS) for cause in error_chain(error)) else by_words
     if status in TRANSIENT_STATUSES or (media and status in (401, 403)):
         return "network"
-    return DECISIVE_CODES.get(status) or (DEFAULT_CODES.get(status, "other") if by_words == "other" else by_words)
+    return DECISIVE_CODES.get(status) or (DEFAULT_CODES.get(status, UNKNOWN) if by_words == UNKNOWN else by_words)
 
 
 def status_of(error: BaseException | str) -> int | None:

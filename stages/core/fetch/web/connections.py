@@ -134,7 +134,7 @@ class Connections:
     def _refusal_error(self, url: str, target: Url, response: BaseHTTPResponse) -> ItemError | ThrottledError:
         status, wait = response.status, response.headers.get("Retry-After")
         error = self.make_error(
-            REFUSAL_CODES.get(status, "other"), url, f"{target.host} answers {status} {response.reason}"
+            REFUSAL_CODES.get(status, "unknown"), url, f"{target.host} answers {status} {response.reason}"
         )
         if status == 429 or (status == 503 and wait):
             return ThrottledError("rate_limited", error.detail, parse_retry_after(wait) if wait else None)

@@ -37,7 +37,7 @@ class HttpClient:
         try:
             size = self._retrying()(self._request_size, "HEAD", url, headers or {})
         except ItemError as error:
-            if error.code not in ("private", "other"):
+            if error.code not in ("private", "unknown"):
                 raise
             size = None  # HEAD was refused: many signed addresses allow GET only
         if size is None:

@@ -80,12 +80,23 @@ SAID = [
     ("network", "\r[download] Got error: HTTP Error 503: Service Unavailable. Giving up after 3 retries"),
     ("network", "\r[download] Got error: 500 bytes read, 500 more expected. Giving up after 3 retries"),
     ("network", "content too short (expected 1000 bytes and served 500)"),
-    ("network", "fragment 3 not found, unable to continue"),
+    ("bad_stream", "fragment 3 not found, unable to continue"),
+    ("bad_stream", "Failed to parse m3u8 information"),
+    ("bad_stream", "This format is protected with AES and cannot be decrypted"),
+    ("refused", "The page needs to be reloaded."),
+    ("refused", "The following content is not available on this app.. Watch on the latest version of YouTube."),
+    ("refused", "This content is not available on this app"),
+    ("refused", "Failed to extract any player response"),
+    ("refused", "Something went wrong. Please try again."),
+    ("refused", "An error occurred. Please try again later."),
+    ("refused", "This video is currently unavailable"),
+    ("unknown", "The owner's cat walked over the keyboard"),
+    ("unknown", "Unable to extract title; please report this issue on  https://github.com/yt-dlp/yt-dlp"),
     ("disk", "unable to write data: [Errno 28] No space left on device"),
     ("removed", "Unable to download webpage: HTTP Error 404: Not Found"),
     ("private", "Unable to download webpage: HTTP Error 403: Forbidden"),
     (
-        "other",
+        "refused",
         "Unable to extract initial player response; please report this issue on  https://github.com/yt-dlp/yt-dlp",
     ),
     ("other", "Unsupported URL: https://example.org/private/removed.html"),
@@ -130,7 +141,7 @@ def test_sentences_have_their_class(expected: str, words: str) -> None:
         (404, "removed"),
         (407, "network"),
         (410, "removed"),
-        (418, "other"),
+        (418, "unknown"),
         (429, "rate_limited"),
         (451, "geo_blocked"),
         (500, "network"),
@@ -170,7 +181,7 @@ def test_a_refusal_is_what_the_site_explains_it_with() -> None:
         (PermissionError(errno.EACCES, "Permission denied", "/videos/a.part"), "disk"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "network"),
         (PostProcessingError("Error opening output files: No space left on device"), "disk"),
-        (AttributeError("'NoneType' object has no attribute 'get'"), "other"),
+        (AttributeError("'NoneType' object has no attribute 'get'"), "unknown"),
     ],
 )
 def test_types_tell_more_than_words(error: Exception, expected: str) -> None:
@@ -212,4 +223,4 @@ def test_details_are_redacted() -> None:
     told = classify_failure(
         "cannot connect to proxy ann:secret@host", redact=lambda text: text.replace("ann:secret@", "")
     )
-    assert (told.code, told.detail) == ("other", "cannot connect to proxy host")
+    assert (told.code, told.detail) == ("unknown", "cannot connect to proxy host")

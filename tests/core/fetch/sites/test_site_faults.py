@@ -41,7 +41,7 @@ def asked(site: VideoSite) -> list[str]:
         (("ExtractorError", "Premieres in 5 hours"), "live"),
         (("GeoRestrictedError", "Not here"), "geo_blocked"),
         (("UserNotLive",), "live"),
-        (("TypeError", "'NoneType' object is not subscriptable"), "other"),
+        (("TypeError", "'NoneType' object is not subscriptable"), "unknown"),
         (("ExtractorError", "Sign in to confirm you’re not a bot"), "bot_check"),
     ],
 )
@@ -54,7 +54,7 @@ def test_what_the_page_says_is_the_rows_error(site: VideoSite, tmp_path: Path, s
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [(403, "private"), (404, "removed"), (410, "removed"), (451, "geo_blocked"), (500, "network"), (400, "other")]
+    [(403, "private"), (404, "removed"), (410, "removed"), (451, "geo_blocked"), (500, "network"), (400, "unknown")]
     + [(fault, "network") for fault in ("dropped", "stalled", "truncated")],
 )
 def test_a_page_that_cannot_be_had(site: VideoSite, tmp_path: Path, fault: int | str, code: str) -> None:
@@ -117,6 +117,15 @@ def test_a_server_without_ranges_is_asked_for_the_whole_again(site: VideoSite, t
 def test_a_piece_of_a_stream_that_is_not_there_is_not_left_out(site: VideoSite, tmp_path: Path) -> None:
     site.fault("hls5.ts", 500)
     assert refused(lambda: fetch(site.page("one", "hls.m3u8"), tmp_path)).code == "network"
+
+
+@pytest.mark.parametrize("piece", ["file:///etc/hostname", "gopher://127.0.0.1/x", "nothing.ts"])
+def test_a_list_of_pieces_that_cannot_be_fetched_is_no_fault_of_the_network(
+    site: VideoSite, tmp_path: Path, piece: str
+) -> None:
+    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{piece}\n#EXT-X-ENDLIST\n"
+    site.files["odd.m3u8"] = text.encode()
+    assert refused(lambda: fetch(site.page("one", "odd.m3u8"), tmp_path)).code == "bad_stream"
 
 
 @pytest.mark.parametrize("name", [PICTURE, "vp9_144.webm", "h264+aac_72.mp4"])

@@ -55,9 +55,9 @@ def failed(http: HttpClient, url: str) -> ItemError:
         (404, "removed"),
         (410, "removed"),
         (451, "geo_blocked"),
-        (400, "other"),
-        (418, "other"),
-        (501, "other"),
+        (400, "unknown"),
+        (418, "unknown"),
+        (501, "unknown"),
     ],
 )
 def test_refusal_has_its_code_and_is_not_asked_for_again(web: Web, connect: Connect, status: int, code: str) -> None:

@@ -125,7 +125,8 @@ def test_a_list_of_pieces_that_cannot_be_fetched_is_no_fault_of_the_network(
 ) -> None:
     text = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{piece}\n#EXT-X-ENDLIST\n"
     site.files["odd.m3u8"] = text.encode()
-    assert refused(lambda: fetch(site.page("one", "odd.m3u8"), tmp_path)).code == "bad_stream"
+    error = refused(lambda: fetch(site.page("one", "odd.m3u8"), tmp_path))
+    assert error.code == "bad_stream", error.detail
 
 
 @pytest.mark.parametrize("name", [PICTURE, "vp9_144.webm", "h264+aac_72.mp4"])

@@ -59,7 +59,7 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
 
     def __init__(self, fetch_options: FetchOptions, session: Session) -> None:
         self.fetch_options, self.session = fetch_options, session
-        self.at_media = self.cookies_expired = False
+        self.at_media = self.in_pieces = self.cookies_expired = False
         # hide ffmpeg from yt-dlp, which would download with it: without a rate limit, with cookies on the command line
         FFmpegPostProcessor._ffmpeg_location.set("")  # a context variable: applies to this thread
         super().__init__(self.yt_dlp_options())
@@ -138,6 +138,8 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
     def convert_error(self, error: BaseException) -> ItemError | ThrottledError:
         """The error to raise instead of yt-dlp's, without secrets."""
         converted = classify_failure(error, media=self.at_media, redact=self.session.redact)
+        if self.in_pieces and converted.code == "removed":  # a piece, or their list: the page is there
+            return ItemError("bad_stream", converted.detail)
         if self.cookies_expired and converted.code in ("private", "members_only", "age_restricted", "bot_check"):
             return ThrottledError(
                 "bot_check", f"{converted.detail} (the cookies have expired: export access.cookies anew)"

@@ -116,8 +116,6 @@ def code_of(error: BaseException | str, words: str, media: bool) -> str:
         return "network" if any(isinstance(cause, CONNECTION_ERRORS) for cause in error_chain(error)) else by_words
     if status in TRANSIENT_STATUSES or (media and status in (401, 403)):
         return "network"
-    if media and status in (404, 410):  # its page is there
-        return "bad_stream"
     return DECISIVE_CODES.get(status) or (DEFAULT_CODES.get(status, UNKNOWN) if by_words == UNKNOWN else by_words)
 
 

@@ -98,6 +98,7 @@ class Download(Extraction):
         sources = [{**info, **one} for one in info.get("requested_formats") or [info]]
         for source in sources:
             source.pop("requested_formats", None)
+            self.in_pieces |= str(source.get("protocol")).startswith("m3u8")
         span = self.fetch_options.span
         if span is None and info.get("section_end"):  # the URL itself names a part of the video
             span = (seconds(info.get("section_start")) or 0.0, seconds(info["section_end"]) or 0.0)

@@ -116,5 +116,8 @@ ITEM_CODES: dict[str, str] = {
     "other": "the download failed in a way that has no name here, and would again",
 }
 
+# Parts of an item that could not be had for now, in the column `loss` of a good row. `resume` tries them again.
+LOSSES = {"subtitles_failed": "its subtitles could not be fetched for now"}
+
 # Transient errors: `resume` retries them. All others are final unless retry=CODE asks for them.
-TRANSIENT = {"live", "bot_check", "rate_limited", "refused", "network", "disk", "unknown"}
+TRANSIENT = {"live", "bot_check", "rate_limited", "refused", "network", "disk", "unknown", *LOSSES}

@@ -77,6 +77,8 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
             tables = record.load(store, video_id, address)
             if tables is None:
                 raise
+    elif tables["rows"][0].get("loss"):
+        tables = fetch_lost(row, store, tables, config, shared)
     known = {column: row[column] for column in ABOUT}
     fetched = {column: value for column, value in tables["rows"][0].items() if value is not None}
     return {**tables, "rows": [{**known, **fetched}]}
@@ -85,7 +87,6 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
 def fetch_into_store(row: Row, address: str, store: "MediaStore", config: Config, shared: Path) -> dict[str, list[Row]]:
     """Fetches a video and puts its file and record into the store; returns its rows, by table. Raises ItemError."""
     from stages.core.fetch import record
-    from stages.core.fetch.about import plain
     from stages.core.fetch.probe import probe
     from stages.core.storage.errors import hide_passwords
 
@@ -102,17 +103,51 @@ def fetch_into_store(row: Row, address: str, store: "MediaStore", config: Config
             "path": store.address(fetched.file, video_id),
             "kind": classify_address(address),
             "offset_s": fetched.offset_s,
-            "notes": fetched.notes or None,
         }
-        tables = {"rows": [facts], "subtitles": fetched.subtitles, "info": [fetched.info] if fetched.info else []}
-        tables = {table: [plain(row) for row in rows] for table, rows in tables.items()}
+        tables = as_tables(facts, fetched)
         record.save(store, video_id, address, tables)
         store.put(fetched.file, video_id)  # last, since this makes the record count
         store.remove_work(video_id)
     return tables
 
 
-def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) -> FetchedVideo:
+def fetch_lost(
+    row: Row, store: "MediaStore", tables: dict[str, list[Row]], config: Config, shared: Path
+) -> dict[str, list[Row]]:
+    """The rows of a video in the store whose subtitles were lost, with them if they can be had by now; its file stays.
+
+    Where they cannot be had for ever, the loss is a note.
+    """
+    from stages.core.fetch import record
+
+    video_id, address, before = str(row["video_id"]), str(row["path"] or row["url"]), tables["rows"][0]
+    with store.work_folder(video_id) as folder:
+        try:
+            fetched = fetch(row, address, folder, config, shared, only_subtitles=True)
+            words = {column: fetched.about[column] for column in ("transcript", "words")}
+            tables = as_tables({**before, **words}, fetched)
+        except ItemError as error:
+            if error.code in TRANSIENT:
+                return tables
+            notes = [*(before.get("notes") or ()), f"subtitles: {error.detail}"]  # type: ignore[misc]
+            tables = {**tables, "rows": [{**before, "loss": None, "notes": notes}]}
+        record.save(store, video_id, address, tables)
+        store.remove_work(video_id)
+    return tables
+
+
+def as_tables(facts: Row, fetched: FetchedVideo) -> dict[str, list[Row]]:
+    """The rows of a video, by table; texts of its site as a table can hold them."""
+    from stages.core.fetch.about import plain
+
+    row = {**facts, "loss": fetched.loss, "notes": fetched.notes or None}
+    tables = {"rows": [row], "subtitles": fetched.subtitles, "info": [fetched.info] if fetched.info else []}
+    return {table: [plain(row) for row in rows] for table, rows in tables.items()}
+
+
+def fetch(
+    row: Row, address: str, folder: Path, config: Config, shared: Path, *, only_subtitles: bool = False
+) -> FetchedVideo:
     """Fetches a video into `folder`, by the kind of its address; retries after the pauses that a host asks for.
 
     Raises ItemError by class, UnavailableError.
@@ -131,7 +166,7 @@ def fetch(row: Row, address: str, folder: Path, config: Config, shared: Path) ->
     session.start_video(host)
     while True:
         try:
-            fetched = fetch_once(row, address, folder, config, session)
+            fetched = fetch_once(row, address, folder, config, session, only_subtitles=only_subtitles)
         except ThrottledError as refused:
             session.back_off(host, refused)
         else:
@@ -145,7 +180,9 @@ def host_of(address: str) -> str:
     return parts.hostname or address if parts.scheme in ("http", "https") else parts.scheme
 
 
-def fetch_once(row: Row, address: str, folder: Path, config: Config, session: "Session") -> FetchedVideo:
+def fetch_once(
+    row: Row, address: str, folder: Path, config: Config, session: "Session", *, only_subtitles: bool = False
+) -> FetchedVideo:
     """One attempt. Raises ItemError by class, ThrottledError if the host asks for a pause."""
     from stages.core.fetch.sites import site
     from stages.core.fetch.web import zips
@@ -155,6 +192,7 @@ def fetch_once(row: Row, address: str, folder: Path, config: Config, session: "S
     if kind == "site":
         span = None if row["from_s"] is None else (float(str(row["from_s"])), float(str(row["to_s"])))
         options: dict[str, Any] = {"formats": config.formats, "subtitles": config.subtitles, "limits": limits}
+        options["only_subtitles"] = only_subtitles
         return site.fetch(address, folder, span=span, session=session, **options)
     if kind == "files":
         return FetchedVideo(transfer.download_file(address, folder, limits.max_bytes))

@@ -16,7 +16,7 @@ from slurm.control.pace import pace_of
 from slurm.control.resume import load_cluster
 from slurm.control.retry import decide
 from slurm.control.survey import Survey, queue_of, survey
-from slurm.errors import TRANSIENT
+from slurm.errors import LOSSES, TRANSIENT
 from slurm.owner import read, user_name
 from slurm.record.cache import Cache
 from slurm.record.chunks import borders_of
@@ -107,7 +107,8 @@ def _troubles(found: Survey) -> list[str]:
             errors.update(done.errors)
     for code, number in errors.most_common():
         then = " (resume tries them again)" if code in TRANSIENT else ""
-        lines.append(f"{name}: {number:,} rows with error [bold]{code}[/]{then}")
+        what = "good rows with a loss" if code in LOSSES else "rows with error"
+        lines.append(f"{name}: {number:,} {what} [bold]{code}[/]{then}")
     aside = _set_aside(found) if found.failed else []
     if aside:
         lines.append(

@@ -129,12 +129,15 @@ class Attempt:
         return finished
 
     def adopt(self, old: Done, again: Collection[str]) -> set[str]:
-        """The keys of items whose rows in the chunk's last part stay: all but those that failed with a code `again`."""
+        """The keys of items whose rows in the chunk's last part stay: all but those that failed, or lost a part, with a
+        code `again`.
+        """
         self.old = old
         key = self.step.plan.item_key
         part = self.step.paths.part(old.part)
-        rows = pl.read_parquet(part, columns=[key, "error"], glob=False, hive_partitioning=False)
-        return set(rows[key]) - set(rows.filter(pl.col("error").is_in(again))[key])
+        codes = ["error", *(["loss"] if "loss" in self.schemas[ROWS] else [])]
+        rows = pl.read_parquet(part, columns=[key, *codes], glob=False, hive_partitioning=False)
+        return set(rows[key]) - set(rows.filter(pl.any_horizontal(pl.col(codes).is_in(again)))[key])
 
     def _take_good(self, path: Path) -> pl.DataFrame:
         """The good rows of another attempt's main file, which are ours from now on, with those of its side files.

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from slurm.errors import ChunkError
+from slurm.errors import LOSSES, ChunkError
 from slurm.record.done import Done, add_counters, make_stamp
 from slurm.record.files import read_json, write_table
 from slurm.record.finished import Broken, read_record_of
@@ -82,8 +82,11 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
 
 
 def _is_same(done: Done, earlier: Done, *, again: bool) -> bool:
-    """Whether it read the same and has the same kept rows; of rows that were tried `again`, none may be kept now."""
-    same = earlier.digest == done.digest or (again and earlier.rows_kept == done.rows_kept)
+    """Whether it read the same and has the same kept rows; of rows that were tried `again`, none may be kept now, and
+    none may have got what it had lost.
+    """
+    losses, lost = ({code: one.errors.get(code) for code in LOSSES} for one in (earlier, done))
+    same = earlier.digest == done.digest or (again and earlier.rows_kept == done.rows_kept and losses == lost)
     return same and earlier.source == done.source
 
 
@@ -102,8 +105,11 @@ def count_rows(step: Step, part: Path) -> dict[str, Any]:
     numbers = rows.select(
         pl.len().alias("rows_out"), kept.sum().alias("rows_kept"), failed.alias("rows_failed")
     ).collect()
-    errors = rows.filter(~good).group_by("error").len().sort("error").collect()
-    return {**numbers.row(0, named=True), "errors": {str(code): int(n) for code, n in errors.iter_rows()}}
+    codes = [rows.filter(~good).select(code="error")]
+    if "loss" in rows.collect_schema():
+        codes.append(rows.filter(good & pl.col("loss").is_not_null()).select(code="loss"))
+    counts = pl.concat(codes).group_by("code").len().sort("code").collect()
+    return {**numbers.row(0, named=True), "errors": {str(code): int(n) for code, n in counts.iter_rows()}}
 
 
 def put_away(step: Step, old: Done, new: Done, media: Path | None) -> None:

@@ -19,5 +19,6 @@ class FetchedVideo:
     subtitles: list[Row] = field(default_factory=list)
     info: Row | None = None
     offset_s: float = 0.0
+    loss: str | None = None  # code of a part that could not be had for now: subtitles_failed
     notes: list[str] = field(default_factory=list)  # what was not taken, and why
     sha256: str | None = None  # hex digest, if it was computed while downloading

@@ -5,8 +5,10 @@ proxy, cookies and source address of the task.
 import random
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from slurm.errors import UnavailableError
 from stages.core.fetch.access import choose_identity
 from stages.core.fetch.backoff import Backoff
 from stages.core.fetch.rate import RateShare
@@ -58,6 +60,12 @@ class Session:
         host = self._throttled_host(host)
         self.backoff.begin(host, refused.code, self.redact(refused.detail), refused.after_s or 0.0)
         self.backoff.wait(host)
+
+    def slow_down(self, host: str, refused: ThrottledError) -> None:
+        """Like `back_off` for a request that is not repeated: begins a pause for those after it, and does not block."""
+        host = self._throttled_host(host)
+        with suppress(UnavailableError):  # it has paused often enough: the next request that matters says so
+            self.backoff.begin(host, refused.code, self.redact(refused.detail), refused.after_s or 0.0)
 
     def report_success(self, host: str) -> None:
         """Resets the host's backoff: its next pause is a short one again."""

@@ -16,6 +16,7 @@ FETCHED: Schema = {  # read from the file itself
     "height_px": INT,
     "fps": REAL,
     "offset_s": REAL,  # where the file begins in the whole video
+    "loss": TEXT,  # subtitles_failed: they could not be had for now, and `resume` tries them again; null: all is there
     "notes": TEXTS,  # what its site says and no column holds, subtitles that were passed over; null: nothing
 }
 

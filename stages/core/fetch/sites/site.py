@@ -5,10 +5,12 @@ No file name comes from a site. Installed yt-dlp plugins are used.
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from yt_dlp.utils import ReExtractInfo, YoutubeDLError
 from yt_dlp.webvtt import ParseError
@@ -24,7 +26,9 @@ from stages.core.fetch.sites.merging import merge_streams
 from stages.core.fetch.sites.metadata import about_row, info_row, seconds
 from stages.core.fetch.sites.range_file import NoSpanError, RangeFile
 from stages.core.fetch.sites.span import copy_span
-from stages.core.fetch.sites.subtitles import Segment, choose_tracks, count_words, join_text, parse_segments
+from stages.core.fetch.sites.subtitle_formats import decode
+from stages.core.fetch.sites.subtitles import Segment, count_words, join_text, parse_segments
+from stages.core.fetch.sites.tracks import choose_tracks, note_passed_over
 from stages.core.fetch.throttled import ThrottledError
 from stages.core.schema.types import Row
 
@@ -32,6 +36,7 @@ EXPIRED = {403, 404, 410}  # statuses of an expired media URL: these hold for so
 SUBTITLE_BYTES = 64 << 20
 SUBTITLE_TRIES = 3
 MOST_WAIT_S = 60.0
+LOST_IN_PASSING = (YoutubeDLError, ItemError, OSError)
 UNREADABLE = (YoutubeDLError, ItemError, ThrottledError, OSError, ParseError, ValueError, LookupError)
 
 
@@ -44,14 +49,16 @@ def fetch(
     span: tuple[float, float] | None,
     limits: Limits,
     session: Session,
+    only_subtitles: bool = False,
 ) -> FetchedVideo:
     """The video of a page as a file in `folder`, which belongs to this attempt alone; partial downloads are resumed.
 
     `span` is (start, end) in seconds: only that part is fetched if the site supports it, from the key frame before it
-    (`FetchedVideo.offset_s`). Subtitle times refer to the whole video. Raises ItemError by class, ThrottledError.
+    (`FetchedVideo.offset_s`). Subtitle times refer to the whole video. With `only_subtitles` there is no file.
+    Raises ItemError by class, ThrottledError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Download(folder, FetchOptions(formats, subtitles, span, limits), session) as download:
+    with Download(folder, FetchOptions(formats, subtitles, span, limits), session, only_subtitles) as download:
         try:
             download.extract_info(url)
         except YoutubeDLError as error:
@@ -62,12 +69,24 @@ def fetch(
     return fetched
 
 
+class Found(NamedTuple):
+    """A subtitle track; the last failure before it, and whether that was a passing one."""
+
+    language: str | None = None
+    kind: str | None = None
+    segments: Sequence[Segment] = ()
+    failed: str | None = None
+    passing: bool = False
+
+
 class Download(Extraction):
     """Fetches one video; after `extract_info(url)` its result is in `fetched`, None if the page has no video."""
 
-    def __init__(self, folder: Path, fetch_options: FetchOptions, session: Session) -> None:
+    def __init__(
+        self, folder: Path, fetch_options: FetchOptions, session: Session, only_subtitles: bool = False
+    ) -> None:
         super().__init__(fetch_options, session)
-        self.folder = folder
+        self.folder, self.only_subtitles = folder, only_subtitles
         self.fetched: FetchedVideo | None = None
         self.extracted_again = False
         self.bytes_before, self.most_bytes = 0, fetch_options.limits.max_bytes
@@ -76,6 +95,9 @@ class Download(Extraction):
     def process_info(self, info: Info) -> None:
         """Called by yt-dlp with a video whose formats are chosen; fetches media and subtitles into `fetched`."""
         self.at_media, self.bytes_before = True, 0
+        if self.only_subtitles:
+            self.fetched = self.with_subtitles(info, None, 0.0)
+            return
         try:
             file, offset_s = self.fetch_media(info)
         except YoutubeDLError as error:
@@ -83,15 +105,32 @@ class Download(Extraction):
                 self.extracted_again, self.at_media = True, False
                 raise ReExtractInfo("the URL of the media file has expired", expected=True) from error
             raise
-        language, kind, segments, failed = self.fetch_subtitles(info)
-        text = join_text(segments)
-        about, notes = about_row(info)
-        known: Row = {**about, "transcript": text, "words": None if text is None else count_words(text)}
-        rows: list[Row] = [{"language": language, "kind": kind, **segment._asdict()} for segment in segments]
-        self.fetched = FetchedVideo(file, known, rows, info_row(info, subtitles_failed=failed), offset_s, notes=notes)
+        self.fetched = self.with_subtitles(info, file, offset_s)
         for leftover in self.folder.iterdir():
             if leftover != file and not leftover.name.startswith("."):  # .nfs… of NFS
                 leftover.unlink()
+
+    def with_subtitles(self, info: Info, file: Path | None, offset_s: float) -> FetchedVideo:
+        """The file with what its site says of it."""
+        found = self.fetch_subtitles(info)
+        about, notes = about_row(info)
+        words = join_text(found.segments)
+        known: Row = {**about, "transcript": words, "words": None if words is None else count_words(words)}
+        rows: list[Row] = [
+            {"language": found.language, "kind": found.kind, **segment._asdict()} for segment in found.segments
+        ]
+        passed_over = None if rows else note_passed_over(info, self.fetch_options.subtitles)
+        notes += [f"subtitles: {found.failed}"] if found.failed else []
+        notes += [passed_over] if passed_over else []
+        return FetchedVideo(
+            file or Path(),
+            known,
+            rows,
+            info_row(info, subtitles_failed=found.failed),
+            offset_s,
+            notes=notes,
+            loss="subtitles_failed" if found.passing else None,
+        )
 
     def fetch_media(self, info: Info) -> tuple[Path, float]:
         """The media file, and the position of its time 0 in the whole video, in seconds."""
@@ -142,30 +181,35 @@ class Download(Extraction):
         if self.bytes_before + known > self.most_bytes:
             raise ItemError("too_large", f"more than {self.most_bytes / 2**30:g} GB (limits.max_gb)")
 
-    def fetch_subtitles(self, info: Info) -> tuple[str | None, str | None, list[Segment], str | None]:
-        """Language, kind and segments of the first readable subtitle track, and the last failure before it.
+    def fetch_subtitles(self, info: Info) -> Found:
+        """The first readable subtitle track. Raises nothing: a video without subtitles is still fetched.
 
-        Raises nothing: a video without subtitles is still fetched.
+        Where the site throttles us no more tracks are asked for, and the whole task pauses before its next request.
         """
-        failed, self.bytes_before, self.most_bytes = None, 0, SUBTITLE_BYTES
+        failed, passing, self.bytes_before, self.most_bytes = None, False, 0, SUBTITLE_BYTES
         for language, kind, track in choose_tracks(info, self.fetch_options.subtitles)[:SUBTITLE_TRIES]:
             try:
-                segments = parse_segments(self.fetch_vtt({"http_headers": info.get("http_headers"), **track}))
+                segments = parse_segments(self.fetch_track({"http_headers": info.get("http_headers"), **track}))
             except UNREADABLE as error:
                 failed = self.session.redact(f"{language}: {error}")
+                refused = error if isinstance(error, ItemError | ThrottledError) else self.convert_error(error)
+                if isinstance(refused, ThrottledError):
+                    self.session.slow_down(urlsplit(str(info.get("webpage_url"))).hostname or "", refused)
+                    return Found(failed=failed, passing=True)
+                passing |= isinstance(error, LOST_IN_PASSING) and refused.code in ("network", "disk", "refused")
                 continue
             if segments:
-                return language, kind, segments, failed
+                return Found(language, kind, segments, failed)
             failed = f"{language}: no readable text"
-        return None, None, [], failed
+        return Found(failed=failed, passing=passing)
 
-    def fetch_vtt(self, track: Info) -> str:
+    def fetch_track(self, track: Info) -> str:
         if track.get("data") is not None:
             return str(track["data"])
         file = self.folder / "subtitles.vtt"
         file.unlink(missing_ok=True)
         self.dl(str(file), track, subtitle=True)
-        return file.read_text("utf-8-sig", errors="replace")
+        return decode(file.read_bytes())
 
 
 def digest(*sources: Info) -> str:

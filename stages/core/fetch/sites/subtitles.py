@@ -1,26 +1,19 @@
-"""Parses WebVTT into timed text, each word once: https://www.w3.org/TR/webvtt1/ and the dialects of sites.
+"""Subtitles as timed text, each word once.
 
 YouTube's automatic captions roll: a line appears word by word with times, stays for 10 ms alone, and is repeated above
-the next line. Nothing here raises: of a malformed file the readable part is returned, which may be empty.
+the next line. So do those of television, without times of words.
 """
 
 import re
-from html import unescape
+from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from typing import NamedTuple
 
-from stages.core.fetch.settings import Subtitles
+from stages.core.fetch.sites.subtitle_formats import Cue, parse_cues
 
-CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
-TIMING = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}")
 WORD_TIME = re.compile(r"<[\d:.]+>")
-RUBY = re.compile(r"<rt>.*?(</rt>|$)", re.S)  # ruby annotations: the pronunciation of the word before, not another word
-TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>|</?>")
-INVISIBLE = str.maketrans("", "", "\u200b\u200e\u200f\u2060\ufeff")
-NO_CUE = ("WEBVTT", "NOTE", "STYLE", "REGION")
-
+ALONE_S = 0.05  # a rolling line stays alone for less: 10 ms
 SOUND = re.compile(r"\[[^\[\]]*\]")  # [Music]
 # Scripts without spaces between words → their mean number of characters per word.
 UNSPACED = {
@@ -35,18 +28,10 @@ class Segment(NamedTuple):
     text: str
 
 
-class Cue(NamedTuple):
-    """`lines` as displayed; an empty string is an empty row."""
-
-    start_s: float
-    end_s: float
-    lines: list[str]
-
-
-def parse_segments(vtt: str) -> list[Segment]:
+def parse_segments(text_of_file: str) -> list[Segment]:
     """The timed text, sorted by start; empty if nothing can be read."""
-    shown = sorted(parse_cues(vtt), key=lambda cue: cue.start_s)
-    rolling = WORD_TIME.search(vtt) is not None or is_rolling(shown)
+    shown = sorted(parse_cues(text_of_file), key=lambda cue: cue.start_s)
+    rolling = is_rolling(shown, WORD_TIME.search(text_of_file) is not None)
     result: list[Segment] = []
     before: list[str] = []
     for cue in shown:
@@ -61,23 +46,6 @@ def parse_segments(vtt: str) -> list[Segment]:
     return result
 
 
-def parse_cues(vtt: str) -> list[Cue]:
-    """The cues of a file in its order; everything else in it is skipped."""
-    result: list[Cue] = []
-    for block in re.split(r"\n{2,}", vtt.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")):
-        lines = block.strip("\n").split("\n")
-        timed = [number for number, line in enumerate(lines) if TIMING.match(line)]
-        if not timed and result and not any(result[-1].lines) and not lines[0].startswith(NO_CUE):
-            result[-1].lines.extend(map(clean_line, lines))  # the blank line is the cue's empty first row
-        for number, following in pairwise([*timed, len(lines)]):
-            clock = TIMING.match(lines[number])
-            assert clock is not None
-            start_s, end_s = clock_to_s(clock.groups()[:4]), clock_to_s(clock.groups()[4:])
-            text = RUBY.sub("", "\n".join(lines[number + 1 : following]))
-            result.append(Cue(start_s, max(start_s, end_s), [clean_line(line) for line in text.split("\n")]))
-    return result
-
-
 def count_repeated_lines(before: list[str], lines: list[str]) -> int:
     """The number of leading lines that repeat the last lines of the cue before."""
     while before and not before[-1]:
@@ -85,42 +53,21 @@ def count_repeated_lines(before: list[str], lines: list[str]) -> int:
     return next((n for n in range(min(len(before), len(lines)), 0, -1) if before[-n:] == lines[:n]), 0)
 
 
-def is_rolling(shown: list[Cue]) -> bool:
-    """Whether captions without word times roll nevertheless, as those of television do: most cues repeat lines."""
-    pairs = list(pairwise(shown))
-    return len(pairs) > 2 and sum(count_repeated_lines(one.lines, two.lines) > 0 for one, two in pairs) * 2 > len(pairs)
+def is_rolling(shown: list[Cue], word_times: bool) -> bool:
+    """Whether captions roll: cues repeat lines of the one before them and add others, or repeat them for a moment.
 
-
-def clean_line(line: str) -> str:
-    """The line without tags and invisible characters, with entities decoded and spaces collapsed."""
-    return " ".join(unescape(TAG.sub("", line)).translate(INVISIBLE).split())
-
-
-def clock_to_s(clock: tuple[str | None, ...]) -> float:
-    hours, minutes, whole, part = clock
-    return float(f"{int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(whole or 0)}.{part}")
-
-
-def choose_tracks(info: dict[str, Any], settings: Subtitles) -> list[tuple[str, str, dict[str, Any]]]:
-    """Language, kind and yt-dlp's entry of the WebVTT tracks that fit, best first.
-
-    Manual ones before automatic ones; in each group in the order of the configured languages, then tracks whose name
-    begins with one (en-CA, or YouTube's en-j3PyPqV-e1s). Machine translations are skipped: they are not what was said.
+    What is said several times, as the lines of a song, repeats whole cues for as long as they are said.
     """
-    result = []
-    for kind, key in [("manual", "subtitles"), ("automatic", "automatic_captions")][: 1 + settings.automatic]:
-        offered = info.get(key) or {}
-        named = [language for language in settings.languages if language in offered]
-        related = [name for language in settings.languages for name in offered if name.startswith(f"{language}-")]
-        for language in dict.fromkeys([*named, *related]):
-            for track in offered[language]:
-                if track.get("ext") == "vtt" and "tlang" not in parse_qs(urlsplit(track.get("url") or "").query):
-                    result.append((language, kind, track))
-                    break
-    return result
+    pairs = list(pairwise(shown))
+    rolled = 0
+    for one, two in pairs:
+        repeated = count_repeated_lines(one.lines, two.lines)
+        more = any(two.lines[repeated:])
+        rolled += bool(repeated and any(two.lines[:repeated]) and (more or two.end_s - two.start_s < ALONE_S))
+    return rolled > 0 if word_times else len(pairs) > 2 and rolled * 2 > len(pairs)
 
 
-def join_text(segments: list[Segment]) -> str | None:
+def join_text(segments: Sequence[Segment]) -> str | None:
     """The segments' text on one line; None without any."""
     return " ".join(segment.text for segment in segments) or None
 

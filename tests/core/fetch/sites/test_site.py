@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow
 import pytest
+from support.session import direct
 from support.site import FPS, SECONDS, VideoSite, fetch, numbers, streams
 
 from stages.core.fetch.result import FetchedVideo
@@ -158,6 +159,23 @@ def test_subtitles_that_cannot_be_had_do_not_fail_the_video(site: VideoSite, tmp
     assert (fetched.subtitles, fetched.about["transcript"]) == ([], None)
     assert streams(fetched.file)["frames"] == SECONDS * FPS
     assert str(told(fetched)["subtitles_failed"]).startswith("en: ")
+    assert fetched.loss == (None if fault == 404 else "subtitles_failed")
+    assert fetched.notes == [f"subtitles: {told(fetched)['subtitles_failed']}"]
+
+
+def test_a_refusal_of_subtitles_slows_the_task_down_and_only_they_are_fetched_again(
+    site: VideoSite, tmp_path: Path
+) -> None:
+    url, session = with_subtitles(site, {"en": VTT, "en-US": VTT}, {}), direct(tmp_path / "line")
+    site.fault("manual.en.vtt", 429, times=1)
+    first = fetch(url, tmp_path / "a", session)
+    assert first.loss == "subtitles_failed"
+    assert not session.backoff.is_open("127.0.0.1", at_most_s=0.0)
+    assert not [request for request in site.requests if "en-US" in request.path]
+    before = len(site.requests)
+    again = fetch(url, tmp_path / "b", only_subtitles=True)
+    assert (again.about["transcript"], again.loss) == ("hello there all of you", None)
+    assert [request.path for request in site.requests[before:]] == ["watch/one", "manual.en.vtt"]
 
 
 def test_subtitles_in_pieces_are_joined_or_left(site: VideoSite, tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ ITEM_CODES: dict[str, str] = {
     "encode_failed": "ffmpeg could not write the clip",
     "removed": "the site does not have it any more, or never had",
     "private": "its owner or the server lets nobody in",
+    "opted_out": "its server asks not to use it (X-Robots-Tag)",
+    "not_allowed": "a file of this machine, which access.local=false does not allow",
     "members_only": "for paying members only",
     "age_restricted": "the site wants to know who asks: cookies of an account may help",
     "geo_blocked": "not shown in the country that the request came from: a proxy elsewhere may help",

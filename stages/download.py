@@ -31,7 +31,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.download import FETCHED, INFO, SUBTITLES
 from stages.core.schema.types import REAL, TEXT, Row
-from stages.core.storage.addresses import classify_address, find_fault
+from stages.core.storage.addresses import classify_address, find_fault, is_local
 
 if TYPE_CHECKING:
     from stages.core.fetch.session import Session
@@ -67,6 +67,8 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
     store, video_id, address = MediaStore(root), str(row["video_id"]), str(row["path"] or row["url"] or "")
     if not address:
         raise ItemError("missing", "the catalogue has neither a path nor a URL")
+    if is_local(address) and not config.access.local:
+        raise ItemError("not_allowed", f"{address[:200]}: access.local=false")
     if fault := find_fault(address):
         raise ItemError("bad_value", hide_passwords(f"{address[:200]}: {fault}"))
     tables = record.load(store, video_id, address)
@@ -218,11 +220,17 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     options = json.dumps([asdict(config.formats), asdict(config.subtitles), asdict(config.spans)])
     root = f"{config.store.root or rows.folder}/{sha256(options.encode()).hexdigest()[:8]}"
     arguments = (config, root, rows.folder.parent / "pace")
-    kind = pl.coalesce("path", "url").map_elements(lambda a: None if find_fault(a) else classify_address(a), TEXT)
+    kind = pl.coalesce("path", "url").map_elements(lambda address: kind_of(address, config), TEXT)
     table = with_spans(rows, config.spans).with_columns(kind=kind, staged=pl.lit(None, TEXT))
     yield from rows.each(download_video, *arguments, table=table.filter(pl.col("kind").ne_missing("cell")))
     if len(cells := table.filter(kind="cell")):
         yield from run_cells(rows, cells, *arguments)
+
+
+def kind_of(address: str, config: Config) -> str | None:
+    """How a row is fetched; None for one that fails for its address."""
+    fails = find_fault(address) or (is_local(address) and not config.access.local)
+    return None if fails else classify_address(address)
 
 
 def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared: Path) -> Iterator[Output]:

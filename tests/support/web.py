@@ -102,6 +102,7 @@ class Web:
         slow            `value` bytes per second
         dropped         closed without an answer
         redirect        302 to the address `value`
+        robots          a header X-Robots-Tag with `value`
         needs           401 unless the request has the header `value`, like "Cookie: a=b"
         """
         self._faults.setdefault(name, []).append(Fault(what, value, times, after, only))
@@ -203,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for key, value in told.items():
             self.send_header(key, value)
+        if "robots" in self.faults:
+            self.send_header("X-Robots-Tag", str(self.faults["robots"]))
         chunked = "chunked" in self.faults
         length = str(self.faults.get("wrong_length", len(body)))
         self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", length)))

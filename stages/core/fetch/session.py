@@ -2,18 +2,23 @@
 proxy, cookies and source address of the task.
 """
 
+import os
 import random
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from slurm.errors import UnavailableError
+from slurm.errors import ItemError, UnavailableError
 from stages.core.fetch.access import choose_identity
 from stages.core.fetch.backoff import Backoff
 from stages.core.fetch.rate import RateShare
+from stages.core.fetch.robots import find_opt_out
 from stages.core.fetch.settings import Access, Pace
 from stages.core.fetch.throttled import ThrottledError
+
+HUB = "https://huggingface.co"
 
 
 class Session:
@@ -27,11 +32,21 @@ class Session:
     def __init__(self, folder: Path, pace: Pace, access: Access) -> None:
         identity = choose_identity(access)
         self.proxy, self.cookies, self.source_address = identity.proxy, identity.cookies, identity.source_address
-        self.redact = identity.redact
+        self.redact, self.opt_out = identity.redact, access.opt_out
         self.backoff = Backoff(folder / "pauses", pace)
         self.rate = RateShare(folder / "workers", pace.requests_per_s) if pace.requests_per_s else None
         self.sleep_s = pace.sleep_s
         self._video = threading.local()
+
+    def check_opt_out(self, url: str, headers: Iterable[str]) -> None:
+        """Raises ItemError opted_out if these X-Robots-Tag headers of a response ask not to use it.
+
+        Not of the Hub, whose files are published for this use.
+        """
+        if url.startswith(os.environ.get("HF_ENDPOINT", HUB)):
+            return
+        if word := find_opt_out(headers, self.opt_out):
+            raise ItemError("opted_out", self.redact(f"{url}: X-Robots-Tag says {word} (access.opt_out)"))
 
     def start_video(self, host: str | None = None) -> None:
         """Sleeps for a random time within `pace.sleep_s`, before this thread begins a video.

@@ -61,6 +61,10 @@ class Pace:
 
 @dataclass(frozen=True, config=STRICT)
 class Access:
+    """`local`: whether addresses may name files of this machine; `opt_out`: words of X-Robots-Tag that are obeyed."""
+
     proxies: str | None
     cookies: str | None
     source_address: str | dict[str, str] | None
+    local: bool = True
+    opt_out: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")

@@ -39,6 +39,14 @@ def classify_address(address: str) -> AddressKind:
     return "files"
 
 
+def is_local(address: str) -> bool:
+    """Whether what is at an address is read from a file of this machine."""
+    scheme, separator, place = address.partition("://")
+    if scheme.lower() in ("zip", "parquet") and separator:
+        return is_local(place.partition("::")[2])
+    return not separator or scheme.lower() == "file"
+
+
 def find_fault(address: str) -> str | None:
     """Why no file or page can be at this address, whatever the world looks like; None if one can. Opens nothing."""
     scheme, separator, place = address.partition("://")

@@ -3,7 +3,7 @@
 import pytest
 
 from slurm.errors import ItemError
-from stages.core.storage.addresses import classify_address, find_fault
+from stages.core.storage.addresses import classify_address, find_fault, is_local
 from stages.core.storage.remote import open_source_system
 
 
@@ -62,3 +62,18 @@ def test_what_a_library_is_missing_for_is_the_rows_error_with_the_right_package(
     with pytest.raises(ItemError, match="gcsfs: pip install gcsfs") as raised:
         open_source_system("gs://bucket/a.mp4")
     assert raised.value.code == "unreadable"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/a/b.mp4", "b.mp4", "file:///a", "FILE:///a", "zip://a::/x.zip", "parquet://a@1::/x", "zip://a::file:///x"],
+)
+def test_files_of_this_machine_are_known_as_such(address: str) -> None:
+    assert is_local(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://e.org/a", "s3://b/a", "zip://a::https://e.org/x.zip", "hf://datasets/a/b/c"]
+)
+def test_files_of_other_machines_are_not(address: str) -> None:
+    assert not is_local(address)

@@ -59,6 +59,7 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
 
     def __init__(self, fetch_options: FetchOptions, session: Session) -> None:
         self.fetch_options, self.session = fetch_options, session
+        self.page = ""  # the address of the video
         self.at_media = self.in_pieces = self.cookies_expired = False
         # hide ffmpeg from yt-dlp, which would download with it: without a rate limit, with cookies on the command line
         FFmpegPostProcessor._ffmpeg_location.set("")  # a context variable: applies to this thread
@@ -109,7 +110,10 @@ class Extraction(YoutubeDL):  # type: ignore[misc]
         url = req if isinstance(req, str) else getattr(req, "url", None) or req.full_url
         self.session.wait_turn(urlsplit(url).hostname or "")
         try:
-            return super().urlopen(req)
+            response = super().urlopen(req)
+            if url == self.page or self.at_media:  # other pages and answers of a site are no videos
+                self.session.check_opt_out(url, response.headers.get_all("X-Robots-Tag") or ())
+            return response
         except HTTPError as error:
             if self.at_media and error.status == 429:
                 raise self.convert_error(error) from None  # else yt-dlp would retry several times

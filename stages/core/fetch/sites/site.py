@@ -60,6 +60,7 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     with Download(folder, FetchOptions(formats, subtitles, span, limits), session, only_subtitles) as download:
         try:
+            download.page = url
             download.extract_info(url)
         except YoutubeDLError as error:
             raise download.convert_error(error) from None  # its own message may hold secrets

@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError
 from urllib3.util import Retry, Url, make_headers, parse_url
 
 from slurm.errors import InputError, ItemError
+from stages.core.fetch.robots import USER_AGENT
 from stages.core.fetch.session import Session
 from stages.core.fetch.throttled import ThrottledError
 from stages.core.storage.errors import LIBRARY_FAULTS
@@ -59,7 +60,7 @@ class Connections:
         target = parse_web_address(url)
         if target is None:
             raise self.make_error("bad_value", url, "not an http(s) address")
-        request_headers = {"User-Agent": "reelmill", **headers}
+        request_headers = {"User-Agent": USER_AGENT, **headers}
         if target.auth:
             request_headers = {**make_headers(basic_auth=unquote(target.auth)), **request_headers}
         for _ in range(1 + MOST_REDIRECTS):
@@ -67,6 +68,7 @@ class Connections:
             try:
                 location = response.get_redirect_location()
                 if response.status in SUCCESS_STATUSES:
+                    self.session.check_opt_out(url, response.headers.getlist("X-Robots-Tag"))
                     yield response
                     return
                 if (response.length_remaining or SMALL_BYTES) < SMALL_BYTES:

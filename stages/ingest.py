@@ -29,6 +29,7 @@ from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
 from stages.core.storage.addresses import VIDEO_SUFFIXES, find_fault
 from stages.core.storage.input_files import is_remote, local_glob
 
+SAMPLE = "sample"  # the input where none is named
 STRICT = ConfigDict(extra="forbid")
 READERS: dict[str, ModuleType] = {
     "folder": folder,
@@ -163,6 +164,8 @@ def check(config: Config) -> None:
     """Raises InputError for a bad source or opt-out list, before anything is submitted."""
     if not config.input.path:
         raise InputError("input.path: say where the videos are, or a list of them: input.path=PLACE")
+    if config.input.path == SAMPLE and not Path(SAMPLE).exists():
+        raise InputError(f"input.path={SAMPLE}: `make sample` makes it; or say where your videos are: input.path=PLACE")
     module, options = reader(config)
     module.check(config.input.path, options)
     if config.opt_out.path:

@@ -14,7 +14,7 @@ from stages.core.runner.stage import Former
 from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
 from stages.core.sources import lvd2m, urls, youtube_commons
 from stages.core.sources.opt_out import OptOut
-from stages.ingest import Auto, Config, Input, Source, read_catalogue, run
+from stages.ingest import Auto, Config, Input, Source, check, read_catalogue, run
 
 ENGLISH = youtube_commons.Options("youtube_commons", "en", "en", None, 50)
 FIRST = Former(0, {})
@@ -78,6 +78,17 @@ def test_an_address_that_can_be_that_of_nothing_costs_its_row(tmp_path: Path, od
     found = ingest(tmp_path / "l.parquet")
     assert found["error"].to_list() == [None, "bad_value", None]
     assert found["error_detail"][1].startswith(odd[:60])
+
+
+def test_without_an_input_the_sample_is_taken_and_where_it_is_missing_how_it_is_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"input\.path=sample: `make sample` makes it"):
+        check(config("sample"))
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "a.mp4").touch()
+    check(config("sample"))
 
 
 def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Columns named as in CATALOGUE, or mapped to it by the config, are copied. A line
 its values, becomes a failed row.
 """
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -157,5 +158,7 @@ def hidden_fault(path: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # told by find_fault, of every source
+            return None
         return f"cannot be seen from here: {error.strerror}"
     return None

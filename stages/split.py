@@ -23,6 +23,7 @@ from stages.core.schema.clip import CLIP
 from stages.core.schema.second import CLIP_SIGNALS
 from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
 from stages.core.timeline import clips as timeline
+from stages.core.timeline.camera import name_move
 
 STRICT = ConfigDict(extra="forbid")
 READS = ("shots", "changes", "times", "signals")  # analyze's tables
@@ -105,20 +106,23 @@ def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, merged: pl.DataFra
 
 
 def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """The clips with a list of values for each of CLIP_SIGNALS: those of the clip's seconds that are not null.
+    """The clips with `camera_move`, and a list for each of CLIP_SIGNALS: its seconds' values that are not null.
 
-    A clip's seconds are those of which at least half lies in it; without any, the one that contains its middle.
+    A clip's seconds are those of which at least half lies in it; without any, the one that contains its middle. Signals
+    that an older `analyze` did not give have no values.
     """
     start, end = pl.col("start_s").round(3), pl.col("end_s").round(3)
     middle = ((start + end) / 2).floor()
     first, last = pl.min_horizontal((start - 0.5).ceil(), middle), pl.max_horizontal((end - 0.5).floor(), middle)
     seconds = pl.int_ranges(first.cast(INT), last.cast(INT) + 1)
+    missing = [pl.lit(None, REAL).alias(name) for name in CLIP_SIGNALS if name not in signals.columns]
+    given = signals.with_columns(missing).select("video", "second", *CLIP_SIGNALS)
     found = (
         clips.select("video", clip=pl.int_range(pl.len()), second=seconds)
         .explode("second")
-        .join(signals.select("video", "second", *CLIP_SIGNALS), ["video", "second"], "left", maintain_order="left")
+        .join(given, ["video", "second"], "left", maintain_order="left")
         .group_by("clip", maintain_order=True)
-        .agg(pl.col(name).drop_nulls().cast(pl.Float32) for name in CLIP_SIGNALS)
+        .agg(*(pl.col(name).drop_nulls().cast(pl.Float32) for name in CLIP_SIGNALS), camera_move=name_move())
     )
     return clips.with_columns(found.drop("clip"))
 

@@ -17,6 +17,9 @@ CLIP: Schema = {
     "gradual_score_max": REAL,  # the same of gradual transitions
     "merged_unlike": REAL,  # largest share of the picture that differs at a border that was merged; null: none was
     **dict.fromkeys(CLIP_SIGNALS, REALS),
+    # static, pan_left, pan_right, tilt_up, tilt_down, zoom_in, zoom_out, roll, shaking, or mixed: goes one way, then
+    # another; null: not measured (the list `camera` has the camera's speeds)
+    "camera_move": TEXT,
     "drop_reason": TEXT,
 }
 

@@ -1,4 +1,4 @@
-"""Measures motion by dense optical flow, a few times a second; camera and objects apart."""
+"""Measures motion by dense optical flow, a few times a second; camera and objects apart, and how the camera moves."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -29,11 +29,15 @@ ROUNDS = 3  # of fitting the camera's motion; the third changes it by less than 
 
 
 class Sample(NamedTuple):
-    """Speeds between two times, in frame widths a second, never negative.
+    """Speeds between two times, in frame widths a second; the first six are never negative.
 
     `motion` is the mean speed of all pixels, beside its median and 90th percentile; `camera` the mean speed of the one
     motion that fits the whole picture (pan, zoom, rotation), `object` that of what is left beside it; `moving` is the
     share of the picture that moves at all, 0 to 1.
+
+    The last four are parts of the camera's motion, with signs. `pan_x` and `pan_y` are the speed in the middle of the
+    picture: above 0 the camera turns right and down, so that the picture goes left and up. `zoom` and `roll` are the
+    mean speeds of all pixels by growing and turning alone: above 0 what is shown grows, the camera turns clockwise.
     """
 
     start_s: float
@@ -44,6 +48,10 @@ class Sample(NamedTuple):
     moving: float
     camera: float
     object: float
+    pan_x: float
+    pan_y: float
+    zoom: float
+    roll: float
 
 
 class MotionMeter:
@@ -116,7 +124,8 @@ def measure_pairs(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Samp
     stands = ~moves & (stood < STILL * spread)
     middles = (slice(GRID_PX // 2, None, GRID_PX),) * 2  # the flow is smooth within a block
     blocks = np.stack([flow[middles][:high, :wide] for flow in flows]) * moves[..., None]
-    camera = camera_flow(blocks, moves | stands)
+    fit = fit_camera(blocks, moves | stands)
+    camera = camera_field(fit, high, wide)
     for n in np.flatnonzero(stands.any((1, 2)) & (np.abs(camera) > REST_PX).any((1, 2, 3))).tolist():
         second = pairs[n][3]
         whole = np.asarray(cv2.resize(camera[n], second.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
@@ -132,6 +141,7 @@ def measure_pairs(pairs: Sequence[Pair], dense: cv2.DISOpticalFlow) -> list[Samp
         (speeds > MOVING).mean(1),
         cameras.mean(1),
         own.mean(1),
+        *(camera_moves(fit, high, wide) * per_px.T),
     )
     return [Sample(*pair[:2], *map(float, of)) for pair, of in zip(pairs, zip(*columns, strict=True), strict=True)]
 
@@ -159,11 +169,21 @@ def shrunk(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def camera_flow(flows: Flow, known: NDArray[np.bool_]) -> Flow:
+    """The flow of the camera's motion that fits most of the known blocks of each picture; 0 if few are.
+
+    `flows` and the result are float32 [pictures, height, width, 2], `known` is bool [pictures, height, width].
+    """
+    _, high, wide, _ = flows.shape
+    return camera_field(fit_camera(flows, known), high, wide)
+
+
+def fit_camera(flows: Flow, known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The affine flow (pan, zoom, rotation, shear) that fits most of the known blocks of each picture; 0 if few are.
 
-    `flows` and the result are float32 [pictures, height, width, 2], `known` is bool [pictures, height, width]. Least
-    squares, reweighted in each round by how well each block fits (Geman-McClure), so that moving objects do not pull
-    the camera's motion along.
+    `flows` and `known` are as in `camera_flow`. The result, [pictures, 3, 2], is the flow right and down in pixels: in
+    the middle of the picture, what the right edge has more than that, and what the lower edge has. Least squares,
+    reweighted in each round by how well each block fits (Geman-McClure), so that moving objects do not pull the
+    camera's motion along.
     """
     count, high, wide, _ = flows.shape
     observed, grid = flows.reshape(count, -1, 2), _grid(high, wide)
@@ -180,8 +200,21 @@ def camera_flow(flows: Flow, known: NDArray[np.bool_]) -> Flow:
         normal = (weight @ products).reshape(-1, 3, 3) + 1e-9 * np.eye(3)
         solution = np.linalg.solve(normal, grid.T @ (weight[..., None] * observed))
         fitted = grid @ solution
-    fitted[too_few] = 0
-    return fitted.reshape(flows.shape).astype(np.float32)
+    return np.where(too_few[:, None, None], 0, solution)
+
+
+def camera_field(fit: NDArray[np.float64], high: int, wide: int) -> Flow:
+    """The flow of each block by what `fit_camera` gives, float32 [pictures, high, wide, 2], in pixels."""
+    return (_grid(high, wide) @ fit).reshape(-1, high, wide, 2).astype(np.float32)
+
+
+def camera_moves(fit: NDArray[np.float64], high: int, wide: int) -> NDArray[np.float64]:
+    """Pan to the right, pan down, zoom and roll as `Sample` has them, [4, pictures], in pixels, by `fit_camera`."""
+    middle, across, down = fit[:, 0], fit[:, 1] * 2 / (wide - 1), fit[:, 2] * 2 / (high - 1)  # a block
+    x, y = np.mgrid[-1 : 1 : wide * 1j, -1 : 1 : high * 1j]
+    far = float(np.hypot(x * (wide - 1) / 2, y * (high - 1) / 2).mean())  # mean distance from the middle, in blocks
+    growth, turn = (across[:, 0] + down[:, 1]) / 2, (down[:, 0] - across[:, 1]) / 2
+    return np.stack([-middle[:, 0], -middle[:, 1], far * growth, far * turn])
 
 
 def medians(values: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -114,15 +114,23 @@ def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
     start, end = pl.col("start_s").round(3), pl.col("end_s").round(3)
     middle = ((start + end) / 2).floor()
     first, last = pl.min_horizontal((start - 0.5).ceil(), middle), pl.max_horizontal((end - 0.5).floor(), middle)
-    seconds = pl.int_ranges(first.cast(INT), last.cast(INT) + 1)
     missing = [pl.lit(None, REAL).alias(name) for name in CLIP_SIGNALS if name not in signals.columns]
     given = signals.with_columns(missing).select("video", "second", *CLIP_SIGNALS)
     found = (
-        clips.select("video", clip=pl.int_range(pl.len()), second=seconds)
+        clips.select(
+            "video",
+            clip=pl.int_range(pl.len()),
+            second=pl.int_ranges(first.cast(INT), last.cast(INT) + 1),
+            start=start,
+            end=end,
+        )
         .explode("second")
         .join(given, ["video", "second"], "left", maintain_order="left")
         .group_by("clip", maintain_order=True)
-        .agg(*(pl.col(name).drop_nulls().cast(pl.Float32) for name in CLIP_SIGNALS), camera_move=name_move())
+        .agg(
+            *(pl.col(name).drop_nulls().cast(pl.Float32) for name in CLIP_SIGNALS),
+            camera_move=name_move((pl.col("second") >= pl.col("start")) & (pl.col("second") + 1 <= pl.col("end"))),
+        )
     )
     return clips.with_columns(found.drop("clip"))
 

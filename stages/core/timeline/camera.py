@@ -11,21 +11,25 @@ NAMES = {
     "roll": ("roll", "roll"),
 }
 STILL = 0.005  # frame widths a second; the slowest pan of the made films has 0.01, still ones with grain up to 0.0001
-ONE_WAY = 0.5  # share of the camera's speed that must be left in its mean motion, else it goes back and forth
+ONE_WAY = 0.7  # share of the camera's speed that must be left in its mean motion, else it goes back and forth
 SLOW = 0.85  # share that is left in each second's mean; to and fro along a sine leaves it from a period of 3 s on
 
 
-def name_move() -> pl.Expr:
+def name_move(whole: pl.Expr) -> pl.Expr:
     """The camera's move over a group of seconds: a name of NAMES, static, shaking, mixed, or null without any value.
 
     Aggregates the columns `camera` (mean speed) and PARTS (with signs). static: the speed is below STILL. A name: most
     of the speed goes one way, and this part is the largest of that. Else the camera comes back: shaking if it turns
     within the seconds, mixed if it turns between them, say a pan to the right and then one to the left.
+
+    `whole`: whether a second lies in the clip with all its length. If any does, the others do not count: part of what
+    was measured in them is the shot beside the clip.
     """
-    speed = pl.col("camera").mean()
-    mean = {part: pl.col(part).mean() for part in PARTS}
+    counts = (whole & pl.col("camera").is_not_null()) | ~(whole & pl.col("camera").is_not_null()).any()
+    speed = pl.col("camera").filter(counts).mean()
+    mean = {part: pl.col(part).filter(counts).mean() for part in PARTS}
     one_way = sum((value**2 for value in mean.values()), pl.lit(0.0)).sqrt()
-    in_seconds = sum((pl.col(part) ** 2 for part in PARTS), pl.lit(0.0)).sqrt().mean()
+    in_seconds = sum((pl.col(part) ** 2 for part in PARTS), pl.lit(0.0)).sqrt().filter(counts).mean()
     largest = pl.max_horizontal(value.abs() for value in mean.values())
     named = pl.coalesce(
         pl.when(mean[part].abs() == largest).then(pl.when(mean[part] > 0).then(pl.lit(plus)).otherwise(pl.lit(minus)))

@@ -1,8 +1,8 @@
 """Cuts the clips that are released from their videos: exact to the frame, with sound, encoding as little as possible.
 
-Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`; writes one mp4 a clip and a row about it (CUT), of which
-`mode` says how the clip was made: copied, joined (`encoded_frames` at its ends were encoded again) or encoded. Sizes
-are those of the picture as displayed.
+Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`, and the box of `crop` where that ran before; writes one mp4 a
+clip and a row about it (CUT), of which `mode` says how the clip was made: copied, joined (`encoded_frames` at its ends
+were encoded again) or encoded, as all are of which only a box is kept. Sizes are those of the picture as displayed.
 
     python -m stages.cut run=NAME
 """
@@ -20,6 +20,7 @@ from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
+from stages.core.schema.clip import CROP_BOX
 from stages.core.schema.types import FLAG, INT, REAL, TEXT, Row, Schema
 
 CUT: Schema = {
@@ -34,6 +35,7 @@ CUT: Schema = {
     "has_audio": FLAG,
     "mode": TEXT,
     "encoded_frames": INT,
+    **CROP_BOX,  # what was kept of the picture; null: all of it
 }
 MAX_FPS, MAX_PARTS = (
     1000,
@@ -79,17 +81,27 @@ def frame_rate(config: Config) -> Fraction | None:
 def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
     """The clip's row; its file is written to `folder`/<first two hex digits of sha256(video_id)>/<clip_id>.mp4.
 
-    Raises ItemError: not_downloaded, encode_failed, bad_value for its times, and those of opening the video (missing,
-    corrupt, …).
+    Raises ItemError: not_downloaded, encode_failed, bad_value for its times or its crop, and those of opening the video
+    (missing, corrupt, …).
     """
     from stages.core.storage.scratch import open_local_copy
     from stages.core.video.cut.clip import Cutting, cut
+    from stages.core.video.cut.convert import Crop
     from stages.core.video.cut.encode import Encoding
 
     if not row["path"]:
         raise ItemError("not_downloaded", f"no local file of video {row['video_id']}")
     limits, encoding = config.limits, Encoding(config.codec, config.quality, str(config.preset), config.threads)
-    how = Cutting(config.mode, encoding, frame_rate(config), 1000 * config.audio_kbps, limits.max_pixels, limits.max_s)
+    box = [cast(int, row[name]) for name in CROP_BOX if row.get(name) is not None]
+    how = Cutting(
+        config.mode,
+        encoding,
+        frame_rate(config),
+        1000 * config.audio_kbps,
+        limits.max_pixels,
+        limits.max_s,
+        Crop(*box) if len(box) == len(CROP_BOX) else None,
+    )
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
     with open_local_copy(str(row["path"])) as path:
@@ -106,6 +118,7 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
         "has_audio": clip.has_audio,
         "mode": clip.mode,
         "encoded_frames": clip.encoded_frames,
+        **(dict(zip(CROP_BOX, how.crop, strict=True)) if how.crop else {}),
     }
     return {"rows": [fact]}
 
@@ -136,10 +149,11 @@ STAGE = Stage(
     run=run,
     gives=CUT,
     needs=("path", "start_s", "end_s"),
+    takes=tuple(CROP_BOX),
     check=check,
     media="clip_path",
     shows="media",
-    version=3,
+    version=4,
 )
 
 if __name__ == "__main__":

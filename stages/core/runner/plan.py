@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from difflib import SequenceMatcher
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,23 +151,28 @@ def _find_columns(
         more = SPAN if any(is_cut(plans[giver], name, item_keys[0]) for name, giver in columns.items()) else ()
         for name in (*stage.takes, *more):
             with suppress(InputError):
-                giver_name = find_own(name, inputs, plans, common.step)
-                if plans[giver_name].key in item_keys:  # one value an item
-                    columns[name] = giver_name
+                columns[name] = find_own(name, inputs, plans, common.step, partial(has_one, item_keys))
     reads = stage.reads(config) if callable(stage.reads) else stage.reads
     return Columns(columns, {table: find_giver(table, inputs, plans, common.step, has_table) for table in reads})
 
 
-def find_own(name: str, inputs: Sequence[str], plans: Mapping[str, Plan], step: str) -> str:
+def find_own(
+    name: str,
+    inputs: Sequence[str],
+    plans: Mapping[str, Plan],
+    step: str,
+    gives: Callable[[Plan, str], bool] | None = None,
+) -> str:
     """The nearest step that gives a column; of the items themselves rather than of what they were made of.
 
     Between clips and their length may lie more steps than between clips and the length of their videos.
     """
-    nearest = find_giver(name, inputs, plans, step, has)
+    gives = gives or has
+    nearest = find_giver(name, inputs, plans, step, gives)
     item_keys = plans[inputs[0]].keys
     if plans[nearest].key in item_keys[1:]:
         with suppress(InputError):
-            return find_giver(name, inputs, plans, step, lambda plan, of: has(plan, of) and plan.key == item_keys[0])
+            return find_giver(name, inputs, plans, step, lambda plan, of: gives(plan, of) and plan.key == item_keys[0])
     return nearest
 
 
@@ -198,6 +204,11 @@ def has(plan: Plan, name: str) -> bool:
     """Whether a step gives a column, or a column of a side table (`table.column`)."""
     table, dot, column = name.partition(".")
     return name in plan.gives or (bool(dot) and column in plan.tables.get(table, {}))
+
+
+def has_one(item_keys: Sequence[str], plan: Plan, name: str) -> bool:
+    """Whether a step gives a column with one value an item."""
+    return has(plan, name) and plan.key in item_keys
 
 
 def has_table(plan: Plan, name: str) -> bool:

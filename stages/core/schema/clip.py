@@ -1,7 +1,7 @@
 """Clips: a row a span that may be kept, and what is measured on it."""
 
 from stages.core.schema.second import CLIP_SIGNALS
-from stages.core.schema.types import INT, REAL, REALS, TEXT, Schema
+from stages.core.schema.types import INT, REAL, REALS, TEXT, TEXTS, Schema
 
 CLIP: Schema = {
     "clip_id": TEXT,
@@ -21,6 +21,19 @@ CLIP: Schema = {
     # another; null: not measured (the list `camera` has the camera's speeds)
     "camera_move": TEXT,
     "drop_reason": TEXT,
+}
+
+CROP_BOX: Schema = {  # in pixels of the picture as displayed, all even; null: the whole picture
+    "crop_x_px": INT,
+    "crop_y_px": INT,
+    "crop_width_px": INT,
+    "crop_height_px": INT,
+}
+
+CROP: Schema = {
+    **CROP_BOX,
+    "crop_share": REAL,  # of the picture's area that is left, 0 to 1
+    "crop_why": TEXTS,  # some of bars, logo, text; empty: the whole picture is left
 }
 
 CLIP_FLOW: Schema = {  # of a clip, or of a whole video

@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 
 from slurm.errors import ItemError
 from slurm.record.files import replacing
+from stages.core.video.cut.convert import Crop
 from stages.core.video.cut.encode import Encoding
 from stages.core.video.cut.joint import write_joined
 from stages.core.video.cut.mp4 import difference, read_back
@@ -47,7 +48,8 @@ log = logging.getLogger("reelmill")
 class Cutting:
     """How clips are cut: `fps` is their constant rate, None keeps the video's times; `audio_bit_rate` in bits a second.
 
-    `max_pixels` (width times height of a frame) and `max_s`: larger videos are refused.
+    `max_pixels` (width times height of a frame) and `max_s`: larger videos are refused. `crop`: the part of the picture
+    that is kept; None: all of it.
     """
 
     mode: Literal["smart", "encode"]
@@ -56,6 +58,7 @@ class Cutting:
     audio_bit_rate: int
     max_pixels: int
     max_s: float
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ class Decoded(NamedTuple):
 def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Clip:
     """Writes the clip of all frames whose time lies in [start_s, end_s) to `out`; leaves no partial file.
 
-    Times are seconds from the container's start. Raises ItemError: encode_failed, also if no frame lies in the span,
-    bad_value for times beyond `max_s`, and those of `open_video`; InputError if the encoder does not work here;
+    Times are seconds from the container's start. With a crop all frames are encoded. Raises ItemError: encode_failed,
+    also if no frame lies in the span, bad_value for times beyond `max_s` or a crop beyond the picture, and those of `open_video`; InputError if the encoder does not work here;
     RuntimeError or OSError for a full disk.
     """
     if not (abs(start_s) <= how.max_s and abs(end_s) <= how.max_s):  # false for NaN too
@@ -116,7 +119,7 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
     span = Span(Fraction(start_s), Fraction(end_s), path)
     with replacing(out) as unfinished:
         with suppress(UntimedError), open_in_order(path, how.max_pixels, how.max_s) as video:
-            if how.mode == "smart":
+            if how.mode == "smart" and how.crop is None:
                 try:
                     return _smart(video, span, unfinished, how)
                 except (UncopiableError, ItemError) as reason:  # encoding raises again what is the video's fault
@@ -195,6 +198,7 @@ def _recoded(
         fps=how.fps or video.facts.fps,
         aspect=video.stream.sample_aspect_ratio,
         sound=sound,
+        crop=how.crop,
     )
     return _checked(out, times_s, "encoded", len(times_s))
 

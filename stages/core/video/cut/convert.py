@@ -1,5 +1,7 @@
 """Converts frames to what all encoders and players accept: oriented, even sides, 8-bit 4:2:0, limited range."""
 
+from typing import NamedTuple
+
 import av
 from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
@@ -24,13 +26,23 @@ TURNS: dict[Orientation, list[tuple[str, str]]] = {
 }
 
 
-class FrameConverter:
-    """Converts frames to the size and orientation of the first one as displayed.
+class Crop(NamedTuple):
+    """The part of the picture that is kept, in pixels of the picture as displayed; all four are even."""
 
-    `sideways`: turned by one or three quarters. Raises ItemError: encode_failed for a picture without pixels.
+    x_px: int
+    y_px: int
+    width_px: int
+    height_px: int
+
+
+class FrameConverter:
+    """Converts frames to the size and orientation of the first one as displayed, or to the part of it in `crop`.
+
+    `sideways`: turned by one or three quarters. Raises ItemError: encode_failed for a picture without pixels,
+    bad_value for a crop that is not within it.
     """
 
-    def __init__(self, first: VideoFrame) -> None:
+    def __init__(self, first: VideoFrame, crop: Crop | None = None) -> None:
         self.coded_px = first.width, first.height
         filters = list(TURNS.get(read_orientation(first), []))
         self.sideways = read_orientation(first).turns % 2 == 1
@@ -38,8 +50,12 @@ class FrameConverter:
         self.width_px, self.height_px = width_px & ~1, height_px & ~1
         if self.width_px == 0 or self.height_px == 0:
             raise ItemError("encode_failed", f"a picture of {width_px}x{height_px} pixels")
+        if crop is not None:
+            check_crop(crop, width_px, height_px)
+            self.width_px, self.height_px = crop.width_px, crop.height_px
         if (self.width_px, self.height_px) != (width_px, height_px):
-            filters.append(("crop", f"{self.width_px}:{self.height_px}:0:0"))
+            left, top = (crop.x_px, crop.y_px) if crop else (0, 0)
+            filters.append(("crop", f"{self.width_px}:{self.height_px}:{left}:{top}"))
         self.graph = _graph(self.coded_px, first, filters) if filters else None
 
     def convert(self, frame: VideoFrame) -> VideoFrame:
@@ -61,6 +77,15 @@ class FrameConverter:
         context.color_range, context.color_trc = ColorRange.MPEG, frame.color_trc
         context.color_primaries = frame.color_primaries
         context.colorspace = UNSPECIFIED if frame.colorspace == RGB else frame.colorspace
+
+
+def check_crop(crop: Crop, width_px: int, height_px: int) -> None:
+    """Raises ItemError: bad_value unless the crop is even and lies within a picture of this size."""
+    right, bottom = crop.x_px + crop.width_px, crop.y_px + crop.height_px
+    within = 0 <= crop.x_px < right <= width_px and 0 <= crop.y_px < bottom <= height_px
+    if not within or any(value % 2 for value in crop):
+        box = f"{crop.width_px}x{crop.height_px} at {crop.x_px},{crop.y_px}"
+        raise ItemError("bad_value", f"a crop of {box} pixels is not even or not within {width_px}x{height_px}")
 
 
 def _graph(coded_px: tuple[int, int], first: VideoFrame, filters: list[tuple[str, str]]) -> Graph:

@@ -10,7 +10,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
-from stages.core.video.cut.convert import FrameConverter
+from stages.core.video.cut.convert import Crop, FrameConverter
 from stages.core.video.cut.encode import Encoding, open_encoder
 from stages.core.video.cut.mp4 import Mp4Writer, new_file
 from stages.core.video.cut.sound import Sound
@@ -55,16 +55,18 @@ def write_encoded(
     fps: Fraction,
     aspect: Fraction | None,
     sound: Sound | None,
+    crop: Crop | None = None,
 ) -> list[float]:
     """Encodes the frames and writes them; their times in seconds from the clip's start.
 
-    `fps` is their average rate, `aspect` the sample aspect ratio of the source. Raises ItemError: encode_failed;
+    `fps` is their average rate, `aspect` the sample aspect ratio of the source, `crop` the part of the picture that is
+    kept, None for all of it. Raises ItemError: encode_failed, bad_value for a crop that is not within the picture;
     InputError if the encoder does not work here at all.
     """
     first = next(shown, None)
     if first is None:
         raise ItemError("encode_failed", "no frame in the span")
-    converter = FrameConverter(first.frame)
+    converter = FrameConverter(first.frame, crop)
     times: list[int] = []
     with new_file(out) as container:
         picture = container.add_stream(encoding.codec, rate=fps)

@@ -1,8 +1,8 @@
 """Cuts the clips that are released from their videos: exact to the frame, with sound, encoding as little as possible.
 
-Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`, and the box of `crop` where that ran before; writes one mp4 a
-clip and a row about it (CUT), of which `mode` says how the clip was made: copied, joined (`encoded_frames` at its ends
-were encoded again) or encoded, as all are of which only a box is kept. Sizes are those of the picture as displayed.
+Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`, and the box of `crop` where that ran before; writes one mp4
+a clip and a row about it (CUT), of which `mode` says how the clip was made: copied, joined (`encoded_frames` at its
+ends were encoded again) or encoded, as all are of which only a box is kept. Sizes are those of the picture as shown.
 
     python -m stages.cut run=NAME
 """

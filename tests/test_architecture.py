@@ -90,6 +90,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/video/measure": {"schema", "video/read"},
     "stages/core/video/skim": {"schema", "video/measure", "video/read"},
     "stages/core/video/merge": {"video/measure", "video/read"},
+    "stages/core/video/crop": {"schema", "storage", "video/read"},
     "stages/core/video/cut": {"video/read"},
     "stages/core/video/flow": {"models", "schema", "storage", "video/measure", "video/read"},
     "stages/core/frames": {"models", "runner", "schema", "storage", "video/measure", "video/read"},

@@ -63,3 +63,14 @@ def test_values_are_of_the_clips_own_video() -> None:
     made = with_signals(pl.DataFrame(rows, schema={"video": pl.UInt32, **CLIP}), both)
     assert made["motion"].to_list() == [[101, 102], [1, 2], [101, 102]]
     assert made["luma"].to_list() == [pytest.approx([0.5, 0.5])] * 3
+
+
+def test_signals_that_an_older_analyze_did_not_give_have_no_values() -> None:
+    rows = [{"video": 0, "start_s": 0.0, "end_s": 3.0}]
+    clips = pl.DataFrame(rows, schema={"video": pl.UInt32, **CLIP})
+    known = signals(5).with_columns(camera=pl.lit(0.1))
+    made = with_signals(clips, known.drop("pan_x", "pan_y", "zoom", "roll"))
+    assert made["motion"].to_list() == [[0, 1, 2]]
+    assert (made["pan_x"].to_list(), made["roll"].to_list(), made["camera_move"].to_list()) == ([[]], [[]], [None])
+    with_all = known.with_columns(pan_x=pl.lit(-0.1), pan_y=pl.lit(0.0), zoom=pl.lit(0.0), roll=pl.lit(0.0))
+    assert with_signals(clips, with_all)["camera_move"].to_list() == ["pan_left"]

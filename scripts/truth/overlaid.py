@@ -66,9 +66,10 @@ def logo(seed: int, corner: str = "right", alpha: float = 1.0) -> Overlay:
         stamp(on, (x, y), (0.8 * radius, 0.8 * radius), field)
         for spoke in range(5):
             angle = tau * spoke / 5 + seed
-            stamp(on, (x + 0.45 * radius * cos(angle), y + 0.45 * radius * sin(angle)), (0.16 * radius,) * 2, WHITE)  # type: ignore[arg-type]
+            at = x + 0.45 * radius * cos(angle), y + 0.45 * radius * sin(angle)
+            stamp(on, at, (0.16 * radius, 0.16 * radius), WHITE)
         for plane, painted in zip(picture.planes, on.planes, strict=True):
-            plane += np.float32(alpha) * (painted - plane)
+            plane[:] += np.float32(alpha) * (painted - plane)
 
     bottom = 0.07 + 0.1 * SIZE[0] / SIZE[1]
     rest = (left + 0.1, 0.0, 1.0, 1.0) if corner == "left" else (0.0, 0.0, left, 1.0)

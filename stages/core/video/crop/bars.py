@@ -22,8 +22,8 @@ def inside_bars(own: Sequence[Image], others: Sequence[Image], never_black: Box,
 
     `own` are the clip's frames, `others` those of shots beside it. A side has a bar if `analyze` found one of the whole
     video there (`never_black`, in shares) that is black in all these frames, too, and ends in a straight edge; or if
-    the clip's own frames have such a bar and an equal one on the other side, as a film in another shape than the rest of
-    the video has. What is in the boxes of `hidden` counts as black: subtitles are also put on bars.
+    the clip's own frames have such a bar and an equal one on the other side, as a film of another shape has within a
+    video. What is in the boxes of `hidden` counts as black: subtitles are also put on bars.
     """
     high, wide = own[0].shape
     known = never_black.scaled(wide, high)

@@ -53,9 +53,8 @@ def largest_without(whole: Box, taken: Sequence[Box]) -> Box:
     best = Box(whole.left, whole.top, whole.left, whole.top)
     for sides in product(lefts, tops, rights, bottoms):
         box = Box(*sides)
-        if box.left < box.right and box.top < box.bottom and box.area > best.area:
-            if not any(box.common(other).area > 0 for other in taken):
-                best = box
+        if box.area > best.area and not any(box.common(other).area > 0 for other in taken):
+            best = box
     return best
 
 

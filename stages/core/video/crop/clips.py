@@ -14,10 +14,11 @@ import polars as pl
 from slurm.errors import ItemError
 from stages.core.schema.types import Row
 from stages.core.storage.spill import Tables
+from stages.core.video.crop.bands import find_bands
 from stages.core.video.crop.bars import inside_bars
 from stages.core.video.crop.box import Box, even, largest_without
 from stages.core.video.crop.settings import Settings
-from stages.core.video.crop.standing import Gradients, find_standing, gradients
+from stages.core.video.crop.standing import FRAMES, OTHERS, Gradients, find_standing, gradients, is_elsewhere
 from stages.core.video.crop.texts import find_lines
 from stages.core.video.read.frames import Image, resize
 
@@ -97,7 +98,7 @@ class Pictures:
 
 
 def crop_clip(clip: Row, frames: Sequence[Frame], pictures: Pictures, settings: Settings) -> Row:
-    """The columns of CROP of a clip, whose video has these key frames. Raises ItemError: missing, corrupt, bad_value."""
+    """The columns of CROP of a clip of a video with these key frames. Raises ItemError: missing, corrupt, bad_value."""
     own, others = choose(clip, frames)
     size = pictures.luma(own[0].row).shape
     own, others = ([one for one in some if pictures.luma(one.row).shape == size] for some in (own, others))
@@ -108,8 +109,14 @@ def crop_clip(clip: Row, frames: Sequence[Frame], pictures: Pictures, settings: 
     never_black = Box(left, top, 1 - right, 1 - bottom)
 
     inside = inside_bars(lumas, beside, never_black, [])
-    own_edges, other_edges = ([pictures.gradients(one.row) for one in some] for some in (own, others))
-    logos = find_standing(own_edges, other_edges, moves_camera(clip.get("camera")), inside)
+    camera_moves = moves_camera(clip.get("camera"))
+    edges = [pictures.gradients(one.row) for one in own]
+    elsewhere = [one.row for one in others if is_elsewhere(edges[len(edges) // 2], pictures.gradients(one.row))]
+    logos = find_standing(edges, [pictures.gradients(row) for row in elsewhere], camera_moves, inside)
+    if len(elsewhere) >= OTHERS:
+        logos += find_bands([*lumas, *map(pictures.luma, elsewhere)], inside, settings.near_edge)
+    elif camera_moves and len(own) >= FRAMES:
+        logos += find_bands(lumas, inside, settings.near_edge)
     lines = find_lines(text_boxes(clip, frames, (wide, high))) if settings.texts else []
     taken = {
         why: [box for box in boxes if box.lies_near_edge(inside, settings.near_edge)]
@@ -126,7 +133,7 @@ def crop_clip(clip: Row, frames: Sequence[Frame], pictures: Pictures, settings: 
 
 def moves_camera(speeds: object) -> bool:
     """Whether the camera moves, by its mean speed or a list of its speeds, in frame widths a second."""
-    listed = speeds if isinstance(speeds, list) else [speeds]
+    listed = cast(Sequence[float | None], speeds if isinstance(speeds, list) else [speeds])
     known = [speed for speed in listed if speed is not None]
     return bool(known) and sum(known) / len(known) >= CAMERA
 

@@ -111,8 +111,8 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
     """Writes the clip of all frames whose time lies in [start_s, end_s) to `out`; leaves no partial file.
 
     Times are seconds from the container's start. With a crop all frames are encoded. Raises ItemError: encode_failed,
-    also if no frame lies in the span, bad_value for times beyond `max_s` or a crop beyond the picture, and those of `open_video`; InputError if the encoder does not work here;
-    RuntimeError or OSError for a full disk.
+    also if no frame lies in the span, bad_value for times beyond `max_s` or a crop beyond the picture, and those of
+    `open_video`; InputError if the encoder does not work here; RuntimeError or OSError for a full disk.
     """
     if not (abs(start_s) <= how.max_s and abs(end_s) <= how.max_s):  # false for NaN too
         raise ItemError("bad_value", f"{path}: start_s={start_s:g}, end_s={end_s:g}")

@@ -108,6 +108,6 @@ def test_a_signal_is_added_by_a_meter_that_gives_it_and_one_line_of_declaration(
 
 def test_the_tables_have_the_signals_that_are_declared_for_them() -> None:
     assert set(SIGNALS) - {"video_id", "second"} == {one.name for one in MEASURED} - {"motion_median", "motion_p90"}
-    assert {one.name for one in MEASURED} - set(VIDEO) == {"frozen", "cut_score"}
+    assert {one.name for one in MEASURED} - set(VIDEO) == {"frozen", "cut_score", "pan_x", "pan_y", "zoom", "roll"}
     assert set(CLIP) & {one.name for one in MEASURED} == set(CLIP_SIGNALS)
     assert "white" not in CLIP

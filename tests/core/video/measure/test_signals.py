@@ -155,7 +155,7 @@ def blank(height_px: int, width_px: int) -> Small:
 
 
 def still(start_s: float, end_s: float, speed: float = 1.0) -> Sample:
-    return Sample(start_s, end_s, speed, speed, speed, 1.0, speed, 0.0)
+    return Sample(start_s, end_s, speed, speed, speed, 1.0, speed, 0.0, speed, 0.0, 0.0, 0.0)
 
 
 def test_motion_across_a_cut_is_left_out() -> None:

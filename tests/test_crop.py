@@ -1,4 +1,4 @@
-"""The crop stage: real films with bars, logos, subtitles and tickers on them, and ordinary ones that stay as they are."""
+"""The crop stage: films with bars, logos, subtitles and tickers on them, and ordinary ones that stay as they are."""
 
 import struct
 import subprocess
@@ -36,6 +36,7 @@ from stages.crop import STAGE
 SETTINGS = Settings(texts=False, near_edge=0.3)
 WIDTH, HEIGHT = 640, 360
 Make = Callable[[Film], Path]
+PAN = pan(0.08)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +52,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return made
 
 
-def moving(name: str, overlay: Overlay | None, move: Move = pan(0.08), kind: str = "leaves") -> Film:
+def moving(name: str, overlay: Overlay | None, move: Move = PAN, kind: str = "leaves") -> Film:
     return overlaid(name, (scene(kind, "warm", 4, move),), overlay, seconds=2)
 
 
@@ -93,7 +94,7 @@ def crops(path: Path, folder: Path, settings: Settings = SETTINGS) -> list[Row]:
 
 
 def spares(row: Row, overlay: Overlay, lost: float) -> bool:
-    """Whether the box holds nothing of the overlay, and no more than `lost` of the picture less than there is beside it."""
+    """Whether the box holds nothing of the overlay, and at most `lost` of the picture is missing beside it."""
     x, y, wide, high = (int(str(row[name])) for name in CROP_BOX)
     left, top, right, bottom = overlay.box
     apart = x >= right * WIDTH or x + wide <= left * WIDTH or y >= bottom * HEIGHT or y + high <= top * HEIGHT

@@ -80,6 +80,15 @@ def test_row_tells_how_the_clip_was_made(film: Path, tmp_path: Path) -> None:
     assert made(1, 2.4) == ("encoded", 35)  # a single key frame, at 0
 
 
+def test_a_crop_is_in_the_row_and_its_clip_is_encoded(film: Path, config: Config, tmp_path: Path) -> None:
+    box = {"crop_x_px": 16, "crop_y_px": 8, "crop_width_px": 96, "crop_height_px": 80}
+    row = cut_clip(clip(film, start_s=0, end_s=4, **box), config, tmp_path)["rows"][0]
+    assert (row["mode"], row["width_px"], row["height_px"], row["has_audio"]) == ("encoded", 96, 80, True)
+    assert {name: row[name] for name in box} == box
+    whole = cut_clip(clip(film, start_s=0, end_s=4, **dict.fromkeys(box)), config, tmp_path)["rows"][0]
+    assert (whole["mode"], [whole.get(name) for name in box]) == ("copied", [None] * 4)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -41,7 +41,7 @@ BENCHMARKS = {
     },
     **{
         name: f"scripts.bench.{name}"
-        for name in ("skim", "analyze", "memory", "cut", "truth", "align", "filter", "dedup")
+        for name in ("skim", "analyze", "memory", "cut", "truth", "camera", "crop", "align", "filter", "dedup")
     },
     "storm": "scripts.bench.storm.storm",
 }

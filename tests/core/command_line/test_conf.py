@@ -247,7 +247,7 @@ def test_a_step_may_run_on_another_cluster() -> None:
 def test_help_shows_the_keys_and_what_can_be_chosen(words: tuple[str, ...]) -> None:
     done = command(*words, "--help")
     assert done.returncode == 0, done.stderr
-    assert "rules=clips|cosmos_curate|crush|dataflow|" in done.stdout
+    assert "rules=clips|cosmos_curate|crop|crush|dataflow|" in done.stdout
     assert "min: 0.002" in done.stdout
     assert "max_error_share: 0.5" in done.stdout
 

@@ -9,7 +9,7 @@ STEADY = (1.0, 1.0, 1.0)
 
 
 def named(
-    pan_x: tuple[float, ...] = (0.0,) * 3,
+    pan_x: tuple[float | None, ...] = (0.0,) * 3,
     pan_y: tuple[float, ...] = (0.0,) * 3,
     zoom: tuple[float, ...] = (0.0,) * 3,
     roll: tuple[float, ...] = (0.0,) * 3,
@@ -18,7 +18,7 @@ def named(
     whole: tuple[bool, ...] = (True,) * 3,
 ) -> str | None:
     parts = {"pan_x": pan_x, "pan_y": pan_y, "zoom": zoom, "roll": roll}
-    lengths = [sum(value**2 for value in values) ** 0.5 for values in zip(*parts.values(), strict=True)]
+    lengths = [sum((value or 0) ** 2 for value in values) ** 0.5 for values in zip(*parts.values(), strict=True)]
     seconds = pl.DataFrame({**parts, "camera": speed or lengths, "whole": whole}, strict=False)
     return seconds.select(name_move(pl.col("whole"))).item()  # type: ignore[no-any-return]
 
@@ -63,11 +63,9 @@ def test_a_camera_that_comes_back_within_the_seconds_shakes_and_one_that_takes_l
 def test_seconds_that_lie_in_the_clip_with_all_their_length_count_alone() -> None:
     assert named(pan_x=(0.5, 0.0, 0.0), whole=(False, True, True)) == "static"
     assert named(pan_x=(0.5, 0.5, 0.5), whole=(False, False, False)) == "pan_right"
-    assert named(pan_x=(0.5, 0.0, 0.0), speed=(0.5, None, None), whole=(False, True, True)) == "pan_right"
+    assert named(pan_x=(0.5, None, None), speed=(0.5, None, None), whole=(False, True, True)) == "pan_right"
 
 
 def test_without_a_value_there_is_no_name() -> None:
-    nothing = pl.DataFrame({name: [None] for name in ("camera", "pan_x", "pan_y", "zoom", "roll")}, schema_overrides={
-        name: pl.Float64 for name in ("camera", "pan_x", "pan_y", "zoom", "roll")
-    })  # fmt: skip
+    nothing = pl.DataFrame({name: [None] for name in ("camera", "pan_x", "pan_y", "zoom", "roll")}, schema_overrides=dict.fromkeys(("camera", "pan_x", "pan_y", "zoom", "roll"), pl.Float64))  # fmt: skip
     assert nothing.select(name_move(pl.lit(True))).item() is None

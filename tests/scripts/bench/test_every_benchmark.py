@@ -47,6 +47,8 @@ FIGURES = {
     "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],
     "truth": ["hard cuts, F1", "PySceneDetect's best", "gradual changes", "one-take", "motion", "frozen share"],
     "dedup": ["hashes: wall clock", "memory", "copies found", "more / all", "precision of pairs", "recall: logo"],
+    "camera": ["nothing in front", "thing in front", "person in front", "films in all"],
+    "crop": ["stay whole", "freed of a logo", "freed of a ticker", "freed of bars", "CPU a clip"],
     "transnet": [
         "analyze: hard cuts, F1 to",
         "TransNetV2: hard cuts",

@@ -13,6 +13,7 @@ from support.numbered import ENCODE, FPS, HEIGHT, SMART, WIDTH, X264, Films, cut
 
 from slurm.errors import ItemError
 from stages.core.video.cut.clip import Cutting
+from stages.core.video.cut.convert import Crop
 
 GOP = (*X264, "-g", "32", "-bf", "3")
 PLAIN = "plain.mp4"
@@ -71,6 +72,39 @@ def test_copied_and_joined_clips_keep_the_turn_and_encoded_ones_are_turned(
             frame = next(container.decode(video=0))
         assert len(frame.side_data) == 0 or mode != "encoded" or frame.rotation == 0
         assert (frame.width, frame.height) == (size if mode == "encoded" else (WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize("turn", [None, *TURNS])
+def test_a_crop_is_of_the_picture_as_it_is_shown(films: Films, tmp_path: Path, turn: str | None) -> None:
+    film = turned(films, turn) if turn else films(PLAIN, *GOP)
+    size = (HEIGHT, WIDTH) if turn and TURNS[turn][0] == 0 else (WIDTH, HEIGHT)
+    x, y, wide, high = crop = Crop(20, 36, 64, 40)
+    whole = shown(film, *size)[32:64, y : y + high, x : x + wide]
+    clip = cut_frames(film, 32, 64, tmp_path / "clip.mp4", replace(SMART, crop=crop))  # which is copied without one
+    assert (clip.mode, clip.encoded_frames, clip.width_px, clip.height_px) == ("encoded", 32, wide, high)
+    assert np.abs(shown(tmp_path / "clip.mp4", wide, high) - whole).mean() < 4
+
+
+def test_the_sample_aspect_ratio_and_the_frame_rate_of_a_cropped_clip_are_kept(films: Films, tmp_path: Path) -> None:
+    film = films("aspect.mp4", *GOP, "-vf", "setsar=4/3")
+    how = replace(SMART, crop=Crop(2, 0, 100, 96), fps=Fraction(10))
+    assert cut_frames(film, 32, 64, tmp_path / "clip.mp4", how).mode == "encoded"
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.sample_aspect_ratio, stream.average_rate) == (Fraction(4, 3), 10)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [Crop(0, 0, WIDTH + 2, 40), Crop(100, 0, 64, 40), Crop(0, 60, 40, 40), Crop(-2, 0, 40, 40), Crop(1, 0, 40, 40)],
+)
+def test_a_crop_that_is_not_within_the_picture_or_not_even_is_the_items_fault(
+    films: Films, tmp_path: Path, crop: Crop
+) -> None:
+    with pytest.raises(ItemError, match="a crop of") as caught:
+        cut_frames(films(PLAIN, *GOP), 0, 20, tmp_path / "clip.mp4", replace(SMART, crop=crop))
+    assert caught.value.code == "bad_value"
+    assert not (tmp_path / "clip.mp4").exists()
 
 
 def test_shape_of_a_sample_is_kept(films: Films, tmp_path: Path) -> None:

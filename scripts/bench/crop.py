@@ -1,8 +1,8 @@
 """Measures what `crop` finds on made films: logos, subtitles, tickers and bars, and what it takes of films without any.
 
 Films under moving cameras, and of several shots under still ones (scripts/truth/overlaid.py); made first where they
-are not (some minutes). A clip is freed if its box holds nothing of what lies on the picture; `lost` is the mean share of
-the picture that is cut off beyond what must be.
+are not (some minutes). A clip is freed if its box holds nothing of what lies on the picture; `lost` is the mean share
+of the picture that is cut off beyond what must be.
 """
 
 import time

@@ -24,7 +24,7 @@ MOVES: dict[str, tuple[tuple[Move, ...], ...]] = {
     "zoom_in": ((zoom(0.06),), (zoom(0.4), pan(0.02))),
     "zoom_out": ((zoom(-0.06),), (zoom(-0.4), pan(0.02))),
     "roll": ((roll(0.06),), (roll(-0.5), pan(0.02))),
-    "shaking": ((sway(0.01, 4, 3),), (swing(0.03, 0.4),)),
+    "shaking": ((sway(0.01, 4, 3),), (swing(0.04, 0.6),)),
 }
 PICTURES = (("leaves", "warm"), ("city", "cold"), ("forest", "green"), ("grass", "grey"), ("bricks", "vivid"))
 SHAPES = ((480, 270), (270, 480), (360, 360), (480, 204))

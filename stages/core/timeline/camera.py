@@ -12,7 +12,9 @@ NAMES = {
 }
 STILL = 0.005  # frame widths a second; the slowest pan of the made films has 0.01, still ones with grain up to 0.0001
 ONE_WAY = 0.7  # share of the camera's speed that must be left in its mean motion, else it goes back and forth
-SLOW = 0.85  # share that is left in each second's mean; to and fro along a sine leaves it from a period of 3 s on
+# Share of the speed that is left in each second's mean; to and fro along a sine leaves it from a period of 3.5 s on. A
+# steady shaking at analyze's motion.per_s looks slower than it is.
+SLOW = 0.9
 
 
 def name_move(whole: pl.Expr) -> pl.Expr:

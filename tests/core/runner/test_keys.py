@@ -14,6 +14,7 @@ from slurm.table import read_table
 from stages import filter as filtering
 from stages.core.choose.rule import Rule
 from stages.core.runner.pipeline import Wanted, submit_steps
+from stages.core.runner.plan import make_plan
 from stages.core.runner.stage import Stage
 from stages.filter import Config
 
@@ -175,3 +176,15 @@ def test_a_table_may_be_joined_with_the_catalogue(run: ProbeRun) -> None:
         == [str(run.catalogue.parent / f"{name}.mp4") for name in run.names for _ in range(6)][:21]
     )
     assert isinstance(table.schema["path"], pl.String)
+
+
+def test_a_column_that_a_stage_takes_is_of_the_nearest_step_with_one_value_an_item(run: ProbeRun) -> None:
+    behind = wanted(run, replace(filtering.STAGE, takes=("score",)), Config({"score": rule(min=0.2)}), "kept", "clips")
+    plans = {name: Step(run.run, name).plan for name in ("ingest", "clips", "frames")}
+    coarse = replace(plans["clips"], gives={**plans["clips"].gives, "score": "Float64"})
+    taking = replace(filtering.STAGE, needs=(), takes=("score",))
+    for inputs in (["clips", "frames"], ["frames"]):
+        made = make_plan(taking, behind.common, behind.config, inputs, {**plans, "clips": coarse})
+        assert made.columns.columns == {"score": "clips" if inputs[0] == "clips" else "frames"}
+    made = make_plan(taking, behind.common, behind.config, ["clips", "frames"], plans)
+    assert made.columns.columns == {}  # of frames a clip has several

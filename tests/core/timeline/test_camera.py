@@ -67,5 +67,6 @@ def test_seconds_that_lie_in_the_clip_with_all_their_length_count_alone() -> Non
 
 
 def test_without_a_value_there_is_no_name() -> None:
-    nothing = pl.DataFrame({name: [None] for name in ("camera", "pan_x", "pan_y", "zoom", "roll")}, schema_overrides=dict.fromkeys(("camera", "pan_x", "pan_y", "zoom", "roll"), pl.Float64))  # fmt: skip
-    assert nothing.select(name_move(pl.lit(True))).item() is None
+    nothing = pl.DataFrame(schema=dict.fromkeys(("camera", "pan_x", "pan_y", "zoom", "roll"), pl.Float64()))
+    for rows in (nothing, nothing.clear(2)):
+        assert rows.select(name_move(pl.lit(True, pl.Boolean()))).item() is None

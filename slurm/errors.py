@@ -94,7 +94,7 @@ ITEM_CODES: dict[str, str] = {
     "live": "a stream that has not ended, or not begun",
     "no_format": "the site has no format that the config asks for",
     "bot_check": "the site takes us for a robot: fresh cookies, other proxies, fewer requests a second",
-    "refused": "the site or its extractor fails for now (reload the page, use another app, try again later)",
+    "site_failed": "the site or its extractor fails for now (reload the page, use another app, try again later)",
     "rate_limited": "the site answered that we ask too often",
     "network": "the connection failed, or the server did",
     "bad_stream": "the site's stream is broken: its list, or pieces of it, are missing or of an unknown kind",
@@ -122,4 +122,4 @@ ITEM_CODES: dict[str, str] = {
 LOSSES = {"subtitles_failed": "its subtitles could not be fetched for now"}
 
 # Transient errors: `resume` retries them. All others are final unless retry=CODE asks for them.
-TRANSIENT = {"live", "bot_check", "rate_limited", "refused", "network", "disk", "unknown", *LOSSES}
+TRANSIENT = {"live", "bot_check", "rate_limited", "site_failed", "network", "disk", "unknown", *LOSSES}

@@ -37,7 +37,7 @@ PATTERNS = {
         r"premieres in|will (begin|start)|scheduled for|not (yet )?started|not (currently )?live|is offline"
         r"|processing this video|is processing"
     ),
-    "refused": (
+    "site_failed": (
         r"needs? to be reloaded|reload the page|not available on this app|player response|precondition check"
         r"|try again|something went wrong|an? (unknown |internal )?error (has )?occurred|under maintenance"
         r"|(currently|temporarily) (not available|unavailable)|(un|not )available (right now|at (this|the) time)"

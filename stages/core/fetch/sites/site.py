@@ -197,7 +197,7 @@ class Download(Extraction):
                 if isinstance(refused, ThrottledError):
                     self.session.slow_down(urlsplit(str(info.get("webpage_url"))).hostname or "", refused)
                     return Found(failed=failed, passing=True)
-                passing |= isinstance(error, LOST_IN_PASSING) and refused.code in ("network", "disk", "refused")
+                passing |= isinstance(error, LOST_IN_PASSING) and refused.code in ("network", "disk", "site_failed")
                 continue
             if segments:
                 return Found(language, kind, segments, failed)

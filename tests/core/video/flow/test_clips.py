@@ -17,7 +17,7 @@ from stages.core.video.flow.clips import measure_clips
 from stages.core.video.flow.dis import DisMeter
 from stages.core.video.flow.one_pass import Flows, Span
 from stages.core.video.flow.settings import Settings
-from stages.core.video.read import parts
+from stages.core.video.read import parts, span
 from stages.core.video.read.frames import Image
 from stages.core.video.read.packets import Video
 
@@ -88,7 +88,7 @@ def test_between_clips_nothing_is_decoded_twice_and_what_a_seek_leaves_out_is_no
 ) -> None:
     film = write_film(tmp_path / "gop.mp4", slide((10, 0), 8 * FPS), (480, 260), "-g", str(2 * FPS), "-bf", "2")
     decoded: list[float] = []
-    original = parts.decode_frames
+    original = span.decode_frames
 
     def counted(video: Video, first: int, end: int) -> Iterator[VideoFrame]:
         for frame in original(video, first, end):

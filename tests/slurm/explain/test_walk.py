@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pydantic import TypeAdapter
 from rich.text import Text
 from support import again, frames, tally
 from support.runs import CONF, ProbeRun, command, planned
@@ -21,9 +22,10 @@ from slurm.explain.walk import Item, walk
 from slurm.record.chunks import borders_of
 from slurm.record.manifest import Step
 from stages import filter as filtering
+from stages.core.choose.rule import Rule
 from stages.core.runner.pipeline import Wanted, submit_steps
 from stages.core.runner.stage import Stage
-from stages.filter import Config, Rule
+from stages.filter import Config
 
 LIMITS = Config({"score": Rule("score", "mean", 0.15, None)})
 SCORES = frames.Config((0.1, 0.2, 0.3), ["item00004"])
@@ -96,6 +98,30 @@ def test_what_a_step_says_of_an_item_is_told_for_each_of_its_rows(run: Run) -> N
     assert run.told("item00000_0", "each") == "chunk 0 done: dropped by score.min: 0.1 (mean of score), limit 0.15"
     assert run.told("item00000_0", "good") == "chunk 0 done: kept"
     assert run.told("item00000", "again") == "chunk 0 done: kept"
+
+
+def test_of_a_group_of_rules_the_members_are_told(tmp_path: Path) -> None:
+    run = Run(tmp_path, 1, "cluster.executor=debug", "chunks.size=1", "items.workers=1")
+    assert run.submit() == 0
+    assert run.behind(frames.STAGE, SCORES, "frames", "probe") == 0
+    low, high = {"column": "score", "max": 0.15}, {"column": "score", "min": 0.25}
+    group = {"edge": {"any": {"low": low, "high": high}}, "mid": {"all": {"lo": {"column": "score", "min": 0.15}}}}
+    rules = TypeAdapter(Config).validate_python({"rules": group})
+    assert run.behind(filtering.STAGE, rules, "edges", "frames") == 0
+    neither = "edge.any.low.max: 0.2 (mean of score), limit 0.15 and edge.any.high.min: 0.2 (mean of score), limit 0.25"
+    assert run.told("item00000_1", "edges") == f"chunk 0 done: dropped by edge: {neither}"
+    least = "mid: mid.all.lo.min: 0.1 (mean of score), limit 0.15"
+    assert run.told("item00000_0", "edges") == f"chunk 0 done: dropped by {least}"
+    assert run.told("item00000_2", "edges") == "chunk 0 done: kept"
+
+
+def test_what_a_rule_saw_may_be_a_text(tmp_path: Path) -> None:
+    run = Run(tmp_path, 1, "cluster.executor=debug", "chunks.size=1", "items.workers=1")
+    assert run.submit() == 0
+    rules = TypeAdapter(Config).validate_python({"rules": {"value": {"in": ["a", "b"]}}})
+    assert run.behind(filtering.STAGE, rules, "texts", "probe") == 0
+    value = run.expected()["value"][0]
+    assert run.told("item00000", "texts") == f"chunk 0 done: dropped by value.in: {value} (mean), limit ['a', 'b']"
 
 
 def test_an_item_that_failed_is_told_with_its_error_and_not_reached_behind(run: Run) -> None:

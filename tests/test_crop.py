@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -89,7 +89,7 @@ def items(path: Path, folder: Path) -> tuple[list[Row], pl.DataFrame]:
 
 def crops(path: Path, folder: Path, settings: Settings = SETTINGS) -> list[Row]:
     rows, places = items(path, folder)
-    found = [row for job in make_jobs(rows, places) for row in crop_clips(job, settings)["clips"]]  # type: ignore[union-attr]
+    found = [row for job in make_jobs(rows, places) for row in cast(list[Row], crop_clips(job, settings)["clips"])]
     return pl.DataFrame(found, schema=CROP, strict=True).to_dicts()
 
 
@@ -188,7 +188,7 @@ def _texts(rows: list[Row], places: pl.DataFrame, times: list[float], texts: lis
 def test_a_clip_whose_video_has_no_key_frame_fails_alone(make: Make, tmp_path: Path) -> None:
     rows, places = items(make(moving("bare_pan", None, pan(0.1))), tmp_path)
     jobs = list(make_jobs([{**rows[0], "video_id": "w"}, *rows], places))
-    found = [row for job in jobs for row in crop_clips(job, SETTINGS)["clips"]]  # type: ignore[union-attr]
+    found = [row for job in jobs for row in cast(list[Row], crop_clips(job, SETTINGS)["clips"])]
     assert [row.get("error") for row in found] == ["no_frames", None]
 
 

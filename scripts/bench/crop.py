@@ -8,7 +8,7 @@ of the picture that is cut off beyond what must be.
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import polars as pl
 
@@ -104,9 +104,9 @@ def measure(folder: Path, *, small: bool = False) -> Iterator[Line]:
                 make(film, SEED, place)
             clips, places = clips_of(place / film.file, folder)
             before = time.process_time()
-            rows = [row for job in make_jobs(clips, places) for row in crop_clips(job, Settings(False, 0.3))["clips"]]  # type: ignore[union-attr]
+            made = [crop_clips(job, Settings(False, 0.3))["clips"] for job in make_jobs(clips, places)]
             spent_s, count = spent_s + time.process_time() - before, count + len(clips)
-            found += (results := [judged(row, overlay) for row in rows])
+            found += (results := [judged(row, overlay) for rows in made for row in cast(list[Row], rows)])
             best = (overlay.left[2] - overlay.left[0]) * (overlay.left[3] - overlay.left[1]) if overlay else 1.0
             lost += [max(0.0, best - one.share) for one in results if one.spared]
         spared = sum(one.spared for one in found) / len(found)

@@ -91,7 +91,7 @@ def test_the_sample_aspect_ratio_and_the_frame_rate_of_a_cropped_clip_are_kept(f
     assert cut_frames(film, 32, 64, tmp_path / "clip.mp4", how).mode == "encoded"
     with av.open(str(tmp_path / "clip.mp4")) as container:
         stream = container.streams.video[0]
-        assert (stream.sample_aspect_ratio, stream.average_rate) == (Fraction(4, 3), 10)
+        assert (stream.sample_aspect_ratio, stream.average_rate) == (Fraction(4, 3), Fraction(10))
 
 
 @pytest.mark.parametrize(

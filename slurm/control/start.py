@@ -24,6 +24,7 @@ from slurm.scheduler.cluster import Cluster
 from slurm.screen import visible
 
 Overwrite = bool | Collection[str]
+MOST_ALIKE = 8  # points of a sweep that are said one by one, where all fare alike
 
 
 @dataclass(frozen=True)
@@ -214,26 +215,14 @@ def show_plans(run: Path, intents: Sequence[Intent], growth: Growth | None) -> N
 
 
 def tell(results: Mapping[str, Resumed]) -> None:
-    """One line a step: what was submitted, why, and what was not."""
+    """One line a step: what was submitted, why, and what was not; one for many points of a sweep that fared alike."""
+    alike: dict[tuple[str, str], int] = {}
     for name, result in results.items():
-        counts = result.survey.counts()
-        parts = [f"{counts['done']}/{result.survey.step.plan.n} chunks done"]
-        if counts["active"]:
-            parts.append(f"{counts['active']} active")
-        if result.submitted:
-            jobs = ", ".join(window.job for window in result.windows)
-            parts.append(f"{len(result.submitted)} submitted (job {jobs})")
-        if result.waits_for:
-            parts.append(f"waits for {result.waits_for}")
-        if result.survey.elsewhere:
-            parts.append(f"{result.survey.elsewhere} is at it")
-        if result.later:
-            parts.append(result.later)
-        if result.without:
-            parts.append(f"made without {', '.join(result.without)}, not finished")
-        if not result.survey.queue_known:
-            parts.append("Slurm does not answer, so nothing was submitted")
-        print(f"{name}: {', '.join(parts)}")
+        (kind, at, _), said = name.partition("@"), said_of(result)
+        alike[kind, said] = alike.get((kind, said), 0) + 1
+        troubled = result.why or result.set_aside or result.once_more or result.survey.held
+        if not at or troubled or alike[kind, said] <= MOST_ALIKE:
+            print(f"{name}: {said}")
         for line in advice(result.survey.step, result.survey.held):
             print(visible(f"  {line}"))
         if result.once_more:
@@ -242,3 +231,28 @@ def tell(results: Mapping[str, Resumed]) -> None:
             print(visible(f"  {number} again after {why}"))
         for chunk, why in list(result.set_aside.items())[:3]:
             print(visible(f"  chunk {chunk} not done: {why}"))
+    for (kind, said), number in alike.items():
+        if number > MOST_ALIKE:
+            print(f"{kind}@…: {said} ({number:,} points alike)")
+
+
+def said_of(result: Resumed) -> str:
+    """What was done about a step, in words."""
+    counts = result.survey.counts()
+    parts = [f"{counts['done']}/{result.survey.step.plan.n} chunks done"]
+    if counts["active"]:
+        parts.append(f"{counts['active']} active")
+    if result.submitted:
+        jobs = ", ".join(window.job for window in result.windows)
+        parts.append(f"{len(result.submitted)} submitted (job {jobs})")
+    if result.waits_for:
+        parts.append(f"waits for {result.waits_for}")
+    if result.survey.elsewhere:
+        parts.append(f"{result.survey.elsewhere} is at it")
+    if result.later:
+        parts.append(result.later)
+    if result.without:
+        parts.append(f"made without {', '.join(result.without)}, not finished")
+    if not result.survey.queue_known:
+        parts.append("Slurm does not answer, so nothing was submitted")
+    return ", ".join(parts)

@@ -35,17 +35,21 @@ const labels = () => {
   for (const [id, label] of clicked) label === null ? every.delete(id) : every.set(id, label);
   return every;
 };
-const rates = (found, weights, at) => {
-  let right = 0, kept = 0, wanted = 0;
+const rate = (threshold, right, kept, wanted) => ({
+  threshold, precision: kept ? right / kept : 0, recall: wanted ? right / wanted : 0, f1: kept + wanted ? 2 * right / (kept + wanted) : 0,
+});
+const rates = (found, weights) => { // at every value, the strictest first; `found` is sorted so, those without a value last
+  let right = 0, kept = 0;
+  const wanted = found.reduce((sum, {keep}, n) => sum + (keep ? weights[n] : 0), 0), curve = [];
   found.forEach(({value, keep}, n) => {
-    const said = keeps(value, at);
-    right += said && keep ? weights[n] : 0;
-    kept += said ? weights[n] : 0;
-    wanted += keep ? weights[n] : 0;
+    if (value === null) return;
+    right += keep ? weights[n] : 0;
+    kept += weights[n];
+    if (n + 1 === found.length || found[n + 1].value !== value) curve.push(rate(value, right, kept, wanted));
   });
-  return {threshold: at, precision: kept ? right / kept : 0, recall: wanted ? right / wanted : 0, f1: kept + wanted ? 2 * right / (kept + wanted) : 0};
+  return curve;
 };
-const strictFirst = values => [...new Set(values)].sort((a, b) => data.keep === "below" ? a - b : b - a);
+const strictFirst = (a, b) => (a.value === null) - (b.value === null) || (data.keep === "below" ? a.value - b.value : b.value - a.value);
 const best = curve => curve.reduce((most, one) => one.f1 > most.f1 ? one : most);
 const random = seed => () => { // mulberry32, so that the same labels give the same interval
   seed = seed + 0x6D2B79F5 | 0;
@@ -57,41 +61,40 @@ const middle = values => {
   values.sort((a, b) => a - b);
   return [values[Math.round(0.025 * (values.length - 1))], values[Math.round(0.975 * (values.length - 1))]];
 };
-const resample = (found, at) => {
-  const draw = random(0), thresholds = [], f1 = [];
-  const times = Math.max(20, Math.min(400, Math.floor(4e6 / (found.length * at.length))));
+const resample = (found, chosen) => {
+  const draw = random(0), thresholds = [], f1 = [], times = Math.max(50, Math.min(400, Math.floor(4e6 / found.length)));
   for (let time = 0; time < times; time++) {
     const weights = new Array(found.length).fill(0);
     for (let n = 0; n < found.length; n++) weights[Math.floor(draw() * found.length)] += 1;
-    thresholds.push(best(at.map(one => rates(found, weights, one))).threshold);
-    f1.push(rates(found, weights, at.chosen).f1);
+    const curve = rates(found, weights);
+    thresholds.push(best(curve).threshold);
+    f1.push(curve.find(one => one.threshold === chosen).f1);
   }
   return {threshold: middle(thresholds), f1: middle(f1)};
 };
 let known = null;
 const measure = () => {
-  const found = [...labels().values()], once = found.map(() => 1);
-  const at = strictFirst(found.filter(one => one.value !== null).map(one => one.value));
+  const found = [...labels().values()].sort(strictFirst), once = found.map(() => 1), curve = rates(found, once);
+  const enough = curve.length && found.some(one => one.keep) && !found.every(one => one.keep);
+  by("none").hidden = enough;
+  by("some").hidden = !enough;
   known = null;
-  if (!at.length || !found.some(one => one.keep) || found.every(one => one.keep)) return;
-  const curve = at.map(one => rates(found, once, one));
-  at.chosen = best(curve).threshold;
-  const same = data.scored && !clicked.size; // the command has resampled these already, and more often
-  const about = same ? data.scored : {best: best(curve), ...resample(found, at)};
-  known = {found, once, curve: curve.sort((a, b) => a.threshold - b.threshold), about};
+  if (!enough) return;
+  const top = best(curve), same = data.scored && !clicked.size; // the command has resampled these, and more often
+  known = {found, ...(same ? data.scored : {best: top, ...resample(found, top.threshold)})};
+  curve.sort((a, b) => a.threshold - b.threshold);
+  const line = name => `<polyline class="${name}" points="${curve.map(one => `${place(one.threshold, 300)},${100 - 100 * one[name]}`).join(" ")}"/>`;
+  by("lines").innerHTML = ["precision", "recall", "f1"].map(line).join("");
+  by("every").innerHTML = curve.map(one => `<tr>${[number(one.threshold), three(one.precision), three(one.recall), three(one.f1)].map(text => `<td>${text}</td>`).join("")}</tr>`).join("");
 };
 const three = value => value.toFixed(3);
 const agree = at => {
-  by("none").hidden = known !== null;
-  by("some").hidden = known === null;
   if (!known) return;
-  const now = rates(known.found, known.once, at), {best: top, threshold, f1} = known.about;
-  by("now").textContent = `at ${number(at)}: precision ${three(now.precision)}, recall ${three(now.recall)}, F1 ${three(now.f1)}, by ${known.found.length} labels (${known.found.filter(one => one.keep).length} keep)`;
+  const {found, best: top, threshold, f1} = known, kept = found.filter(one => keeps(one.value, at));
+  const wanted = found.filter(one => one.keep).length, now = rate(at, kept.filter(one => one.keep).length, kept.length, wanted);
+  by("now").textContent = `at ${number(at)}: precision ${three(now.precision)}, recall ${three(now.recall)}, F1 ${three(now.f1)}, by ${found.length} labels (${wanted} keep)`;
   by("best").textContent = `best F1 ${three(top.f1)} (${three(f1[0])} to ${three(f1[1])}) at ${number(top.threshold)} (${number(threshold[0])} to ${number(threshold[1])}), precision ${three(top.precision)}, recall ${three(top.recall)}; in brackets 95 % of resamples`;
-  const line = name => `<polyline class="${name}" points="${known.curve.map(one => `${place(one.threshold, 300)},${100 - 100 * one[name]}`).join(" ")}"/>`;
-  const x = place(at, 300);
-  by("curves").innerHTML = `<line x1="${x}" x2="${x}" y1="0" y2="100"/>` + ["precision", "recall", "f1"].map(line).join("");
-  by("every").innerHTML = known.curve.map(one => `<tr>${[number(one.threshold), three(one.precision), three(one.recall), three(one.f1)].map(text => `<td>${text}</td>`).join("")}</tr>`).join("");
+  for (const end of ["x1", "x2"]) by("chosen").setAttribute(end, place(at, 300));
 };
 const cell = text => /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 const csv = () => "id,keep\n" + [...labels()].map(([id, {keep}]) => `${cell(id)},${keep ? 1 : 0}\n`).join("");

@@ -1,5 +1,6 @@
 """Sweeps of a recipe: what comes before the first changed step is shared, what is behind it belongs to its point."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -173,6 +174,7 @@ def test_points_are_slurm_arrays_behind_what_they_share(folder: Path, slurm: Pat
     on_slurm = (f"input.path={folder / 'videos.csv'}", "cluster=devcluster", "chunks.size=2", "run=arrays")
     told = sweep(folder, *SWEPT, *on_slurm)
     assert told.count("submitted (job ") == 8
+    assert len(set(re.findall(r"submitted \(job (\d+)\)", told))) == 4  # the points of a step share an array
     run = folder / "arrays"
     until(lambda: all(len(Step(run, name).all_done()) == Step(run, name).plan.n for name in steps(run)), 240)
     before = begun(folder, "arrays")

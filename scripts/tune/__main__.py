@@ -7,6 +7,7 @@ labels (a CSV with the columns id and keep, by hand or clicked on the page and e
         [keep=below|above] [rows=24] [out=FILE] [runs=runs]
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from slurm.owner import reading
 from slurm.record.files import write_table
 from slurm.table import find_run
 
+MOST_ROWS = 500  # on each side: a page of more is larger than a browser likes
 KEYS = ("run", "column", "step", "threshold", "labels", "reduce", "keep", "rows", "out", "runs")
 
 
@@ -64,9 +66,12 @@ def main(words: list[str]) -> None:
 
 def number(key: str, value: str) -> float:
     try:
-        return float(value)
+        found = float(value)
     except ValueError:
         raise InputError(f"{key}={value}: a number, please") from None
+    if not math.isfinite(found) or (key == "rows" and not 0 <= found <= MOST_ROWS):
+        raise InputError(f"{key}={value}: {f'from 0 to {MOST_ROWS}' if key == 'rows' else 'a number, please'}")
+    return found
 
 
 def told(scored: Scored) -> str:

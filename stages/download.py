@@ -9,12 +9,11 @@ per video (FETCHED from the file itself, ABOUT from its site, else from the cata
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -31,7 +30,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.download import FETCHED, INFO, SUBTITLES
 from stages.core.schema.types import REAL, TEXT, Row
-from stages.core.storage.addresses import classify_address, find_fault, is_local
+from stages.core.storage.addresses import classify_address, find_fault, host_of, is_local, kind_if_usable
 
 if TYPE_CHECKING:
     from stages.core.fetch.session import Session
@@ -176,12 +175,6 @@ def fetch(
             return fetched
 
 
-def host_of(address: str) -> str:
-    """The host that is rate-limited for an address: that of a web address, else the scheme (all of hf:// is one)."""
-    parts = urlsplit(address)
-    return parts.hostname or address if parts.scheme in ("http", "https") else parts.scheme
-
-
 def fetch_once(
     row: Row, address: str, folder: Path, config: Config, session: "Session", *, only_subtitles: bool = False
 ) -> FetchedVideo:
@@ -220,37 +213,42 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     options = json.dumps([asdict(config.formats), asdict(config.subtitles), asdict(config.spans)])
     root = f"{config.store.root or rows.folder}/{sha256(options.encode()).hexdigest()[:8]}"
     arguments = (config, root, rows.folder.parent / "pace")
-    kind = pl.coalesce("path", "url").map_elements(lambda address: kind_of(address, config), TEXT)
+    kind = pl.coalesce("path", "url").map_elements(lambda a: kind_if_usable(a, local=config.access.local), TEXT)
     table = with_spans(rows, config.spans).with_columns(kind=kind, staged=pl.lit(None, TEXT))
     yield from rows.each(download_video, *arguments, table=table.filter(pl.col("kind").ne_missing("cell")))
     if len(cells := table.filter(kind="cell")):
         yield from run_cells(rows, cells, *arguments)
 
 
-def kind_of(address: str, config: Config) -> str | None:
-    """How a row is fetched; None for one that fails for its address."""
-    fails = find_fault(address) or (is_local(address) and not config.access.local)
-    return None if fails else classify_address(address)
-
-
 def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared: Path) -> Iterator[Output]:
-    """Downloads videos in cells of Parquet files: this process extracts those of one file, then the workers go on."""
-    from stages.core.fetch.session import Session
+    """Downloads videos in cells of Parquet files: a worker extracts those of one file, then all of them go on.
+
+    Where a worker dies over the cells of a file, each is extracted by itself.
+    """
+    from stages.core.fetch.web.staging import STAGED, Staging, extract
     from stages.core.storage.store import Store as MediaStore
 
     store = MediaStore(root)
-    with store.work_folder(rows.name) as folder, closing(Session(shared, config.pace, config.access)) as session:
+    with store.work_folder(rows.name) as folder:
+        staging = Staging(root, folder, shared, config.pace, config.access, config.limits.max_bytes)
         for group in by_file(cells):
-            results: dict[str, Path | ItemError] = {}
-            for key, result in extract(group, store, folder, session):
+            addresses = dict(group.select("video_id", pl.coalesce("path", "url")).iter_rows())
+            found: dict[str, Row] = {}
+            for alone in (False, True):
+                left = {key: address for key, address in addresses.items() if key not in found}
+                jobs: list[Row] = [{"cells": {key: left[key]}} for key in left] if alone else [{"cells": left}]
+                for result in rows.give(extract, jobs, staging):
+                    found |= {str(row["video_id"]): row for row in cast(list[Row], result.tables.get("rows", []))}
+                    if result.error and (alone or len(left) == 1):
+                        key = next(iter(cast(dict[str, str], result.row["cells"])))
+                        found[key] = {"video_id": key, "error": result.error, "error_detail": result.detail}
                 if rows.stopping:  # extracted files are kept for the next attempt
                     return
-                results[key] = result
-            bad = {key: result for key, result in results.items() if isinstance(result, ItemError)}
-            yield from (rows.failed(row, bad[row["video_id"]]) for row in group.to_dicts() if row["video_id"] in bad)
-            paths = {key: str(result) for key, result in results.items() if key not in bad}
-            staged_at = pl.col("video_id").replace_strict(paths, default=None, return_dtype=TEXT)
-            good = group.filter(~pl.col("video_id").is_in(list(bad))).with_columns(staged=staged_at)
+            staged = pl.DataFrame(list(found.values()), dict.fromkeys(("video_id", *STAGED), TEXT))
+            table = group.drop("staged").join(staged, on="video_id", maintain_order="left")
+            for row in table.filter(pl.col("error").is_not_null()).to_dicts():
+                yield rows.failed(row, ItemError(row["error"], row["error_detail"] or ""))
+            good = table.filter(pl.col("error").is_null()).drop("error", "error_detail")
             yield from rows.each(download_video, config, root, shared, table=good)
         if not rows.stopping:
             store.remove_work(rows.name)
@@ -262,18 +260,6 @@ def by_file(cells: pl.DataFrame) -> list[pl.DataFrame]:
 
     file = pl.coalesce("path", "url").map_elements(file_of, TEXT)
     return cells.with_columns(file=file).partition_by("file", maintain_order=True, include_key=False)
-
-
-def extract(
-    cells: pl.DataFrame, store: "MediaStore", folder: Path, session: "Session"
-) -> Iterator[tuple[str, "Path | ItemError"]]:
-    """Extracts the cells whose videos are not in the store; yields video id, and the file in `folder` or the error."""
-    from stages.core.fetch import record
-    from stages.core.fetch.web.cells import extract_cells
-
-    addresses = dict(cells.select("video_id", pl.coalesce("path", "url")).iter_rows())
-    missing = {key: address for key, address in addresses.items() if record.load(store, key, address) is None}
-    return extract_cells(missing, folder, turn=lambda file: session.wait_turn(host_of(file)))
 
 
 def with_spans(rows: Rows, spans: Spans) -> pl.DataFrame:

@@ -39,6 +39,17 @@ def classify_address(address: str) -> AddressKind:
     return "files"
 
 
+def host_of(address: str) -> str:
+    """The host that is rate-limited for an address: that of a web address, else the scheme (all of hf:// is one)."""
+    parts = urlsplit(address)
+    return parts.hostname or address if parts.scheme in ("http", "https") else parts.scheme
+
+
+def kind_if_usable(address: str, *, local: bool) -> AddressKind | None:
+    """The kind of an address; None of one at which nothing can be, or of a local one where these are not allowed."""
+    return None if find_fault(address) or (is_local(address) and not local) else classify_address(address)
+
+
 def is_local(address: str) -> bool:
     """Whether what is at an address is read from a file of this machine."""
     scheme, separator, place = address.partition("://")

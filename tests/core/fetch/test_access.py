@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_a_file_that_is_not_there_is_empty_or_no_text_is_named_with_its_key(give
     (tmp_path / "none").mkdir()
     gone, empty = str(tmp_path / "gone.txt"), give("empty.txt", " \n")
     for key, path in [("proxies", gone), ("cookies", gone), ("proxies", empty), ("cookies", empty)]:
-        access = Access(**{"proxies": None, "cookies": None, "source_address": None, key: path})
+        access = Access(**cast(Any, {"proxies": None, "cookies": None, "source_address": None, key: path}))
         for read in (check, choose_identity):
             with pytest.raises(InputError, match=rf"^access\.{key}: {path}"):
                 read(access)

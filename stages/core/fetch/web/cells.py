@@ -34,6 +34,7 @@ ADDRESS = re.compile(r"parquet://(.+?)@(\d{1,18})::(.+)", re.DOTALL)
 CODES = ErrorCodes(missing="missing", forbidden="private")
 HUB_CODES = {401: "private", 403: "private", 404: "missing", 410: "missing", 429: "rate_limited"}
 BUFFER_BYTES = 1 << 20  # read ahead to see where a page ends
+MOST_PACKED = 50  # of a video's bytes to those of its packed cell: videos hardly shrink
 PIECE_BYTES = 1 << 25  # one request: what a broken connection costs
 
 Turn = Callable[[str], None]  # blocks until a request for this file may be sent
@@ -64,13 +65,14 @@ def no_wait(file: str) -> None:
 
 
 def extract_cells(
-    addresses: Mapping[str, str], folder: Path, turn: Turn = no_wait
+    addresses: Mapping[str, str], folder: Path, turn: Turn = no_wait, max_bytes: int = 2**62
 ) -> Iterator[tuple[str, Path | ItemError]]:
     """Yields each video id with its file in the folder, as soon as that is written, or with an ItemError.
 
     A row group is read once and no further than its last needed row; not at all if it has none, or if all its files
     exist from an earlier attempt. Error codes: removed (the cell is null), empty, missing (no such file, column or
-    row), private, rate_limited, network, corrupt (not Parquet), unreadable, disk, bad_value (not a cell's address).
+    row), private, rate_limited, network, corrupt (not Parquet), unreadable, disk, bad_value (not a cell's address),
+    too_large (more than `max_bytes`; where the file's own numbers say so, nothing of the row group is read).
     """
     needed: dict[tuple[str, str], dict[int, list[str]]] = {}
     for video_id, address in addresses.items():
@@ -88,9 +90,9 @@ def extract_cells(
         left = {video_id: row for row, video_ids in rows.items() for video_id in video_ids}
         failure = None
         try:
-            for row, content in read_cells(parquet, column, rows, turn):
+            for row, content in read_cells(parquet, column, rows, turn, max_bytes):
                 for video_id in rows[row]:
-                    result = save(content, folder / f"{file_name(video_id)}.mp4", f"{parquet}: row {row}")
+                    result = save(content, folder / f"{file_name(video_id)}.mp4", f"{parquet}: row {row}", max_bytes)
                     del left[video_id]
                     yield video_id, result
         except ItemError as error:
@@ -99,10 +101,11 @@ def extract_cells(
             yield video_id, failure or ItemError("missing", f"{parquet} has no row {row}")
 
 
-def read_cells(file: str, column: str, rows: Collection[int], turn: Turn) -> Iterator[tuple[int, Any]]:
+def read_cells(file: str, column: str, rows: Collection[int], turn: Turn, max_bytes: int) -> Iterator[tuple[int, Any]]:
     """Yields row numbers and Arrow buffers of a column, in the order of the file.
 
-    Instead of a buffer: None where the cell is null, an ItemError where its row group is damaged.
+    Instead of a buffer: None where the cell is null, an ItemError where its row group is damaged, or unpacks to more
+    than `max_bytes` and so much more than it has that it is no videos.
     """
     with open_source(file, turn) as source:
         with translate_parquet_errors(file):
@@ -114,14 +117,30 @@ def read_cells(file: str, column: str, rows: Collection[int], turn: Turn) -> Ite
         for group in range(parquet.num_row_groups):
             end = first + parquet.metadata.row_group(group).num_rows
             if inside := sorted(row - first for row in rows if first <= row < end):
+                if error := find_bomb(parquet.metadata.row_group(group), column, file, max_bytes):
+                    yield from ((first + row, error) for row in inside)
+                    inside = []
                 for row, content in read_group(parquet, group, column, inside, file):
                     yield first + row, content
             first = end
 
 
+def find_bomb(group: Any, column: str, file: str, max_bytes: int) -> ItemError | None:
+    """The error of a row group that is not to be unpacked, by the sizes in the file's metadata."""
+    chunks = (group.column(number) for number in range(group.num_columns))
+    chunk = next(chunk for chunk in chunks if chunk.path_in_schema == column)
+    packed, unpacked = chunk.total_compressed_size, chunk.total_uncompressed_size
+    if unpacked <= max_bytes or unpacked <= MOST_PACKED * packed:
+        return None
+    what = f"{unpacked} bytes in {packed} packed ones are no videos, and more than limits.max_gb allows"
+    return ItemError("too_large", f"{file}: column {column!r}: {what}")
+
+
 def read_group(parquet: Any, group: int, column: str, rows: list[int], file: str) -> Iterator[tuple[int, Any]]:
     """Like `read_cells` for one row group; `rows` and the yielded numbers count from its first row."""
     left = rows.copy()
+    if not left:
+        return
     try:
         with translate_parquet_errors(file):
             batches = parquet.iter_batches(1, row_groups=[group], columns=[column], use_threads=False)
@@ -153,8 +172,9 @@ def translate_parquet_errors(file: str) -> Iterator[None]:
         raise ItemError("corrupt", f"{file}: {error}") from error
 
 
-def save(content: Any, file: Path, where: str) -> Path | ItemError:
-    """The file with this content, complete and synced to disk; or an ItemError: the one passed in, removed, empty.
+def save(content: Any, file: Path, where: str, max_bytes: int) -> Path | ItemError:
+    """The file with this content, complete and synced to disk; or an ItemError: the one passed in, removed, empty,
+    too_large.
 
     Raises ItemError disk.
     """
@@ -162,6 +182,8 @@ def save(content: Any, file: Path, where: str) -> Path | ItemError:
         return content
     if not content:
         return ItemError("removed", f"{where} is null") if content is None else ItemError("empty", where)
+    if content.size > max_bytes:
+        return ItemError("too_large", f"{where}: {content.size} bytes, {max_bytes} at most")
     part = file.with_name(f"{file.name}.part")
     with translate_disk_errors(part), part.open("wb") as out:
         out.write(content)

@@ -230,3 +230,27 @@ def test_memory_is_that_of_a_page_not_of_a_file(tmp_path: Path, staged: Path, in
     command = [sys.executable, "-c", PEAK, str(file), str(staged), "16"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(done.stdout) < most_mib
+
+
+def test_a_small_file_with_a_huge_cell_is_not_unpacked(tmp_path: Path) -> None:
+    """By the sizes that the file itself tells; a row group of small cells is read."""
+    table = pa.table({"mp4": [b"a" * 100, b"b" * 30_000_000]})
+    pq.write_table(table, tmp_path / "0.parquet", row_group_size=1, compression="zstd")
+    assert (tmp_path / "0.parquet").stat().st_size < 100_000
+    addresses = {name: f"parquet://mp4@{row}::{tmp_path}/0.parquet" for row, name in enumerate("ab")}
+    (tmp_path / "staged").mkdir()
+    found = dict(extract_cells(addresses, tmp_path / "staged", max_bytes=1_000_000))
+    assert isinstance(found["a"], Path)
+    assert isinstance(error := found["b"], ItemError)
+    assert error.code == "too_large"
+    assert "30000" in error.detail
+
+
+def test_a_cell_that_is_larger_than_allowed_costs_itself(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes
+    pq.write_table(pa.table({"mp4": [noise(100), noise(3000)]}), tmp_path / "0.parquet")
+    addresses = {name: f"parquet://mp4@{row}::{tmp_path}/0.parquet" for row, name in enumerate("ab")}
+    (tmp_path / "staged").mkdir()
+    found = dict(extract_cells(addresses, tmp_path / "staged", max_bytes=1000))
+    assert isinstance(found["a"], Path)
+    assert getattr(found["b"], "code", None) == "too_large"

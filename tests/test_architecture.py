@@ -99,7 +99,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/models/embedded": {"models"},
     "stages/core/fetch": {"schema", "storage", "video/read"},
     "stages/core/fetch/web": {"fetch", "storage"},
-    "stages/core/fetch/sites": {"fetch", "fetch/web", "schema", "video/cut", "video/read"},
+    "stages/core/fetch/sites": {"fetch", "fetch/web", "schema", "storage", "video/cut", "video/read"},
     "stages/core/sources": {"fetch", "fetch/web", "schema", "storage"},
     "stages/core/text/annotation": {"text"},
     "stages/core/text": {"models", "models/embedded", "runner", "schema"},

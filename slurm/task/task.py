@@ -21,7 +21,7 @@ from slurm.owner import trust
 from slurm.record.chunks import follow_input, has_moved, is_behind
 from slurm.record.done import Done
 from slurm.record.history import history
-from slurm.record.inputs import damaged, missing, source_of
+from slurm.record.inputs import damaged, source_of
 from slurm.record.manifest import Step
 from slurm.record.submission import Submission
 from slurm.scheduler.backend import backend
@@ -30,8 +30,9 @@ from slurm.scheduler.environment import task_variables
 from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
 from slurm.screen import log_to, progress
 from slurm.task.attempt import Attempt, Output
-from slurm.task.breaker import report_failure, tripped
+from slurm.task.breaker import report_failure
 from slurm.task.commit import commit
+from slurm.task.gate import GateError, gate
 
 log = logging.getLogger("reelmill")
 
@@ -61,10 +62,6 @@ class Work(Protocol):
 
     def close(self) -> None:
         """Ends its worker processes."""
-
-
-class GateError(ReelmillError):
-    """The task may not run (yet): what it needs is not there, or most of its fellows failed alike."""
 
 
 class LostFlushError(ReelmillError):
@@ -273,16 +270,6 @@ def _last_error(output: Output) -> str:
     rows = output.tables["rows"]
     row = rows[-1] if isinstance(rows, list) else {}
     return f"{row.get('error')} ({row.get('error_detail')})"
-
-
-def gate(step: Step, chunk: int, submission: str) -> None:
-    """Passes if the chunk's input is there and its step is worth going on with; raises a GateError otherwise."""
-    waits_for = missing(step, chunk)
-    if waits_for:
-        raise GateError(waits_for)
-    cause = tripped(step, submission)
-    if cause:
-        raise GateError(f"most chunks of this submission failed alike, so the rest is not tried: {cause}")
 
 
 CAUSES = {

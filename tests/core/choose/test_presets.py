@@ -16,7 +16,7 @@ from stages.core.runner.stage import load
 
 RULES = TypeAdapter(dict[str, Rule])
 PRESETS = sorted(path.stem for path in (CONF / "rules").glob("*.yaml"))
-OURS = {"clips", "frames", "skim"}  # whose limits nobody published
+OURS = {"clips", "crop", "frames", "skim"}  # whose limits nobody published
 SOURCE = ("LVD-2M", "FineVideo", ".md", ".py", ".sh", "huggingface.co/", "post")
 
 
@@ -92,3 +92,22 @@ ROW: dict[str, Any] = {"words": 100, "duration_s": 60.0, "freeze_share": 0.1, "a
 def test_finevideos_rules_drop_what_it_dropped(change: dict[str, Any], reason: str | None) -> None:
     table = pl.DataFrame([{**ROW, **change}], schema_overrides={"age_limit": pl.Int64, "words": pl.Int64})
     assert judge(table, preset("finevideo")).reasons().to_list() == [reason]
+
+
+@pytest.mark.parametrize(
+    ("scores", "unlike", "reason"),
+    [
+        (None, None, None),
+        ([0.1, 0.4], None, None),
+        ([0.1, 0.7], 0.03, None),  # a border that split has joined, since both sides are the same take
+        ([0.1, 0.7], 0.4, "cuts.any"),
+        ([0.7], None, "cuts.any"),
+    ],
+)
+def test_a_long_take_has_no_cut_in_it_but_may_have_joined_borders(
+    scores: list[float] | None, unlike: float | None, reason: str | None
+) -> None:
+    row = {"duration_s": 12.0, "changes.score": scores, "merged_unlike": unlike, "flows": [30.0, 20.0]}
+    schema = {"changes.score": pl.List(pl.Float64), "merged_unlike": pl.Float64}
+    table = pl.DataFrame([row], schema_overrides=schema)
+    assert judge(table, preset("long_take")).reasons().to_list() == [reason]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 import yaml
 from pydantic import TypeAdapter
 
@@ -22,6 +21,10 @@ from scripts.truth.make import films as all_films
 from stages.core.dedup.align import find_alike
 from stages.core.dedup.moments import Moments
 from stages.core.dedup.settings import Config
+from stages.core.video.measure.hashes import Hashed, HashMeter
+from stages.core.video.measure.one_pass import hand_out
+from stages.core.video.measure.shots import ShotDetector
+from stages.core.video.read.packets import open_video
 
 SEED, JOBS = 7, 2
 VIDEOS, MOMENTS = 20_000, 50
@@ -85,23 +88,18 @@ class Seen(NamedTuple):
 
     film: str
     kind: str
-    moments: list[dict[str, object]]
+    moments: list[Hashed]
 
 
 def look_at(film: Path, kind: str, folder: Path) -> Seen:
     """Makes the copy and hashes it as `analyze` does, without all that this measures beside."""
-    from stages.core.video.measure.hashes import HashMeter
-    from stages.core.video.measure.one_pass import hand_out
-    from stages.core.video.measure.shots import ShotDetector
-    from stages.core.video.read.packets import open_video
-
     video = film if kind == "film" else make_copy(film, kind, folder / f"{film.stem}__{kind}.mp4")
     with open_video(str(video), 36_000_000, 43_200.0) as opened:
         shots = ShotDetector(0.5, 0.5, float(opened.facts.fps))
         meter = HashMeter(shots.shots)
         times_s, _ = hand_out(opened, (shots, meter), 256)
         shots.finish(opened.end_s(times_s[-1]))
-    return Seen(film.stem, kind, meter.choose(times_s))
+    return Seen(film.stem, kind, [Hashed(**row) for row in meter.choose(times_s)])  # type: ignore[arg-type]
 
 
 def see_all(folder: Path, names: Sequence[str], videos: str, kinds: Sequence[str]) -> list[Seen]:
@@ -119,40 +117,32 @@ def see_all(folder: Path, names: Sequence[str], videos: str, kinds: Sequence[str
         return [job.result() for job in jobs]
 
 
+def order(seen: Sequence[Seen], contrast: float) -> Moments:
+    """The moments of all videos, without plain pictures."""
+    kept = [[moment for moment in one.moments if moment.contrast >= contrast] for one in seen]
+    every = [moment for own in kept for moment in own]
+    counts = [len(own) for own in kept]
+    return Moments(
+        np.repeat(np.arange(len(seen)), counts),
+        np.array([moment.time_s for moment in every]),
+        np.array([moment.hash for moment in every], dtype=np.uint64),
+        np.append(0, np.cumsum(counts)),
+    )
+
+
 def films(folder: Path, small: bool, videos: str) -> Iterator[Line]:
     """Recall of each kind of copy against its film, and precision over all pairs."""
     names = ("cuts_h264_23976", "one_take_static", "cuts_h264_25_fast8") if small else FILMS
     kinds = ("crf35", "logo", "with_intro") if small else tuple(COPIES)
     seen = see_all(folder, names, videos, kinds)
-    rows = [
-        (n, m["time_s"], m["hash"])
-        for n, one in enumerate(seen)
-        for m in one.moments
-        if m["contrast"] >= config().perceptual.contrast
-    ]  # type: ignore[operator]
-    row, time_s, hash_ = zip(*rows, strict=True)
-    starts = np.searchsorted(np.array(row), np.arange(len(seen) + 1))
-    moments = Moments(np.array(row), np.array(time_s), np.array(hash_, dtype=np.uint64), starts)
+    moments = order(seen, config().perceptual.contrast)
     pairs = find_alike(moments, 0, config().perceptual)
-    pairs.with_columns(
-        a=pl.Series([f"{seen[n].film} {seen[n].kind}" for n in pairs["earlier"]], dtype=pl.String),
-        b=pl.Series([f"{seen[n].film} {seen[n].kind}" for n in pairs["later"]], dtype=pl.String),
-    ).write_parquet(folder / "pairs.parquet")
-    same = [seen[a].film == seen[b].film for a, b in pairs.select("earlier", "later").iter_rows()]
-    wrong = {
-        f"{seen[a].film} ~ {seen[b].film}"
-        for (a, b), right in zip(pairs.select("earlier", "later").iter_rows(), same, strict=True)
-        if not right
-    }
-    found = {
-        (seen[b].film, seen[b].kind)
-        for a, b in pairs.select("earlier", "later").iter_rows()
-        if seen[a].film == seen[b].film and seen[a].kind == "film"
-    }
+    met = [(seen[one], seen[other]) for one, other in pairs.select("earlier", "later").iter_rows()]
+    wrong = sorted({f"{one.film} ~ {other.film}" for one, other in met if one.film != other.film})
+    same = [one.film == other.film for one, other in met]
+    found = {(other.film, other.kind) for one, other in met if one.film == other.film and one.kind == "film"}
     usable = {one.film for n, one in enumerate(seen) if one.kind == "film" and moments.counts[n]}
-    yield Line(
-        "precision of pairs", sum(same) / max(1, len(same)), "", 0.98, "; ".join(sorted(wrong)[:6]), at_least=True
-    )
+    yield Line("precision of pairs", sum(same) / max(1, len(same)), "", 0.98, "; ".join(wrong[:6]), at_least=True)
     for kind in kinds:
         missed = sorted(film for film in usable if (film, kind) not in found)
         how = f"of {len(usable)} films, missed: {', '.join(missed) or 'none'}"

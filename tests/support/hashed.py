@@ -35,7 +35,8 @@ def turned(hashes: Hashes, bits: int, seed: int = 0) -> Hashes:
     """The hashes, of each so many bits turned."""
     rng = np.random.default_rng(seed)
     places = rng.permuted(np.tile(np.arange(64, dtype=np.uint64), (len(hashes), 1)), axis=1)[:, :bits]
-    return hashes ^ np.bitwise_or.reduce(np.uint64(1) << places, axis=1, initial=np.uint64(0))
+    masks = np.bitwise_or.reduce(np.uint64(1) << places, axis=1, initial=np.uint64(0))
+    return np.asarray(hashes ^ masks, dtype=np.uint64)
 
 
 def hash_table(videos: Mapping[str, Hashes], contrast: float = 0.2) -> pl.DataFrame:

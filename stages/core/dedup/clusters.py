@@ -58,7 +58,7 @@ def cluster(compared: Compared, former: Mapping[str, pl.LazyFrame], config: Conf
     told = every.select("id", "row", cluster=pl.Series(of), cluster_distance=pl.Series(distance)).with_columns(
         cluster_size=pl.len().over("cluster")
     )
-    new = told.filter(pl.col("row") >= compared.first).select(*OF_ROWS).cast(dict(OF_ROWS))
+    new = told.filter(pl.col("row") >= compared.first).select(pl.col(name).cast(kind) for name, kind in OF_ROWS.items())
     return Clustered(row, vectors, of, new, made)
 
 

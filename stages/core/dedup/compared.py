@@ -87,7 +87,11 @@ def look_up(items: pl.DataFrame, hashes: pl.DataFrame | None, config: Config) ->
         moments = take_moments(items, hashes, config.perceptual.contrast)
     if "exact" in config.methods:
         span = [pl.col(name) if name in items.columns else pl.lit(None).alias(name) for name in ("start_s", "end_s")]
-        files = items.select("id", "sha256", *span).cast(dict(FILES)).filter(pl.col("sha256").is_not_null())
+        files = (
+            items.select("id", "sha256", *span)
+            .select(pl.col(name).cast(kind) for name, kind in FILES.items())
+            .filter(pl.col("sha256").is_not_null())
+        )
     if "semantic" in config.methods:
         frames = items.select("id", "embedding", "models")
         frames = frames.explode("embedding", "models") if is_nested(frames.schema["models"]) else frames

@@ -10,7 +10,7 @@ from stages.core.dedup.against import read_against
 from stages.core.dedup.clusters import cluster
 from stages.core.dedup.compared import Compared, length_s, look_up, read_former
 from stages.core.dedup.groups import choose_kept, rank
-from stages.core.dedup.links import link_alike, link_equal, link_near
+from stages.core.dedup.links import between_videos, link_alike, link_equal, link_near
 from stages.core.dedup.order import order_rows
 from stages.core.dedup.settings import METHODS, Config
 from stages.core.schema.dedup import GROUP, PAIRS
@@ -33,10 +33,11 @@ def find_duplicates(
     The order of `table` decides nothing but that of the rows. Raises InputError for what cannot be compared.
     """
     items = order_rows(table.with_columns(id=pl.col(keys[0])), config.prefer)
-    known = [read_against(config), read_former(former), look_up(items, hashes, config)]
-    compared = Compared(*known, items["id"])
+    compared = Compared(read_against(config), read_former(former), look_up(items, hashes, config), items["id"])
     clustered = cluster(compared, former, config)
     links = pl.concat([link_equal(compared), link_alike(compared, config), link_near(compared, clustered, config)])
+    if not config.within_video and "video_id" in items.columns:
+        links = between_videos(links, items["video_id"], compared.first)
     lengths_s = np.concatenate([np.zeros(compared.first), length_s(items)])
     order = rank(links, lengths_s, compared.first, config.whole)
     dropped = choose_kept(links, order, compared.foreign_rows, compared.first, config.perceptual.share)

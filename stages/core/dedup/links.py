@@ -50,6 +50,12 @@ def link(pairs: pl.DataFrame, how: Method) -> pl.DataFrame:
     return (
         pairs.with_columns(pl.lit(value).alias(name) for name, value in more.items() if name not in pairs.columns)
         .with_columns(how=METHODS.index(how))
-        .select(*LINKS)
-        .cast(dict(LINKS))
+        .select(pl.col(name).cast(kind) for name, kind in LINKS.items())
     )
+
+
+def between_videos(links: pl.DataFrame, videos: pl.Series, first: int) -> pl.DataFrame:
+    """The links but those of two clips of one video; `videos` are those of the rows from number `first` on."""
+    later, earlier = (links[name].to_numpy() - first for name in ("later", "earlier"))
+    same = (videos.gather(later) == videos.gather(np.maximum(earlier, 0))) & pl.Series(earlier >= 0)
+    return links.filter(~same.fill_null(False))

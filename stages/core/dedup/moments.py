@@ -56,13 +56,10 @@ def take_moments(items: pl.DataFrame, hashes: pl.DataFrame, contrast: float) -> 
     counts = np.maximum(end - begin, 0)
     places = np.arange(counts.sum()) + np.repeat(begin - (np.cumsum(counts) - counts), counts)
     start_s = np.repeat(spans["start_s"].to_numpy(), counts)
-    return (
-        telling[places]
-        .with_columns(
-            id=items["id"].gather(np.repeat(np.arange(len(items)), counts)), time_s=pl.col("time_s") - start_s
-        )
-        .select(*MOMENTS)
-    )
+    found: pl.DataFrame = telling[places]
+    return found.with_columns(
+        id=items["id"].gather(np.repeat(np.arange(len(items)), counts)), time_s=pl.col("time_s") - start_s
+    ).select(*MOMENTS)
 
 
 def order_moments(parts: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> Moments:

@@ -36,7 +36,8 @@ def are_alike(some: Hashes, others: Hashes, bits: int) -> NDArray[np.bool_]:
     A set bit is an edge. Hashes with 6 edges each differ in 12 bits at most, so of these no more than 3 may.
     """
     edges = np.bitwise_count(some).astype(np.int16) + np.bitwise_count(others)
-    return np.bitwise_count(some ^ others).astype(np.int16) * EDGES <= bits * np.minimum(edges, EDGES)
+    differing = np.bitwise_count(some ^ others).astype(np.int16)
+    return np.asarray(differing * EDGES <= bits * np.minimum(edges, EDGES), dtype=np.bool_)
 
 
 class Band(NamedTuple):

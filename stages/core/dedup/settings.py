@@ -44,7 +44,8 @@ class Semantic:
 class Config:
     """`prefer` is the order of what makes a row the one that is kept.
 
-    Where one is shorter than `whole` of the other's length, the longer one is, whatever `prefer` says.
+    Where one is shorter than `whole` of the other's length, the longer one is, whatever `prefer` says. Clips of one
+    video are only compared with each other if `within_video`.
     """
 
     methods: list[Method]
@@ -52,4 +53,5 @@ class Config:
     semantic: Semantic
     prefer: list[Quality]
     whole: Share
+    within_video: bool
     against: list[str]

@@ -41,7 +41,8 @@ def as_matrix(embeddings: pl.Series) -> NDArray[np.float32]:
     """Lists of the same length as float32 [rows, width]."""
     if not len(embeddings):
         return np.empty((0, 1), np.float32)
-    return embeddings.explode().cast(pl.Float32).to_numpy().reshape(len(embeddings), -1)
+    values = embeddings.explode().cast(pl.Float32).to_numpy()
+    return np.asarray(values, dtype=np.float32).reshape(len(embeddings), -1)
 
 
 def as_lists(vectors: NDArray[np.float32]) -> pl.Series:
@@ -52,4 +53,4 @@ def as_lists(vectors: NDArray[np.float32]) -> pl.Series:
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row at length 1; a row of zeros stays."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), dtype=np.float32)

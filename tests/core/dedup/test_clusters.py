@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stages.core.dedup.clusters import find_near, learn, nearest
 from stages.core.dedup.vectors import normalised
 
 
-def blobs(count: int, each: int, seed: int) -> np.ndarray:
+def blobs(count: int, each: int, seed: int) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(count, 32))
-    return normalised((centres[:, None] + rng.normal(scale=0.1, size=(count, each, 32))).reshape(-1, 32)).astype(
-        np.float32
-    )
+    vectors = (centres[:, None] + rng.normal(scale=0.1, size=(count, each, 32))).reshape(-1, 32)
+    return normalised(np.asarray(vectors, dtype=np.float32))
 
 
 def test_vectors_that_lie_together_are_of_one_cluster() -> None:

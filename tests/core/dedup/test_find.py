@@ -192,3 +192,19 @@ def test_embeddings_of_another_model_or_width_are_refused(later: pl.DataFrame, t
 def test_no_rows_give_no_rows() -> None:
     tables = found({"a": VIDEOS["a"]}, video_table({"a": VIDEOS["a"]}).clear(), methods=["perceptual"])
     assert {name: len(table) for name, table in tables.items()} == dict.fromkeys(tables, 0)
+
+
+def test_clips_of_one_video_are_compared_with_each_other_if_that_is_asked() -> None:
+    still = np.repeat(some_hashes(1, 12), 40)
+    clips = pl.DataFrame(
+        {
+            "clip_id": ["v1", "v2", "w1"],
+            "video_id": ["v", "v", "w"],
+            "start_s": [0.0, 10.0, 0.0],
+            "end_s": [10.0, 20.0, 10.0],
+        }
+    )
+    table = hash_table({"v": still, "w": turned(still, 3)})
+    for within, groups in ((False, ["v1", "v2", "v1"]), (True, ["v1", "v1", "v1"])):
+        judged = find_duplicates(clips, ["clip_id", "video_id"], table, config(within_video=within), {})["rows"]
+        assert judged["group"].to_list() == groups

@@ -17,7 +17,7 @@ from stages.analyze import analyze_video
 from stages.core.schema.frame import KEY_FRAMES
 from stages.core.schema.second import SIGNALS
 from stages.core.schema.types import Schema
-from stages.core.schema.video import CHANGES, FREEZES, SHOTS, TIMES, VIDEO
+from stages.core.schema.video import CHANGES, FREEZES, HASHES, SHOTS, TIMES, VIDEO
 from stages.core.storage.spill import Spilled
 from stages.core.video.cut.encode import ffmpeg_path
 from stages.core.video.measure.settings import Settings
@@ -34,6 +34,7 @@ TABLES: dict[str, Schema] = {  # the runner adds the video's id
         "signals": SIGNALS,
         "freezes": FREEZES,
         "key_frames": KEY_FRAMES,
+        "hashes": HASHES,
     }.items()
 }
 

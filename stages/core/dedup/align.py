@@ -18,6 +18,7 @@ Numbers = NDArray[np.int64]
 STEP_S = 0.1  # distances in time are told apart by this
 WITHIN_S = 0.35  # moments are this near to each other in time: they are 0.5 s apart, so 0.25 s off at most
 TRIED = 4  # distances in time that are tried of each pair, those with most votes
+STILL_BITS, MORE_BITS = 6, 3  # that may differ where a row has one picture only, and more for each further one
 VOTES = 0.1  # a pair is tried if so large a share of the shorter one's moments voted for it
 ROWS = 1 << 21  # that fit a key
 OFFSETS = 1 << 21
@@ -52,7 +53,7 @@ def find_alike(moments: Moments, first: int, how: Perceptual) -> pl.DataFrame:
     if len(moments.counts) > ROWS:
         raise ValueError(f"{len(moments.counts)} rows are more than {ROWS}")
     tried = choose_offsets(moments, vote(moments, first, how))
-    matched = count_matches(moments, tried, how.bits)
+    matched = count_matches(moments, tried, allowed_bits(moments, how.bits))
     counts = moments.counts
     own, other = counts[tried.later], counts[tried.earlier]
     return (
@@ -126,8 +127,17 @@ def choose_offsets(moments: Moments, votes: pl.DataFrame) -> Tried:
     return Tried(chosen["later"].to_numpy(), chosen["earlier"].to_numpy(), steps * STEP_S)
 
 
-def count_matches(moments: Moments, tried: Tried, bits: int) -> Numbers:
-    """How many moments of the shorter row of each pair are like the other's at that time."""
+def allowed_bits(moments: Moments, bits: int) -> NDArray[np.int16]:
+    """In how many bits the moments of each row may differ: less where it has few pictures that differ from each other.
+
+    One picture that looks alike says little: in a large collection some unrelated one always does.
+    """
+    pictures = np.bincount(moments.row[is_new(moments)], minlength=len(moments.counts))
+    return np.minimum(bits, STILL_BITS + MORE_BITS * np.maximum(pictures - 1, 0)).astype(np.int16)
+
+
+def count_matches(moments: Moments, tried: Tried, bits: NDArray[np.int16]) -> Numbers:
+    """How many moments of the shorter row of each pair are like the other's at that time; `bits` may differ, by row."""
     counts = moments.counts
     is_later = counts[tried.later] <= counts[tried.earlier]
     short = np.where(is_later, tried.later, tried.earlier)
@@ -142,13 +152,15 @@ def count_matches(moments: Moments, tried: Tried, bits: int) -> Numbers:
         size = counts[short[low:high]]
         pair = np.repeat(np.arange(high - low), size)
         own = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size - moments.starts[short[low:high]], size)
-        alike = find_matches(moments, own, long[low:high][pair], moments.time_s[own] + shift_s[low:high][pair], bits)
+        alike = find_matches(
+            moments, own, long[low:high][pair], moments.time_s[own] + shift_s[low:high][pair], bits[moments.row[own]]
+        )
         matched[low:high] = np.bincount(pair, alike, high - low).astype(np.int64)
     return matched
 
 
 def find_matches(
-    moments: Moments, own: Numbers, other: Numbers, at_s: NDArray[np.float64], bits: int
+    moments: Moments, own: Numbers, other: Numbers, at_s: NDArray[np.float64], bits: NDArray[np.int16]
 ) -> NDArray[np.bool_]:
     """Whether each moment `own` is like one of the two of row `other` that are nearest to the time `at_s`."""
     span_s = float(moments.time_s.max(initial=0.0)) + 1

@@ -12,7 +12,7 @@ Numbers = NDArray[np.int64]
 
 BANDS = 4  # parts of a hash, of 16 bits each
 WIDTH = 16
-EDGES = 48  # set bits of two hashes together from which on all of `bits` may differ; of films about 50
+EDGES = 40  # set bits of two hashes together from which on all of `bits` may differ; of films about 50
 EVERY_FOURTH = (  # shifts and masks by which every fourth of 64 bits moves to the lowest 16
     (0, 0x1111_1111_1111_1111),
     (3, 0x0303_0303_0303_0303),
@@ -30,10 +30,10 @@ class Seeds(NamedTuple):
     earlier: Numbers
 
 
-def are_alike(some: Hashes, others: Hashes, bits: int) -> NDArray[np.bool_]:
+def are_alike(some: Hashes, others: Hashes, bits: int | NDArray[np.int16]) -> NDArray[np.bool_]:
     """Whether hashes show the same: they differ in at most `bits` bits, or less where only few bits are set.
 
-    A set bit is an edge. Hashes with 6 edges each differ in 12 bits at most, so of these no more than 3 may.
+    A set bit is an edge. Hashes with 6 edges each differ in 12 bits at most, so of these no more than 4 may.
     """
     edges = np.bitwise_count(some).astype(np.int16) + np.bitwise_count(others)
     differing = np.bitwise_count(some ^ others).astype(np.int16)

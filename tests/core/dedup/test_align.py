@@ -70,3 +70,10 @@ def test_a_series_of_many_films_with_one_long_intro_stays_apart() -> None:
     intro = some_hashes(25, 5)
     films = [np.concatenate([intro, some_hashes(35, 100 + n)]) for n in range(200)]
     assert alike(*films) == []
+
+
+def test_of_rows_that_show_one_picture_that_must_be_more_alike() -> None:
+    still = np.repeat(some_hashes(1, 6), 20)
+    assert len(alike(still, turned(still, 6, seed=1))) == 1
+    assert alike(still, np.repeat(turned(still[:1], 9, seed=1), 20)) == []
+    assert len(alike(FILM, turned(FILM, 9))) == 1

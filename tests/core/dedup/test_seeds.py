@@ -53,6 +53,7 @@ def test_pictures_with_few_edges_must_be_more_alike() -> None:
     assert are_alike(few, few ^ np.uint64(0b11), 12).all()
     many = np.array([(1 << EDGES // 2) - 1], np.uint64)
     assert are_alike(many, many ^ np.uint64(0b111111 << 58 | 0b111111), 12).all()
+    assert not are_alike(many, many ^ np.uint64(0b1111111 << 57 | 0b111111), 12).any()
 
 
 def test_without_hashes_there_is_nothing() -> None:

@@ -14,6 +14,7 @@ from stages.core.video.measure.signals import Samples
 from stages.core.video.read.frames import BLACK, WHITE, Image, Small
 
 EVERY_S = 0.5
+SOONEST_S, CHANGED = 0.1, 8  # but so soon where more bits have changed
 LEVELS = 4  # of 255
 SAME_S = 0.001  # times that differ by less are equal: containers round to milliseconds
 AFTER_CUT_S = 0.1  # encoders blur the first frame of a shot, and detectors may be a frame off
@@ -53,23 +54,29 @@ class HashMeter:
     def choose(self, times_s: Sequence[float]) -> list[dict[str, object]]:
         """The rows of HASHES without the video's id; `times_s` are those of the decoded frames."""
         at_s = np.asarray(times_s, dtype=np.float64)
-        frames = np.unique(np.concatenate([moments(at_s, shot) for shot in self._shots] or [np.empty(0, np.int64)]))
-        return [
-            Hashed(float(at_s[n]), self._hashes[n], self._contrasts[n], HASH_VERSION)._asdict() for n in frames.tolist()
-        ]
+        hashes = np.asarray(self._hashes, dtype=np.uint64)
+        frames = [frame for shot in self._shots for frame in moments(at_s, hashes, shot)]
+        return [Hashed(float(at_s[n]), self._hashes[n], self._contrasts[n], HASH_VERSION)._asdict() for n in frames]
 
 
-def moments(at_s: NDArray[np.float64], shot: Shot) -> NDArray[np.int64]:
-    """The first frames of a shot at or after AFTER_CUT_S from its start, and every EVERY_S from there.
+def moments(at_s: NDArray[np.float64], hashes: NDArray[np.uint64], shot: Shot) -> list[int]:
+    """Frames of a shot: the first at or after AFTER_CUT_S from its start, then one every EVERY_S.
 
-    Of a shorter shot, its middle frame. `at_s` are the times of all frames; where frames are missing, one may be given
-    twice.
+    Sooner, after SOONEST_S, where the hash has changed by more than CHANGED bits: so that a copy whose moments lie
+    between these still finds its like. Of a shorter shot, its middle frame. `at_s` are the times of all frames.
     """
-    own = at_s[shot.start : shot.end]
-    wanted = np.arange(own[0] + AFTER_CUT_S, own[-1] + SAME_S, EVERY_S)
-    if not len(wanted):
-        return np.array([(shot.start + shot.end) // 2], dtype=np.int64)
-    return shot.start + np.searchsorted(own, wanted - SAME_S)
+    first = int(np.searchsorted(at_s[: shot.end], at_s[shot.start] + AFTER_CUT_S - SAME_S))
+    if first >= shot.end:
+        return [(shot.start + shot.end) // 2]
+    chosen = [first]
+    while True:
+        last = chosen[-1]
+        soon, late = np.searchsorted(at_s[: shot.end], at_s[last] + np.array([SOONEST_S, EVERY_S]) - SAME_S)
+        changed = np.flatnonzero(np.bitwise_count(hashes[soon:late] ^ hashes[last]) > CHANGED)
+        found = int(soon + changed[0]) if len(changed) else int(late)
+        if found >= shot.end:
+            return chosen
+        chosen.append(found)
 
 
 def difference_hash(luma: Image) -> int:

@@ -41,15 +41,16 @@ def test_an_even_picture_has_no_bit_set_and_no_contrast_whatever_its_noise() -> 
     assert contrast(picture(1)) > 0.1
 
 
-def chosen_s(times_s: list[float], *shots: tuple[int, int]) -> list[float]:
-    """When moments are chosen."""
+def chosen_s(times_s: list[float], *shots: tuple[int, int], changes: bool = False) -> list[float]:
+    """When moments are chosen, of a picture that stands still or is another one in each frame."""
+    pictures = [picture(number * changes) for number in range(len(times_s))]
     meter = HashMeter([Shot(start, end, None) for start, end in shots])
     native = Planes(np.empty((0, 0), np.uint8), lambda: (_none(), _none()), 1.0, 8, False, True, (0, False))  # type: ignore[arg-type]
     for number, time_s in enumerate(times_s):
-        meter.add(number, time_s, Small(picture(number), native))
+        meter.add(number, time_s, Small(pictures[number], native))
     rows = meter.choose(times_s)
     assert [row["hash"] for row in rows] == [
-        difference_hash(picture(times_s.index(float(str(row["time_s"]))))) for row in rows
+        difference_hash(pictures[times_s.index(float(str(row["time_s"])))]) for row in rows
     ]
     return [float(str(row["time_s"])) for row in rows]
 
@@ -74,3 +75,9 @@ def test_a_cut_out_has_from_its_first_cut_on_the_moments_of_the_film() -> None:
 def test_a_short_shot_has_one_moment_and_a_gap_of_frames_costs_none() -> None:
     assert chosen_s([0.0, 0.04, 0.08, 0.12], (0, 2), (2, 4)) == pytest.approx([0.04, 0.12])  # frames 1 and 3
     assert chosen_s([0.0, 0.1, 3.0], (0, 3)) == [0.1, 3.0]
+
+
+def test_where_the_picture_changes_quickly_there_are_more_moments() -> None:
+    times_s = [n / 50 for n in range(50)]
+    assert chosen_s(times_s, (0, 50)) == pytest.approx([0.1, 0.6])
+    assert chosen_s(times_s, (0, 50), changes=True) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])

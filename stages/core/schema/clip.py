@@ -33,7 +33,7 @@ CROP_BOX: Schema = {  # in pixels of the picture as displayed, all even; null: t
 CROP: Schema = {
     **CROP_BOX,
     "crop_share": REAL,  # of the picture's area that is left, 0 to 1
-    "crop_why": TEXTS,  # some of bars, logo, text; empty: the whole picture is left
+    "crop_why": TEXTS,  # some of bars, logo (all that stands still), text (by OCR); empty: the whole picture is left
 }
 
 CLIP_FLOW: Schema = {  # of a clip, or of a whole video

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from math import inf
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import cv2
@@ -58,30 +57,36 @@ def make_jobs(clips: Sequence[Row], frames: pl.DataFrame, size: int = JOB_CLIPS)
 
 def crop_clips(job: Row, settings: Settings) -> Tables:
     """The table `clips` has a row for each clip of the job, in their order: columns of CROP, or its error."""
-    frames = [Frame(*frame) for frame in cast(Sequence[Any], job["frames"])]
-    pictures = Pictures(Path(str(job["file"]))) if frames else None
+    frames, clips = [Frame(*frame) for frame in cast(Sequence[Any], job["frames"])], cast(Sequence[Row], job["clips"])
+    chosen = [choose(clip, frames) for clip in clips if frames]
+    pictures = Pictures(str(job["file"]), sorted({one.row for both in chosen for some in both for one in some}))
     found: list[Row] = []
-    for clip in cast(Sequence[Row], job["clips"]):
+    for number, clip in enumerate(clips):
         try:
-            if pictures is None:
+            if not frames:
                 raise ItemError("no_frames", "analyze has no key frame of its video")
-            found.append(crop_clip(clip, frames, pictures, settings))
+            texts = text_boxes(clip, frames) if settings.texts else []
+            found.append(crop_clip(clip, chosen[number], texts, pictures, settings.near_edge))
         except ItemError as error:
             found.append({"error": error.code, "error_detail": error.detail})
     return {"clips": found}
 
 
 class Pictures:
-    """The pictures of key frames in a Parquet file, as luma with the longer side of SIDE_PX at most; kept once read."""
+    """Some pictures of key frames, rows of a Parquet file, as luma with the longer side of SIDE_PX at most."""
 
-    def __init__(self, file: Path) -> None:
-        self._table = pl.scan_parquet(file, glob=False, hive_partitioning=False)
+    def __init__(self, file: str, rows: Sequence[int]) -> None:
+        self._jpegs: dict[int, bytes | None] = {}
+        if rows:  # one look at the file: its pages hold many pictures
+            table = pl.scan_parquet(file, glob=False, hive_partitioning=False).select("jpeg")
+            jpegs = table.slice(rows[0], rows[-1] - rows[0] + 1).collect()["jpeg"]
+            self._jpegs = {row: jpegs[row - rows[0]] for row in rows}
         self.luma = cache(self._luma)
         self.gradients = cache(self._gradients)
 
     def _luma(self, row: int) -> Image:
         """uint8 [height, width]. Raises ItemError: missing, corrupt."""
-        jpeg = self._table.slice(row, 1).select("jpeg").collect().item()
+        jpeg = self._jpegs[row]
         if not jpeg:
             raise ItemError("missing", "its table has no picture of a key frame")
         grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -97,9 +102,18 @@ class Pictures:
         return gradients(self.luma(row))
 
 
-def crop_clip(clip: Row, frames: Sequence[Frame], pictures: Pictures, settings: Settings) -> Row:
-    """The columns of CROP of a clip of a video with these key frames. Raises ItemError: missing, corrupt, bad_value."""
-    own, others = choose(clip, frames)
+def crop_clip(
+    clip: Row,
+    chosen: tuple[Sequence[Frame], Sequence[Frame]],
+    texts: Sequence[Sequence[Box]],
+    pictures: Pictures,
+    near_edge: float,
+) -> Row:
+    """The columns of CROP of a clip, by its key frames and those beside it (`choose`), and its texts in each frame.
+
+    Raises ItemError: missing, corrupt.
+    """
+    own, others = chosen
     size = pictures.luma(own[0].row).shape
     own, others = ([one for one in some if pictures.luma(one.row).shape == size] for some in (own, others))
     lumas, beside = ([pictures.luma(one.row) for one in some] for some in (own, others))
@@ -114,12 +128,12 @@ def crop_clip(clip: Row, frames: Sequence[Frame], pictures: Pictures, settings: 
     elsewhere = [one.row for one in others if is_elsewhere(edges[len(edges) // 2], pictures.gradients(one.row))]
     logos = find_standing(edges, [pictures.gradients(row) for row in elsewhere], camera_moves, inside)
     if len(elsewhere) >= OTHERS:
-        logos += find_bands([*lumas, *map(pictures.luma, elsewhere)], inside, settings.near_edge)
+        logos += find_bands([*lumas, *map(pictures.luma, elsewhere)], inside, near_edge)
     elif camera_moves and len(own) >= FRAMES:
-        logos += find_bands(lumas, inside, settings.near_edge)
-    lines = find_lines(text_boxes(clip, frames, (wide, high))) if settings.texts else []
+        logos += find_bands(lumas, inside, near_edge)
+    lines = [box.scaled(wide, high) for box in find_lines(texts)]
     taken = {
-        why: [box for box in boxes if box.lies_near_edge(inside, settings.near_edge)]
+        why: [box for box in boxes if box.lies_near_edge(inside, near_edge)]
         for why, boxes in (("logo", logos), ("text", lines))
     }
     hidden = [box for boxes in taken.values() for box in boxes]
@@ -172,8 +186,8 @@ def choose(clip: Row, frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]
     return inside, beside[:BESIDE]
 
 
-def text_boxes(clip: Row, frames: Sequence[Frame], size: tuple[int, int]) -> list[list[Box]]:
-    """The boxes of the texts that describe_frames found in each frame of a clip, in pixels of a picture of this size.
+def text_boxes(clip: Row, frames: Sequence[Frame]) -> list[list[Box]]:
+    """The boxes of the texts that describe_frames found in each frame of a clip, in shares of the picture.
 
     Raises ItemError: bad_value for texts of pictures that are no key frames.
     """
@@ -185,7 +199,7 @@ def text_boxes(clip: Row, frames: Sequence[Frame], size: tuple[int, int]) -> lis
             raise ItemError("bad_value", f"texts at {time_s} s: say frames.source=key_frames to describe_frames")
         corners = [text["corners"] for text in texts or []]
         boxes = [Box(min(each[::2]), min(each[1::2]), max(each[::2]), max(each[1::2])) for each in corners]
-        found.append([box.scaled(size[0] / frame.width_px, size[1] / frame.height_px) for box in boxes])
+        found.append([box.scaled(1 / frame.width_px, 1 / frame.height_px) for box in boxes])
     return found
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -78,11 +78,12 @@ def run_task(spec: Spec) -> None:
 
 
 def run_tasks(specs: Sequence[Spec]) -> None:
-    """As `run_task`, of a task that has chunks of several steps: points of a sweep, one after another."""
+    """As `run_task`, of a task with chunks of several steps: points of a sweep, one after another."""
     if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
         log_to(sys.stdout, force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
-    there = list(load_tasks(specs))
+    if not (there := list(load_tasks(specs))):
+        return
     cluster = there[0][-1].cluster  # of all of them
     trust(cluster.trust)  # whom its submitter trusted
     failures: list[str] = []
@@ -114,10 +115,9 @@ def run_tasks(specs: Sequence[Spec]) -> None:
 
 
 def load_tasks(specs: Sequence[Spec]) -> Iterator[tuple[Spec, Step, Submission]]:
-    """What the task does, without the steps that were dropped since, but for the last one."""
-    for number, spec in enumerate(specs, 1):
-        step = Step(Path(spec.run), spec.step)
-        with suppress(*[FileNotFoundError] if number < len(specs) else []):
+    """What the task does, without points that were dropped since."""
+    for spec, step in ((spec, Step(Path(spec.run), spec.step)) for spec in specs):
+        if step.exists or len(specs) == 1:
             yield spec, step, step.submission(spec.submission)
 
 
@@ -201,8 +201,9 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             attempt.event("end", cause="done", detail="another attempt did it", rows=attempt.rows)
             return "done"
         attempt.event("end", cause="done", rows=attempt.rows)
-        numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
-        log.info("%s chunk %d done: %s", step, chunk, numbers)
+        log.info(
+            "%s chunk %d done: %d in, %d failed, %.1f s", step, chunk, done.rows_in, done.rows_failed, done.seconds
+        )
         return "done"
 
 

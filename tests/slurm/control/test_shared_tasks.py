@@ -126,6 +126,20 @@ def test_on_a_cluster_so_many_points_share_an_array_as_chunks_points_says(tmp_pa
     assert [[past["job"] for past in starts(step)] for step in first] == [["700_1"], ["700_1"]]
 
 
+def test_a_point_that_was_dropped_costs_no_other(tmp_path: Path) -> None:
+    run = catalogue(tmp_path)
+    sweep(tmp_path, values="0,7")
+    dropped, other = points(run)
+    dropped.paths.root.rename(tmp_path / "away")
+    for done in other.paths.dones.rglob("*.json"):
+        done.unlink()
+    specs = [[str(run), step.name, "0000", 0] for step in (dropped, other)]
+    code = f"from slurm.task.task import Spec, run_tasks; run_tasks([Spec(*spec) for spec in {specs}])"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert other.complete()
+    assert not dropped.paths.root.exists()
+
+
 def shared(told: Told) -> Step:
     """Another step whose chunk the tasks of job 7 do, after that of the first one."""
     other = made_step(told.step.run, "other", n=1, identity={"stage": "other"})

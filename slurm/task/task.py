@@ -23,7 +23,6 @@ from slurm.record.done import Done
 from slurm.record.history import history
 from slurm.record.inputs import damaged, source_of
 from slurm.record.manifest import Step
-from slurm.record.submission import Submission
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.environment import task_variables
@@ -82,18 +81,19 @@ def run_tasks(specs: Sequence[Spec]) -> None:
     if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
         log_to(sys.stdout, force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
-    if not (there := list(load_tasks(specs))):
+    there = [(spec, Step(Path(spec.run), spec.step)) for spec in specs]
+    if len(there) > 1 and not (there := [one for one in there if one[1].exists]):  # those that were not dropped since
         return
-    cluster = there[0][-1].cluster  # of all of them
+    cluster = there[0][1].submission(there[0][0].submission).cluster  # of all of them
     trust(cluster.trust)  # whom its submitter trusted
     failures: list[str] = []
     gated = True  # by each of these
     reached: set[End] = set()
     with Stop(grace_s=cluster.signal_delay_s, end=job_end(cluster.minutes)) as stop:
-        for spec, step, submission in there:
+        for spec, step in there:
             with ExitStack() as ends:  # a step's workers and models go before those of the next one come
                 work = cache(partial(make_work, step, stop, cluster, ends))
-                for chunk in submission.tasks[spec.task]:
+                for chunk in step.submission(spec.submission).tasks[spec.task]:
                     if stop.asked:
                         reached.add("not begun")
                         break
@@ -112,13 +112,6 @@ def run_tasks(specs: Sequence[Spec]) -> None:
         if go_on:
             requeue()
         sys.exit(128 + signal.SIGINT if stop.reason == "SIGINT" else 128 + signal.SIGTERM)
-
-
-def load_tasks(specs: Sequence[Spec]) -> Iterator[tuple[Spec, Step, Submission]]:
-    """What the task does, without points that were dropped since."""
-    for spec, step in ((spec, Step(Path(spec.run), spec.step)) for spec in specs):
-        if step.exists or len(specs) == 1:
-            yield spec, step, step.submission(spec.submission)
 
 
 def make_work(step: Step, stop: Stop, cluster: Cluster, ends: ExitStack) -> Work:
@@ -201,9 +194,8 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
             attempt.event("end", cause="done", detail="another attempt did it", rows=attempt.rows)
             return "done"
         attempt.event("end", cause="done", rows=attempt.rows)
-        log.info(
-            "%s chunk %d done: %d in, %d failed, %.1f s", step, chunk, done.rows_in, done.rows_failed, done.seconds
-        )
+        numbers = f"{done.rows_in} in, {done.rows_failed} failed, {done.seconds:.1f} s"
+        log.info("%s chunk %d done: %s", step, chunk, numbers)
         return "done"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.outside import call, write_files
 from support.runs import command
 from support.steps import cluster, made_step
 from support.told import Told
@@ -29,8 +30,41 @@ n=$(ls {folder}/jobs | wc -l); cp "$1" {folder}/jobs/$n; echo "Submitted batch j
 """
 
 
+ODD = {
+    "code/mystages/__init__.py": "",
+    "code/mystages/odd.py": '''
+"""A stage that fails at one level."""
+
+from pydantic.dataclasses import dataclass
+
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
+
+
+@dataclass(frozen=True)
+class Config:
+    level: int
+
+
+def run(rows, config):
+    if config.level == 2:
+        raise RuntimeError("level 2 is odd")
+    yield from rows.whole({"rows": rows.table.select(rows.keys)})
+
+
+STAGE = Stage(name="mystages.odd", kind="map", config=Config, run=run, gives={}, needs=("path",))
+
+if __name__ == "__main__":
+    main(STAGE)
+''',
+    "conf/stage/odd.yaml": "# python -m mystages.odd run=NAME\ndefaults: [/common, _self_]\nstage: mystages.odd\n"
+    "after: ingest\nlevel: 1\n",
+}
+
+
 def catalogue(folder: Path, run: str = "r") -> Path:
     """A run with four videos of known lengths."""
+    folder.mkdir(exist_ok=True)
     table = pl.DataFrame({"path": [f"{n}.mp4" for n in range(4)], "duration_s": SECONDS, "title": list("abcd")})
     table.write_csv(folder / "videos.csv")
     source = command("stages.ingest", f"run={run}", f"runs={folder}", f"input.path={folder / 'videos.csv'}")
@@ -67,14 +101,14 @@ def test_points_share_processes_and_each_has_its_own_records(tmp_path: Path) -> 
 
 
 def test_a_point_that_fails_costs_no_other(tmp_path: Path) -> None:
-    run = catalogue(tmp_path)
-    done = sweep(tmp_path, "rules.motion.column=duration_s,title", values="0,7")
+    run = catalogue(tmp_path / "runs")
+    write_files(tmp_path, ODD)
+    done = call(tmp_path, "mystages.odd", "-m", "run=r", "level=1,2,3", "chunks.size=2", "cluster.cpus=1")
     assert done.returncode == 1
-    good = [step.complete() for step in points(run) if "column=duration_s" in step.name]
-    bad = [len(step.all_done()) for step in points(run) if "column=title" in step.name]
-    assert (good, bad) == ([True, True], [0, 0])
-    table = pl.read_parquet(run / "sweeps" / "filter" / "points.parquet")
-    assert table.filter("complete")["rows_kept"].to_list() == [4, 2]
+    assert "odd@level=2: 0/2 chunks done" in done.stdout
+    assert "RuntimeError: level 2 is odd" in done.stdout
+    table = pl.read_parquet(run / "sweeps" / "odd" / "points.parquet")
+    assert table.select("complete", "rows_kept").rows() == [(True, 4), (False, 0), (True, 4)]
     assert "not done" in done.stdout
 
 

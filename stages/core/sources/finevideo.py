@@ -20,6 +20,7 @@ from stages.core.schema.catalogue import ABOUT
 from stages.core.schema.types import TEXT, Row
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import video_id
+from stages.core.sources.unpacked import check_unpacked
 from stages.core.sources.values import as_text, cast_column
 from stages.core.storage import input_files
 
@@ -135,6 +136,7 @@ def json_column(file: str) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_unpacked(file, {"json"})
     try:
         with input_files.open_file(file, ahead=False) as stream:
             parquet = pq.ParquetFile(stream, pre_buffer=True)

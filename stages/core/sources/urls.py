@@ -20,6 +20,7 @@ from stages.core.sources import youtube
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import file_bytes, video_id
 from stages.core.sources.tables import LINE, MARKS, SUFFIXES, error_column, scan, why_column
+from stages.core.sources.unpacked import check_unpacked
 from stages.core.sources.values import cast_column, is_unreadable, shown
 from stages.core.storage import input_files
 
@@ -53,6 +54,8 @@ def scan_rows(file: str, options: Options) -> pl.LazyFrame:
     table = scan_lines(file)
     present = table.collect_schema()
     address, ids, others = choose_columns(file, present.names(), options)
+    if file.lower().endswith(".parquet"):
+        check_unpacked(file, {*address, *ids, *others.values()})
     text = {column: cast_column(column, present[column], TEXT).str.strip_chars() for column in (*address, *ids)}
     place = pl.coalesce(text[column] for column in address)
     key = text[ids[0]] if ids else pl.lit(None, TEXT)

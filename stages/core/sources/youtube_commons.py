@@ -18,6 +18,7 @@ from stages.core.schema.types import INT, TEXT
 from stages.core.sources import tables, youtube
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.folder import video_id
+from stages.core.sources.unpacked import check_unpacked
 from stages.core.sources.values import cast_column
 from stages.core.storage import input_files
 
@@ -89,6 +90,7 @@ def read(path: str, options: Options) -> Catalogue:
 
 def scan(file: str) -> tuple[pl.LazyFrame, pl.Schema]:
     """The file's rows, numbered from 1 in ROW, and its schema. Raises InputError if a needed column is missing."""
+    check_unpacked(file, {*NEEDED, *COLUMNS.values()})
     table = tables.scan(file, ROW)
     schema = table.collect_schema()
     for column in NEEDED:

@@ -1,10 +1,15 @@
-"""Several parts of a table are computed ahead, in order."""
+"""Several parts of a table are computed ahead, in order; what unpacks to far too much is not read."""
 
+from pathlib import Path
 from threading import Event, get_ident
 
 import polars as pl
+import pytest
 
+from slurm.errors import InputError
+from stages.core.sources import unpacked
 from stages.core.sources.tables import compute_ahead
+from stages.core.sources.urls import Options, read
 
 PARTS = [pl.LazyFrame({"n": [n]}) for n in range(20)]
 
@@ -38,3 +43,18 @@ def test_who_stops_early_does_not_wait_even_in_a_thread_that_computes() -> None:
     read.set()
     assert closed.wait(20)
     assert max(begun) <= 3, "nothing is computed any more that nobody asks for"
+
+
+def test_a_column_that_unpacks_to_far_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacked, "MOST_BYTES", 1 << 20)
+    file = tmp_path / "l.parquet"
+    table = {
+        "url": ["https://e.org/1", "https://e.org/2"],
+        "title": ["a", "b" * 3_000_000],
+        "note": ["c" * 3_000_000] * 2,
+    }
+    pl.DataFrame(table).write_parquet(file, compression="zstd")
+    with pytest.raises(InputError, match=r"column 'title' unpacks to 3,000,\d+ bytes"):
+        read(str(file), Options("urls", None, None, {}))
+    pl.DataFrame(table).drop("title").write_parquet(file, compression="zstd")  # a column that nobody asks for
+    assert len(read(str(file), Options("urls", None, None, {})).rows.collect()) == 2

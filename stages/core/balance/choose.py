@@ -63,6 +63,7 @@ class Choice:
 
     fate: Fates
     exhausted: NDArray[np.bool_]
+    counters: "Counters"
 
 
 class Counters:
@@ -85,6 +86,13 @@ class Counters:
         self.video_rows[video] += 1
         self.channel_us[channel] += duration_us
         self.video_us[video] += duration_us
+
+    def remove(self, channel: int, video: int, duration_us: int) -> None:
+        self.video_rows[video] -= 1
+        if not self.video_rows[video]:
+            self.channel_videos[channel] -= 1
+        self.channel_us[channel] -= duration_us
+        self.video_us[video] -= duration_us
 
 
 def choose(supply: Supply, limits: Limits) -> Choice:
@@ -165,7 +173,7 @@ def pour(supply: Supply, limits: Limits, *, relaxing: bool = False, spare_us: fl
                 heappop(heap)
     exhausted = np.ones(len(shares), bool)
     exhausted[[category for _, _, category in heap]] = False
-    return Choice(fate, exhausted)
+    return Choice(fate, exhausted, counters)
 
 
 def split(rows: Ints, supply: Supply, limits: Limits) -> list[Ints]:
@@ -191,13 +199,18 @@ def rows_of(queue: Ints, supply: Supply, damping: float) -> Iterator[tuple[int, 
     """
 
     def block(rows: Ints) -> Iterator[tuple[int, int, int, int, int]]:
-        most = np.full(len(rows), NO_LIMIT)
-        if damping > 1 / NO_LIMIT:
-            most = np.ceil((1 - supply.chance[rows]) / damping).astype(np.int64) - 1
+        most = most_before(supply.chance[rows], damping)
         columns = (rows, supply.channel[rows], supply.video[rows], supply.duration_us[rows], most)
         return zip(*(column.tolist() for column in columns), strict=True)
 
     return chain.from_iterable(block(queue[start : start + BLOCK]) for start in range(0, len(queue), BLOCK))
+
+
+def most_before(chance: NDArray[np.float64], damping: float) -> Ints:
+    """The most chosen videos k of a channel with which a chance is still below 1 - damping * k."""
+    if damping < 1 / NO_LIMIT:
+        return np.full(len(chance), NO_LIMIT)
+    return np.ceil((1 - chance) / damping).astype(np.int64) - 1
 
 
 def over_cap(counters: Counters, limits: Limits, channel: int, video: int, duration_us: int) -> int:

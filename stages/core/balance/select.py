@@ -14,6 +14,7 @@ from stages.core.balance.eligible import US, find_activity, find_size, in_order
 from stages.core.balance.hashes import keyed_hashes, shares_of
 from stages.core.balance.quotas import fill_evenly, weigh
 from stages.core.balance.settings import Caps
+from stages.core.balance.swap import swap
 
 HOUR_US = 3600 * US
 NO_CATEGORY = "(none)"  # of rows that have none
@@ -65,7 +66,9 @@ def select(items: pl.DataFrame, keys: Sequence[str], known: Collection[str] | No
     activity = find_activity(there, code, target.activity)
     order = in_order(code, activity, find_size(there, code), *hashes)
     supply = make_supply(there, keys, code, shares_of(hashes[0]), order)
-    choice = choose.choose(supply, limits_of(target, names, weights))
+    limits = limits_of(target, names, weights)
+    choice = choose.choose(supply, limits)
+    swap(supply, limits, choice)
     first = np.searchsorted(supply.category, np.arange(len(names)))
     fate, rank = np.empty_like(choice.fate), np.empty(len(order), np.int64)
     fate[order], rank[order] = choice.fate, np.arange(len(order)) - first[supply.category] + 1

@@ -260,3 +260,22 @@ def test_the_table_of_categories_adds_up() -> None:
     assert table["supply_hours"].sum() == pytest.approx(hours(rows))
     assert (table["chosen_channels"] <= table["supply_channels"]).all()
     assert (table["missing_hours"] <= table["share_hours"]).all()
+
+
+@pytest.mark.parametrize(("number", "wanted"), [(30, 0.5), (60, 1.0), (100, 3.0)])
+def test_where_all_that_is_left_is_too_long_chosen_rows_give_way_to_longer_ones(number: int, wanted: float) -> None:
+    for seed in range(40):
+        rows = catalogue(number, seed)
+        found, _ = balanced(rows, target(wanted, seed=seed))
+        assert hours(chosen(found)) == pytest.approx(wanted, rel=0.0101)
+
+
+def test_a_swap_keeps_to_caps_and_to_what_was_chosen_before() -> None:
+    rows = catalogue(4, 0, categories=1).with_columns(
+        duration_s=pl.Series([10.0, 20.0, 30.0, 40.0]), channel_id=pl.Series(["a", "b", "b", "c"])
+    )
+    found, _ = balanced(rows, target(50 / 3600), kept=["v000000"])
+    assert chosen(found)["video_id"].to_list() in (["v000000", "v000003"], ["v000000", "v000001"])
+    assert "v000000" in chosen(found)["video_id"]
+    capped, _ = balanced(rows, target(50 / 3600, caps=Caps(1, None, None, None)))
+    assert chosen(capped).group_by("channel_id").len()["len"].max() == 1

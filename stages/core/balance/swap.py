@@ -25,7 +25,7 @@ MOST = 1000  # swaps
 def swap(supply: Supply, limits: Limits, choice: Choice) -> None:
     """Changes a choice that is short of its target: each time, a chosen row for the one that closes most of the gap.
 
-    Of the same category where there is one. It never goes more than TOLERANCE beyond the target. Rows that are kept from
+    Of the same category where there is one, never more than TOLERANCE beyond the target. Rows that are kept from
     before stay. Of a few dozen rows this finds nearly always what there is; no more is searched for.
     """
     fate, total_us = choice.fate, int(supply.duration_us[np.isin(choice.fate, CHOSEN)].sum())

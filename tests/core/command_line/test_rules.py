@@ -1,11 +1,14 @@
 """Rules of a filter on the command line, in recipes and in sweeps: keys that no file names, rules more, rules less."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from slurm.conf import CONF
 from slurm.errors import InputError
 from slurm.record.plan import Plan
 from stages.core.command_line.points import points_of
@@ -105,6 +108,19 @@ def test_a_member_of_a_group_is_swept(tmp_path: Path) -> None:
     assert list(found) == [
         f"filter@rules.size.any.height_px.min=640,rules.size.any.width_px.min={n}" for n in (640, 1280)
     ]
+
+
+@pytest.mark.parametrize("file", sorted((CONF / "rules").glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_command_of_each_set_of_rules_finds_their_columns_and_fits_their_types(file: Path, tmp_path: Path) -> None:
+    _, command = file.read_text().splitlines()[0].split("python -m stages.filter ")
+    words = [word for word in shlex.split(command) if not word.startswith("run=")]
+    (plan,) = plans(tmp_path, *words).values()
+    assert list(plan.config["rules"]) == list(yaml.safe_load(file.read_text()))
+
+
+def test_lists_of_wanted_values_are_swept(tmp_path: Path) -> None:
+    found = plans(tmp_path, "-m", "rules.codec.in=[h264],[hevc,av1]")
+    assert [plan.config["rules"]["codec"]["in"] for plan in found.values()] == [["h264"], ["hevc", "av1"]]
 
 
 RECIPE = """# @package _global_

@@ -85,6 +85,16 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
     return {**tables, "rows": [{**known, **fetched}]}
 
 
+def fetch_item(item: Row, config: Config, root: str, shared: Path) -> dict[str, list[Row]]:
+    """Downloads the video of a row, or extracts `cells`: one function for both, since a worker has but one."""
+    from stages.core.fetch.web.staging import Staging, extract
+
+    if "cells" not in item:
+        return download_video(item, config, root, shared)
+    folder = Path(str(item["folder"]))
+    return extract(item, Staging(root, folder, shared, config.pace, config.access, config.limits.max_bytes))
+
+
 def fetch_into_store(row: Row, address: str, store: "MediaStore", config: Config, shared: Path) -> dict[str, list[Row]]:
     """Fetches a video and puts its file and record into the store; returns its rows, by table. Raises ItemError."""
     from stages.core.fetch import record
@@ -105,7 +115,7 @@ def fetch_into_store(row: Row, address: str, store: "MediaStore", config: Config
             "kind": classify_address(address),
             "offset_s": fetched.offset_s,
         }
-        tables = as_tables(facts, fetched)
+        tables = fetched.tables(facts)
         record.save(store, video_id, address, tables)
         store.put(fetched.file, video_id)  # last, since this makes the record count
         store.remove_work(video_id)
@@ -126,7 +136,7 @@ def fetch_lost(
         try:
             fetched = fetch(row, address, folder, config, shared, only_subtitles=True)
             words = {column: fetched.about[column] for column in ("transcript", "words")}
-            tables = as_tables({**before, **words}, fetched)
+            tables = fetched.tables({**before, **words})
         except ItemError as error:
             if error.code in TRANSIENT:
                 return tables
@@ -135,15 +145,6 @@ def fetch_lost(
         record.save(store, video_id, address, tables)
         store.remove_work(video_id)
     return tables
-
-
-def as_tables(facts: Row, fetched: FetchedVideo) -> dict[str, list[Row]]:
-    """The rows of a video, by table; texts of its site as a table can hold them."""
-    from stages.core.fetch.about import plain
-
-    row = {**facts, "loss": fetched.loss, "notes": fetched.notes or None}
-    tables = {"rows": [row], "subtitles": fetched.subtitles, "info": [fetched.info] if fetched.info else []}
-    return {table: [plain(row) for row in rows] for table, rows in tables.items()}
 
 
 def fetch(
@@ -215,7 +216,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     arguments = (config, root, rows.folder.parent / "pace")
     kind = pl.coalesce("path", "url").map_elements(lambda a: kind_if_usable(a, local=config.access.local), TEXT)
     table = with_spans(rows, config.spans).with_columns(kind=kind, staged=pl.lit(None, TEXT))
-    yield from rows.each(download_video, *arguments, table=table.filter(pl.col("kind").ne_missing("cell")))
+    yield from rows.each(fetch_item, *arguments, table=table.filter(pl.col("kind").ne_missing("cell")))
     if len(cells := table.filter(kind="cell")):
         yield from run_cells(rows, cells, *arguments)
 
@@ -225,19 +226,19 @@ def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared
 
     Where a worker dies over the cells of a file, each is extracted by itself.
     """
-    from stages.core.fetch.web.staging import STAGED, Staging, extract
+    from stages.core.fetch.web.staging import STAGED
     from stages.core.storage.store import Store as MediaStore
 
     store = MediaStore(root)
     with store.work_folder(rows.name) as folder:
-        staging = Staging(root, folder, shared, config.pace, config.access, config.limits.max_bytes)
         for group in by_file(cells):
             addresses = dict(group.select("video_id", pl.coalesce("path", "url")).iter_rows())
             found: dict[str, Row] = {}
             for alone in (False, True):
                 left = {key: address for key, address in addresses.items() if key not in found}
-                jobs: list[Row] = [{"cells": {key: left[key]}} for key in left] if alone else [{"cells": left}]
-                for result in rows.give(extract, jobs, staging):
+                parts = [{key: left[key]} for key in left] if alone else [left]
+                jobs: list[Row] = [{"name": str(folder), "cells": part, "folder": folder} for part in parts]
+                for result in rows.give(fetch_item, jobs, config, root, shared):
                     found |= {str(row["video_id"]): row for row in cast(list[Row], result.tables.get("rows", []))}
                     if result.error and (alone or len(left) == 1):
                         key = next(iter(cast(dict[str, str], result.row["cells"])))
@@ -249,7 +250,7 @@ def run_cells(rows: Rows, cells: pl.DataFrame, config: Config, root: str, shared
             for row in table.filter(pl.col("error").is_not_null()).to_dicts():
                 yield rows.failed(row, ItemError(row["error"], row["error_detail"] or ""))
             good = table.filter(pl.col("error").is_null()).drop("error", "error_detail")
-            yield from rows.each(download_video, config, root, shared, table=good)
+            yield from rows.each(fetch_item, config, root, shared, table=good)
         if not rows.stopping:
             store.remove_work(rows.name)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.core.fetch.about import plain
 from stages.core.schema.types import Row
 
 
@@ -22,3 +23,9 @@ class FetchedVideo:
     loss: str | None = None  # code of a part that could not be had for now: subtitles_failed
     notes: list[str] = field(default_factory=list)  # what was not taken, and why
     sha256: str | None = None  # hex digest, if it was computed while downloading
+
+    def tables(self, facts: Row) -> dict[str, list[Row]]:
+        """The rows of the video, by table, with these facts; texts of its site as a table can hold them."""
+        row = {**facts, "loss": self.loss, "notes": self.notes or None}
+        tables = {"rows": [row], "subtitles": self.subtitles, "info": [self.info] if self.info else []}
+        return {table: [plain(row) for row in rows] for table, rows in tables.items()}

@@ -177,25 +177,6 @@ def test_a_row_of_no_item_is_an_error_that_names_it(step: Step) -> None:
         commit(first, "a")
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"rows": [{"video_id": "b", "value": "v"}], "letters": [{"video_id": "b", "place": "third"}]},
-        {"rows": [{"video_id": "b", "value": "v"}], "letters": [{"video_id": "b", "place": 10**30}]},
-        {"rows": [{"video_id": "b", "value": "half \ud83d"}]},
-        {"letters": [{"video_id": "b", "place": 1e30}]},
-    ],
-)
-def test_an_item_with_a_value_that_fits_no_column_fails_alone(step: Step, odd: dict[str, list[dict[str, Any]]]) -> None:
-    first = attempt(step, "1_0_0")
-    add(first, good("a"), Output(["b"], odd), failed("c"))
-    assert first.failed == 2
-    done = commit(first, "abc")
-    assert (done.rows_out, done.rows_failed) == (3, 2)
-    assert table(step)["error"].to_list() == [None, "misfit", "corrupt"]
-    assert table(step, "letters")["video_id"].to_list() == ["a", "a"]
-
-
 def test_a_whole_table_that_does_not_fit_is_refused(step: Step) -> None:
     first = attempt(step, "1_0_0")
     first.add(Output(["a", "b"], {"letters": [{"video_id": "a", "place": "third"}]}), flush_s=60)

@@ -108,6 +108,5 @@ def test_a_long_take_has_no_cut_in_it_but_may_have_joined_borders(
     scores: list[float] | None, unlike: float | None, reason: str | None
 ) -> None:
     row = {"duration_s": 12.0, "changes.score": scores, "merged_unlike": unlike, "flows": [30.0, 20.0]}
-    schema = {"changes.score": pl.List(pl.Float64), "merged_unlike": pl.Float64}
-    table = pl.DataFrame([row], schema_overrides=schema)
+    table = pl.DataFrame([row], schema_overrides={"changes.score": pl.List(pl.Float64), "merged_unlike": pl.Float64})
     assert judge(table, preset("long_take")).reasons().to_list() == [reason]

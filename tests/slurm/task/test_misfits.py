@@ -32,7 +32,10 @@ def test_an_item_with_a_value_that_fits_no_column_fails_alone(
     step = made_step(tmp_path, tables={"letters": {}})
     first = Attempt(step, 0, "1_0_0", SCHEMAS)
     first.event("start", job="7_0", restart=0, host="far", pid=1, node="far", log="", fingerprint=step.plan.fingerprint)
-    good = {"rows": [{"video_id": "a", "value": "v"}], "letters": [{"video_id": "a", "letter": x} for x in "ab"]}
+    good: dict[str, list[dict[str, Any]]] = {
+        "rows": [{"video_id": "a", "value": "v"}],
+        "letters": [{"video_id": "a", "letter": x} for x in "ab"],
+    }
     bad: dict[str, list[dict[str, Any]]] = {"rows": [{"video_id": "c", "error": "corrupt", "error_detail": "torn"}]}
     for output in (Output(["a"], good), Output(["b"], odd), Output(["c"], bad, failed=1)):
         first.add(output, flush_s=60)

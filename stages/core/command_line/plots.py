@@ -64,8 +64,8 @@ def plot_heat(table: pl.DataFrame, keys: Sequence[str], path: Path) -> None:
 
     charts = []
     for step in table["step"].unique(maintain_order=True):
-        points = table.filter(pl.col("step") == step).select(*keys, hours=pl.col("hours_kept"))
-        base = alt.Chart(points.rename(dict(zip(keys, "xy", strict=True))), title=step).encode(
+        points = table.filter(pl.col("step") == step).select(x=keys[0], y=keys[1], hours="hours_kept")
+        base = alt.Chart(points, title=step).encode(  # a key may be called `hours`
             x=alt.X("x:O", sort=None, title=keys[0]), y=alt.Y("y:O", sort=None, title=keys[1])
         )
         colour = alt.Color("hours:Q", title="hours kept", scale=alt.Scale(scheme="blues"))

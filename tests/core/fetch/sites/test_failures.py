@@ -96,7 +96,7 @@ SAID = [
     ("removed", "Unable to download webpage: HTTP Error 404: Not Found"),
     ("private", "Unable to download webpage: HTTP Error 403: Forbidden"),
     (
-        "refused",
+        "site_failed",
         "Unable to extract initial player response; please report this issue on  https://github.com/yt-dlp/yt-dlp",
     ),
     ("other", "Unsupported URL: https://example.org/private/removed.html"),

@@ -133,8 +133,7 @@ def allowed_bits(moments: Moments, bits: int) -> NDArray[np.int16]:
     One picture that looks alike says little: in a large collection some unrelated one always does.
     """
     pictures = np.bincount(moments.row[is_new(moments)], minlength=len(moments.counts))
-    allowed: NDArray[np.int16] = np.minimum(bits, STILL_BITS + MORE_BITS * np.maximum(pictures - 1, 0)).astype(np.int16)
-    return allowed
+    return np.asarray(np.minimum(bits, STILL_BITS + MORE_BITS * np.maximum(pictures - 1, 0)), dtype=np.int16)
 
 
 def count_matches(moments: Moments, tried: Tried, bits: NDArray[np.int16]) -> Numbers:

@@ -71,7 +71,7 @@ SHOTS: Schema = {
 
 HASH_VERSION = 1  # of HASHES: raised when the same picture gets another hash
 
-HASHES: Schema = {  # of moments twice a second, counted from the start of each shot
+HASHES: Schema = {  # of moments twice a second from the start of each shot on, or more where the picture changes
     "video_id": TEXT,
     "time_s": REAL,
     "hash": pl.UInt64(),  # a difference hash; see stages/core/video/measure/hashes.py

@@ -179,12 +179,15 @@ def test_a_table_may_be_joined_with_the_catalogue(run: ProbeRun) -> None:
 
 
 def test_a_column_that_a_stage_takes_is_of_the_nearest_step_with_one_value_an_item(run: ProbeRun) -> None:
-    behind = wanted(run, replace(filtering.STAGE, takes=("score",)), Config({"score": rule(min=0.2)}), "kept", "clips")
+    taking = replace(frames.STAGE, takes=("score",))
+    again = wanted(run, taking, frames.Config(SCORES, []), "again", "clips")
     plans = {name: Step(run.run, name).plan for name in ("ingest", "clips", "frames")}
-    coarse = replace(plans["clips"], gives={**plans["clips"].gives, "score": "Float64"})
-    taking = replace(filtering.STAGE, needs=(), takes=("score",))
-    for inputs in (["clips", "frames"], ["frames"]):
-        made = make_plan(taking, behind.common, behind.config, inputs, {**plans, "clips": coarse})
-        assert made.columns.columns == {"score": "clips" if inputs[0] == "clips" else "frames"}
-    made = make_plan(taking, behind.common, behind.config, ["clips", "frames"], plans)
+    made = make_plan(taking, again.common, again.config, ["clips", "frames"], plans)
     assert made.columns.columns == {}  # of frames a clip has several
+    scored = {**plans, "clips": replace(plans["clips"], gives={**plans["clips"].gives, "score": "Float64"})}
+    for inputs, giver in ((["clips", "frames"], "clips"), (["frames"], "frames")):
+        made = make_plan(taking, again.common, again.config, inputs, scored)
+        assert made.columns.columns == {"score": giver}
+    nearer = {**plans, "ingest": replace(plans["ingest"], gives={**plans["ingest"].gives, "score": "Float64"})}
+    made = make_plan(taking, again.common, again.config, ["clips", "frames"], nearer)
+    assert made.columns.columns == {"score": "ingest"}  # behind the frames, and a clip has one video

@@ -38,8 +38,8 @@ ROWS: list[tuple[str, float | None, float | None, str | None]] = [
 
 @pytest.fixture
 def annotated(tmp_path: Path) -> list[str]:
-    """Words for a run with a step annotate, of which each video but `unseen` and `still` has a cut at 10.04 s."""
-    step = made_step(tmp_path / "r", "annotate", stage="annotate", n=1, gives={**GIVES, **ERRORS}, tables={"shots": {}})
+    """Words for a run with a step analyze that bears annotations, of which each video but `unseen` and `still` has a cut at 10.04 s."""
+    step = made_step(tmp_path / "r", "analyze", stage="analyze", n=1, gives={**GIVES, **ERRORS}, tables={"shots": {}})
     empty = pl.lit(None, pl.String)
     rows = pl.DataFrame(ROWS, schema=[*GIVES], orient="row").with_columns(error=empty, error_detail=empty)
     made: list[dict[str, Any]] = [{"video_id": "still", "shot": 0, "start_s": 0.0, "end_s": 20.0}]

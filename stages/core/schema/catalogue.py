@@ -30,6 +30,7 @@ CATALOGUE: Schema = {
     "path": TEXT,  # of a local file, absolute
     "url": TEXT,  # see stages/core/storage/addresses.py
     **ABOUT,
+    "content_metadata": TEXT,  # an annotation in FineVideo's schema, as JSON
     "bytes": INT,
 }
 

@@ -6,7 +6,7 @@ Only `json` is read here; the download stage extracts the videos, by the address
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -41,9 +41,9 @@ COPIED = {  # catalogue's column → theirs
     "words": "text_to_speech_word_count",
 }
 CATEGORIES = ("content_fine_category", "content_parent_category")
-NAME = "original_video_filename"
+NAME, ANNOTATION = "original_video_filename", "content_metadata"
 FIELDS = (*COPIED.values(), *CATEGORIES, NAME)
-COLUMNS = ("video_id", "url", "error", "error_detail", *COPIED.values())
+COLUMNS = ("video_id", "url", "error", "error_detail", *COPIED.values(), ANNOTATION)
 AT_ONCE = 8  # files read in parallel: little is read of each, most of the time is latency
 BATCH_ROWS = 256
 
@@ -52,10 +52,14 @@ log = logging.getLogger("reelmill")
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Options:
-    """`categories`: fine or parent categories, one of which a video must have; None: all videos."""
+    """`categories`: fine or parent categories, one of which a video must have; None: all videos.
+
+    `annotations`: whether what is told of each video (scenes, activities, …) is read, too.
+    """
 
     name: Literal["finevideo"]
     categories: list[str] | None
+    annotations: bool
 
 
 class FileRows(NamedTuple):
@@ -73,11 +77,11 @@ def check(path: str, options: Options) -> None:
 def read(path: str, options: Options) -> Catalogue:
     """The videos of the configured categories, in the order of the files; rows with an unreadable `json` have an error.
 
-    All rows are held in memory: 0.3 GB for the 43,751 videos of FineVideo.
+    All rows are held in memory: 0.3 GB for the 43,751 videos of FineVideo; annotations are several times as large.
     """
     files = input_files.list_files(path, SUFFIXES)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        by_file = list(pool.map(lambda file: read_file(file, path, options.categories), files))
+        by_file = list(pool.map(lambda file: read_file(file, path, options), files))
     seen = set().union(*(rows.categories for rows in by_file))
     if unknown := sorted(set(options.categories or ()) - seen):
         log.warning(
@@ -87,19 +91,21 @@ def read(path: str, options: Options) -> Catalogue:
     first = rows.filter(pl.col("video_id").is_first_distinct())
     left_out = {"category": sum(file_rows.others for file_rows in by_file), "duplicate": len(rows) - len(first)}
     about = {column: cast_column(theirs, TEXT, ABOUT[column]) for column, theirs in COPIED.items()}
-    table = first.lazy().select("video_id", "url", "error", "error_detail", source=pl.lit("finevideo"), **about)
+    own = ("video_id", "url", "error", "error_detail", ANNOTATION)
+    table = first.lazy().select(*own, source=pl.lit("finevideo"), **about)
     return Catalogue(table, left_out={reason: count for reason, count in left_out.items() if count})
 
 
-def read_file(file: str, path: str, categories: list[str] | None) -> FileRows:
+def read_file(file: str, path: str, options: Options) -> FileRows:
+    categories, fields = options.categories, (*FIELDS, *([ANNOTATION] if options.annotations else []))
     records: list[Row] = []
     seen: set[str] = set()
     others = 0
-    for row, value in enumerate(json_column(file)):
+    for row, value in enumerate(json_column(file, fields)):
         address = f"parquet://mp4@{row}::{file}"
         named: Row = {"video_id": video_id(f"{below(file, path)}@{row}"), "url": address}
         try:
-            known = parse_fields(value)
+            known = parse_fields(value, fields)
         except ValueError as error:
             records.append({**named, "error": "bad_value", "error_detail": f"{address}: json: {error}"})
             continue
@@ -120,19 +126,19 @@ def below(file: str, path: str) -> str:
     return file.removeprefix(folder).lstrip("/") or PurePosixPath(file).name
 
 
-def parse_fields(value: Any) -> dict[str, Any]:
-    """The values of FIELDS in a row's `json`, as texts. Raises ValueError if it is not an object."""
+def parse_fields(value: Any, fields: Sequence[str]) -> dict[str, Any]:
+    """The values of these fields in a row's `json`, as texts. Raises ValueError if it is not an object."""
     try:
         record = json.loads(value) if isinstance(value, str | bytes) else value or {}
     except RecursionError as error:
         raise ValueError("too deep") from error
     if not isinstance(record, dict):
         raise ValueError(f"{str(value)[:80]} is not an object")
-    return {name: as_text(record.get(name)) for name in FIELDS}
+    return {name: as_text(record.get(name)) for name in fields}
 
 
-def json_column(file: str) -> Iterator[Any]:
-    """The `json` value of each row; of a struct only FIELDS are read. Raises InputError."""
+def json_column(file: str, fields: Sequence[str]) -> Iterator[Any]:
+    """The `json` value of each row; of a struct only these fields are read. Raises InputError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -146,7 +152,7 @@ def json_column(file: str) -> Iterator[Any]:
                     raise InputError(f"{file} has no column {column!r}; it has: {', '.join(schema.names)}")
             kind = schema.field("json").type
             struct = pa.types.is_struct(kind)
-            parts = [f"json.{field.name}" for field in kind if field.name in FIELDS] if struct else ["json"]
+            parts = [f"json.{field.name}" for field in kind if field.name in fields] if struct else ["json"]
             for batch in parquet.iter_batches(BATCH_ROWS, columns=parts):
                 yield from batch.column("json").to_pylist()
     except (pa.ArrowException, OSError) as error:

@@ -63,8 +63,8 @@ def write(file: Path, *groups: list[Any], as_text: bool = False, video_bytes: in
     return file
 
 
-def found(path: Path | str, *categories: str) -> tuple[pl.DataFrame, dict[str, int]]:
-    options = Options("finevideo", categories=list(categories) or None)
+def found(path: Path | str, *categories: str, annotations: bool = False) -> tuple[pl.DataFrame, dict[str, int]]:
+    options = Options("finevideo", categories=list(categories) or None, annotations=annotations)
     check(str(path), options)
     made = read(str(path), options)
     rows = made.rows.collect()
@@ -75,12 +75,21 @@ def found(path: Path | str, *categories: str) -> tuple[pl.DataFrame, dict[str, i
 
 
 @pytest.mark.parametrize("as_text", [False, True])
+def test_annotations_are_read_where_they_are_asked_for(tmp_path: Path, as_text: bool) -> None:
+    file = write(tmp_path / "0.parquet", [known("a"), known("b")], as_text=as_text)
+    assert found(file)[0]["content_metadata"].to_list() == [None, None]
+    told = [json.loads(text) for text in found(file, annotations=True)[0]["content_metadata"]]
+    assert told == [known("a")["content_metadata"]] * 2
+
+
+@pytest.mark.parametrize("as_text", [False, True])
 def test_what_is_known_of_a_video_is_in_the_catalogues_columns(tmp_path: Path, as_text: bool) -> None:
     file = write(tmp_path / "0.parquet", [known("a")], [known("b")], as_text=as_text)
     rows, left_out = found(tmp_path)
     assert rows.drop("error", "error_detail").to_dicts()[1] == {
         "video_id": "b",
         "source": "finevideo",
+        "content_metadata": None,
         "url": f"parquet://mp4@1::{file}",
         "title": "Training Heavy Equipment Operators",
         "description": "How, it is done",

@@ -38,7 +38,7 @@ ROWS: list[tuple[str, float | None, float | None, str | None]] = [
 
 @pytest.fixture
 def annotated(tmp_path: Path) -> list[str]:
-    """Words for a run with a step analyze that bears annotations, of which each video but `unseen` and `still` has a cut at 10.04 s."""
+    """Words for a run with a step of shots and annotations: but for `unseen` and `still`, each has a cut at 10.04 s."""
     step = made_step(tmp_path / "r", "analyze", stage="analyze", n=1, gives={**GIVES, **ERRORS}, tables={"shots": {}})
     empty = pl.lit(None, pl.String)
     rows = pl.DataFrame(ROWS, schema=[*GIVES], orient="row").with_columns(error=empty, error_detail=empty)

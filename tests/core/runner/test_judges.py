@@ -15,8 +15,9 @@ from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.record.plan import Plan
 from slurm.table import read_table
+from stages.core.runner.columns import find_own
 from stages.core.runner.pipeline import Wanted, submit_steps
-from stages.core.runner.plan import find_own, make_plan
+from stages.core.runner.plan import make_plan
 from stages.core.runner.stage import Stage
 
 DEBUG = "cluster.executor=debug"

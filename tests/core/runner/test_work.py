@@ -14,7 +14,7 @@ from slurm.errors import ChunkError, InputError
 from slurm.record.manifest import Step
 from slurm.record.plan import Columns
 from slurm.scheduler.signals import Stop
-from stages.core.runner.plan import find_giver, has
+from stages.core.runner.columns import find_giver, has
 from stages.core.runner.work import Work
 
 GIVES = {"video_id": "String", "error": "String", "error_detail": "String"}

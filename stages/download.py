@@ -293,7 +293,6 @@ STAGE = Stage(
     tables={"subtitles": SUBTITLES, "info": INFO},
     check=check,
     runtime_keys=("pace", "access"),
-    version=2,
 )
 
 if __name__ == "__main__":

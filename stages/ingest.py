@@ -183,7 +183,6 @@ STAGE = Stage(
     check=check,
     continues=True,
     ids=read_ids,
-    version=2,
     files=lambda config: [config.opt_out.path] if config.opt_out.path else [],
 )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.runs import ProbeRun
 
+from slurm.errors import ITEM_CODES
 from slurm.record.manifest import Step
 from stages.core.video.cut.encode import ffmpeg_path
 
@@ -113,7 +114,7 @@ def test_names_of_the_run_are_shown_as_text(real: Path) -> None:
 
 def test_failures_say_code_count_meaning_and_an_example(real: Path) -> None:
     (failure,) = Page(real / "report").tables["failures"][1:]
-    assert failure[:4] == ["analyze", "empty", "1", "the file has zero bytes"]
+    assert failure[:4] == ["analyze", "empty", "1", ITEM_CODES["empty"]]
     assert re.match(r"b-empty-[0-9a-f]{10} /.*/<b>empty\.mp4$", failure[4])
 
 

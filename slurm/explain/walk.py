@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from slurm.record.done import Done
+from slurm.record.files import scan_parts
 from slurm.record.lineage import Reach, chunks_behind
 from slurm.record.manifest import Step, steps
 
@@ -118,7 +119,7 @@ def rows_of(step: Step, done: Mapping[int, Done], column: str, value: str) -> pl
 def _holding(step: Step, done: Mapping[int, Done], column: str, value: str) -> list[int]:
     """Those of these chunks that have such a row: the statistics in their files rule out nearly all."""
     files = {str(step.paths.part(record.part)): chunk for chunk, record in done.items()}
-    table = pl.scan_parquet([*files], glob=False, hive_partitioning=False, include_file_paths="_file")
+    table = scan_parts(map(Path, files), file_column="_file")
     found = table.filter(pl.col(column) == value).select("_file").collect()["_file"]
     return sorted(files[file] for file in found.unique())
 

@@ -99,6 +99,22 @@ def streamed(frames: Callable[[], Iterator[pl.DataFrame]], schema: dict[str, pl.
     return register_io_source(made, schema=schema)
 
 
+def scan_parts(paths: Iterable[Path], file_column: str | None = None) -> pl.LazyFrame:
+    """The rows of these Parquet files, in their order; `file_column` says of each from which one it is.
+
+    Other versions may have written other columns: one that the first file lacks is left out, one that it alone has is
+    null in the others.
+    """
+    return pl.scan_parquet(
+        list(paths),
+        glob=False,
+        hive_partitioning=False,
+        include_file_paths=file_column,
+        missing_columns="insert",
+        extra_columns="ignore",
+    )
+
+
 def names(folder: Path | str) -> list[str]:
     """The sorted names in a folder, temporary files left out; none if it is not there, or is a file."""
     try:

@@ -110,7 +110,7 @@ def scan_reach(step: Step, part: Reach) -> pl.LazyFrame | None:
     None if no chunk of it is done. Of a large part of which few rows are wanted, only these are read.
     """
     frames = list(_frames(step, part))
-    return pl.concat(frames) if frames else None
+    return pl.concat(frames, how="diagonal") if frames else None  # other versions may have written other columns
 
 
 def _frames(step: Step, part: Reach) -> Iterator[pl.LazyFrame]:

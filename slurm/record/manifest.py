@@ -13,7 +13,7 @@ import polars as pl
 
 from slurm.errors import InputError
 from slurm.record.done import Borders, Done
-from slurm.record.files import names, write_once
+from slurm.record.files import names, scan_parts, write_once
 from slurm.record.finished import Broken, Folder, lacks, read_folder, read_record_of, usable
 from slurm.record.formats import FORMAT, DamagedError, create_record, read_record, write_record
 from slurm.record.paths import ROWS, StepPaths
@@ -225,7 +225,7 @@ class Step:
     def scan(self, table: str = ROWS, only: list[int] | None = None) -> pl.LazyFrame | None:
         """A table of the step over its done chunks (or those in `only`), in chunk order; None if no chunk has it."""
         paths = self.files(table, only)
-        return pl.scan_parquet(paths, glob=False, hive_partitioning=False) if paths else None
+        return scan_parts(paths) if paths else None
 
     def kept(self, only: list[int] | None = None) -> pl.LazyFrame:
         """The rows that go on to the next step: those without an error and without a reason to be dropped."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from slurm.errors import ReelmillError
-from slurm.record.files import streamed
+from slurm.record.files import scan_parts, streamed
 
 ITEM = "_item"  # in flushed files: the key of the item that a row belongs to
 NOTHING = "_nothing"  # in flushed files of the main table: true of a row that only says that its item gave none
@@ -108,4 +108,4 @@ def gathered(paths: Sequence[Path], where: pl.DataFrame, columns: Sequence[str])
 
 
 def scan(paths: Sequence[Path]) -> pl.LazyFrame:
-    return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False, include_file_paths="_path")
+    return scan_parts(paths, file_column="_path")

@@ -4,6 +4,7 @@ import polars as pl
 
 from slurm.errors import ChunkError
 from slurm.record.chunks import borders_of
+from slurm.record.files import scan_parts
 from slurm.record.inputs import chunks_read
 from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
@@ -146,5 +147,5 @@ def read_side(step: Step, giver: Step, table: str, chunk: int, *, places: bool =
     files = giver.files(table, only=None if part is None else list(part.chunks))
     if not files:
         raise ChunkError(f"{giver} has no table {table!r}")
-    rows = pl.scan_parquet(files, glob=False, hive_partitioning=False, include_file_paths="file" if places else None)
+    rows = scan_parts(files, file_column="file" if places else None)
     return rows.with_columns(row=pl.int_range(pl.len()).over("file")) if places else rows

@@ -14,7 +14,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema.catalogue import ABOUT, CATALOGUE
+from stages.core.schema.catalogue import CATALOGUE
 from stages.core.schema.types import INT, TEXT, Schema
 from stages.core.sources import youtube
 from stages.core.sources.catalogue import Catalogue
@@ -24,7 +24,7 @@ from stages.core.sources.unpacked import check_unpacked
 from stages.core.sources.values import cast_column, is_unreadable, shown
 from stages.core.storage import input_files
 
-COPIED: Schema = {"source": TEXT, "url": TEXT, **ABOUT, "bytes": INT}
+COPIED: Schema = {column: kind for column, kind in CATALOGUE.items() if column not in ("video_id", "path")}
 ROW = "_row"
 
 

@@ -13,6 +13,7 @@ from slurm.errors import InputError
 from slurm.record.chunks import borders_of
 from slurm.record.files import names
 from slurm.record.formats import DamagedError
+from slurm.record.lineage import Reach, scan_reach
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences, fingerprint
 
@@ -253,3 +254,19 @@ def test_borders_leave_out_rows_that_failed(tmp_path: Path) -> None:
     behind = made_step(tmp_path, "behind", n=2, inputs=["source"])
     finish(source, 0, rows("a", "b", "c").with_columns(error=pl.Series([None, "corrupt", None])))
     assert borders_of(behind, 0).borders == [0, 1, 2]
+
+
+def test_chunks_that_another_version_finished_are_read_with_the_others_whatever_columns_it_wrote(
+    tmp_path: Path,
+) -> None:
+    step = made_step(tmp_path, n=3)
+    empty = pl.lit(None, pl.String)
+    for chunk, more in enumerate(({"value": "old"}, {"value": "new", "later": "x"}, {"later": "y"})):
+        rows = pl.DataFrame([{"video_id": f"v{chunk}", **more}]).with_columns(error=empty, error_detail=empty)
+        finish(step, chunk, rows)
+    found = step.scan()
+    assert found is not None
+    assert found.select("video_id", "value").collect().rows() == [("v0", "old"), ("v1", "new"), ("v2", None)]
+    reached = scan_reach(step, Reach(range(3), None))
+    assert reached is not None
+    assert reached.select("video_id", "value").collect().rows() == [("v0", "old"), ("v1", "new"), ("v2", None)]

@@ -170,7 +170,19 @@ def test_motion_across_a_cut_is_left_out() -> None:
     borders_s.append(2.0)  # known only later
     motion.finish(4.0)
     assert {name: of.start_s.tolist() for name, of in motion.signals().items()} == {
-        name: [0, 2] for name in ("motion", "motion_median", "motion_p90", "moving", "camera", "object")
+        name: [0, 2]
+        for name in (
+            "motion",
+            "motion_median",
+            "motion_p90",
+            "moving",
+            "camera",
+            "object",
+            "pan_x",
+            "pan_y",
+            "zoom",
+            "roll",
+        )
     }
 
 

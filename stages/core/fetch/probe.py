@@ -10,7 +10,7 @@ from av.container import InputContainer
 from slurm.errors import ItemError
 from stages.core.fetch.settings import Limits
 from stages.core.schema.types import Row
-from stages.core.video.read.facts import Facts, read_facts
+from stages.core.video.read.facts import Facts, codec_name, read_facts
 from stages.core.video.read.opening import SAFE_INPUT
 from stages.core.video.read.packets import PICTURES, open_video
 
@@ -73,4 +73,4 @@ def read_header(file: Path, limits: Limits) -> Header | None:
 def sound_codec(container: InputContainer, facts: Facts) -> str | None:
     """The codec of the audio stream that is played with the video; None without one."""
     codec = None if facts.audio_index is None else container.streams[facts.audio_index].codec_context
-    return None if codec is None else codec.name
+    return None if codec is None else codec_name(codec)

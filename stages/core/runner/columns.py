@@ -12,12 +12,15 @@ from stages.core.runner.config import Common
 from stages.core.runner.stage import Stage
 from stages.core.runner.within import SPAN, has_times
 
+SHOWN = 20  # columns that a message names
+
 
 class MissingError(InputError):
     """No step gives a column or a side table, `name`; these are `there`."""
 
     def __init__(self, name: str, message: str, there: Sequence[str]) -> None:
-        super().__init__(message + (f"; they give {', '.join(there)}" if there else ""))
+        more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
+        super().__init__(message + (f"; they give {', '.join(there[:SHOWN])}{more}" if there else ""))
         self.name, self.message = name, message
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slurm.errors import ItemError
 from stages.core.video.cut.encode import NOT_THE_ITEM, ffmpeg_path
+from stages.core.video.read.facts import codec_name
 from stages.core.video.read.opening import SAFE_INPUT, open_container
 
 # Codecs that players accept in mp4; with any other the file becomes mkv, which accepts all.
@@ -28,7 +29,7 @@ def merge_streams(streams: list[Path], name: Path, container: str) -> Path:
             stream = opened.streams.best(kind)  # type: ignore[arg-type]
             if stream is not None:
                 picked += ["-map", f"{number}:{stream.index}"]
-                codecs.append(stream.codec_context.name)
+                codecs.append(codec_name(stream.codec_context))
             elif kind == "video":
                 raise ItemError("no_video", "the site sent a file without a video stream")
     file = name.with_suffix(choose_suffix(codecs, container))

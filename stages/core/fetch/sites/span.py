@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from slurm.errors import ItemError
 from stages.core.fetch.sites.merging import choose_suffix
 from stages.core.fetch.sites.range_file import NoSpanError, RangeFile
-from stages.core.video.read.facts import read_facts
+from stages.core.video.read.facts import codec_name, read_facts
 from stages.core.video.read.opening import SAFE_INPUT, open_container
 
 SEEK_BACK_S = (0, 1, 10)
@@ -41,7 +41,7 @@ def copy_span(sources: list[RangeFile], span: tuple[float, float], name: Path, c
                 raise ItemError("no_video", "the site sent a file without a video stream")
             first_s = key_frame_s(inputs[0], picture, span[0])
             streams: list[Stream] = [picture, *([sound] if sound else [])]
-            file = name.with_suffix(choose_suffix([one.codec_context.name for one in streams], container))
+            file = name.with_suffix(choose_suffix([codec_name(one.codec_context) for one in streams], container))
             with av.open(f"file:{file}", mode="w") as target:
                 copies = {one: target.add_stream_from_template(one) for one in streams}
                 groups = [streams] if len(inputs) == 1 else [[one] for one in streams]

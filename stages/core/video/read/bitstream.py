@@ -33,7 +33,7 @@ def is_sync_frame(codec: str, data: bytes, extradata: bytes) -> bool:
         return next(slices, None) in HEVC_IDR
     if codec == "vp9":
         return _vp9_key(data)
-    return codec in ("av1", "libdav1d") and _av1_key(data)
+    return codec == "av1" and _av1_key(data)
 
 
 def length_bytes(codec: str, extradata: bytes) -> int | None:

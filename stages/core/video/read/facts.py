@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -47,7 +48,7 @@ def read_facts(container: InputContainer, stream: VideoStream) -> Facts:
         container=container.format.name,
         index=stream.index,
         audio_index=None if sound is None else sound.index,
-        codec=context.name,
+        codec=codec_name(context),
         pix_fmt=context.pix_fmt,
         width_px=context.width,
         height_px=context.height,
@@ -55,6 +56,11 @@ def read_facts(container: InputContainer, stream: VideoStream) -> Facts:
         start_s=start_s,
         declared_s=_declared_s(container, stream, start_s),
     )
+
+
+def codec_name(context: CodecContext) -> str:
+    """The codec, av1 or mp3, whatever the decoder is called that reads it here: libdav1d, mp3float."""
+    return context.codec.canonical_name
 
 
 def _fps(stream: VideoStream) -> Fraction:

@@ -229,7 +229,8 @@ def _finished(step: Step, tasks: list[list[int]]) -> tuple[int, int, int]:
             rows, failed, total, begun = rows + done.rows_in, failed + done.rows_failed, total + done.rows_in, begun + 1
         elif past := history(step, chunk):
             rows, total, begun = rows + past[-1].rows, total + past[-1].items, begun + 1
-    return rows, failed, round(total * sum(map(len, tasks)) / begun) if begun else 0
+    scaled = round(total * sum(map(len, tasks)) / begun) if begun else 0
+    return rows, failed, max(rows, scaled)  # an attempt may tell of rows before it has told how many there are
 
 
 def load_windows(step: Step, name: str) -> list[Window]:

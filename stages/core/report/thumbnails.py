@@ -1,4 +1,4 @@
-"""Key frames of some kept and some dropped rows: evenly spaced over the ids, the same each time."""
+"""Key frames of some kept and some dropped rows: of many sources and videos, the same each time."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -36,6 +36,7 @@ def choose_thumbnails(steps: Sequence[Step], max_count: int) -> list[Thumbnail]:
         if last is not None and source is not None and (frames := source.scan(FRAMES)) is not None:
             pictured = frames.select("video_id").unique().collect()["video_id"]
             rows = read_outcomes(last).filter(pl.col("video_id").is_in(pictured.implode())).collect()
+            rows = rows.join(read_column(last, "source", pictured), on="video_id", how="left", maintain_order="left")
             return make_thumbnails(choose_rows(rows, max_count), source, last)
     return []
 
@@ -67,16 +68,30 @@ def read_outcomes(last: Step) -> pl.LazyFrame:
 
 
 def choose_rows(rows: pl.DataFrame, max_count: int) -> pl.DataFrame:
-    """At most `max_count` rows: kept ones first, then by reason, each evenly spaced over the ids."""
+    """At most `max_count` rows: kept ones first, then by reason, each spread over sources and videos."""
     rows = rows.sort("reason", "id", nulls_last=False)
     kept = rows.filter(pl.col("reason").is_null())
     reasons = rows.drop_nulls("reason").group_by("reason").len().sort("len", "reason", descending=[True, False])
     places = min(int(reasons["len"].sum()), max(max_count // 2, max_count - len(kept)))
-    parts = [kept[space_evenly(len(kept), max_count - places)]]
+    parts = [spread(kept, max_count - places)]
     shares = share_fairly(reasons["len"].to_list(), places)
     for reason, share in zip(reasons["reason"], shares, strict=True):
-        of_reason = rows.filter(pl.col("reason") == reason)
-        parts.append(of_reason[space_evenly(len(of_reason), share)])
+        parts.append(spread(rows.filter(pl.col("reason") == reason), share))
+    return pl.concat(parts)
+
+
+def spread(rows: pl.DataFrame, n: int) -> pl.DataFrame:
+    """At most n of the rows: of as many sources as can be, of as many of their videos, evenly spaced over the ids."""
+    videos = rows.group_by("source", "video_id").len().sort("source", "video_id").partition_by("source")
+    shares = share_fairly([len(own) for own in videos], n)
+    chosen = pl.concat(
+        [own[space_evenly(len(own), share)] for own, share in zip(videos, shares, strict=True)] or [rows]
+    )
+    counts = share_fairly(chosen["len"].to_list(), n) if videos else []
+    parts = [rows.head(0)]
+    for video, count in zip(chosen["video_id"], counts, strict=True):
+        own = rows.filter(pl.col("video_id") == video)
+        parts.append(own[space_evenly(len(own), count)])
     return pl.concat(parts)
 
 
@@ -115,7 +130,7 @@ def make_thumbnails(spans: pl.DataFrame, source: Step, last: Step) -> list[Thumb
         .unique("id", keep="first", maintain_order=True)
     )
     pictures = pl.concat([read_pictures(str(file[0]), rows) for file, rows in best.group_by("file")] or [best.clear()])
-    names = read_titles(last, videos)
+    names = dict(read_column(last, "title", videos).iter_rows())
     return [
         Thumbnail(
             id=row["id"],
@@ -140,11 +155,11 @@ def read_pictures(file: str, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(pictures.unique(keys), on=keys)
 
 
-def read_titles(last: Step, videos: pl.Series) -> dict[str, str]:
-    """The titles of these videos by id, as far as the run knows them."""
-    source = next((s for s in steps_with_column(last, "title", "video_id")), None)
+def read_column(last: Step, column: str, videos: pl.Series) -> pl.DataFrame:
+    """`video_id` and a column of these videos, as far as the run knows it."""
+    source = next((s for s in steps_with_column(last, column, "video_id")), None)
     table = source.scan() if source else None
     if table is None:
-        return {}
-    known = table.filter(pl.col("video_id").is_in(videos.implode())).select("video_id", "title").drop_nulls()
-    return dict(known.collect().iter_rows())
+        return pl.DataFrame(schema={"video_id": pl.String(), column: pl.String()})
+    known = table.filter(pl.col("video_id").is_in(videos.implode())).select("video_id", column).drop_nulls()
+    return known.unique("video_id", keep="first", maintain_order=True).collect()

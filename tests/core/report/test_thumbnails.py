@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.thumbnails import choose_thumbnails, share_fairly, space_evenly
+from stages.core.report.thumbnails import choose_thumbnails, share_fairly, space_evenly, spread
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]
@@ -55,3 +55,28 @@ def test_places_are_shared_fairly_and_spread_evenly() -> None:
     assert share_fairly([], 8) == []
     assert space_evenly(100, 4) == [12, 37, 62, 87]
     assert space_evenly(2, 4) == [0, 1]
+
+
+def test_pictures_are_of_many_sources_and_videos_though_one_has_most_of_the_clips() -> None:
+    rows = pl.DataFrame(
+        [("a", "long", f"long{n:03d}") for n in range(500)]
+        + [("a", f"short{n}", f"short{n}") for n in range(20)]
+        + [("b", "other", "other")],
+        schema=["source", "video_id", "id"],
+        orient="row",
+    )
+    shown = spread(rows, 12)
+    assert len(shown) == 12
+    assert shown["video_id"].n_unique() == 12
+    assert set(shown["source"]) == {"a", "b"}
+    assert spread(rows.filter(pl.col("video_id") == "long"), 3)["id"].to_list() == ["long083", "long250", "long416"]
+    assert spread(rows.filter(pl.col("video_id").is_in(["long", "other"])), 4)["id"].to_list() == [
+        "long083",
+        "long250",
+        "long416",
+        "other",
+    ]
+    assert len(spread(rows, 1000)) == len(rows)
+    assert spread(rows.head(0), 5).is_empty()
+    nowhere = rows.with_columns(source=pl.lit(None, pl.String))
+    assert spread(nowhere, 12)["video_id"].n_unique() == 12

@@ -44,6 +44,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.costs import read_cost
     from stages.core.report.funnel import read_flow
     from stages.core.report.histograms import make_histograms
+    from stages.core.report.media import describe_media
     from stages.core.report.page import write
     from stages.core.report.thumbnails import choose_thumbnails
 
@@ -54,6 +55,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
     categorized = [counts for step in ordered if (counts := count_categories(step))]
     balanced = [found for step in ordered if (found := read_balanced(step))]
+    media = [videos for step in ordered if (videos := describe_media(step))]
     untrained = {step.name: number for step in ordered if (number := count_untrained(step))}
     write(
         folder / "report.html",
@@ -61,6 +63,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         costs=costs,
         histograms=shown,
         thumbnails=choose_thumbnails(ordered, config.thumbnails),
+        media=media,
         categorized=categorized,
         balanced=balanced,
         untrained=untrained,

@@ -18,6 +18,7 @@ from stages.core.report.categories import Categories
 from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
 from stages.core.report.histograms import Histogram
+from stages.core.report.media import Media
 from stages.core.report.thumbnails import Thumbnail
 
 HERE = Path(__file__).parent
@@ -30,6 +31,7 @@ def write(
     costs: Sequence[Cost],
     histograms: Sequence[Histogram],
     thumbnails: Sequence[Thumbnail],
+    media: Sequence[Media],
     categorized: Sequence[Categories],
     balanced: Sequence[Balanced],
     untrained: Mapping[str, int],
@@ -52,6 +54,7 @@ def write(
         flows=flows,
         untrained=untrained,
         unfinished=unfinished,
+        media=media,
         categorized=categorized,
         balanced=balanced,
         chart=charts.funnel(flows) if flows else "",

@@ -250,3 +250,9 @@ def test_a_stage_documents_its_command(stage: str) -> None:
 def test_every_stage_is_in_the_readme() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
     assert sorted(set(rows) & set(STAGES)) == STAGES
+
+
+def test_no_folder_of_scripts_is_large() -> None:
+    folders = {path.parent for path in (ROOT / "scripts").rglob("*.py")}
+    sizes = {name(folder): len(list(folder.glob("[!_]*.py"))) for folder in folders}
+    assert {folder: size for folder, size in sizes.items() if size > 15} == {}

@@ -34,15 +34,13 @@ BENCHMARKS = {
         name: f"scripts.bench.runner.{name}"
         for name in ("startup", "plan", "overhead", "sweep", "status", "explain", "submit")
     },
-    **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "balance")},
+    **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "align")},
     **{
         name: f"scripts.bench.models.{name}"
         for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow")
     },
-    **{
-        name: f"scripts.bench.{name}"
-        for name in ("skim", "analyze", "memory", "cut", "truth", "camera", "crop", "align", "filter", "dedup")
-    },
+    **{name: f"scripts.bench.video.{name}" for name in ("skim", "analyze", "memory", "cut", "truth", "camera", "crop")},
+    **{name: f"scripts.bench.choosing.{name}" for name in ("filter", "dedup", "balance")},
     "storm": "scripts.bench.storm.storm",
 }
 OWN = ("against", "rounds", "folder", "lines")  # keys of this entry; `lines` is where a child process writes

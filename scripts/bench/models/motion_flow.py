@@ -19,9 +19,9 @@ import yaml
 from av.video.frame import VideoFrame
 from pydantic import TypeAdapter
 
-from scripts.bench.analyze import bare_s
 from scripts.bench.inputs.samples import GRAIN, SEED, X264, encode, film
 from scripts.bench.lines import ROOT, Line, shared
+from scripts.bench.video.analyze import bare_s
 from scripts.truth.drawing.writing import make
 from scripts.truth.film import Film
 from scripts.truth.panned import panned

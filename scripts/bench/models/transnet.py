@@ -16,11 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.bench.analyze import cuts, measured
 from scripts.bench.inputs.films import JOBS
 from scripts.bench.inputs.samples import tiny_corpus
 from scripts.bench.lines import ROOT, Line, shared
 from scripts.bench.scores import Score, best, score_cuts, total
+from scripts.bench.video.analyze import cuts, measured
 from scripts.truth.make import make_corpus
 
 DEFAULT = "0.5"  # TransNetV2's threshold

@@ -1,6 +1,6 @@
 """How the benchmark of `analyze` puts rounds and bars together."""
 
-from scripts.bench.analyze import added_ms, in_turns, ratio
+from scripts.bench.video.analyze import added_ms, in_turns, ratio
 
 
 def test_ways_take_turns_round_by_round() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.bench.camera import move_of
+from scripts.bench.video.camera import move_of
 from scripts.truth.cameras import MOVES, SHAPES, films, fronts
 from scripts.truth.cuts import cut
 from scripts.truth.drawing.camera import Move, pan, roll, zoom

@@ -17,9 +17,9 @@ import polars as pl
 import yaml
 from pydantic import TypeAdapter
 
-from scripts.bench.analyze import bare_s, measured
 from scripts.bench.inputs.samples import GRAIN, SEED, X264, encode, film
 from scripts.bench.lines import ROOT, Line, shared
+from scripts.bench.video.analyze import bare_s, measured
 from scripts.truth.cuts import cut
 from scripts.truth.drawing.canvas import Backdrop
 from scripts.truth.drawing.scenes import Scene

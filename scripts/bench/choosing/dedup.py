@@ -72,13 +72,13 @@ def time_of(moments: Moments, first: int) -> tuple[float, int]:
 def hashes(folder: Path, small: bool) -> Iterator[Line]:
     """A million hashes in a process of their own, then ten thousand more."""
     videos, new = (300, 20) if small else (VIDEOS, NEW)
-    code = f"from scripts.bench.dedup import *; print(*time_of(make_moments({videos}, 1), 0))"
+    code = f"from scripts.bench.choosing.dedup import *; print(*time_of(make_moments({videos}, 1), 0))"
     run = ran("-c", code)
     cpu_s, found = map(float, run.output.split())
     yield Line(f"{videos * MOMENTS:,} hashes: wall clock", run.wall_s, "s", 60, f"{cpu_s:.1f} s of CPU in one thread")
     yield Line("… memory", run.peak_gib, "GiB", 2)
     yield Line("… copies found", found / (videos // 10), "", 0.98, f"{found:.0f} pairs", at_least=True)
-    code = f"from scripts.bench.dedup import *; print(*time_of(make_moments({videos + new}, 1), {videos}))"
+    code = f"from scripts.bench.choosing.dedup import *; print(*time_of(make_moments({videos + new}, 1), {videos}))"
     more_s = float(ran("-c", code).output.split()[0])
     yield Line(f"{new * MOMENTS:,} more / all", more_s / cpu_s, "", 0.05, f"{more_s:.2f} s and {cpu_s:.1f} s of CPU")
 

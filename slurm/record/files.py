@@ -99,14 +99,17 @@ def streamed(frames: Callable[[], Iterator[pl.DataFrame]], schema: dict[str, pl.
     return register_io_source(made, schema=schema)
 
 
-def scan_parts(paths: Iterable[Path], file_column: str | None = None) -> pl.LazyFrame:
+def scan_parts(
+    paths: Iterable[Path], file_column: str | None = None, schema: dict[str, pl.DataType] | None = None
+) -> pl.LazyFrame:
     """The rows of these Parquet files, in their order; `file_column` says of each from which one it is.
 
-    Other versions may have written other columns: one that the first file lacks is left out, one that it alone has is
-    null in the others.
+    Other versions may have written other columns: of a `schema`, else of the first file, all columns are there, null
+    where a file lacks one; others are left out.
     """
     return pl.scan_parquet(
         list(paths),
+        schema=schema,
         glob=False,
         hive_partitioning=False,
         include_file_paths=file_column,

@@ -62,12 +62,12 @@ def batches(
     paths = [*flushed.paths, *old.paths]
     few = sum(path.stat().st_size for path in paths) <= BATCH_BYTES and len(where) <= BATCH_ROWS
     if few:  # many small files are read faster together
-        whole = [scan(files).select(list(schema)).collect() for files in (flushed.paths, old.paths) if files]
+        whole = [scan(files, schema).select(list(schema)).collect() for files in (flushed.paths, old.paths) if files]
         yield pl.concat([pl.DataFrame(schema=schema), *whole])[where["_at"]]
         return
     cuts = [pl.col("_bytes").cum_sum() // BATCH_BYTES, pl.int_range(pl.len()) // BATCH_ROWS]
     for rows in where.select(pl.struct(*cuts).rle().struct.field("len")).to_series():
-        yield gathered(paths, where[:rows], list(schema))
+        yield gathered(paths, where[:rows], schema)
         where = where[rows:]
 
 
@@ -96,16 +96,16 @@ def located(flushed: Flushed, old: Flushed, failed: pl.Expr | None = None) -> pl
     return rows.join(numbers, on="_path").with_columns(_bytes=pl.col("_size") / pl.len().over("_path"))
 
 
-def gathered(paths: Sequence[Path], where: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def gathered(paths: Sequence[Path], where: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
     """The rows at these places, in this order; of a file no more is read than lies between the first and the last."""
     parts: list[pl.DataFrame] = []
     for places in where.with_row_index("_place").partition_by("_file"):
         rows = places["_row"].to_numpy()
         first, last = int(rows.min()), int(rows.max())
-        part = scan([paths[places["_file"][0]]]).select(columns).slice(first, last - first + 1).collect()
+        part = scan([paths[places["_file"][0]]], schema).select(list(schema)).slice(first, last - first + 1).collect()
         parts.append(part[rows - first].with_columns(places["_place"]))
     return pl.concat(parts).sort("_place").drop("_place")
 
 
-def scan(paths: Sequence[Path]) -> pl.LazyFrame:
-    return scan_parts(paths, file_column="_path")
+def scan(paths: Sequence[Path], schema: dict[str, pl.DataType] | None = None) -> pl.LazyFrame:
+    return scan_parts(paths, file_column="_path", schema=schema)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from slurm.record.done import Done
-from slurm.record.files import names, write_table
+from slurm.record.files import names, scan_parts, write_table
 from slurm.record.manifest import Step
 from slurm.record.merge import ITEM, NOTHING, scan
 from slurm.record.paths import ROWS
@@ -129,14 +129,16 @@ class Attempt:
         return finished
 
     def adopt(self, old: Done, again: Collection[str]) -> set[str]:
-        """The keys of items whose rows in the chunk's last part stay: all but those that failed, or lost a part, with a
-        code `again`.
+        """The keys of items whose rows in the chunk's last part stay.
+
+        That is all but those that failed, or lost a part, with a code `again`.
         """
         self.old = old
         key = self.step.plan.item_key
         part = self.step.paths.part(old.part)
-        codes = ["error", *(["loss"] if "loss" in self.schemas[ROWS] else [])]
-        rows = pl.read_parquet(part, columns=[key, *codes], glob=False, hive_partitioning=False)
+        table = scan_parts([part])
+        codes = [name for name in ("error", "loss") if name in table.collect_schema()]
+        rows = table.select(key, *codes).collect()
         return set(rows[key]) - set(rows.filter(pl.any_horizontal(pl.col(codes).is_in(again)))[key])
 
     def _take_good(self, path: Path) -> pl.DataFrame:

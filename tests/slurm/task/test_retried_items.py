@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from support.attempts import SCHEMAS, add, attempt, commit, failed, good, table
+from support.attempts import SCHEMAS, TEXT, add, attempt, commit, failed, good, table
 from support.steps import made_step
 
 from slurm.record import merge
 from slurm.record.manifest import Step
-from slurm.task.attempt import Attempt, flush_file, main_files
+from slurm.task.attempt import Attempt, Output, flush_file, main_files
 
 
 @pytest.fixture(params=[merge.BATCH_BYTES, 1], ids=["at once", "row by row"])
@@ -78,3 +78,21 @@ def test_rows_that_were_damaged_under_an_attempt_are_found(step: Step) -> None:
     torn = flush_file(one.files[0], "letters")
     torn.write_bytes(torn.read_bytes()[:40])
     assert one.lost_file() == torn
+
+
+def test_items_of_a_part_that_another_version_wrote_are_retried_though_it_has_other_columns(step: Step) -> None:
+    first = attempt(step, "1_0_0")
+    add(first, good("a", "first", "x"), failed("b", "network"))
+    old = commit(first, "ab")
+    more = {**SCHEMAS, "rows": {**SCHEMAS["rows"], "loss": TEXT}}
+    second = Attempt(step, 0, "2_0_0", more)
+    assert second.adopt(old, ["network"]) == {"a"}
+    add(
+        second,
+        Output(["b"], {"rows": [{"video_id": "b", "value": "second", "loss": "subtitles_failed"}], "letters": []}),
+    )
+    done = commit(second, "ab")
+    found = table(step).select("video_id", "value", "loss").rows()
+    assert found == [("a", "first", None), ("b", "second", "subtitles_failed")]
+    third = Attempt(step, 0, "3_0_0", more)
+    assert third.adopt(done, ["subtitles_failed"]) == {"a"}

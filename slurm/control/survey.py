@@ -186,11 +186,19 @@ def _queue(found: Survey, places: Mapping[str, Backend]) -> dict[str, list[Windo
 
 def _add(found: Survey, submission: str, window: Window, task: Queued) -> None:
     """Notes the state of a task that is in the queue."""
-    chunks = [chunk for chunk in window.tasks[task.element] if found.open(chunk)]
+    chunks = [chunk for chunk in window.tasks[task.element] if found.open(chunk) and not _left(found, chunk, task)]
     found.active |= dict.fromkeys(chunks, f"{task.state} {task.reason}" if task.state == "PENDING" else task.state)
     if reason := reason_held(task) or _silent(found, submission, window.tasks[task.element], task):
         name = f"{task.job}_{task.element}" if len(window.tasks) > 1 else task.job
         found.held |= dict.fromkeys(chunks, Held(submission, task.job, task.element, name, reason))
+
+
+def _left(found: Survey, chunk: int, task: Queued) -> bool:
+    """Whether a task that still runs has done the chunk already, of rows that its input had before."""
+    record, past = found.stale.get(chunk), found.past.get(chunk)
+    if record is None or not past or task.state == "PENDING":
+        return False
+    return past[-1].name == record.attempt and record.attempt.startswith(f"{task.job}_{task.element}_")
 
 
 def _silent(found: Survey, submission: str, chunks: list[int], task: Queued) -> str | None:

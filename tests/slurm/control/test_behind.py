@@ -61,6 +61,22 @@ def test_where_a_task_has_begun_already_resume_says_that_it_is_needed_once_more(
     assert run.resume()["second"].submitted == [0]
 
 
+def test_a_chunk_that_a_running_task_has_left_is_done_again_at_once_when_its_input_got_other_rows(
+    tmp_path: Path,
+) -> None:
+    run = ProbeRun(tmp_path, 4, *FAST, "chunks.n=2", "chunks.per_task=2", "cluster.signal_delay_s=5")
+    run.order(0, "net", once=True)
+    (run.folder / "second").mkdir()
+    (run.folder / "second" / f"{run.names[2]}.hang").touch()
+    run.submit_chain(n=2)
+    until((run.folder / "second" / "calls" / run.names[2]).exists, 120)
+    assert survey(second(run)).done.keys() == {0}
+    assert run.resume(only=["probe"])["probe"].submitted == [0]
+    until(lambda: run.survey().complete() and not run.survey().redone)
+    assert run.resume()["second"].submitted == [0]
+    until(lambda: second(run).all_done()[0].rows_in == 2, 60)
+
+
 def test_a_step_does_not_wait_for_a_job_whose_chunks_others_have_done(tmp_path: Path) -> None:
     run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=2", "cluster.parallel=1")
     run.submit_chain(n=1)

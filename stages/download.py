@@ -80,7 +80,7 @@ def download_video(row: Row, config: Config, root: str, shared: Path) -> dict[st
                 raise
     elif tables["rows"][0].get("loss"):
         tables = fetch_lost(row, store, tables, config, shared)
-    known = {column: row[column] for column in ABOUT}
+    known = {column: row.get(column) for column in ABOUT}  # a catalogue of an older version has fewer columns
     fetched = {column: value for column, value in tables["rows"][0].items() if value is not None}
     return {**tables, "rows": [{**known, **fetched}]}
 
@@ -288,7 +288,8 @@ STAGE = Stage(
     config=Config,
     run=run,
     gives={**FETCHED, **ABOUT},
-    needs=("path", "url", *ABOUT),
+    needs=("path", "url"),
+    takes=tuple(ABOUT),
     reads=("spans",),
     tables={"subtitles": SUBTITLES, "info": INFO},
     check=check,

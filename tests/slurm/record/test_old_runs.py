@@ -1,14 +1,19 @@
 """Runs that other versions made: a kept sample of each format is read, or refused in a sentence and left as it is."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
+import polars as pl
 import pytest
 from support.runs import ROOT, command
+from support.steps import finish, made_step
 
 from slurm.record.files import read_json, write_json
 from slurm.record.manifest import Step
 from slurm.table import read_table
+from stages.core.schema.catalogue import SPANS
+from stages.core.video.cut.encode import ffmpeg_path
 
 SAMPLES = Path(__file__).parent / "samples" / "runs"
 VERBS = [("slurm", "status"), ("slurm", "resume"), ("slurm", "table", "step=ingest", "out=t.csv"), ("stages.ingest",)]
@@ -70,3 +75,19 @@ def test_more_fields_under_the_same_number_change_nothing(runs: Path) -> None:
     done = command("slurm", "status", "run=format_1", f"runs={runs}")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(read_table(runs / "format_1", "ingest").collect()) == 2
+
+
+def test_a_catalogue_without_the_columns_of_now_is_downloaded(tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    shown = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=1", "-pix_fmt", "yuv420p"]
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *shown, str(video)], check=True)
+    gives = dict.fromkeys(["video_id", "path", "url", "title", "error", "error_detail"], "String")
+    ingest = made_step(
+        tmp_path / "r", "ingest", stage="ingest", kind="reduce", n=1, item_keys=[], gives=gives, tables={"spans": {}}
+    )
+    row = {"video_id": "a", "path": str(video), "url": None, "title": "A", "error": None, "error_detail": None}
+    finish(ingest, 0, pl.DataFrame([row], schema=dict.fromkeys(row, pl.String())), spans=pl.DataFrame(schema=SPANS))
+    done = command("stages.download", f"runs={tmp_path}", "run=r")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = read_table(tmp_path / "r", "download").collect()
+    assert rows.select("video_id", "title", "error", "age_limit").rows() == [("a", "A", None, None)]

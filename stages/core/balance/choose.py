@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 from itertools import chain
-from math import inf
+from math import ceil, inf
 from typing import Literal
 
 import numpy as np
@@ -84,6 +84,9 @@ class Counters:
         if not self.video_rows[video]:
             self.channel_videos[channel] += 1
         self.video_rows[video] += 1
+        self.add_us(channel, video, duration_us)
+
+    def add_us(self, channel: int, video: int, duration_us: int) -> None:
         self.channel_us[channel] += duration_us
         self.video_us[video] += duration_us
 
@@ -112,6 +115,8 @@ def choose(supply: Supply, limits: Limits) -> Choice:
     there_us = sum_us(supply, np.isin(supply.fate, (FULL, KEEP)))
     all_of_it = not limits.capped and there_us <= limits.target_us
     lowest_us = round(limits.target_us * (1 - TOLERANCE))
+    if not all_of_it and most_us(supply, limits.damping) < lowest_us:
+        return pour(supply, limits, relaxing=True)
     choice = pour(supply, limits, spare_us=inf if all_of_it else max(0, there_us - lowest_us))
     if all_of_it:  # no need to go row by row once more
         choice.fate[choice.fate == DAMPED] = RELAXED
@@ -122,6 +127,21 @@ def choose(supply: Supply, limits: Limits) -> Choice:
 
 def sum_us(supply: Supply, rows: NDArray[np.bool_]) -> int:
     return int(supply.duration_us[rows].sum())
+
+
+def most_us(supply: Supply, damping: float) -> float:
+    """No less than can be chosen without rows that were passed over: of a channel so many of its longest video."""
+    if not damping:
+        return inf
+    kept, free = supply.fate == KEEP, supply.fate == FULL
+    of_video_us = np.bincount(supply.video[free], supply.duration_us[free], int(supply.video.max(initial=-1)) + 1)
+    channels, channel = int(supply.channel.max(initial=-1)) + 1, np.zeros(len(of_video_us), np.int64)
+    channel[supply.video] = supply.channel
+    longest_us = np.zeros(channels)
+    np.maximum.at(longest_us, channel, of_video_us)
+    longest_us[supply.channel[kept]] = inf  # what else there is of a video that was kept is never passed over
+    of_channel_us = np.bincount(channel, of_video_us, channels)
+    return sum_us(supply, kept) + float(np.minimum(of_channel_us, ceil(1 / damping) * longest_us).sum())
 
 
 def pour(supply: Supply, limits: Limits, *, relaxing: bool = False, spare_us: float = inf) -> Choice:
@@ -157,7 +177,10 @@ def pour(supply: Supply, limits: Limits, *, relaxing: bool = False, spare_us: fl
                 fates[row] = taking[category]
                 total_us += duration_us
                 filled_us[category] += duration_us
-                counters.add(channel, video, duration_us)
+                of_channel[channel] += not begun[video]
+                begun[video] += 1
+                if capped:
+                    counters.add_us(channel, video, duration_us)
                 if filled_us[category] >= ceiling_us:
                     heapreplace(heap, (filled_us[category] / shares[category], tie, category))
                     break

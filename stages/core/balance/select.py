@@ -92,7 +92,11 @@ def make_supply(
 
 def codes_of(texts: pl.Series) -> Ints:
     """A number for each different text, from 0; of a null any."""
-    return np.unique(texts.cast(pl.Categorical).to_physical().fill_null(0).to_numpy(), return_inverse=True)[1]
+    codes = texts.cast(pl.Categorical).to_physical().fill_null(0).to_numpy()  # of all texts that the process has met
+    occurs = np.zeros(int(codes.max(initial=0)) + 1, bool)
+    occurs[codes] = True
+    number: Ints = np.cumsum(occurs) - 1
+    return number[codes]
 
 
 def limits_of(target: Target, names: Sequence[str], weights: Sequence[float]) -> Limits:

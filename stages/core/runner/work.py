@@ -115,7 +115,7 @@ class Rows:
 
     def whole(self, tables: Mapping[str, pl.DataFrame]) -> Iterator[Output]:
         """All items finished at once, by tables that bear their keys."""
-        yield Output([str(key) for key in self.table[self._work.plan.item_key]], tables)
+        yield Output(self.table[self._work.plan.item_key].cast(pl.String).to_list(), tables)
 
 
 class Work:

@@ -95,8 +95,8 @@ def codes_of(texts: pl.Series) -> Ints:
     codes = texts.cast(pl.Categorical).to_physical().fill_null(0).to_numpy()  # of all texts that the process has met
     occurs = np.zeros(int(codes.max(initial=0)) + 1, bool)
     occurs[codes] = True
-    number: Ints = np.cumsum(occurs) - 1
-    return number[codes]
+    numbers: Ints = (np.cumsum(occurs) - 1)[codes]
+    return numbers
 
 
 def limits_of(target: Target, names: Sequence[str], weights: Sequence[float]) -> Limits:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 from PIL import Image
 
 from slurm.errors import ItemError
@@ -15,6 +14,7 @@ from stages.core.storage.scratch import open_local_copy
 from stages.core.video.measure.key_frames import to_bgr
 from stages.core.video.read.at_times import Span, read_at_times
 from stages.core.video.read.frames import Orientation, planes, read_orientation
+from stages.core.video.read.jpegs import read_jpegs
 
 MAX_PIXELS, MAX_S = 36_000_000, 43_200.0
 
@@ -40,11 +40,9 @@ def read_frames(job: Row, part: range) -> Iterator[Shown]:
 
 def _read_table(file: Path, part: range, rows: Sequence[int], times_s: Sequence[float]) -> Iterator[Shown]:
     """Pictures in the column `jpeg` of a Parquet file."""
-    first = min(rows)
-    table = pl.scan_parquet(file, glob=False, hive_partitioning=False).slice(first, max(rows) - first + 1)
-    pictures = table.select("jpeg").collect().to_series()
+    jpegs = read_jpegs(file, rows)
     for number, row, time_s in zip(part, rows, times_s, strict=True):
-        jpeg = pictures[row - first]
+        jpeg = jpegs[row]
         try:
             if not jpeg:
                 raise ItemError("missing", "its table has no picture of it")

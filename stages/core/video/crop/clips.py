@@ -20,6 +20,7 @@ from stages.core.video.crop.settings import Settings
 from stages.core.video.crop.standing import FRAMES, OTHERS, Gradients, find_standing, gradients, is_elsewhere
 from stages.core.video.crop.texts import find_lines
 from stages.core.video.read.frames import Image, resize
+from stages.core.video.read.jpegs import read_jpegs
 
 JOB_CLIPS = 32  # about 100 key frames, 4 MB
 MOST_FRAMES = 9  # of a clip, at even distances
@@ -76,11 +77,7 @@ class Pictures:
     """Some pictures of key frames, rows of a Parquet file, as luma with the longer side of SIDE_PX at most."""
 
     def __init__(self, file: str, rows: Sequence[int]) -> None:
-        self._jpegs: dict[int, bytes | None] = {}
-        if rows:  # one look at the file: its pages hold many pictures
-            table = pl.scan_parquet(file, glob=False, hive_partitioning=False).select("jpeg")
-            jpegs = table.slice(rows[0], rows[-1] - rows[0] + 1).collect()["jpeg"]
-            self._jpegs = {row: jpegs[row - rows[0]] for row in rows}
+        self._jpegs = read_jpegs(file, rows)
         self.luma = cache(self._luma)
         self.gradients = cache(self._gradients)
 

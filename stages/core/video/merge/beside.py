@@ -1,6 +1,6 @@
 """Compares the frames on both sides of a border of shots: does one take go on there?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ import polars as pl
 from stages.core.video.measure.cuts import JUMP
 from stages.core.video.measure.match import match
 from stages.core.video.read.frames import Image
+from stages.core.video.read.jpegs import read_jpegs
 
 WIDTH_PX = 128  # at which frames are compared, as the cuts between them were found
 LEAST_SHARE = 0.4  # of the picture that two frames of a pan have in common
@@ -54,7 +55,7 @@ def is_plain(picture: Image | None) -> bool:
     return picture is not None and float(picture.std()) < PLAIN
 
 
-def shrink(jpeg: bytes) -> Image | None:
+def shrink(jpeg: bytes | None) -> Image | None:
     """A key frame at WIDTH_PX, uint8 [height, width] grey; None if it cannot be read."""
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) if jpeg else None
     if picture is None:
@@ -68,9 +69,6 @@ def read_pictures(places: pl.DataFrame) -> Iterator[Image | None]:
     for part in places.iter_slices(AT_ONCE):
         found: dict[tuple[str, int], Image | None] = {}
         for (file,), rows in part.group_by("file"):
-            numbers: Sequence[int] = rows["row"].to_list()
-            first = min(numbers)
-            table = pl.scan_parquet(str(file), glob=False, hive_partitioning=False)
-            jpegs = table.slice(first, max(numbers) - first + 1).select("jpeg").collect().to_series()
-            found |= {(str(file), number): shrink(jpegs[number - first]) for number in dict.fromkeys(numbers)}
+            jpegs = read_jpegs(str(file), rows["row"].to_list())
+            found |= {(str(file), number): shrink(jpeg) for number, jpeg in jpegs.items()}
         yield from (found[place] for place in part.select("file", "row").iter_rows())

@@ -81,6 +81,7 @@ ITEM_CODES: dict[str, str] = {
     "encrypted": "its packets are encrypted, and nobody here has the key",
     "no_video": "there is no video stream (audio or cover picture only)",
     "no_frames": "the video stream gave no frame",
+    "no_spans": "its catalogue names no span of it: split borders=spans has nothing to make a clip of",
     "too_large": "more pixels, seconds or bytes than the limits in the config",
     "too_long": "the site says that it lasts longer than the limits in the config",
     "encode_failed": "ffmpeg could not write the clip",

@@ -3,12 +3,17 @@
 Reads analyze's tables `shots`, `changes`, `times` and `signals`, and where shots are merged the `key_frames` beside
 their borders; writes a row a clip (CLIP). A shot that is too short is a row too, with its drop_reason.
 
+With borders=spans a clip is made of each span that the catalogue names (its table `spans`: LVD-2M, OpenVid), with
+what the catalogue says of it (OF_SPAN), and `cut_inside` tells whether analyze found a border of shots in it.
+
     python -m stages.split run=NAME
+    python -m stages.split run=NAME borders=spans spans.cut_inside=trim
     python -m stages.split -m run=NAME 'borders.cut=0.3,0.5,0.7'
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Literal
 
 import polars as pl
 from pydantic import ConfigDict
@@ -19,17 +24,18 @@ from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
-from stages.core.schema.clip import CLIP
-from stages.core.schema.second import CLIP_SIGNALS
+from stages.core.schema.clip import CLIP, OF_SPAN, SPAN
 from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
 from stages.core.timeline import clips as timeline
-from stages.core.timeline.camera import name_move
+from stages.core.timeline.measures import with_proof, with_signals
+from stages.core.timeline.spans import CutInside, clips_of_spans, place_spans
 
 STRICT = ConfigDict(extra="forbid")
 READS = ("shots", "changes", "times", "signals")  # analyze's tables
 MERGED: Schema = {"video_id": TEXT, "shot": INT, "unlike": REAL}  # shots that go on the take of the one before
-PROOF = {"cut": "cut_score_max", "gradual": "gradual_score_max", "merged": "merged_unlike"}
-SPAN: Schema = {"start_frame": INT, "end_frame": INT, "start_s": REAL, "end_s": REAL}
+NUMBER = pl.UInt32()  # of a video in its chunk
+MOST_OUTSIDE_S = 1.0  # of a span that is kept: catalogues round, and some count to the end of the sound
+Clocked = tuple[int, timeline.Shots, timeline.Clock]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -62,13 +68,21 @@ class Margin:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Spans:
+    """What becomes of a span of the catalogue with a border of shots inside; trim: its longest part stays."""
+
+    cut_inside: CutInside
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """Values are in conf/stage/split.yaml."""
 
     min_s: float
     max_s: float
     margin_frames: Margin
-    borders: Borders
+    borders: Borders | Literal["spans"]
+    spans: Spans
     merge: Merge
 
 
@@ -105,96 +119,74 @@ def shots_between(changes: pl.DataFrame, shots: pl.DataFrame, merged: pl.DataFra
     )
 
 
-def with_signals(clips: pl.DataFrame, signals: pl.DataFrame) -> pl.DataFrame:
-    """The clips with `camera_move`, and a list for each of CLIP_SIGNALS: its seconds' values that are not null.
-
-    A clip's seconds are those of which at least half lies in it; without any, the one that contains its middle. Signals
-    that an older `analyze` did not give have no values.
-    """
-    start, end = pl.col("start_s").round(3), pl.col("end_s").round(3)
-    middle = ((start + end) / 2).floor()
-    first, last = pl.min_horizontal((start - 0.5).ceil(), middle), pl.max_horizontal((end - 0.5).floor(), middle)
-    missing = [pl.lit(None, REAL).alias(name) for name in CLIP_SIGNALS if name not in signals.columns]
-    given = signals.with_columns(missing).select("video", "second", *CLIP_SIGNALS)
-    found = (
-        clips.select(
-            "video",
-            clip=pl.int_range(pl.len()),
-            second=pl.int_ranges(first.cast(INT), last.cast(INT) + 1),
-            start=start,
-            end=end,
-        )
-        .explode("second")
-        .join(given, ["video", "second"], "left", maintain_order="left")
-        .group_by("clip", maintain_order=True)
-        .agg(
-            *(pl.col(name).drop_nulls().cast(pl.Float32) for name in CLIP_SIGNALS),
-            camera_move=name_move((pl.col("second") >= pl.col("start")) & (pl.col("second") + 1 <= pl.col("end"))),
-        )
-    )
-    return clips.with_columns(found.drop("clip"))
-
-
-def with_proof(clips: pl.DataFrame, changes: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
-    """The clips with the largest scores of changes within them, 0 if analyze saw none, and `merged_unlike`.
-
-    A cut before a clip's first frame is not within it, nor is a gradual transition that ends there.
-    """
-    numbered = clips.with_row_index("clip")
-    own = numbered.select("clip", "video", first="start_frame", behind="end_frame")
-    of_merged = merged.select("video", "start_frame", "end_frame", kind=pl.lit("merged"), score="unlike")
-    both = pl.concat([changes.select(of_merged.columns), of_merged]).join(own, on="video")
-    is_cut = pl.col("start_frame") == pl.col("end_frame")
-    within = (pl.col("start_frame") < pl.col("behind")) & (pl.col("end_frame") > pl.col("first"))
-    found = both.filter(within & (~is_cut | (pl.col("start_frame") > pl.col("first"))))
-    most = found.group_by("clip").agg(
-        *(pl.col("score").filter(pl.col("kind") == kind).max().alias(name) for kind, name in PROOF.items())
-    )
-    filled = [pl.col(name).fill_null(0.0) for kind, name in PROOF.items() if kind != "merged"]
-    return numbered.join(most, on="clip", how="left", maintain_order="left").with_columns(filled).drop("clip")
-
-
 def make_clips(
-    videos: pl.DataFrame, tables: Mapping[str, pl.DataFrame], config: Config, merged: pl.DataFrame | None = None
+    videos: pl.DataFrame,
+    tables: Mapping[str, pl.DataFrame],
+    config: Config,
+    merged: pl.DataFrame | None = None,
+    spans: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The rows of CLIP, in the order of `videos` (`video_id`, `fps`) and of time; `tables` are those of READS.
 
-    `merged` (MERGED) are the shots of analyze that begin at no border.
+    `merged` (MERGED) are the shots of analyze that begin at no border. With `spans` (SPANS) of the catalogue each is a
+    row, with the columns OF_SPAN too; `videos` has the `offset_s` of files that are parts of videos then.
     """
-    numbered = videos.select("video_id", "fps").with_row_index("video")
+    numbered = videos.with_row_index("video")
     shots, changes, times, signals = (
-        tables[name].join(numbered, on="video_id", maintain_order="left") for name in READS
+        tables[name].join(numbered.select("video", "video_id"), on="video_id", maintain_order="left") for name in READS
     )
     merged = pl.DataFrame(schema=MERGED) if merged is None else merged
     without = shots.join(merged, on=["video_id", "shot"], maintain_order="left")
-    stored = {video: row for row, video in enumerate(times["video"])}
-    number, margin = numbered.schema["video"], config.margin_frames
-    made = [pl.DataFrame(schema={"video": number, **SPAN, "short": FLAG})]
-    for (video,), own in shots_between(changes, shots, without, config.borders).group_by("video", maintain_order=True):
-        arrays = timeline.Shots(*(own[column].to_numpy() for column in SPAN))
-        if (row := stored.get(video)) is None:
-            clock = timeline.even_clock(arrays, numbered["fps"][video])
-        else:
-            clock = timeline.stored_clock(arrays, times["first_us"][row], times["steps_us"][row].to_numpy())
-        clips = timeline.make_clips(
-            arrays, clock, at_cut=margin.cut, at_gradual=margin.gradual, max_s=config.max_s
-        )._asdict()
-        made.append(pl.DataFrame({"video": pl.repeat(video, len(clips["short"]), dtype=number, eager=True), **clips}))
-    duration_s = pl.col("end_s") - pl.col("start_s")
-    too_short = pl.col("short") | (duration_s < config.min_s - timeline.SAME_S)
+    borders = config.borders if isinstance(config.borders, Borders) else Borders(None, None)
+    clocks = find_clocks(shots_between(changes, shots, without, borders), numbered["fps"], times)
+    margin = {"at_cut": config.margin_frames.cut, "at_gradual": config.margin_frames.gradual}
+    if spans is None:
+        clips = clips_of_shots(clocks, config.max_s, **margin)
+    else:
+        clips = clips_of_spans(place_spans(spans, numbered), clocks, cut_inside=config.spans.cut_inside, **margin)
+    ids = {} if spans is not None else {"clip_id": pl.format("{}_{}_{}", "video_id", "start_frame", "end_frame")}
     begun = changes.join(without, left_on=["video", "end_frame"], right_on=["video", "start_frame"])
     begun = begun.select("video", "start_frame", "end_frame", "unlike")
     return (
-        with_proof(with_signals(pl.concat(made), signals), changes, begun)
-        .join(numbered, on="video", maintain_order="left")
+        with_proof(with_signals(clips, signals), changes, begun)
+        .join(numbered.select("video", "video_id", "fps"), on="video", maintain_order="left")
         .join_asof(shots.select("video", "shot", "start_frame"), on="start_frame", by="video", check_sortedness=False)
-        .with_columns(
-            clip_id=pl.format("{}_{}_{}", "video_id", "start_frame", "end_frame"),
-            duration_s=duration_s,
-            drop_reason=pl.when(too_short).then(pl.lit("too_short")),
-        )
-        .select(*CLIP)
+        .with_columns(duration_s=pl.col("end_s") - pl.col("start_s"), **ids)
+        .with_columns(drop_reason=why_dropped(config, of_spans=spans is not None))
+        .select(*CLIP, *(OF_SPAN if spans is not None else ()))
     )
+
+
+def find_clocks(between: pl.DataFrame, fps: pl.Series, times: pl.DataFrame) -> Iterator[Clocked]:
+    """The number of each video that has shots, these, and the times of its frames."""
+    stored = {video: row for row, video in enumerate(times["video"])}
+    for (video,), own in between.group_by("video", maintain_order=True):
+        number, shots = int(str(video)), timeline.Shots(*(own[column].to_numpy() for column in SPAN))
+        if (row := stored.get(video)) is None:
+            yield number, shots, timeline.even_clock(shots, fps[number])
+        else:
+            yield number, shots, timeline.stored_clock(shots, times["first_us"][row], times["steps_us"][row].to_numpy())
+
+
+def clips_of_shots(clocks: Iterator[Clocked], max_s: float, *, at_cut: int, at_gradual: int) -> pl.DataFrame:
+    """`video`, SPAN and `short` of the clips of all shots, by video and time."""
+    made = [pl.DataFrame(schema={"video": NUMBER, **SPAN, "short": FLAG})]
+    for video, shots, clock in clocks:
+        clips = timeline.make_clips(shots, clock, at_cut=at_cut, at_gradual=at_gradual, max_s=max_s)
+        number = pl.repeat(video, len(clips.short), dtype=NUMBER, eager=True)
+        made.append(pl.DataFrame({"video": number, **clips._asdict()}))
+    return pl.concat(made)
+
+
+def why_dropped(config: Config, *, of_spans: bool) -> pl.Expr:
+    """The drop_reason of a clip, or null."""
+    too_short = pl.col("duration_s") < config.min_s - timeline.SAME_S
+    if not of_spans:
+        return pl.when(pl.col("short") | too_short).then(pl.lit("too_short"))
+    parted = pl.col("border_inside") & (config.spans.cut_inside == "drop")
+    outside = (pl.col("start_frame") >= pl.col("end_frame")) | (pl.col("outside_s") > MOST_OUTSIDE_S)
+    reasons = {"outside": outside, "cut_inside": parted, "too_short": too_short}
+    return pl.coalesce(pl.when(applies).then(pl.lit(reason)) for reason, applies in reasons.items())
 
 
 def check(config: Config) -> None:
@@ -205,12 +197,9 @@ def check(config: Config) -> None:
     for key, frames in {"margin_frames.cut": margin.cut, "margin_frames.gradual": margin.gradual}.items():
         if frames < 0:
             raise InputError(f"{key}={frames} is below 0")
-    scores = {
-        "borders.cut": borders.cut,
-        "borders.gradual": borders.gradual,
-        "merge.below": merge.below,
-        "merge.unlike": merge.unlike,
-    }
+    scores = {"merge.below": merge.below, "merge.unlike": merge.unlike}
+    if isinstance(borders, Borders):
+        scores |= {"borders.cut": borders.cut, "borders.gradual": borders.gradual}
     for key, score in scores.items():
         if score is not None and not 0 <= score <= 1:
             raise InputError(f"{key}={score} is no score: they are from 0 to 1")
@@ -222,6 +211,12 @@ def merges(config: Config) -> bool:
     return config.merge.below is not None or config.merge.flash_s is not None
 
 
+def reads(config: Config) -> list[str]:
+    """The side tables that it reads."""
+    more = {"key_frames": merges(config), "spans": config.borders == "spans"}
+    return [*READS, *(name for name, wanted in more.items() if wanted)]
+
+
 def run(rows: Rows, config: Config) -> Iterator[Output]:
     tables, merged = {name: rows.side(name) for name in READS}, None
     if merges(config):
@@ -229,7 +224,13 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
 
         places = rows.places("key_frames", ["video_id", "shot", "position"])
         merged = find_merged(tables["shots"], places, **asdict(config.merge))
-    yield from rows.whole({"rows": make_clips(rows.table, tables, config, merged)})
+    spans = rows.side("spans") if config.borders == "spans" else None
+    made = make_clips(rows.table, tables, config, merged, spans)
+    if spans is not None:
+        without = rows.table.filter(~pl.col("video_id").is_in(spans["video_id"].implode())).select("video_id")
+        failed = without.with_columns(error=pl.lit("no_spans"), error_detail=pl.lit("the catalogue names none of it"))
+        made = pl.concat([made, failed], how="diagonal")
+    yield from rows.whole({"rows": made})
 
 
 STAGE = Stage(
@@ -237,9 +238,10 @@ STAGE = Stage(
     kind="map",
     config=Config,
     run=run,
-    gives=CLIP,
+    gives=lambda config: CLIP | OF_SPAN if config.borders == "spans" else CLIP,
     needs=("fps",),
-    reads=lambda config: (*READS, "key_frames") if merges(config) else READS,
+    takes=("offset_s",),
+    reads=reads,
     key="clip_id",
     check=check,
     version=3,

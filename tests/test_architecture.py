@@ -85,7 +85,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/balance": set(),
     "stages/core/storage": {"schema"},
     "stages/core/choose": set(),
-    "stages/core/timeline": set(),
+    "stages/core/timeline": {"schema"},
     "stages/core/video/read": set(),
     "stages/core/video/measure": {"schema", "video/read"},
     "stages/core/video/skim": {"schema", "video/measure", "video/read"},

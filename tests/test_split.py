@@ -11,7 +11,7 @@ import pytest
 from stages.core.schema.clip import CLIP
 from stages.core.schema.second import SIGNALS
 from stages.core.schema.video import CHANGES, SHOTS, TIMES
-from stages.split import MERGED, Borders, Config, Margin, Merge, make_clips
+from stages.split import MERGED, Borders, Config, Margin, Merge, Spans, make_clips
 
 PROOF = ("cut_score_max", "gradual_score_max", "merged_unlike")
 ANALYZED = {"cut": 0.5, "gradual": 0.5}
@@ -32,7 +32,7 @@ def config(
     cut: float | None = None,
     gradual: float | None = None,
 ) -> Config:
-    return Config(min_s, max_s, Margin(margin, margin), Borders(cut, gradual), Merge(None, 0.1, None))
+    return Config(min_s, max_s, Margin(margin, margin), Borders(cut, gradual), Spans("keep"), Merge(None, 0.1, None))
 
 
 def between(changes: Sequence[Change], frames: int, least: dict[str, float]) -> list[tuple[int, int]]:

@@ -25,11 +25,11 @@ from stages.core.schema.video import CHANGES, SHOTS, TIMES, VIDEO
 from stages.core.video.cut.encode import ffmpeg_path
 from stages.core.video.measure.settings import Settings
 from stages.core.video.measure.settings import Shots as Thresholds
-from stages.split import Borders, Config, Margin, Merge, check, make_clips
+from stages.split import Borders, Config, Margin, Merge, Spans, check, make_clips
 
 CONF = Path(__file__).parent.parent / "conf"
 SIDES: dict[str, Schema] = {"shots": SHOTS, "changes": CHANGES, "times": TIMES, "signals": SIGNALS}
-CONFIG = Config(2, 10, Margin(0, 0), Borders(None, None), Merge(None, 0.1, None))
+CONFIG = Config(2, 10, Margin(0, 0), Borders(None, None), Spans("keep"), Merge(None, 0.1, None))
 
 
 def settings(cut: float, gradual: float) -> Settings:

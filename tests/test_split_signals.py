@@ -7,7 +7,7 @@ import pytest
 
 from stages.core.schema.clip import CLIP
 from stages.core.schema.second import CLIP_SIGNALS, SIGNALS
-from stages.split import with_signals
+from stages.core.timeline.measures import with_signals
 
 
 def signals(seconds: int) -> pl.DataFrame:

@@ -15,8 +15,8 @@ from scripts.bench.lines import Line, shared
 from scripts.truth.cameras import FRONTS, films
 from scripts.truth.drawing.writing import make
 from stages.core.schema.second import SIGNALS
+from stages.core.timeline.measures import with_signals
 from stages.core.video.measure.one_pass import measure as measure_video
-from stages.split import with_signals
 
 
 def move_of(video: Path) -> str | None:

@@ -42,7 +42,7 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
         find_giver(common.chunks.cost, inputs, plans, f"{common.step} (chunks.cost, a number)", has_number)
     item_keys = base.keys if base else []
     keys = keys_of(stage, item_keys, [plans[name] for name in inputs])
-    gives = dict.fromkeys(keys, "String") | {name: str(kind) for name, kind in stage.gives.items()}
+    gives = dict.fromkeys(keys, "String") | {name: str(kind) for name, kind in stage.columns(config).items()}
     side_keys = dict.fromkeys(item_keys if is_map else [], "String")
     side = {name: side_keys | named(schema) for name, schema in stage.tables.items()}
     chunks = common.chunks

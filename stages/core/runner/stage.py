@@ -25,7 +25,7 @@ class Stage:
     kind: Literal["map", "reduce"]
     config: type
     run: Callable[..., Any]
-    gives: Schema  # columns that it adds to its keys
+    gives: Schema | Callable[[Any], Schema]  # columns that it adds to its keys, perhaps by its config
     # columns of its input, or which ones a config asks for, perhaps each with the key that asks. Of a step with several
     # rows an item they come as lists; so does `table.column`, the column of a side table
     needs: Sequence[str] | Callable[[Any], Sequence[str] | Mapping[str, str]] = ()
@@ -52,6 +52,10 @@ class Stage:
     holds_model: bool | Callable[[Any], bool] = False
     shows: str | None = None  # a file or folder in the step's folder that a person wants to open; a .txt is printed
     version: int = 1  # raised when the same config gives another result
+
+    def columns(self, config: Any) -> Schema:
+        """The columns that it adds to its keys, with this config."""
+        return self.gives(config) if callable(self.gives) else self.gives
 
 
 class Former(NamedTuple):

@@ -132,7 +132,7 @@ class Work:
         self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
         self.chunk = 0  # the one whose items were read last
         self.counters: dict[str, float] = {}  # of the work on that chunk
-        self.schemas = make_schemas(self.stage, self.plan)
+        self.schemas = make_schemas(self.stage, self.plan, self.config)
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
             os.environ.setdefault(name, "1")
         items, holds = self.plan.items, self.stage.holds_model
@@ -209,13 +209,13 @@ class Work:
                 raise ChunkError(f"stage {self.stage.name} gave columns that its schema lacks: {sorted(unknown)}")
 
 
-def make_schemas(stage: Stage, plan: Plan) -> dict[str, Schema]:
+def make_schemas(stage: Stage, plan: Plan, config: Any) -> dict[str, Schema]:
     """The columns of each table of a step: the keys, what the stage gives, and of the main table the error."""
     keys, item_keys = (
         dict.fromkeys(names, TEXT) for names in (plan.keys, plan.item_keys if plan.kind == "map" else [])
     )
     side = {name: {**item_keys, **schema} for name, schema in stage.tables.items()}
-    return {ROWS: {**keys, **stage.gives, "error": TEXT, "error_detail": TEXT}, **side}
+    return {ROWS: {**keys, **stage.columns(config), "error": TEXT, "error_detail": TEXT}, **side}
 
 
 def finished(item: str, own: Row, tables: Tables) -> Iterator[Output]:

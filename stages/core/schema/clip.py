@@ -1,7 +1,10 @@
 """Clips: a row a span that may be kept, and what is measured on it."""
 
+from stages.core.schema.catalogue import SPANS
 from stages.core.schema.second import CLIP_SIGNALS
-from stages.core.schema.types import INT, REAL, REALS, TEXT, TEXTS, Schema
+from stages.core.schema.types import FLAG, INT, REAL, REALS, TEXT, TEXTS, Schema
+
+SPAN: Schema = {"start_frame": INT, "end_frame": INT, "start_s": REAL, "end_s": REAL}
 
 CLIP: Schema = {
     "clip_id": TEXT,
@@ -21,6 +24,15 @@ CLIP: Schema = {
     # another; null: not measured (the list `camera` has the camera's speeds)
     "camera_move": TEXT,
     "drop_reason": TEXT,
+}
+
+OF_SPAN: Schema = {  # of a clip that is a span of the catalogue: what that says of it; times in the whole video
+    **{name: SPANS[name] for name in SPANS if name not in ("video_id", "source", "start_s", "end_s")},
+    "span_source": TEXT,  # the dataset that names it
+    "span_start_s": REAL,
+    "span_end_s": REAL,
+    "border_inside": FLAG,  # analyze found a border of shots between these
+    "outside_s": REAL,  # so much of it is not in the file
 }
 
 CROP_BOX: Schema = {  # in pixels of the picture as displayed, all even; null: the whole picture

@@ -11,7 +11,9 @@ from pydantic import TypeAdapter
 from slurm.conf import CONF
 from stages.core.choose.rule import Rule, leaves
 from stages.core.choose.verdicts import judge
+from stages.core.command_line.points import points_of
 from stages.core.command_line.read import known_stages
+from stages.core.command_line.words import read_line
 from stages.core.runner.stage import load
 
 RULES = TypeAdapter(dict[str, Rule])
@@ -27,8 +29,10 @@ def preset(name: str) -> dict[str, Rule]:
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_looks_at_columns_that_a_stage_gives(name: str) -> None:
     stages = [load(stage) for stage in known_stages()]
+    steps = [points_of(read_line(["run=r", "after=[]"], f"stages.{stage.name}"))[0].order[-1] for stage in stages]
+    main = (stage.columns(step.config) for stage, step in zip(stages, steps, strict=True))
     tables = ((f"{table}.{column}" for column in schema) for stage in stages for table, schema in stage.tables.items())
-    there = {*chain.from_iterable(stage.gives for stage in stages), *chain.from_iterable(tables)}
+    there = {*chain.from_iterable(main), *chain.from_iterable(tables)}
     looked_at = {column for node in leaves(preset(name)) for column in (node.column, node.rule.per) if column}
     assert looked_at <= there
 

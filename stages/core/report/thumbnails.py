@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from slurm.credentials import redact
 from slurm.record.manifest import Step
 from stages.core.report.lineage import lineage, steps_with_column
 
@@ -18,6 +19,7 @@ class Thumbnail(NamedTuple):
 
     id: str
     title: str
+    place: str  # of its video: a path or an address, without passwords
     reason: str | None
     start_s: float | None
     end_s: float | None
@@ -131,10 +133,15 @@ def make_thumbnails(spans: pl.DataFrame, source: Step, last: Step) -> list[Thumb
     )
     pictures = pl.concat([read_pictures(str(file[0]), rows) for file, rows in best.group_by("file")] or [best.clear()])
     names = dict(read_column(last, "title", videos).iter_rows())
+    places = {
+        **dict(read_column(last, "url", videos).iter_rows()),
+        **dict(read_column(last, "path", videos).iter_rows()),
+    }
     return [
         Thumbnail(
             id=row["id"],
             title=names.get(row["video_id"], ""),
+            place=redact(places.get(row["video_id"], "")),
             reason=row["reason"],
             start_s=row["start_s"],
             end_s=row["end_s"],

@@ -16,7 +16,8 @@ def analyzed(make: Make) -> None:
     times = [5.0 * i for i in range(20)]
     frames = {"video_id": ["v"] * 20, "shot": list(range(20)), "position": ["first"] * 20, "time_s": times}
     pictures = pl.DataFrame({**frames, "jpeg": [b"%d" % time for time in times]})
-    make("analyze", pl.DataFrame({"video_id": ["v"], "title": ["<A> title"]}), tables={"key_frames": pictures})
+    known = {"video_id": ["v"], "title": ["<A> title"], "url": ["https://me:secret@videos.example/v.mp4"]}
+    make("analyze", pl.DataFrame(known), tables={"key_frames": pictures})
 
 
 def test_clips_come_with_reason_title_and_a_picture_from_inside(make: Make, clips: Table, verdicts: Table) -> None:
@@ -29,6 +30,9 @@ def test_clips_come_with_reason_title_and_a_picture_from_inside(make: Make, clip
         **{"c0": None, "c1": "score.min", "c2": "luma.max", "c3": "not in cut"},
     }
     assert {t.title for t in shown} == {"<A> title"}
+    (place,) = {t.place for t in shown}
+    assert place.endswith("videos.example/v.mp4")
+    assert "secret" not in place
     assert all(t.start_s is not None and t.end_s is not None and t.start_s <= t.time_s <= t.end_s for t in shown)
 
 

@@ -132,12 +132,12 @@ def make_thumbnails(spans: pl.DataFrame, source: Step, last: Step) -> list[Thumb
         .unique("id", keep="first", maintain_order=True)
     )
     pictures = pl.concat([read_pictures(str(file[0]), rows) for file, rows in best.group_by("file")] or [best.clear()])
-    titles, paths, urls = (dict(read_column(last, name, videos).iter_rows()) for name in ("title", "path", "url"))
+    titles, files, urls = (dict(read_column(last, name, videos).iter_rows()) for name in ("title", "path", "url"))
     return [
         Thumbnail(
             id=row["id"],
             title=titles.get(row["video_id"], ""),
-            place=redact(paths.get(row["video_id"]) or urls.get(row["video_id"], "")),
+            place=redact(files.get(row["video_id"]) or urls.get(row["video_id"], "")),
             reason=row["reason"],
             start_s=row["start_s"],
             end_s=row["end_s"],

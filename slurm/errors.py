@@ -28,6 +28,10 @@ class ChunkError(ReelmillError):
     """A chunk failed; its attempt has recorded why."""
 
 
+class AlarmError(ReelmillError):
+    """More of a step's rows than its config allows have what alarms: the rest of them is not made."""
+
+
 class TooEarlyError(ChunkError):
     """None of a task's chunks could be begun yet: what they need is not there."""
 

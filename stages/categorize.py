@@ -24,6 +24,8 @@ from stages.core.models.needed import Needed
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
+from stages.core.text.alarms.settings import Alarms
+from stages.core.text.alarms.watch import watch
 
 if TYPE_CHECKING:
     from slurm.pool.wire import Reply
@@ -75,6 +77,7 @@ class Config:
     description_tokens: int
     transcript_tokens: int
     embedding: Embedding
+    alarms: Alarms
     pool: Pool
     engine: Engine
 
@@ -244,6 +247,7 @@ STAGE = Stage(
     files=lambda config: (config.categories, config.template),
     models=models,
     pool=needs_pool,
+    watch=watch,
 )
 
 if __name__ == "__main__":

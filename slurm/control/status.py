@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -20,7 +20,7 @@ from slurm.errors import LOSSES, TRANSIENT
 from slurm.owner import read, user_name
 from slurm.record.cache import Cache
 from slurm.record.chunks import borders_of
-from slurm.record.done import add_counters
+from slurm.record.done import Done, add_counters
 from slurm.record.files import read_json
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import differences
@@ -101,6 +101,7 @@ def _troubles(found: Survey) -> list[str]:
         )
     if counters := add_counters(*(done.counters for done in found.done.values())):
         lines.append(literal(f"{name}: {show_counters(counters)}"))
+    lines += [f"[yellow]{name}: {literal(words)}[/]" for words in newest_warnings(found.done.values()).values()]
     errors: Counter[str] = Counter()
     for done in found.done.values():
         if done.errors:
@@ -214,8 +215,21 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
 
 
 def show_counters(counters: Mapping[str, float]) -> str:
-    """Counters of a stage's work in one line."""
-    return ", ".join(f"{name} {value:,.10g}" for name, value in counters.items())
+    """Counters of a stage's work in one line; "same of texts" as its share of the counter "texts"."""
+    return ", ".join(f"{name} {_show_value(name, value, counters)}" for name, value in counters.items())
+
+
+def _show_value(name: str, value: float, counters: Mapping[str, float]) -> str:
+    whole = counters.get(name.partition(" of ")[2], 0)
+    return f"{value / whole:.2%}" if whole else f"{value:,.10g}"
+
+
+def newest_warnings(records: Iterable[Done]) -> dict[str, str]:
+    """What a stage warned of, by name: as the chunk that was finished last says it."""
+    newest: dict[str, str] = {}
+    for record in sorted((record for record in records if record.warnings), key=lambda record: record.ended):
+        newest |= record.warnings or {}
+    return newest
 
 
 def _span(step: Step, chunk: int) -> str:

@@ -31,6 +31,7 @@ class Done(NamedTuple):
     counters: dict[str, float] | None = None  # of its stage's work, over all attempts (see `add_counters`)
     sizes: list[int] | None = None  # of the files of its main table and its side tables, in bytes
     digest: str = ""  # of what is in these files
+    warnings: dict[str, str] | None = None  # what its stage warns of: a name and a line each
 
     @property
     def edition(self) -> str:

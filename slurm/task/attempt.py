@@ -66,6 +66,7 @@ class Attempt:
         self.buffer: list[Output] = []
         self.rows = self.failed = 0
         self.counters: dict[str, float] = {}  # of the stage's work, as far as it has noted them
+        self.warnings: dict[str, str] = {}  # of the stage
         self.started = self.flushed = time.time()
         self.may_give_nothing = step.plan.key not in step.plan.item_keys  # it has rows of its own, perhaps none
         self._lock = threading.Lock()

@@ -66,6 +66,7 @@ def commit(attempt: Attempt, items: pl.Series, cluster: Cluster, source: str = "
             attempt.counters,
         )
         or None,
+        warnings=attempt.warnings or None,
     )
     if read_json(step.paths.plan)["fingerprint"] != step.plan.fingerprint:
         raise ChunkError(f"{step} was planned anew while this attempt worked on it")

@@ -8,7 +8,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Protocol
 import polars as pl
 
 from slurm.credentials import redact
-from slurm.errors import ChunkError, ReelmillError, TooEarlyError, UnavailableError, is_disk_full, reported
+from slurm.errors import AlarmError, ChunkError, ReelmillError, TooEarlyError, UnavailableError, is_disk_full, reported
 from slurm.owner import trust
 from slurm.record.chunks import follow_input, has_moved, is_behind
 from slurm.record.done import Done
@@ -52,6 +52,7 @@ class Work(Protocol):
 
     schemas: dict[str, dict[str, pl.DataType]]
     counters: dict[str, float]  # of the work on the chunk whose items were asked for last
+    warnings: dict[str, str]  # of that work
 
     def items(self, chunk: int) -> pl.DataFrame:
         """The input rows of a chunk, in order, with the item key and all columns that the stage needs."""
@@ -234,7 +235,7 @@ def _do_items(
     """
     step, chunk, policy = attempt.step, attempt.chunk, attempt.step.plan.policy
     items = work.items(chunk)
-    attempt.counters = work.counters
+    attempt.counters, attempt.warnings = work.counters, work.warnings
     keys = items[step.plan.item_key]
     finished = attempt.load(retry_failed, keys)
     if old and step.plan.kind == "map":  # a reduce step is made again as a whole
@@ -243,12 +244,11 @@ def _do_items(
     before = len(items) - len(todo)
     attempt.event("items", items=len(items), before=before)
     log.info("%s chunk %d: %d items, %d of them done before", step, chunk, len(items), before)
-    with progress(f"{step.name} {chunk}") as report:
+    with progress(f"{step.name} {chunk}") as report, kept(attempt):
         for output in work.run(todo):
             attempt.add(output, policy.flush_s)
             report(before + attempt.rows, attempt.failed, len(items))
             if attempt.failed >= policy.min_errors and attempt.failed > policy.max_error_share * len(items):
-                attempt.flush()
                 share = policy.max_error_share
                 raise TooManyErrorsError(
                     f"{attempt.failed} of {len(items)} items failed, more than chunks.max_error_share={share}; "
@@ -259,6 +259,16 @@ def _do_items(
     return keys, len(todo)
 
 
+@contextmanager
+def kept(attempt: Attempt) -> Iterator[None]:
+    """Flushes what is finished where the rest of the chunk is not worth doing."""
+    try:
+        yield
+    except (AlarmError, TooManyErrorsError):
+        attempt.flush()
+        raise
+
+
 def _last_error(output: Output) -> str:
     rows = output.tables["rows"]
     row = rows[-1] if isinstance(rows, list) else {}
@@ -266,6 +276,7 @@ def _last_error(output: Output) -> str:
 
 
 CAUSES = {
+    AlarmError: "alarm",
     GateError: "gated",
     TooManyErrorsError: "too_many_errors",
     LostFlushError: "rows_removed",

@@ -1,13 +1,16 @@
 """A chunk's input rows: the slice of the step that it reads, with columns of the steps that give them."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from slurm.errors import ChunkError
 from slurm.record.chunks import borders_of
-from slurm.record.files import scan_parts
+from slurm.record.files import names, scan_parts
 from slurm.record.inputs import chunks_read
 from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
+from slurm.task.attempt import is_readable, main_files
 from stages.core.runner.within import gather_within
 
 
@@ -33,6 +36,18 @@ def read_former(step: Step, chunk: int) -> pl.DataFrame:
     before = range(chunks_read(step, chunk)[source.name].start)
     table = kept_in(source, before).select(own_columns(step, source)).collect()
     return add_columns(step, source, chunk, table)
+
+
+def read_finished(step: Step, chunk: int, schema: Mapping[str, pl.DataType], most: int) -> pl.DataFrame:
+    """Columns of the rows of a chunk that attempts have flushed, and of at most so many other chunks that are done."""
+    flushed = main_files(step.paths.partial_of(chunk), f"{step.plan.fingerprint[:8]}.")
+    finished = [int(name.partition(".")[0]) for folder in names(step.paths.dones) for name in names(step.paths.dones / folder)]
+    chosen = finished if len(finished) <= most else [finished[n * len(finished) // most] for n in range(most)]
+    parts = [step.paths.part(done.part) for other in chosen if (done := step.done(other))]
+    files = [file for file in (*flushed, *parts) if is_readable(file)]
+    if not files:
+        return pl.DataFrame(schema=schema)
+    return scan_parts(files, schema=dict(schema)).collect(engine="streaming")
 
 
 def kept_in(source: Step, chunks: range) -> pl.LazyFrame:

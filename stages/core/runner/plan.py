@@ -25,7 +25,7 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
     if "engine" in values:
         values["engine"]["env"] = {}  # of the servers' commands, which read them from the pool's own record
     asks = stage.pool(config)
-    runtime_keys = [*stage.runtime_keys, *(key for key in ("pool", "engine") if key in values)]
+    runtime_keys = [*stage.runtime_keys, *(key for key in ("pool", "engine", "alarms") if key in values)]
     identity = make_identity(stage, config, {k: v for k, v in values.items() if k not in runtime_keys})
     if asks:
         own = {key: values["pool"][key] for key in ("max_tokens", "thinking") if values["pool"][key] is not None}

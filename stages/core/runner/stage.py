@@ -47,6 +47,8 @@ class Stage:
     judges: bool = False  # of a reduce stage: its items are the kept rows of the step before it, which it gives back
     without_unfinished: bool = False  # of a reduce stage: it is made of finished steps where others cannot be finished
     ids: Callable[[Any], pl.Series] | None = None  # of a source: the keys of all rows that it has now
+    # of a map stage: looks at its outputs, and gives them; it is called where no item is left to be done, too
+    watch: Callable[..., Any] | None = None
     media: str | None = None  # the column with the file that a row has in the step's media folder
     # whether its workers hold models: one on each GPU, without one a single one on all cores; or with which configs
     holds_model: bool | Callable[[Any], bool] = False
@@ -64,6 +66,8 @@ class Former(NamedTuple):
     extension: int  # number of the extension that it works on; 0: the first time
     tables: Mapping[str, pl.LazyFrame]  # "rows" and side tables; nothing the first time
     items: pl.DataFrame | None = None  # of a stage that judges: the items of these rows, as its new ones are
+    note: Callable[..., None] = lambda **values: None  # as `Rows.note`
+    warn: Callable[[str, str], None] = lambda name, words: None  # as `Rows.warn`
 
 
 def load(name: str) -> Stage:

@@ -19,7 +19,7 @@ from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.signals import Stop
 from slurm.task.attempt import Output
-from stages.core.runner.inputs import pick, read_former, read_items, read_side
+from stages.core.runner.inputs import pick, read_finished, read_former, read_items, read_side
 from stages.core.runner.processes import Processes, Result
 from stages.core.runner.stage import Former, Stage, load
 from stages.core.runner.worker import Function
@@ -95,6 +95,20 @@ class Rows:
         """
         self._work.counters.update(add_counters(self._work.counters, values))
 
+    def warn(self, name: str, words: str) -> None:
+        """Has `status` show a line of this chunk, in place of an older one of the same name."""
+        self._work.warnings[name] = words
+
+    def finished(self, columns: Sequence[str], most: int) -> pl.DataFrame:
+        """Columns of rows of this step that are finished: those of the chunk, and of at most so many other chunks.
+
+        Rows of the items that are still to be done are left out.
+        """
+        key, schema = self._work.plan.item_key, self._work.schemas[ROWS]
+        wanted = {name: schema[name] for name in (key, *columns)}
+        rows = read_finished(self._work.step, self._work.chunk, wanted, most)
+        return rows.filter(~pl.col(key).is_in(self.table[key].implode())).select(columns)
+
     @property
     def leaving(self) -> bool:
         """Whether what is under way is to be left, too."""
@@ -132,6 +146,7 @@ class Work:
         self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
         self.chunk = 0  # the one whose items were read last
         self.counters: dict[str, float] = {}  # of the work on that chunk
+        self.warnings: dict[str, str] = {}
         self.schemas = make_schemas(self.stage, self.plan, self.config)
         for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):  # of the workers: one core each
             os.environ.setdefault(name, "1")
@@ -151,7 +166,7 @@ class Work:
 
     def items(self, chunk: int) -> pl.DataFrame:
         """The input rows of a chunk; of a reduce step that has none, one item stands for all that it reads."""
-        self.chunk, self.counters = chunk, {}
+        self.chunk, self.counters, self.warnings = chunk, {}, {}
         return read_items(self.step, chunk) if self.plan.item_keys else pl.DataFrame({self.plan.item_key: ["all"]})
 
     def side(self, name: str, items: pl.DataFrame, places: Sequence[str] = ()) -> pl.DataFrame:
@@ -175,7 +190,9 @@ class Work:
         """What a step that continues gave in its chunks before this one."""
         before = {name: self.step.scan(name, only=list(range(self.chunk))) for name in self.schemas if self.chunk}
         tables = {name: rows for name, rows in before.items() if rows is not None}
-        return Former(self.chunk, tables, read_former(self.step, self.chunk) if self.stage.judges and tables else None)
+        items = read_former(self.step, self.chunk) if self.stage.judges and tables else None
+        told = Rows(pl.DataFrame(), self)
+        return Former(self.chunk, tables, items, told.note, told.warn)
 
     def judged(self, items: pl.DataFrame) -> Iterator[Output]:
         """The outputs of a reduce stage that judges. Raises ChunkError unless it gives a row for each item."""
@@ -189,13 +206,16 @@ class Work:
 
     def run(self, items: pl.DataFrame) -> Iterator[Output]:
         """The stage's outputs, each checked against its schemas."""
+        outputs: Iterator[Output] = iter(())
         if self.stage.judges:
-            outputs: Iterator[Output] = self.judged(items)
+            outputs = self.judged(items)
         elif self.stage.kind == "reduce":
             outputs = iter([Output(["all"], self.reduced())])
-        else:
+        elif len(items):
             outputs = self.stage.run(Rows(items, self), self.config)
-        for output in outputs if len(items) or self.stage.judges else ():
+        if self.stage.watch:
+            outputs = self.stage.watch(Rows(items, self), outputs, self.config)
+        for output in outputs:
             self._check(output.tables)
             yield output
 

@@ -1,0 +1,83 @@
+"""The seam of a stage that writes texts: its outputs as they are, until too many of its texts raise an alarm.
+
+A task sees the texts of its own chunk, and those of up to OTHERS chunks that are finished, spread over the step.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from slurm.errors import AlarmError
+from slurm.record.paths import ROWS
+from slurm.task.attempt import Output
+from stages.core.runner.work import Rows
+from stages.core.text.alarms.find import CODES, Alarm, find_alarms
+from stages.core.text.alarms.settings import Alarms
+from stages.core.text.alarms.words import describe, refuse_more
+
+OTHERS = 64
+MORE = 1.5  # times as many texts as at the last look, until the next one
+
+
+def watch(rows: Rows, outputs: Iterator[Output], config: Any) -> Iterator[Output]:
+    """The outputs; counts the texts with each alarm, and warns of them, as `config.alarms` says.
+
+    Raises AlarmError as soon as a share passes its max_share.
+    """
+    settings: Alarms = config.alarms
+    texts = Texts(rows, settings)
+    for output in outputs:
+        if texts.ready():
+            texts.look()
+        yield output
+        texts.add(output)
+    alarms = texts.look()
+    texts.note(alarms)
+
+
+class Texts:
+    """The texts that a task sees: those that are finished, and its own."""
+
+    def __init__(self, rows: Rows, settings: Alarms) -> None:
+        self.rows, self.settings = rows, settings
+        self.schema = dict.fromkeys([rows.keys[0], *settings.columns, "error"], pl.String())
+        self.tables = [rows.finished([*self.schema], OTHERS)]
+        self.before = self.count = len(self.tables[0])
+        self.next_look = settings.min_rows
+
+    def ready(self) -> bool:
+        return self.count >= self.next_look
+
+    def add(self, output: Output) -> None:
+        given = output.tables.get(ROWS, [])
+        if isinstance(given, pl.LazyFrame):
+            given = given.collect()
+        if not isinstance(given, pl.DataFrame):
+            given = pl.DataFrame([{name: row.get(name) for name in self.schema} for row in given], self.schema)
+        lacking = [pl.lit(None, pl.String).alias(name) for name in self.schema if name not in given.columns]
+        self.tables.append(given.with_columns(lacking).select(self.schema))
+        self.count += len(given)
+
+    def look(self) -> list[Alarm]:
+        """The alarms that they raise. Raises AlarmError, having noted them, if one passes its max_share."""
+        self.next_look = int(MORE * self.count) + 1
+        self.tables = [pl.concat(self.tables)]
+        alarms = find_alarms(self.tables[0].lazy(), self.rows.keys[0], self.settings)
+        try:
+            refuse_more(alarms, self.settings)
+        except AlarmError:
+            self.note(alarms)
+            raise
+        return alarms
+
+    def note(self, alarms: list[Alarm]) -> None:
+        """Counts the task's own texts, and of them as large a share for each alarm as all raise; warns of alarms."""
+        own = self.tables[0][self.before :]
+        for column in self.settings.columns:
+            number = len(own.filter(pl.any_horizontal(pl.col(column).is_not_null(), pl.col("error").is_in(CODES))))
+            shares = {f"{alarm.kind} of {column}": alarm.share * number for alarm in alarms if alarm.column == column}
+            self.rows.note(**{column: number, **shares})
+        for alarm in alarms:
+            if alarm.rows:
+                self.rows.warn(f"{alarm.kind} of {alarm.column}", describe(alarm))

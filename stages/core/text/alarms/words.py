@@ -1,0 +1,30 @@
+"""What a person is told of an alarm: its share, an example with rows that have it, and what to do."""
+
+from slurm.errors import AlarmError
+from stages.core.text.alarms.find import Alarm
+from stages.core.text.alarms.settings import KINDS, Alarms
+
+SHOWN_CHARACTERS = 100
+
+
+def describe(alarm: Alarm) -> str:
+    """One line: the share, what it is, and the example with the most rows."""
+    line = f"{alarm.share:.2%} of {alarm.of:,} texts in {alarm.column} {KINDS[alarm.kind]}"
+    if not alarm.examples:
+        return line
+    first = alarm.examples[0]
+    plain = " ".join(first.text.split())
+    text = plain if len(plain) <= SHOWN_CHARACTERS else f"{plain[:SHOWN_CHARACTERS]}…"
+    on = f" on {first.rows:,} rows" if first.rows > 1 else ""
+    return f"{line}, such as {text!r}{on}: {', '.join(first.ids)}"
+
+
+def refuse_more(alarms: list[Alarm], settings: Alarms) -> None:
+    """Raises AlarmError for the first alarm whose share passes its max_share."""
+    for alarm in alarms:
+        limit = getattr(settings.max_share, alarm.kind)
+        if limit is not None and alarm.of >= settings.min_rows and alarm.share > limit:
+            raise AlarmError(
+                f"{describe(alarm)}. More than alarms.max_share.{alarm.kind}={limit:g}: look at these rows, mend the "
+                f"model or its prompt; or give the command again with a larger max_share, then resume"
+            )

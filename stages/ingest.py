@@ -9,6 +9,7 @@ the number of excluded rows by reason. An unreadable line becomes a failed row.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal
@@ -21,13 +22,14 @@ from slurm.errors import InputError
 from slurm.record.manifest import Step
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Former, Stage
-from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
+from stages.core.schema.catalogue import CAPTION_ROWS, CAPTIONS, CATALOGUE, LEFT_OUT, SPANS
 from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
 from stages.core.storage.addresses import VIDEO_SUFFIXES, find_fault
 from stages.core.storage.input_files import is_remote, local_glob
+from stages.core.text.alarms.settings import Alarms
 
 SAMPLE = "sample"  # the input where none is named
 STRICT = ConfigDict(extra="forbid")
@@ -65,6 +67,7 @@ class Config:
     input: Input
     source: Annotated[Source, Field(discriminator="name")]
     opt_out: OptOut
+    alarms: Alarms  # that captions of the source raise
 
 
 def reader(config: Config) -> tuple[ModuleType, Source]:
@@ -149,15 +152,35 @@ def run(
     catalogue = read_catalogue(config)
     assert catalogue.spans is not None
     rows = catalogue.rows.with_columns(extension=pl.lit(former.extension, INT))
-    spans, left_out = catalogue.spans, catalogue.left_out
+    spans, left_out = with_caption_rows(catalogue.spans), catalogue.left_out
     if former.tables:
         known = former.tables["rows"].select("video_id").collect().to_series()
         new = ~pl.col("video_id").is_in(known.implode())
         rows, spans = rows.filter(new), spans.filter(new)
         counted = dict(former.tables["left_out"].group_by("reason").agg(pl.col("rows").sum()).collect().iter_rows())
         left_out = {reason: more for reason, n in left_out.items() if (more := n - counted.get(reason, 0)) > 0}
+    tell_alarms(spans, config, former)
     table = pl.DataFrame(list(left_out.items()), schema=LEFT_OUT, orient="row")
     return {"rows": rows, "spans": spans, "left_out": table}
+
+
+def with_caption_rows(spans: pl.LazyFrame) -> pl.LazyFrame:
+    """The spans with CAPTION_ROWS, of the captions that the source has."""
+    from stages.core.text.alarms.count import count_texts
+
+    return count_texts(spans, [caption for caption in CAPTIONS if caption in spans.collect_schema()])
+
+
+def tell_alarms(spans: pl.LazyFrame, config: Config, former: Former) -> None:
+    """Counts the captions that raise an alarm, and warns of them. Raises AlarmError for too many."""
+    from stages.core.text.alarms.find import find_alarms
+    from stages.core.text.alarms.tell import refuse_more, tell
+
+    there = [column for column in config.alarms.columns if column in spans.collect_schema()]
+    settings = replace(config.alarms, columns=there)
+    alarms = find_alarms(spans, "span_id", settings)
+    tell(alarms, {alarm.column: alarm.of for alarm in alarms if alarm.kind == "same" and alarm.of}, former)
+    refuse_more(alarms, settings)
 
 
 def check(config: Config) -> None:
@@ -179,7 +202,7 @@ STAGE = Stage(
     run=run,
     gives={**CATALOGUE, "extension": INT},  # of the run, by which the row came; 0: from the start
     key="video_id",
-    tables={"spans": SPANS, "left_out": LEFT_OUT},
+    tables={"spans": {**SPANS, **CAPTION_ROWS}, "left_out": LEFT_OUT},
     check=check,
     continues=True,
     ids=read_ids,

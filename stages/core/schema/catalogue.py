@@ -50,4 +50,9 @@ SPANS: Schema = {  # parts of a video that its catalogue names; times in the who
     "scene_cut": pl.List(pl.Int64()),  # first and last frame within that clip, as given; -1: its last
 }
 
+CAPTIONS = ("raw_caption", "refined_caption", "rewritten_caption", "orig_caption")
+
+# The number of spans of the source with the same caption, but for case, spaces, digits and punctuation.
+CAPTION_ROWS: Schema = {f"{caption}_rows": INT for caption in CAPTIONS}
+
 LEFT_OUT: Schema = {"reason": TEXT, "rows": INT}  # what a source has and the catalogue has not

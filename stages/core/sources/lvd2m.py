@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from stages.core.schema.catalogue import SPANS
+from stages.core.schema.catalogue import CAPTIONS, SPANS
 from stages.core.schema.types import TEXT, Row, Schema
 from stages.core.sources.catalogue import Catalogue
 from stages.core.sources.tables import MARKS, error_column, scan, why_column
@@ -36,7 +36,6 @@ NEEDED: dict[Layout, tuple[str, ...]] = {
 }
 SUFFIXES = {".csv"}
 FACTS = ("key", "video_id", "url", "dataset_src", "total score", "span", "video_time", "orig_span", "scene_cut")
-CAPTIONS = ("raw_caption", "refined_caption", "rewritten_caption", "orig_caption")
 NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)  # what ast.literal_eval may raise
 SLACK_S = 1.0  # by which a clip may exceed the longer one that it was cut from: rounding
 

@@ -42,58 +42,84 @@ class Alarm(NamedTuple):
         return self.rows / self.of if self.of else 0.0
 
 
+class Seen(NamedTuple):
+    """What is known of a column: `marks` of each row that counts, frequent texts and openings, rows of a sample."""
+
+    marks: pl.DataFrame
+    same: pl.DataFrame
+    opening: pl.DataFrame
+    refused: pl.Series
+    truncated: pl.Series
+    sample: pl.Series
+
+    def wanted(self) -> pl.Series:
+        """The rows whose texts are needed."""
+        frequent = [counted["ids"].explode() for counted in (self.same, self.opening)]
+        return pl.concat([self.sample, *frequent, self.refused.head(SHOWN), self.truncated.head(SHOWN)]).unique()
+
+
 def find_alarms(rows: pl.LazyFrame, key: str, settings: Alarms) -> list[Alarm]:
     """An alarm of each kind for each text column, also those with no rows. A row without a text counts in none.
 
-    `rows` has the key, the columns and, where rows may have failed, `error`.
+    `rows` has the key, the columns and, where rows may have failed, `error`. They are read twice.
     """
-    return [alarm for column in settings.columns for alarm in find_in_column(rows, key, column, settings)]
-
-
-def find_in_column(rows: pl.LazyFrame, key: str, column: str, settings: Alarms) -> Iterator[Alarm]:
     failed = pl.col("error") if "error" in rows.collect_schema() else pl.lit(None, pl.String)
-    text = pl.when(failed.is_null()).then(column)
-    numbered = rows.select(id=pl.col(key).cast(pl.String), text=text, code=failed).with_row_index("row")
-    marks = mark(numbered, settings)
-    texts, of = marks.filter("there"), len(marks)
-    same, starts = (count_frequent(texts, kind, of, settings) for kind in ("same", "opening"))
-    sampled = choose(texts["row"], settings.sample)
-    bad = {kind: texts.filter(kind)["row"] for kind in ("refused", "truncated")}
-    named = [ids.explode() for ids in (same["ids"], starts["ids"])] + [found.head(SHOWN) for found in bad.values()]
-    wanted = pl.concat([sampled, *named]).unique()
-    read = numbered.filter(pl.col("row").is_in(wanted.implode())).select("row", "id", "text")
-    known = read.collect(engine="streaming")
-    sample = known.filter(pl.col("row").is_in(sampled.implode())).with_columns(words=folded(pl.col("text")))
-    looping = find_looping(sample)
-    scale = len(texts) / max(1, len(sample))
-    codes = {kind: int((marks["code"] == kind).sum()) for kind in CODES}
-    yield Alarm(column, "same", int(same["rows"].sum()), of, examples(same, known))
-    yield find_near(sample, column, settings)
-    yield Alarm(column, "opening", int(starts["rows"].sum()), of, examples(starts, known))
-    yield Alarm(column, "refused", len(bad["refused"]) + codes["refused"], of, single(bad["refused"], known))
-    repeated = round(len(looping) * scale) + codes["repetition"]
-    yield Alarm(column, "repetition", repeated, of, single(looping["row"], known))
-    yield Alarm(column, "truncated", len(bad["truncated"]) + codes["truncated"], of, single(bad["truncated"], known))
-
-
-def mark(numbered: pl.LazyFrame, settings: Alarms) -> pl.DataFrame:
-    """What is known of each row with a text, or with one of CODES: hashes of its text and opening, and what is wrong."""
-    words = pl.col("words")
-    first = opening(words, settings.opening_words)
-    return (
-        numbered.select("row", "text", words=folded(pl.col("text")), code=pl.when(pl.col("code").is_in(CODES)).then("code"))
-        .select(
-            "row",
-            "code",
-            there=words.is_not_null(),
-            same=words.hash(SEED),
-            opening=pl.when(first.is_not_null()).then(first.hash(SEED)),
-            refused=refuses(pl.col("text"), settings.refusals),
-            truncated=breaks_off(pl.col("text")),
+    texts = {column: pl.when(failed.is_null()).then(column) for column in settings.columns}
+    code = pl.when(failed.is_in(CODES)).then(failed)
+    numbered = rows.select(pl.col(key).cast(pl.String).alias("id"), code.alias("code"), **texts).with_row_index("row")
+    marked = [marks(column, settings) for column in settings.columns]
+    marked_rows = numbered.select("row", "code", *marked).collect(engine="streaming")
+    seen = {column: see(marked_rows, column, settings) for column in settings.columns}
+    wanted = pl.concat([one.wanted() for one in seen.values()]).unique()
+    known = numbered.filter(pl.col("row").is_in(wanted.implode())).collect(engine="streaming")
+    return [
+        alarm
+        for column, one in seen.items()
+        for alarm in tell(
+            one,
+            column,
+            known.select("row", "id", text=column).filter(pl.col("row").is_in(one.wanted().implode())),
+            settings,
         )
-        .filter(pl.col("there") | pl.col("code").is_not_null())
-        .collect(engine="streaming")
+    ]
+
+
+def marks(column: str, settings: Alarms) -> pl.Expr:
+    """What is known of each text, as a struct: hashes of it and of its opening, and what is wrong with it."""
+    words = folded(pl.col(column))
+    first = opening(words, settings.opening_words)
+    return pl.struct(
+        there=words.is_not_null(),
+        same=words.hash(SEED),
+        opening=pl.when(first.is_not_null()).then(first.hash(SEED)),
+        refused=refuses(pl.col(column), settings.refusals),
+        truncated=breaks_off(pl.col(column)),
+    ).alias(column)
+
+
+def see(marked_rows: pl.DataFrame, column: str, settings: Alarms) -> Seen:
+    own = (
+        marked_rows.select("row", "code", column).unnest(column).filter(pl.col("there") | pl.col("code").is_not_null())
     )
+    texts = own.filter("there")
+    same, starts = (count_frequent(texts, kind, len(own), settings) for kind in ("same", "opening"))
+    refused, truncated = (texts.filter(kind)["row"] for kind in ("refused", "truncated"))
+    return Seen(own.select("code", "there"), same, starts, refused, truncated, choose(texts["row"], settings.sample))
+
+
+def tell(seen: Seen, column: str, known: pl.DataFrame, settings: Alarms) -> Iterator[Alarm]:
+    """The alarms of a column; `known` has `row`, `id` and `text` of the rows that are needed."""
+    of, texts = len(seen.marks), int(seen.marks["there"].sum())
+    sample = known.filter(pl.col("row").is_in(seen.sample.implode())).with_columns(words=folded(pl.col("text")))
+    looping = find_looping(sample)["row"]
+    failed = {kind: int((seen.marks["code"] == kind).sum()) for kind in CODES}
+    yield Alarm(column, "same", int(seen.same["rows"].sum()), of, examples(seen.same, known))
+    yield find_near(sample, column, settings)
+    yield Alarm(column, "opening", int(seen.opening["rows"].sum()), of, examples(seen.opening, known))
+    yield Alarm(column, "refused", len(seen.refused) + failed["refused"], of, single(seen.refused, known))
+    repeated = round(len(looping) * texts / max(1, len(sample)))
+    yield Alarm(column, "repetition", repeated + failed["repetition"], of, single(looping, known))
+    yield Alarm(column, "truncated", len(seen.truncated) + failed["truncated"], of, single(seen.truncated, known))
 
 
 def count_frequent(texts: pl.DataFrame, kind: str, of: int, settings: Alarms) -> pl.DataFrame:

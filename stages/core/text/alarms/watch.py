@@ -14,7 +14,7 @@ from slurm.task.attempt import Output
 from stages.core.runner.work import Rows
 from stages.core.text.alarms.find import CODES, Alarm, find_alarms
 from stages.core.text.alarms.settings import Alarms
-from stages.core.text.alarms.words import describe, refuse_more
+from stages.core.text.alarms.tell import refuse_more, tell
 
 OTHERS = 64
 MORE = 1.5  # times as many texts as at the last look, until the next one
@@ -28,12 +28,11 @@ def watch(rows: Rows, outputs: Iterator[Output], config: Any) -> Iterator[Output
     settings: Alarms = config.alarms
     texts = Texts(rows, settings)
     for output in outputs:
-        if texts.ready():
+        if texts.count >= texts.next_look:
             texts.look()
         yield output
         texts.add(output)
-    alarms = texts.look()
-    texts.note(alarms)
+    texts.tell(texts.look())
 
 
 class Texts:
@@ -46,9 +45,6 @@ class Texts:
         self.before = self.count = len(self.tables[0])
         self.next_look = settings.min_rows
 
-    def ready(self) -> bool:
-        return self.count >= self.next_look
-
     def add(self, output: Output) -> None:
         given = output.tables.get(ROWS, [])
         if isinstance(given, pl.LazyFrame):
@@ -60,24 +56,22 @@ class Texts:
         self.count += len(given)
 
     def look(self) -> list[Alarm]:
-        """The alarms that they raise. Raises AlarmError, having noted them, if one passes its max_share."""
+        """The alarms that they raise. Raises AlarmError, having told of them, if one passes its max_share."""
         self.next_look = int(MORE * self.count) + 1
         self.tables = [pl.concat(self.tables)]
         alarms = find_alarms(self.tables[0].lazy(), self.rows.keys[0], self.settings)
         try:
             refuse_more(alarms, self.settings)
         except AlarmError:
-            self.note(alarms)
+            self.tell(alarms)
             raise
         return alarms
 
-    def note(self, alarms: list[Alarm]) -> None:
-        """Counts the task's own texts, and of them as large a share for each alarm as all raise; warns of alarms."""
+    def tell(self, alarms: list[Alarm]) -> None:
         own = self.tables[0][self.before :]
-        for column in self.settings.columns:
-            number = len(own.filter(pl.any_horizontal(pl.col(column).is_not_null(), pl.col("error").is_in(CODES))))
-            shares = {f"{alarm.kind} of {column}": alarm.share * number for alarm in alarms if alarm.column == column}
-            self.rows.note(**{column: number, **shares})
-        for alarm in alarms:
-            if alarm.rows:
-                self.rows.warn(f"{alarm.kind} of {alarm.column}", describe(alarm))
+        coded = pl.col("error").is_in(CODES)
+        counts = own.select(
+            (coded | pl.col(column).is_not_null()).fill_null(False).sum().alias(column)
+            for column in self.settings.columns
+        )
+        tell(alarms, counts.row(0, named=True) if len(own) else {}, self.rows)

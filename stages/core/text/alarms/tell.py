@@ -1,6 +1,10 @@
-"""What a person is told of an alarm: its share, an example with rows that have it, and what to do."""
+"""What a person is told of alarms: their shares, an example with rows that have it, and what to do."""
+
+from collections.abc import Mapping, Sequence
 
 from slurm.errors import AlarmError
+from stages.core.runner.stage import Former
+from stages.core.runner.work import Rows
 from stages.core.text.alarms.find import Alarm
 from stages.core.text.alarms.settings import KINDS, Alarms
 
@@ -19,7 +23,17 @@ def describe(alarm: Alarm) -> str:
     return f"{line}, such as {text!r}{on}: {', '.join(first.ids)}"
 
 
-def refuse_more(alarms: list[Alarm], settings: Alarms) -> None:
+def tell(alarms: Sequence[Alarm], counted: Mapping[str, int], rows: Rows | Former) -> None:
+    """Counts the texts of each column (column → number), and as large a share of them for each alarm; warns of alarms."""
+    for column, number in counted.items():
+        own = [alarm for alarm in alarms if alarm.column == column]
+        rows.note(**{column: number, **{f"{alarm.kind} of {column}": alarm.share * number for alarm in own}})
+        for alarm in own:
+            if alarm.rows:
+                rows.warn(f"{alarm.kind} of {column}", describe(alarm))
+
+
+def refuse_more(alarms: Sequence[Alarm], settings: Alarms) -> None:
     """Raises AlarmError for the first alarm whose share passes its max_share."""
     for alarm in alarms:
         limit = getattr(settings.max_share, alarm.kind)

@@ -100,7 +100,8 @@ def _troubles(found: Survey) -> list[str]:
             f"[yellow]{name}: {len(found.broken):,} finished chunks lack files[/]; e.g. chunk {chunk}: {literal(lacks)}"
         )
     if counters := add_counters(*(done.counters for done in found.done.values())):
-        lines.append(literal(f"{name}: {show_counters(counters)}"))
+        told = filter(None, [show_counters(counters), *show_shares(counters)])
+        lines += [literal(f"{found.step.name}: {line}") for line in told]
     lines += [f"[yellow]{name}: {literal(words)}[/]" for words in newest_warnings(found.done.values()).values()]
     errors: Counter[str] = Counter()
     for done in found.done.values():
@@ -184,7 +185,7 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
             f"{record.rows_failed} failed {record.errors or ''} in {record.seconds:.1f} s on {record.host}"
         )
         if record.counters:
-            lines.append(show_counters(record.counters))
+            lines += [literal(line) for line in (show_counters(record.counters), *show_shares(record.counters))]
         if record.fingerprint != plan.fingerprint:
             old = step.former_plan(record.fingerprint)
             changed = differences(old.identity, plan.identity) if old else ["(plan not kept)"]
@@ -215,13 +216,22 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
 
 
 def show_counters(counters: Mapping[str, float]) -> str:
-    """Counters of a stage's work in one line; "same of texts" as its share of the counter "texts"."""
-    return ", ".join(f"{name} {_show_value(name, value, counters)}" for name, value in counters.items())
+    """Counters of a stage's work, in a line; those that are parts of another one (see `show_shares`) are left out."""
+    return ", ".join(f"{name} {value:,.10g}" for name, value in counters.items() if not _whole_of(name, counters))
 
 
-def _show_value(name: str, value: float, counters: Mapping[str, float]) -> str:
-    whole = counters.get(name.partition(" of ")[2], 0)
-    return f"{value / whole:.2%}" if whole else f"{value:,.10g}"
+def show_shares(counters: Mapping[str, float]) -> Iterator[str]:
+    """A line for each counter of which others count a part, as "same of texts" does of "texts": their shares of it."""
+    for whole in dict.fromkeys(_whole_of(name, counters) for name in counters):
+        if whole:
+            parts = {name: value for name, value in counters.items() if _whole_of(name, counters) == whole}
+            shares = (f"{name.partition(' of ')[0]} {value / counters[whole]:.2%}" for name, value in parts.items())
+            yield f"of {counters[whole]:,.10g} {whole}: {', '.join(shares)}"
+
+
+def _whole_of(name: str, counters: Mapping[str, float]) -> str:
+    whole = name.partition(" of ")[2]
+    return whole if counters.get(whole) else ""
 
 
 def newest_warnings(records: Iterable[Done]) -> dict[str, str]:

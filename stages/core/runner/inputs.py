@@ -42,6 +42,7 @@ def read_finished(step: Step, chunk: int, schema: Mapping[str, pl.DataType], mos
     """Columns of the rows of a chunk that attempts have flushed, and of at most so many other chunks that are done."""
     flushed = main_files(step.paths.partial_of(chunk), f"{step.plan.fingerprint[:8]}.")
     records = [name for folder in names(step.paths.dones) for name in names(step.paths.dones / folder)]
+    records = [name for folder in names(step.paths.dones) for name in names(step.paths.dones / folder)]
     finished = [int(name.partition(".")[0]) for name in records]
     chosen = finished if len(finished) <= most else [finished[n * len(finished) // most] for n in range(most)]
     parts = [step.paths.part(done.part) for other in chosen if (done := step.done(other))]

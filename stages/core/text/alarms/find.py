@@ -63,6 +63,8 @@ def find_alarms(rows: pl.LazyFrame, key: str, settings: Alarms) -> list[Alarm]:
 
     `rows` has the key, the columns and, where rows may have failed, `error`. They are read twice.
     """
+    if not settings.columns:
+        return []
     failed = pl.col("error") if "error" in rows.collect_schema() else pl.lit(None, pl.String)
     texts = {column: pl.when(failed.is_null()).then(column) for column in settings.columns}
     code = pl.when(failed.is_in(CODES)).then(failed)
@@ -72,16 +74,7 @@ def find_alarms(rows: pl.LazyFrame, key: str, settings: Alarms) -> list[Alarm]:
     seen = {column: see(marked_rows, column, settings) for column in settings.columns}
     wanted = pl.concat([one.wanted() for one in seen.values()]).unique()
     known = numbered.filter(pl.col("row").is_in(wanted.implode())).collect(engine="streaming")
-    return [
-        alarm
-        for column, one in seen.items()
-        for alarm in tell(
-            one,
-            column,
-            known.select("row", "id", text=column).filter(pl.col("row").is_in(one.wanted().implode())),
-            settings,
-        )
-    ]
+    return [alarm for column, one in seen.items() for alarm in tell(one, column, known, settings)]
 
 
 def marks(column: str, settings: Alarms) -> pl.Expr:
@@ -98,18 +91,18 @@ def marks(column: str, settings: Alarms) -> pl.Expr:
 
 
 def see(marked_rows: pl.DataFrame, column: str, settings: Alarms) -> Seen:
-    own = (
-        marked_rows.select("row", "code", column).unnest(column).filter(pl.col("there") | pl.col("code").is_not_null())
-    )
+    counts = pl.col("there") | pl.col("code").is_not_null()
+    own = marked_rows.select("row", "code", column).unnest(column).filter(counts)
     texts = own.filter("there")
     same, starts = (count_frequent(texts, kind, len(own), settings) for kind in ("same", "opening"))
     refused, truncated = (texts.filter(kind)["row"] for kind in ("refused", "truncated"))
     return Seen(own.select("code", "there"), same, starts, refused, truncated, choose(texts["row"], settings.sample))
 
 
-def tell(seen: Seen, column: str, known: pl.DataFrame, settings: Alarms) -> Iterator[Alarm]:
-    """The alarms of a column; `known` has `row`, `id` and `text` of the rows that are needed."""
+def tell(seen: Seen, column: str, table: pl.DataFrame, settings: Alarms) -> Iterator[Alarm]:
+    """The alarms of a column; `table` has `row`, `id` and the texts of the rows that are needed."""
     of, texts = len(seen.marks), int(seen.marks["there"].sum())
+    known = table.select("row", "id", text=column)
     sample = known.filter(pl.col("row").is_in(seen.sample.implode())).with_columns(words=folded(pl.col("text")))
     looping = find_looping(sample)["row"]
     failed = {kind: int((seen.marks["code"] == kind).sum()) for kind in CODES}

@@ -117,7 +117,8 @@ def compare(shingles: Words, starts: Places, ends: Places, one: Places, other: P
     new_side = np.concatenate([[True], side[1:] != side[:-1]])
     union = np.bincount(pair[new_value], minlength=len(one))
     both = np.bincount(pair[~new_value & new_side], minlength=len(one))
-    return both / union
+    jaccard: NDArray[np.float64] = both / union
+    return jaccard
 
 
 def take(values: Words, starts: Places, sizes: Places) -> Words:

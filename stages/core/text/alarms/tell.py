@@ -24,7 +24,7 @@ def describe(alarm: Alarm) -> str:
 
 
 def tell(alarms: Sequence[Alarm], counted: Mapping[str, int], rows: Rows | Former) -> None:
-    """Counts the texts of each column (column → number), and as large a share of them for each alarm; warns of alarms."""
+    """Counts the texts of each column (column → number), and the share of them with each alarm; warns of alarms."""
     for column, number in counted.items():
         own = [alarm for alarm in alarms if alarm.column == column]
         rows.note(**{column: number, **{f"{alarm.kind} of {column}": alarm.share * number for alarm in own}})

@@ -27,11 +27,13 @@ def watch(rows: Rows, outputs: Iterator[Output], config: Any) -> Iterator[Output
     """
     settings: Alarms = config.alarms
     texts = Texts(rows, settings)
+    if texts.count >= settings.min_rows:  # before anything is asked
+        texts.look()
     for output in outputs:
-        if texts.count >= texts.next_look:
-            texts.look()
         yield output
         texts.add(output)
+        if texts.count >= texts.next_look:
+            texts.look()
     texts.tell(texts.look())
 
 
@@ -70,8 +72,6 @@ class Texts:
     def tell(self, alarms: list[Alarm]) -> None:
         own = self.tables[0][self.before :]
         coded = pl.col("error").is_in(CODES)
-        counts = own.select(
-            (coded | pl.col(column).is_not_null()).fill_null(False).sum().alias(column)
-            for column in self.settings.columns
-        )
+        texts = {column: (pl.col(column).is_not_null() | coded).sum() for column in self.settings.columns}
+        counts = own.select(**texts)
         tell(alarms, counts.row(0, named=True) if len(own) else {}, self.rows)

@@ -46,6 +46,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.histograms import make_histograms
     from stages.core.report.media import describe_media
     from stages.core.report.page import write
+    from stages.core.report.texts import read_texts
     from stages.core.report.thumbnails import choose_thumbnails
 
     others = [step for step in steps.values() if step.plan.stage != STAGE.name]
@@ -55,6 +56,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
     categorized = [counts for step in ordered if (counts := count_categories(step))]
     balanced = [found for step in ordered if (found := read_balanced(step))]
+    texts = [found for step in ordered if (found := read_texts(step))]
     media = [videos for step in ordered if (videos := describe_media(step))]
     untrained = {step.name: number for step in ordered if (number := count_untrained(step))}
     write(
@@ -66,6 +68,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         media=media,
         categorized=categorized,
         balanced=balanced,
+        texts=texts,
         untrained=untrained,
         unfinished=unfinished,
     )

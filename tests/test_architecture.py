@@ -101,10 +101,11 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/fetch/web": {"fetch", "storage"},
     "stages/core/fetch/sites": {"fetch", "fetch/web", "schema", "storage", "video/cut", "video/read"},
     "stages/core/sources": {"fetch", "fetch/web", "schema", "storage"},
+    "stages/core/text/alarms": {"runner", "text"},
     "stages/core/text/annotation": {"text"},
     "stages/core/text": {"models", "models/embedded", "runner", "schema"},
     "stages/core/dedup": {"schema"},
-    "stages/core/report": set(),
+    "stages/core/report": {"text/alarms"},
     "stages/core/runner": {"models", "schema", "storage"},
     "stages/core/command_line": {"runner"},
 }

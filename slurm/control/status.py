@@ -216,8 +216,10 @@ def explain(run: Path, name: str, chunk: int) -> RenderableType:
 
 
 def show_counters(counters: Mapping[str, float]) -> str:
-    """Counters of a stage's work, in a line; those that are parts of another one (see `show_shares`) are left out."""
-    return ", ".join(f"{name} {value:,.10g}" for name, value in counters.items() if not _whole_of(name, counters))
+    """Counters of a stage's work in one line, but for those that `show_shares` shows."""
+    shared = {whole for name in counters if (whole := _whole_of(name, counters))}
+    plain = {name: value for name, value in counters.items() if name not in shared and not _whole_of(name, counters)}
+    return ", ".join(f"{name} {value:,.10g}" for name, value in plain.items())
 
 
 def show_shares(counters: Mapping[str, float]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from stages.core.report.costs import Cost
 from stages.core.report.funnel import Flow
 from stages.core.report.histograms import Histogram
 from stages.core.report.media import Media
+from stages.core.report.texts import Texts
 from stages.core.report.thumbnails import Thumbnail
 
 HERE = Path(__file__).parent
@@ -34,6 +35,7 @@ def write(
     media: Sequence[Media],
     categorized: Sequence[Categories],
     balanced: Sequence[Balanced],
+    texts: Sequence[Texts],
     untrained: Mapping[str, int],
     unfinished: Mapping[str, tuple[int, int]],
 ) -> None:
@@ -57,6 +59,7 @@ def write(
         media=media,
         categorized=categorized,
         balanced=balanced,
+        texts=texts,
         chart=charts.funnel(flows) if flows else "",
         failures=[(flow, loss) for flow in flows for loss in flow.losses if loss.kind == "failed"],
         filters=[

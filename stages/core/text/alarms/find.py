@@ -116,13 +116,20 @@ def tell(seen: Seen, column: str, table: pl.DataFrame, settings: Alarms) -> Iter
 
 
 def count_frequent(texts: pl.DataFrame, kind: str, of: int, settings: Alarms) -> pl.DataFrame:
-    """Of each frequent text or opening: its number of `rows`, and the first of them, `ids`; most frequent first."""
+    """Of each frequent text or opening: its number of `rows`, and the first of them, `ids`; most frequent first.
+
+    An opening of texts that are all equal is left out: they count as the same text.
+    """
     often = settings.often.same if kind == "same" else settings.often.opening
-    known = texts.select("row", value=kind).filter(pl.col("value").is_not_null())
+    known = texts.select("row", "same", value=kind).filter(pl.col("value").is_not_null())
     frequent = known.group_by("value").len("rows").filter(is_frequent(of, often, settings))
-    first = known.join(frequent, on="value", how="semi").group_by("value").agg(ids=pl.col("row").head(IDS))
-    counted = frequent.join(first, on="value").select("rows", "ids")
-    return counted.sort("rows", pl.col("ids").list.first(), descending=[True, False])
+    first = (
+        known.join(frequent, on="value", how="semi")
+        .group_by("value")
+        .agg(ids=pl.col("row").head(IDS), different=pl.col("same").n_unique())
+    )
+    counted = frequent.join(first, on="value").filter((pl.col("different") > 1) | (kind == "same"))
+    return counted.select("rows", "ids").sort("rows", pl.col("ids").list.first(), descending=[True, False])
 
 
 def is_frequent(of: int, often: float, settings: Alarms) -> pl.Expr:

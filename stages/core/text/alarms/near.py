@@ -124,7 +124,8 @@ def compare(shingles: Words, starts: Places, ends: Places, one: Places, other: P
 def take(values: Words, starts: Places, sizes: Places) -> Words:
     """Runs of values, one behind the other."""
     at = np.arange(sizes.sum()) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
-    return values[at]
+    taken: Words = values[at]
+    return taken
 
 
 def join(group: Places, one: Places, other: Places) -> None:

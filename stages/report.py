@@ -56,7 +56,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
     categorized = [counts for step in ordered if (counts := count_categories(step))]
     balanced = [found for step in ordered if (found := read_balanced(step))]
-    texts = [found for step in ordered if (found := read_texts(step))]
+    texts = [alarms for step in ordered if (alarms := read_texts(step))]
     media = [videos for step in ordered if (videos := describe_media(step))]
     untrained = {step.name: number for step in ordered if (number := count_untrained(step))}
     write(

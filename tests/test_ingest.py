@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 from support.hub import Hub
 from support.runs import command
+from support.texts import alarms
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from slurm.table import read_table
 from stages.core.runner.stage import Former
-from stages.core.schema.catalogue import CATALOGUE, LEFT_OUT, SPANS
+from stages.core.schema.catalogue import CAPTION_ROWS, CATALOGUE, LEFT_OUT, SPANS
 from stages.core.sources import lvd2m, urls, youtube_commons
 from stages.core.sources.opt_out import OptOut
 from stages.ingest import Auto, Config, Input, Source, check, read_catalogue, run
@@ -22,7 +23,7 @@ ERRORS = {"error": pl.String(), "error_detail": pl.String()}
 
 
 def config(path: Path | str, source: Source | None = None, opt_out: Path | None = None) -> Config:
-    return Config(Input(str(path)), source or Auto("auto"), OptOut(str(opt_out) if opt_out else None))
+    return Config(Input(str(path)), source or Auto("auto"), OptOut(str(opt_out) if opt_out else None), alarms())
 
 
 def ingest(path: Path | str, source: Source | None = None, opt_out: Path | None = None) -> pl.DataFrame:
@@ -67,7 +68,7 @@ def test_every_source_gives_the_same_columns(tmp_path: Path, name: str) -> None:
     tables = run({}, config(tmp_path / name, ENGLISH if name == "commons" else None), tmp_path, FIRST)
     assert {name: dict(table.lazy().collect_schema()) for name, table in tables.items()} == {
         "rows": {**CATALOGUE, **ERRORS, "extension": pl.Int64()},
-        "spans": SPANS,
+        "spans": {**SPANS, **CAPTION_ROWS},
         "left_out": LEFT_OUT,
     }
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 from support.odd import ADDRESSES, make_odd
+from support.texts import alarms
 
 from slurm.errors import ITEM_CODES, ItemError
 from stages.core.sources.opt_out import OptOut
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("seed", range(200))
 def test_one_odd_thing_costs_one_row(tmp_path: Path, seed: int) -> None:
     odd = make_odd(tmp_path, seed)
-    found = read_catalogue(Config(Input(str(odd.path)), Auto("auto"), OptOut(None))).rows.collect(engine="streaming")
+    found = read_catalogue(Config(Input(str(odd.path)), Auto("auto"), OptOut(None), alarms())).rows.collect(
+        engine="streaming"
+    )
     good, bad = (found.filter(pl.col("error").is_null() == fine) for fine in (True, False))
     assert good.select(pl.coalesce("url", "path")).to_series().sort().to_list() == sorted(odd.good), odd.kind
     assert len(bad) == 1, odd.kind

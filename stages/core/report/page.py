@@ -21,6 +21,7 @@ from stages.core.report.histograms import Histogram
 from stages.core.report.media import Media
 from stages.core.report.texts import Texts
 from stages.core.report.thumbnails import Thumbnail
+from stages.core.text.alarms.settings import KINDS
 
 HERE = Path(__file__).parent
 
@@ -47,7 +48,13 @@ def write(
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"formatting": formatting, "plain": plain, "codes": ITEM_CODES, "redact": redact}
+    environment.globals |= {
+        "formatting": formatting,
+        "plain": plain,
+        "codes": ITEM_CODES,
+        "kinds": KINDS,
+        "redact": redact,
+    }
     page = environment.get_template("page.html.j2").render(
         style=Markup((HERE / "page.css").read_text()),
         run=path.parent.parent.name,

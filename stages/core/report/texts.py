@@ -3,12 +3,11 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-import polars as pl
 from pydantic import TypeAdapter
 
 from slurm.record.manifest import Step
 from stages.core.text.alarms.find import Alarm, find_alarms
-from stages.core.text.alarms.settings import KINDS, Alarms
+from stages.core.text.alarms.settings import Alarms
 
 
 class Texts(NamedTuple):
@@ -16,10 +15,6 @@ class Texts(NamedTuple):
 
     step: Step
     columns: dict[str, list[Alarm]]
-
-    @property
-    def meanings(self) -> dict[str, str]:
-        return dict(KINDS)
 
 
 def read_texts(step: Step) -> Texts | None:
@@ -42,6 +37,5 @@ def read_column(step: Step, column: str, settings: Alarms) -> list[Alarm]:
         return []
     names = rows.collect_schema().names()
     key = step.plan.key if own else next(name for name in names if name.endswith("_id") and name != step.plan.key)
-    return find_alarms(
-        rows.select(pl.col(key, column, *({"error"} & {*names}))), key, replace(settings, columns=[column])
-    )
+    columns = [key, column, *({"error"} & {*names})]
+    return find_alarms(rows.select(columns), key, replace(settings, columns=[column]))

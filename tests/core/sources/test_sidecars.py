@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from support.runs import command
 from support.site import VideoSite
+from support.texts import alarms
 from yt_dlp import YoutubeDL
 
 from slurm.record.manifest import Step
@@ -196,7 +197,7 @@ def test_who_opted_out_is_known_by_the_sidecar(tmp_path: Path) -> None:
     video(tmp_path / "v", "b.mp4", {"webpage_url": f"{page}bbbbbbbbbbb", "channel_id": "UC2"})
     video(tmp_path / "v", "c.mp4")
     (tmp_path / "out.txt").write_text("https://youtu.be/aaaaaaaaaaa\nUC2\n")
-    config = Config(Input(str(tmp_path / "v")), Options("folder"), OptOut(str(tmp_path / "out.txt")))
+    config = Config(Input(str(tmp_path / "v")), Options("folder"), OptOut(str(tmp_path / "out.txt")), alarms())
     made = read_catalogue(config)
     assert made.rows.collect()["title"].to_list() == ["c"]
     assert made.left_out == {"opt_out": 2}

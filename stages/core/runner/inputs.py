@@ -1,6 +1,7 @@
 """A chunk's input rows: the slice of the step that it reads, with columns of the steps that give them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import polars as pl
 
@@ -10,7 +11,7 @@ from slurm.record.files import names, scan_parts
 from slurm.record.inputs import chunks_read
 from slurm.record.lineage import Reach, is_before, reach, scan_reach
 from slurm.record.manifest import Step
-from slurm.task.attempt import is_readable, main_files
+from slurm.task.attempt import main_files
 from stages.core.runner.within import gather_within
 
 
@@ -39,17 +40,24 @@ def read_former(step: Step, chunk: int) -> pl.DataFrame:
 
 
 def read_finished(step: Step, chunk: int, schema: Mapping[str, pl.DataType], most: int) -> pl.DataFrame:
-    """Columns of the rows of a chunk that attempts have flushed, and of at most so many other chunks that are done."""
-    flushed = main_files(step.paths.partial_of(chunk), f"{step.plan.fingerprint[:8]}.")
+    """Columns of rows that are finished: those flushed of a chunk, and of at most so many others, done or flushed."""
     records = [name for folder in names(step.paths.dones) for name in names(step.paths.dones / folder)]
-    records = [name for folder in names(step.paths.dones) for name in names(step.paths.dones / folder)]
-    finished = [int(name.partition(".")[0]) for name in records]
-    chosen = finished if len(finished) <= most else [finished[n * len(finished) // most] for n in range(most)]
-    parts = [step.paths.part(done.part) for other in chosen if (done := step.done(other))]
-    files = [file for file in (*flushed, *parts) if is_readable(file)]
-    if not files:
-        return pl.DataFrame(schema=schema)
-    return scan_parts(files, schema=dict(schema)).collect(engine="streaming")
+    begun = [name for folder in names(step.paths.partial) for name in names(step.paths.partial / folder)]
+    done = [step.done(int(name.partition(".")[0])) for name in spread(records, most)]
+    files = [step.paths.part(record.part) for record in done if record]
+    for other in {chunk, *map(int, spread(begun, most))}:
+        files += main_files(step.paths.partial_of(other), f"{step.plan.fingerprint[:8]}.")
+    tables = [pl.DataFrame(schema=schema)]
+    for file in files:
+        with suppress(OSError, pl.exceptions.PolarsError):  # torn, or its chunk was done meanwhile
+            tables.append(scan_parts([file], schema=dict(schema)).collect())
+    return pl.concat(tables)
+
+
+def spread(values: Sequence[str], most: int) -> list[str]:
+    """At most so many of the values, at even distances."""
+    number = min(most, len(values))
+    return [values[n * len(values) // number] for n in range(number)]
 
 
 def kept_in(source: Step, chunks: range) -> pl.LazyFrame:

@@ -54,7 +54,7 @@ class Texts:
         if not isinstance(given, pl.DataFrame):
             given = pl.DataFrame([{name: row.get(name) for name in self.schema} for row in given], self.schema)
         lacking = [pl.lit(None, pl.String).alias(name) for name in self.schema if name not in given.columns]
-        self.tables.append(given.with_columns(lacking).select(self.schema))
+        self.tables.append(given.with_columns(lacking).select([*self.schema]))
         self.count += len(given)
 
     def look(self) -> list[Alarm]:

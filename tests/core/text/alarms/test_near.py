@@ -72,7 +72,9 @@ def test_the_groups_are_those_of_all_pairs(seed: int, monkeypatch: pytest.Monkey
 
 
 def test_at_the_limit_the_shingles_themselves_decide() -> None:
-    words = WORDS[:49]  # 45 shingles; one changed word at the end takes one of them, at the sixth place six … ten of them
+    words = WORDS[
+        :49
+    ]  # 45 shingles; one changed word at the end takes one of them, at the sixth place six … ten of them
     for changed in range(5):
         other = [*words[:-1], "other"] if changed == 0 else [*words[: -changed - 1], "other", *words[-changed:]]
         index = (44 - changed) / (46 + changed)
@@ -92,7 +94,12 @@ def test_texts_that_share_half_of_themselves_are_no_group() -> None:
     sentences = [" ".join(rng.choices(WORDS, k=12)) for _ in range(60)]
     texts = list(dict.fromkeys(" ".join(rng.sample(sentences, 6)) for _ in range(2000)))
     assert max(jaccard(texts[0], other) for other in texts[1:]) > 0.15
-    assert groups([text for n, text in enumerate(texts) if all(jaccard(text, t) < 0.5 for t in texts[max(0, n - 200) : n])]) == set()
+    assert (
+        groups(
+            [text for n, text in enumerate(texts) if all(jaccard(text, t) < 0.5 for t in texts[max(0, n - 200) : n])]
+        )
+        == set()
+    )
 
 
 @pytest.mark.parametrize("texts", [[], ["a"], ["a", "b"], ["a b c d e", "a b c d f"]])

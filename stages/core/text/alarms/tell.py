@@ -12,15 +12,18 @@ SHOWN_CHARACTERS = 100
 
 
 def describe(alarm: Alarm) -> str:
-    """One line: the share, what it is, and the example with the most rows."""
+    """One line: the share, what it is, and the example with the most rows.
+
+    What differs from chunk to chunk is a number or stands in quotes, so that failures for one cause are told as alike.
+    """
     line = f"{alarm.share:.2%} of {alarm.of:,} texts in {alarm.column} {KINDS[alarm.kind]}"
     if not alarm.examples:
         return line
     first = alarm.examples[0]
-    plain = " ".join(first.text.split())
+    plain = " ".join(first.text.replace('"', "'").split())
     text = plain if len(plain) <= SHOWN_CHARACTERS else f"{plain[:SHOWN_CHARACTERS]}…"
-    on = f" on {first.rows:,} rows" if first.rows > 1 else ""
-    return f"{line}, such as {text!r}{on}: {', '.join(first.ids)}"
+    rows = ", ".join(f'"{name}"' for name in first.ids)
+    return f'{line}, such as "{text}" on {first.rows:,} rows: {rows}'
 
 
 def tell(alarms: Sequence[Alarm], counted: Mapping[str, int], rows: Rows | Former) -> None:
@@ -38,7 +41,8 @@ def refuse_more(alarms: Sequence[Alarm], settings: Alarms) -> None:
     for alarm in alarms:
         limit = getattr(settings.max_share, alarm.kind)
         if limit is not None and alarm.of >= settings.min_rows and alarm.share > limit:
+            key = f"alarms.max_share.{alarm.kind}"
             raise AlarmError(
-                f"{describe(alarm)}. More than alarms.max_share.{alarm.kind}={limit:g}: look at these rows, mend the "
-                f"model or its prompt; or give the command again with a larger max_share, then resume"
+                f"{describe(alarm)}. More than {key}={limit:g}: look at these rows, and mend the model or its prompt; "
+                f"or give the step's command again with a larger {key}, and it goes on"
             )

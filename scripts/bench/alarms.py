@@ -27,16 +27,16 @@ def measure(
     texts, sample = (20_000, 2_000) if small else (texts, sample)
     copies, family = max(20, COPIES * texts // 2_000_000), max(20, FAMILY * sample // 200_000)
     file, near = folder / "texts.parquet", folder / "near.parquet"
-    write_texts(file, texts, words, copies)
-    write_near(near, sample, words, family)
-    equal = ran("-m", "scripts.bench.alarms", file, "0")
+    ran("-m", "scripts.bench.alarms", "write_texts", file, texts, words, copies)  # elsewhere: this process stays small
+    ran("-m", "scripts.bench.alarms", "write_near", near, sample, words, family)
+    equal = ran("-m", "scripts.bench.alarms", "find", file, 0)
     found = dict(line.split() for line in equal.output.splitlines())
     yield Line(f"equal texts and first words of {texts:,} texts of {words} words", equal.wall_s, "s", 60)
     yield Line("memory of that", equal.peak_gib, "GiB", 2)
     yield Line(f"texts that stand on many rows, of {copies:,}", float(found["same"]), "", copies, at_least=True)
     others = float(found["same"]) + float(found["opening"]) - copies
     yield Line("others that alarm", others, "", 0, how=f"{equal.cpu_s:.1f} s of CPU")
-    alike = ran("-m", "scripts.bench.alarms", near, sample)
+    alike = ran("-m", "scripts.bench.alarms", "find", near, sample)
     found = dict(line.split() for line in alike.output.splitlines())
     yield Line(f"nearly equal texts of {sample:,}", alike.wall_s, "s", 60)
     yield Line("memory of the nearly equal ones", alike.peak_gib, "GiB")
@@ -60,7 +60,8 @@ def write_texts(file: Path, number: int, words: int, copies: int) -> None:
     parts = []
     for at in range(0, number, AT_ONCE):
         made = make_texts(random, min(AT_ONCE, number - at), words)
-        made = [f"{same} {at + n}" if at + n in placed else text for n, text in enumerate(made)]
+        copy = (same, same.upper())
+        made = [f"{copy[n % 2]} {at + n}" if at + n in placed else text for n, text in enumerate(made)]
         part = file.with_suffix(f".{at}.parquet")
         pl.DataFrame({"caption": made}).write_parquet(part)
         parts.append(part)
@@ -72,19 +73,21 @@ def write_near(file: Path, number: int, words: int, family: int) -> None:
     random = np.random.default_rng(2)
     made = make_texts(random, number, words)
     base = made[0].split()
-    for row in random.choice(number, family, replace=False).tolist():
+    for row in random.choice(np.arange(1, number), family - 1, replace=False).tolist():
         place = int(random.integers(0, words))
         made[row] = " ".join([*base[:place], "".join(random.choice(SYLLABLES, 5)), *base[place + 1 :]])
     pl.DataFrame({"caption": made}).with_row_index("id").write_parquet(file)
 
 
-def main(file: str, sample: str) -> None:
+def find(file: Path, sample: int) -> None:
     """Prints how many texts of a file have each alarm, near-equal ones looked for in so many."""
     said = yaml.safe_load((ROOT / "conf" / "alarms" / "texts.yaml").read_text())
-    settings = TypeAdapter(Alarms).validate_python(said | {"columns": ["caption"], "sample": int(sample)})
+    settings = TypeAdapter(Alarms).validate_python(said | {"columns": ["caption"], "sample": sample})
     for alarm in find_alarms(pl.scan_parquet(file), "id", settings):
         print(alarm.kind, alarm.rows)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    {"find": find, "write_texts": write_texts, "write_near": write_near}[sys.argv[1]](
+        Path(sys.argv[2]), *map(int, sys.argv[3:])
+    )

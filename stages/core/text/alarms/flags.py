@@ -8,8 +8,7 @@ import polars as pl
 
 from stages.core.text.verdict import LOOP_TIMES, LOOP_WORDS, find_loop, read_phrases
 
-ENDED = r"[\pP\pS]\s*$"
-OPEN = r"[,:;(\-–—]\s*$"
+ENDED, OPEN = r"[\pP\pS]", r"[,:;(\-–—]"
 SEVERAL = r"[.!?。！？]['\"”’)]?\s*\S"  # sentences: a caption of a few words need not end with a full stop
 LEAST_REPEATED = LOOP_WORDS - 3  # words of a text with a loop that stand in it before
 
@@ -22,7 +21,8 @@ def refuses(text: pl.Expr, refusals: str) -> pl.Expr:
 
 def breaks_off(text: pl.Expr) -> pl.Expr:
     """Whether a text of several sentences ends in the midst of one."""
-    return text.str.contains(SEVERAL) & (~text.str.contains(ENDED) | text.str.contains(OPEN))
+    last = text.str.strip_chars_end().str.tail(1)
+    return text.str.contains(SEVERAL) & (~last.str.contains(ENDED) | last.str.contains(OPEN))
 
 
 def find_looping(texts: pl.DataFrame) -> pl.DataFrame:

@@ -44,5 +44,5 @@ def refuse_more(alarms: Sequence[Alarm], settings: Alarms) -> None:
             key = f"alarms.max_share.{alarm.kind}"
             raise AlarmError(
                 f"{describe(alarm)}. More than {key}={limit:g}: look at these rows, and mend the model or its prompt; "
-                f"or give the step's command again with a larger {key}, and it goes on"
+                f"or give the step's command again with a larger {key}, then resume force=true"
             )

@@ -66,6 +66,7 @@ def test_one_text_for_all_stops_the_step_at_the_first_hundred_and_a_larger_share
     assert len(run.asked) == 100
     assert "set aside" in run.slurm("status")
     run.caption("chunks.size=250", "alarms.max_share.same=1")
+    run.slurm("resume", "force=true")
     assert sorted(run.asked) == run.captions["video_id"].to_list()
     assert run.captions["caption"].unique().to_list() == [SAME]
     told = run.slurm("status")
@@ -84,10 +85,12 @@ def test_small_chunks_see_what_others_finished_and_the_rest_ask_nothing(tmp_path
 
 def test_what_alarms_at_the_very_end_is_not_slipped_past_by_resume(tmp_path: Path) -> None:
     run = Captions(tmp_path, [*fine(101), *[SAME] * 20])
-    run.caption()
+    run.caption("chunks.n=1")
     assert len(run.asked) == 121
-    assert "chunks failed: alarm" in run.slurm("resume") + run.slurm("status")
-    run.caption("alarms.max_share.same=0.2")
+    run.slurm("resume")
+    assert "1 chunks failed: alarm" in run.slurm("status")
+    run.caption("chunks.n=1", "alarms.max_share.same=0.2")
+    run.slurm("resume", "force=true")
     assert len(run.asked) == 121
     assert len(run.captions) == 121
 

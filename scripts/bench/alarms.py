@@ -4,7 +4,7 @@ python -m scripts.bench alarms [texts=2000000] [sample=200000] [words=85]
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +27,18 @@ def measure(
     texts, sample = (20_000, 2_000) if small else (texts, sample)
     copies, family = max(20, COPIES * texts // 2_000_000), max(20, FAMILY * sample // 200_000)
     file, near = folder / "texts.parquet", folder / "near.parquet"
-    ran("-m", "scripts.bench.alarms", "write_texts", file, texts, words, copies)  # elsewhere: this process stays small
-    ran("-m", "scripts.bench.alarms", "write_near", near, sample, words, family)
-    equal = ran("-m", "scripts.bench.alarms", "find", file, 0)
+    ran(
+        "-m", "scripts.bench.alarms", "texts", file, *map(str, (texts, words, copies))
+    )  # elsewhere: this process stays small
+    ran("-m", "scripts.bench.alarms", "near", near, *map(str, (sample, words, family)))
+    equal = ran("-m", "scripts.bench.alarms", "find", file, "0")
     found = dict(line.split() for line in equal.output.splitlines())
     yield Line(f"equal texts and first words of {texts:,} texts of {words} words", equal.wall_s, "s", 60)
     yield Line("memory of that", equal.peak_gib, "GiB", 2)
     yield Line(f"texts that stand on many rows, of {copies:,}", float(found["same"]), "", copies, at_least=True)
     others = float(found["same"]) + float(found["opening"]) - copies
     yield Line("others that alarm", others, "", 0, how=f"{equal.cpu_s:.1f} s of CPU")
-    alike = ran("-m", "scripts.bench.alarms", "find", near, sample)
+    alike = ran("-m", "scripts.bench.alarms", "find", near, str(sample))
     found = dict(line.split() for line in alike.output.splitlines())
     yield Line(f"nearly equal texts of {sample:,}", alike.wall_s, "s", 60)
     yield Line("memory of the nearly equal ones", alike.peak_gib, "GiB")
@@ -87,7 +89,7 @@ def find(file: Path, sample: int) -> None:
         print(alarm.kind, alarm.rows)
 
 
+COMMANDS: dict[str, Callable[..., None]] = {"find": find, "texts": write_texts, "near": write_near}
+
 if __name__ == "__main__":
-    {"find": find, "write_texts": write_texts, "write_near": write_near}[sys.argv[1]](
-        Path(sys.argv[2]), *map(int, sys.argv[3:])
-    )
+    COMMANDS[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))

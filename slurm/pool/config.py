@@ -41,6 +41,9 @@ class Engine:
     env: dict[str, str]  # may also hold {key} and {token}, which do not belong on command lines that others can see
     container: Image
     url: str | None  # of a server that runs already; none is started then
+    # of a pool, by its name, the model that it has for this engine; and the commits of such models
+    models: dict[str, str] | None = None
+    revisions: dict[str, str] | None = None
     env_file: str | None = None  # a file with more variables, NAME=VALUE lines: what no run directory is to hold
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ class Needed(NamedTuple):
     instead: str = ""  # an alternative to suggest where the Hub cannot be reached
     stand_in: bool = False  # … which the config has chosen
     boxed: bool = False  # loaded in a container, which may have other folders and packages
+    tokenizer: bool = False  # its tokenizer alone
     served: bool = False  # loaded by an engine, which finds it by rules of its own and tells what it lacks
 
 
@@ -93,6 +94,8 @@ def look_for(needed: Needed, env: Mapping[str, str]) -> Missing | None:
         raise
     repository, file = hub.split_file(name) if needed.is_file else (name, "")
     patterns, least = ([file], [file]) if file else (hub.MODEL_FILES, ["config.json", "*.safetensors"])
+    if needed.tokenizer:
+        patterns, least = hub.TOKENIZER_FILES, ["tokenizer_config.json"]
     cache = hub.find_cache(env)
     command = hub.fetch_command(repository, revision, patterns, cache)
     with hub.hub_errors(name, key, command, cache, needed.instead):

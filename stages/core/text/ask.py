@@ -10,10 +10,14 @@ from stages.core.runner.work import Rows
 from stages.core.text.client import Answer, Question, ask_all
 
 
-def ask(rows: Rows, questions: Iterable[Question], prefix: str = "") -> Iterator[Answer]:
-    """The answers as they arrive, each with the key of its question; `prefix` begins the names of their counters."""
+def ask(rows: Rows, questions: Iterable[Question], prefix: str = "", *, slow: bool = False) -> Iterator[Answer]:
+    """The answers as they arrive, each with the key of its question; `prefix` begins the names of their counters.
+
+    `slow`: making a question takes long (pictures), so a thread does it.
+    """
 
     def note(**figures: float) -> None:
         rows.note(**{prefix + name: figure for name, figure in figures.items()})
 
-    yield from ask_all(questions, rows.pool, stopping=lambda: rows.stopping, leaving=lambda: rows.leaving, note=note)
+    stops = {"stopping": lambda: rows.stopping, "leaving": lambda: rows.leaving}
+    yield from ask_all(questions, rows.pool, **stops, note=note, slow=slow)

@@ -82,17 +82,19 @@ def ask_all(
     stopping: Callable[[], bool],
     leaving: Callable[[], bool],
     note: Callable[..., object] = dict,
+    slow: bool = False,
 ) -> Iterator[Answer]:
     """Yields an answer to each question as they arrive.
 
     After `stopping()` is true no new question is sent; after `leaving()` is true it ends at once.
 
-    Questions are drawn lazily, at most as many as can be outstanding. With the answers `note` is called with the counts
+    Questions are drawn lazily, at most as many as can be outstanding; where making one is `slow` (it waits for pictures),
+    in a thread beside the requests, which must not wait for it. With the answers `note` is called with the counts
     of answers and tokens since its last call. Raises UnavailableError if the pool gives no answer for
     pool.wait_minutes, or cannot be started.
     """
     with asyncio.Runner() as runner:
-        client = Client(iter(questions), folder, stopping)
+        client = Client(iter(questions), folder, stopping, slow=slow)
         runner.run(client.start())
         try:
             while not leaving() and (arrived := runner.run(client.next_answers())) is not None:
@@ -106,8 +108,11 @@ def ask_all(
 class Client:
     """The pool client of one task."""
 
-    def __init__(self, questions: Iterator[Question], folder: PoolFolder, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, questions: Iterator[Question], folder: PoolFolder, stopping: Callable[[], bool], *, slow: bool = False
+    ) -> None:
         self.questions, self.folder, self.stopping = questions, folder, stopping
+        self.drawing = asyncio.Lock() if slow else None  # held while a thread draws a question
         self.settings = folder.settings
         self.balancer = LoadBalancer(self.settings.pool.in_flight, self.settings.serves)
         self.name = f"{os.uname().nodename}.{os.getpid()}"
@@ -155,12 +160,19 @@ class Client:
         self.folder.remove_client(self.name)
 
     async def _ask_questions(self) -> None:
-        for question in self.questions:  # shared by all workers: each takes the next one when it is free
+        while (question := await self._draw()) is not None:
             answer = await self._ask(question)
             self.done.append(answer)  # not before the await: `next_answers` replaces the list
             self.news.set()
             if self.stopping():
                 return
+
+    async def _draw(self) -> Question | None:
+        """The next question, of those that all workers share; None after the last, and when nothing new is to be sent."""
+        if self.drawing is None:
+            return next(self.questions, None)
+        async with self.drawing:
+            return None if self.stopping() else await asyncio.to_thread(next, self.questions, None)
 
     def _warm_up(self, prompt: Prompt) -> None:
         """Registers the prompt's grammar, so that servers that start later compile it first, which takes seconds."""

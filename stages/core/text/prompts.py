@@ -1,10 +1,10 @@
 """Prompts from Jinja2 templates: a system message, and a user message per row."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template, TemplateError
+from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta
 
 from slurm.errors import InputError
 
@@ -31,8 +31,17 @@ class Prompts:
         environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
         try:
             self._system, self._user = (environment.from_string(part) for part in text.split(SEPARATOR))
+            self.names = meta.find_undeclared_variables(environment.parse(text))
         except TemplateError as error:
             raise InputError(f"template={path}: {error}") from error
+
+    def check_names(self, names: Collection[str], mend: str) -> None:
+        """Raises InputError if the template names what is none of `names`, in any branch; `mend` says what helps."""
+        if unknown := sorted(self.names.difference(names)):
+            raise InputError(
+                f"template={self.path} names {unknown[0]!r}, which is not there; there are: {', '.join(sorted(names))}; "
+                f"{mend}"
+            )
 
     def system_message(self, values: Mapping[str, object]) -> str:
         """The system message. Raises InputError for a template variable that is not in `values`."""

@@ -96,12 +96,15 @@ def check_text(text: str, language: str | None, refusals: Sequence[str]) -> None
         raise RejectedError("wrong_language", f"it is in the language {other}, not in {language}")
 
 
-def read_phrases(path: Path) -> list[str]:
-    """The phrases of a file, one a line, in lower case; a line that begins with # is a comment. Raises InputError."""
+def read_phrases(path: Path, key: str = "refusals") -> list[str]:
+    """The phrases of a file, one a line, in lower case; a line that begins with # is a comment. Raises InputError.
+
+    `key` is what names the file in the config.
+    """
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
-        raise InputError(f"refusals={path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
+        raise InputError(f"{key}={path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
     return [line.strip().casefold() for line in lines if line.strip() and not line.startswith("#")]
 
 

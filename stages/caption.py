@@ -1,0 +1,317 @@
+"""Describes clips (or whole videos) in words, by a model that sees pictures of them.
+
+Reads `path` and the times of clips where a step before gives them, or analyze's `key_frames`; a clip over `part_s` is
+shown in parts of equal length. Writes CAPTION, a row a clip, and PARTS. With inspect=true the same request also asks for
+visual defects and the kind of clip, columns by which `filter` can choose.
+
+    python -m stages.caption run=NAME
+    python -m stages.caption run=NAME engine=tgi cluster=slurm pool.replicas=4 pool.gpus=1 inspect=true
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from slurm.errors import InputError, ItemError
+from slurm.pool.config import Engine, Pool
+from slurm.task.attempt import Output
+from stages.core.command_line.start import main
+from stages.core.runner.stage import Stage
+from stages.core.runner.work import Rows
+from stages.core.schema.text import CAPTION, PARTS
+from stages.core.schema.types import Row
+from stages.core.video.sample.settings import Frames, Limits
+
+if TYPE_CHECKING:
+    from stages.core.text.caption.clips import Part
+    from stages.core.text.caption.form import Form
+    from stages.core.text.client import Answer, Question
+    from stages.core.text.prompts import Prompts
+
+NAMES = ("details", "defects", "kinds", "json", "pictures", "grid", "seconds", "part", "parts", "facts")  # in prompts
+BYTES_PER_PIXEL = 1.0  # of a JPEG at quality 85, at most: noise has 0.9, a clear picture 0.1 to 0.3
+BASE64 = 4 / 3
+WORDS_BYTES = 1 << 16  # of a request without its pictures
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    """Values are in conf/stage/caption.yaml."""
+
+    frames: Frames
+    part_s: Annotated[float, Field(gt=0)]  # longest part of a clip that is shown at once
+    details: dict[str, int]  # what is described, and in how many words at most
+    inspect: bool
+    facts: dict[str, str]  # what the prompt is told: name there → column
+    facts_tokens: Annotated[int, Field(ge=1)]  # of each
+    template: str
+    defects: str
+    kinds: str
+    refusals: str
+    language: str | None
+    max_tokens: Annotated[int, Field(ge=1)]
+    limits: Limits
+    pool: Pool
+    engine: Engine
+
+
+def run(rows: Rows, config: Config) -> Iterator[Output]:
+    from stages.core.text.ask import ask
+    from stages.core.text.prompts import Prompts
+
+    items = rows.table.to_dicts()
+    parts, bad = split_items(rows, items, config)
+    form, prompts = make_form(config), Prompts(Path(config.template))
+    for item, error in bad.items():
+        yield rows.failed(items[item], error)
+    lost: deque[tuple[int, ItemError]] = deque()  # items of which a part cannot be shown, as the thread finds them
+    shown: dict[str, tuple[Part, list[float]]] = {}  # by the key of its question
+    answered: dict[int, dict[int, Answer]] = {}
+    failed = set(bad)
+
+    def ask_for_parts() -> Iterator["Question"]:
+        for part, taken in take_parts(rows, items, parts, config):
+            error = taken if isinstance(taken, ItemError) else too_many_bytes(taken, config)
+            if error is not None:
+                lost.append((part.item, error))
+            elif part.item not in failed:
+                key = f"{items[part.item][rows.keys[0]]} {part.number}"
+                shown[key] = part, cast(list[float], taken["times_s"])
+                yield make_question(key, part, taken, items[part.item], form, prompts, config)
+
+    def losses() -> Iterator[Output]:
+        while lost:
+            item, error = lost.popleft()
+            if item not in failed:
+                failed.add(item)
+                answered.pop(item, None)
+                yield rows.failed(items[item], error)
+
+    for answer in ask(rows, ask_for_parts(), slow=True):
+        yield from losses()
+        part, _ = shown[answer.key]
+        if part.item in failed:
+            continue
+        if answer.error:
+            failed.add(part.item)
+            answered.pop(part.item, None)
+            yield rows.failed(items[part.item], answer.error)
+            continue
+        own = answered.setdefault(part.item, {})
+        own[part.number] = answer
+        if len(own) == part.of:
+            del answered[part.item]
+            in_order = [own[number] for number in range(part.of)]
+            yield make_output(rows, items[part.item], [(*shown.pop(one.key), one) for one in in_order], form, prompts)
+    yield from losses()
+
+
+def split_items(rows: Rows, items: Sequence[Row], config: Config) -> "tuple[list[Part], dict[int, ItemError]]":
+    """The parts of all items, in order, and the items that have none, by their numbers."""
+    from stages.core.text.caption.clips import split_clip
+    from stages.core.video.sample.pictures import find_end
+
+    ends: dict[int, float] = {n: float(row["end_s"]) for n, row in enumerate(items) if row.get("end_s") is not None}  # type: ignore[arg-type]
+    bad: dict[int, ItemError] = {}
+    if config.frames.source == "key":
+        last_s = (
+            rows.side("key_frames").group_by("video_id").agg(last_s="time_s").to_dicts()
+            if len(ends) < len(items)
+            else []
+        )
+        last = {row["video_id"]: max(row["last_s"]) + 0.001 for row in last_s}
+        for number, row in enumerate(items):
+            if number not in ends and (end_s := last.get(row["video_id"])) is not None:
+                ends[number] = end_s
+    else:
+        whole = [{"number": n, "path": row["path"]} for n, row in enumerate(items) if n not in ends and row["path"]]
+        for result in rows.give(find_end, whole, config.limits):
+            number = cast(int, result.row["number"])
+            if result.error is not None:
+                bad[number] = ItemError(result.error, result.detail or "")
+            else:
+                ends[number] = result.tables["rows"][0]["end_s"]  # type: ignore[index]
+    parts: list[Part] = []
+    for number, row in enumerate(items):
+        try:
+            if config.frames.source == "even" and not row["path"]:
+                raise ItemError("not_downloaded", f"no file of its video: {row.get('url')}")
+            if number not in bad and number in ends:
+                parts += split_clip(number, row, ends[number], config.part_s)
+            elif number not in bad and not rows.stopping:
+                raise ItemError("no_frames", "no key frame of it was kept")
+        except ItemError as error:
+            bad[number] = error
+    return parts, bad
+
+
+def take_parts(
+    rows: Rows, items: Sequence[Row], parts: "Sequence[Part]", config: Config
+) -> "Iterator[tuple[Part, Row | ItemError]]":
+    """The pictures of each part (`times_s`, `jpegs`) as workers have made them, or why there are none."""
+    from stages.core.text.caption.clips import split_job, video_jobs
+    from stages.core.video.sample.pictures import take_pictures
+
+    jobs = list(video_jobs(items, parts)) if config.frames.source == "even" else find_kept(rows, items, parts, config)
+    missing = set(range(len(parts))) - {
+        cast(int, part["number"]) for job in jobs for part in cast(list[Row], job["parts"])
+    }
+    for place in sorted(missing):
+        yield parts[place], ItemError("no_frames", "no key frame of it was kept")
+    for result in rows.give_whole(take_pictures, jobs, config.frames, config.limits, split=split_job):
+        if result.error is not None:
+            for part in cast(list[Row], result.row["parts"]):
+                yield parts[cast(int, part["number"])], ItemError(result.error, result.detail or "")
+            continue
+        for taken in cast(Sequence[Row], result.tables["parts"]):
+            error = ItemError(str(taken["error"]), str(taken["error_detail"])) if "error" in taken else None
+            yield parts[cast(int, taken["number"])], error or taken
+
+
+def find_kept(rows: Rows, items: Sequence[Row], parts: "Sequence[Part]", config: Config) -> list[Row]:
+    """Jobs of the parts of which analyze has kept pictures."""
+    import polars as pl
+
+    from stages.core.frames.choose import choose_frames
+    from stages.core.text.caption.clips import kept_jobs
+
+    spans = pl.DataFrame(
+        [(items[part.item]["video_id"], part.start_s, part.end_s) for part in parts],
+        schema={"video_id": pl.String, "start_s": pl.Float64, "end_s": pl.Float64},
+        orient="row",
+    )
+    frames = rows.places("key_frames", ["video_id", "time_s"])
+    return list(kept_jobs(parts, choose_frames(spans, frames, config.frames.most)))
+
+
+def too_many_bytes(taken: Row, config: Config) -> ItemError | None:
+    """The error of a part whose pictures are more than a server takes in one request."""
+    size = sum(map(len, cast(Sequence[bytes], taken["jpegs"]))) * BASE64 + WORDS_BYTES
+    if size <= config.pool.payload_bytes:
+        return None
+    most = f"pool.payload_bytes={config.pool.payload_bytes}"
+    return ItemError(
+        "prompt_refused", f"{size:,.0f} bytes in a request, and {most}: less frames.side_px or frames.most"
+    )
+
+
+def make_question(
+    key: str, part: "Part", taken: Row, row: Row, form: "Form", prompts: "Prompts", config: Config
+) -> "Question":
+    from slurm.pool.wire import Prompt
+    from stages.core.text.client import Question
+    from stages.core.text.facts import describe_facts
+
+    times_s, facts = cast(list[float], taken["times_s"]), describe_facts(row, config.facts, config.facts_tokens)
+    values = {
+        **{name: facts.get(name, "") for name in config.facts},
+        **form_values(form),
+        "pictures": len(times_s),
+        "grid": config.frames.grid is not None,
+        "seconds": part.end_s - part.start_s,
+        "part": part.number + 1,
+        "parts": part.of,
+        "facts": facts,
+    }
+    messages = [("system", prompts.system_message(values)), ("user", prompts.user_message(values))]
+    images = cast(Sequence[bytes], taken["jpegs"])
+    return Question(key, Prompt(messages, config.max_tokens, images, schema=form.schema), form.read)
+
+
+def form_values(form: "Form") -> Row:
+    return {"details": form.details, "defects": form.defects, "kinds": form.kinds, "json": form.json}
+
+
+def make_output(
+    rows: Rows, row: Row, answers: "Sequence[tuple[Part, list[float], Answer]]", form: "Form", prompts: "Prompts"
+) -> Output:
+    from stages.core.text.making import made_by
+
+    own: Row = {name: row[name] for name in rows.keys}
+    costs = ("tokens_in", "tokens_out", "tries", "latency_s", "replica")
+    parts: list[Row] = [
+        {
+            **own,
+            "part": part.number,
+            "start_s": part.start_s,
+            "end_s": part.end_s,
+            "times_s": times_s,
+            **answer.value,
+            **{name: getattr(answer, name) for name in costs},
+        }
+        for part, times_s, answer in answers
+    ]
+    made = made_by("caption", [answer for *_, answer in answers], prompts.hash)
+    caption = {**own, **form.join([answer.value for *_, answer in answers]), **made}
+    return Output([str(row[rows.keys[0]])], {"rows": [caption], "caption_parts": parts})
+
+
+def make_form(config: Config) -> "Form":
+    from stages.core.text.caption.form import Form, Judged, read_defects, read_lines
+    from stages.core.text.verdict import read_phrases
+
+    judged = Judged(config.language, read_phrases(Path(config.refusals)))
+    defects = read_defects(Path(config.defects)) if config.inspect else {}
+    return Form(config.details, defects, read_lines(Path(config.kinds), "kinds") if config.inspect else {}, judged)
+
+
+def needs(config: Config) -> Mapping[str, str]:
+    paths = {"path": "frames.source=even", "url": "frames.source=even"} if config.frames.source == "even" else {}
+    return {**paths, **{column: f"facts.{name}" for name, column in config.facts.items()}}
+
+
+def check(config: Config) -> None:
+    """Raises InputError for what can be told before submission."""
+    from stages.core.text.caption.form import check_details
+    from stages.core.text.prompts import Prompts
+
+    check_details(config.details)
+    make_form(config)
+    prompts = Prompts(Path(config.template))
+    prompts.check_names({*NAMES, *config.facts}, "a column gets a name there by facts={NAME: COLUMN}")
+    if taken := [name for name in config.facts if name in NAMES]:
+        raise InputError(f"facts.{taken[0]}: prompts have something else of that name; take another")
+    if not config.pool.images:
+        raise InputError(
+            f"pool.images=false: pool={config.pool.name} takes no pictures, which a caption is made of; say pool=vision, "
+            f"or pool.images=true if pool.model={config.pool.model} sees pictures"
+        )
+    frames = config.frames
+    if frames.grid is not None and frames.grid[0] * frames.grid[1] < frames.most:
+        raise InputError(f"frames.grid={list(frames.grid)} has no room for frames.most={frames.most} pictures")
+    cells = frames.most if frames.grid is None else frames.grid[0] * frames.grid[1]
+    size = cells * frames.side_px**2 * BYTES_PER_PIXEL * BASE64 + WORDS_BYTES
+    if size > config.pool.payload_bytes:
+        raise InputError(
+            f"frames.most={frames.most} pictures of frames.side_px={frames.side_px} may take {size:,.0f} bytes in a request, "
+            f"and pool.payload_bytes={config.pool.payload_bytes}: fewer, smaller ones, or a larger pool.payload_bytes, "
+            f"which a server that we start is told"
+        )
+
+
+STAGE = Stage(
+    name="caption",
+    kind="map",
+    config=Config,
+    run=run,
+    gives=CAPTION,
+    tables={"caption_parts": PARTS},
+    needs=needs,
+    takes=("start_s", "end_s"),
+    reads=lambda config: ("key_frames",) if config.frames.source == "key" else (),
+    missing={"key_frames": "let analyze come before it, or say frames.source=even"},
+    check=check,
+    files=lambda config: (
+        config.template,
+        config.refusals,
+        *((config.defects, config.kinds) if config.inspect else ()),
+    ),
+    pool=lambda config: True,
+)
+
+if __name__ == "__main__":
+    main(STAGE)

@@ -61,10 +61,12 @@ class Config:
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
     from stages.core.text.ask import ask
+    from stages.core.text.caption.shown import Shown
     from stages.core.text.prompts import Prompts
 
     items = rows.table.to_dicts()
-    parts, bad = split_items(rows, items, config)
+    pictures = Shown(rows, items, config.frames, config.limits)
+    parts, bad = pictures.split(config.part_s)
     form, prompts = make_form(config), Prompts(Path(config.template))
     for item, error in bad.items():
         yield rows.failed(items[item], error)
@@ -74,11 +76,15 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     failed = set(bad)
 
     def ask_for_parts() -> Iterator["Question"]:
-        for part, taken in take_parts(rows, items, parts, config):
-            error = taken if isinstance(taken, ItemError) else too_many_bytes(taken, config)
-            if error is not None:
+        for part, taken in pictures.take(parts):
+            try:
+                if isinstance(taken, ItemError):
+                    raise taken
+                check_size(taken, config.pool.payload_bytes)
+            except ItemError as error:
                 lost.append((part.item, error))
-            elif part.item not in failed:
+                continue
+            if part.item not in failed:
                 key = f"{items[part.item][rows.keys[0]]} {part.number}"
                 shown[key] = part, cast(list[float], taken["times_s"])
                 yield make_question(key, part, taken, items[part.item], form, prompts, config)
@@ -110,93 +116,12 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     yield from losses()
 
 
-def split_items(rows: Rows, items: Sequence[Row], config: Config) -> "tuple[list[Part], dict[int, ItemError]]":
-    """The parts of all items, in order, and the items that have none, by their numbers."""
-    from stages.core.text.caption.clips import split_clip
-    from stages.core.video.sample.pictures import find_end
-
-    ends: dict[int, float] = {n: float(row["end_s"]) for n, row in enumerate(items) if row.get("end_s") is not None}  # type: ignore[arg-type]
-    bad: dict[int, ItemError] = {}
-    if config.frames.source == "key":
-        last_s = (
-            rows.side("key_frames").group_by("video_id").agg(last_s="time_s").to_dicts()
-            if len(ends) < len(items)
-            else []
-        )
-        last = {row["video_id"]: max(row["last_s"]) + 0.001 for row in last_s}
-        for number, row in enumerate(items):
-            if number not in ends and (end_s := last.get(row["video_id"])) is not None:
-                ends[number] = end_s
-    else:
-        whole = [{"number": n, "path": row["path"]} for n, row in enumerate(items) if n not in ends and row["path"]]
-        for result in rows.give(find_end, whole, config.limits):
-            number = cast(int, result.row["number"])
-            if result.error is not None:
-                bad[number] = ItemError(result.error, result.detail or "")
-            else:
-                ends[number] = result.tables["rows"][0]["end_s"]  # type: ignore[index]
-    parts: list[Part] = []
-    for number, row in enumerate(items):
-        try:
-            if config.frames.source == "even" and not row["path"]:
-                raise ItemError("not_downloaded", f"no file of its video: {row.get('url')}")
-            if number not in bad and number in ends:
-                parts += split_clip(number, row, ends[number], config.part_s)
-            elif number not in bad and not rows.stopping:
-                raise ItemError("no_frames", "no key frame of it was kept")
-        except ItemError as error:
-            bad[number] = error
-    return parts, bad
-
-
-def take_parts(
-    rows: Rows, items: Sequence[Row], parts: "Sequence[Part]", config: Config
-) -> "Iterator[tuple[Part, Row | ItemError]]":
-    """The pictures of each part (`times_s`, `jpegs`) as workers have made them, or why there are none."""
-    from stages.core.text.caption.clips import split_job, video_jobs
-    from stages.core.video.sample.pictures import take_pictures
-
-    jobs = list(video_jobs(items, parts)) if config.frames.source == "even" else find_kept(rows, items, parts, config)
-    missing = set(range(len(parts))) - {
-        cast(int, part["number"]) for job in jobs for part in cast(list[Row], job["parts"])
-    }
-    for place in sorted(missing):
-        yield parts[place], ItemError("no_frames", "no key frame of it was kept")
-    for result in rows.give_whole(take_pictures, jobs, config.frames, config.limits, split=split_job):
-        if result.error is not None:
-            for part in cast(list[Row], result.row["parts"]):
-                yield parts[cast(int, part["number"])], ItemError(result.error, result.detail or "")
-            continue
-        for taken in cast(Sequence[Row], result.tables["parts"]):
-            error = ItemError(str(taken["error"]), str(taken["error_detail"])) if "error" in taken else None
-            yield parts[cast(int, taken["number"])], error or taken
-
-
-def find_kept(rows: Rows, items: Sequence[Row], parts: "Sequence[Part]", config: Config) -> list[Row]:
-    """Jobs of the parts of which analyze has kept pictures."""
-    import polars as pl
-
-    from stages.core.frames.choose import choose_frames
-    from stages.core.text.caption.clips import kept_jobs
-
-    spans = pl.DataFrame(
-        [(items[part.item]["video_id"], part.start_s, part.end_s) for part in parts],
-        schema={"video_id": pl.String, "start_s": pl.Float64, "end_s": pl.Float64},
-        orient="row",
-    )
-    frames = rows.places("key_frames", ["video_id", "time_s"])
-    return list(kept_jobs(parts, choose_frames(spans, frames, config.frames.most)))
-
-
-def too_many_bytes(taken: Row, config: Config) -> ItemError | None:
-    """The error of a part whose pictures are more than a server takes in one request."""
+def check_size(taken: Row, most: int) -> None:
+    """Raises ItemError prompt_refused for pictures that are more than a server takes in one request."""
     size = sum(map(len, cast(Sequence[bytes], taken["jpegs"]))) * BASE64 + WORDS_BYTES
-    if size <= config.pool.payload_bytes:
-        return None
-    most = f"pool.payload_bytes={config.pool.payload_bytes}"
-    return ItemError(
-        "prompt_refused", f"{size:,.0f} bytes in a request, and {most}: less frames.side_px or frames.most"
-    )
+    if size > most:
+        why = f"{size:,.0f} bytes in a request, and pool.payload_bytes={most}: less frames.side_px or frames.most"
+        raise ItemError("prompt_refused", why)
 
 
 def make_question(
@@ -277,7 +202,7 @@ def check(config: Config) -> None:
         raise InputError(f"facts.{taken[0]}: prompts have something else of that name; take another")
     if not config.pool.images:
         raise InputError(
-            f"pool.images=false: pool={config.pool.name} takes no pictures, which a caption is made of; say pool=vision, "
+            f"pool.images=false: pool={config.pool.name} takes no pictures, which captions are made of; say pool=vision, "
             f"or pool.images=true if pool.model={config.pool.model} sees pictures"
         )
     frames = config.frames
@@ -287,8 +212,8 @@ def check(config: Config) -> None:
     size = cells * frames.side_px**2 * BYTES_PER_PIXEL * BASE64 + WORDS_BYTES
     if size > config.pool.payload_bytes:
         raise InputError(
-            f"frames.most={frames.most} pictures of frames.side_px={frames.side_px} may take {size:,.0f} bytes in a request, "
-            f"and pool.payload_bytes={config.pool.payload_bytes}: fewer, smaller ones, or a larger pool.payload_bytes, "
+            f"frames.most={frames.most} pictures of frames.side_px={frames.side_px} may take {size:,.0f} bytes in a "
+            f"request, and pool.payload_bytes={config.pool.payload_bytes}: fewer, smaller ones, or a larger pool.payload_bytes, "
             f"which a server that we start is told"
         )
 

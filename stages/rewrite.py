@@ -80,9 +80,7 @@ def read_rewritten(reply: "Reply", judged: "Judged", words: int, count: Callable
     text = " ".join(whole(reply).split()).strip("\"'")
     judged.check(text, words)
     if (tokens := count(text)) > most:
-        raise RejectedError(
-            "truncated", f"it has {tokens} tokens, and {most} is the most (encoder.max_tokens): be shorter"
-        )
+        raise RejectedError("truncated", f"it has {tokens} tokens, the most (encoder.max_tokens) is {most}: be shorter")
     return {"rewritten_caption": text, "rewritten_tokens": tokens}
 
 

@@ -88,8 +88,8 @@ def ask_all(
 
     After `stopping()` is true no new question is sent; after `leaving()` is true it ends at once.
 
-    Questions are drawn lazily, at most as many as can be outstanding; where making one is `slow` (it waits for pictures),
-    in a thread beside the requests, which must not wait for it. With the answers `note` is called with the counts
+    Questions are drawn lazily, at most as many as can be outstanding; where making one is `slow` (pictures), in a
+    thread beside the requests, which must not wait for it. With the answers `note` is called with the counts
     of answers and tokens since its last call. Raises UnavailableError if the pool gives no answer for
     pool.wait_minutes, or cannot be started.
     """
@@ -168,7 +168,7 @@ class Client:
                 return
 
     async def _draw(self) -> Question | None:
-        """The next question, of those that all workers share; None after the last, and when nothing new is to be sent."""
+        """The next question, of those that all workers share; None after the last, or where nothing new is sent."""
         if self.drawing is None:
             return next(self.questions, None)
         async with self.drawing:

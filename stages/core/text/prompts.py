@@ -39,8 +39,8 @@ class Prompts:
         """Raises InputError if the template names what is none of `names`, in any branch; `mend` says what helps."""
         if unknown := sorted(self.names.difference(names)):
             raise InputError(
-                f"template={self.path} names {unknown[0]!r}, which is not there; there are: {', '.join(sorted(names))}; "
-                f"{mend}"
+                f"template={self.path} names {unknown[0]!r}, which is not there; there are: "
+                f"{', '.join(sorted(names))}; {mend}"
             )
 
     def system_message(self, values: Mapping[str, object]) -> str:

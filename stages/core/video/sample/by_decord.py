@@ -1,8 +1,8 @@
 """Frames of a video at given times by decord, where it can be trusted: by time, never by a number counted elsewhere.
 
 decord 0.6 counts frames that an edit list hides, takes another picture after a sync frame of an open GOP (x265's
-default) and says nothing, and reads HD that says nothing of its colours as BT.601. So a file's packets are looked at first:
-where its frames and times are not those that a player shows, `DistrustedError` is raised, and PyAV is to read it.
+default) and says nothing, and reads HD that says nothing of its colours as BT.601. So a file's packets are looked at
+first: where its frames and times are not those that a player shows, `DistrustedError` is raised, and PyAV reads it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -98,7 +98,7 @@ def look_at(path: str, max_pixels: int, max_s: float, version: tuple[int, int]) 
             first = first or next(iter(video.decode(packet)), None)
         first = first or next(iter(video.decode(None)), None)
         pts = np.sort(np.asarray(times, np.int64))
-        begin_s = pts * float(video.tick_s) - float(video.facts.start_s)
+        begin_s: NDArray[np.float64] = pts * np.float64(video.tick_s) - float(video.facts.start_s)
         if first is None or (np.diff(pts) <= 0).any() or begin_s[-1] > LONGEST_S:
             raise DistrustedError("no frame, times that do not grow, or too long")
         if read_orientation(first) != AS_STORED:

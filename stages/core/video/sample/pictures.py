@@ -50,7 +50,7 @@ def decode(address: str, part: Row, frames: Frames, limits: Limits) -> list[tupl
     start_s, end_s = float(part["start_s"]), float(part["end_s"])  # type: ignore[arg-type]
     spans = [Span(start_s, end_s, (number + 0.5) / frames.most) for number in range(frames.most)]
     with open_local_copy(address) as file:
-        found = {time_s: picture for time_s, picture in read_even(str(file), spans, frames, limits)}
+        found = dict(read_even(str(file), spans, frames, limits))
     if not found:
         raise ItemError("no_frames", f"{address}: none begins in {start_s:g} to {end_s:g} s")
     return sorted(found.items(), key=lambda one: one[0])

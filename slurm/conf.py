@@ -28,7 +28,7 @@ from slurm.scheduler.cluster import cpu_count
 CONF = Path(__file__).parents[1] / "conf"
 ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError)  # what Hydra raises where a word or a file is wrong
 # keys below which any key may stand; what reads them checks
-FREE_KEYS = re.compile(r"^\+*((steps\.[^.=]+\.)?(cluster\.(extra|env)\b|engine\.(options|env)\b|rules\.))")
+FREE_KEYS = re.compile(r"^\+*((steps\.[^.=]+\.)?(cluster\.(extra|env)\b|engine\.(options|env)\b|rules\.|facts\b))")
 # values that can be nothing but text
 TEXT_KEYS = re.compile(
     r"(^|\.)(runs?|(input|opt_out)\.path|store\.root|access\.(proxies|cookies)|pool\.(cache|key_file)|container\.image)$"

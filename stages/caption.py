@@ -1,8 +1,8 @@
 """Describes clips (or whole videos) in words, by a model that sees pictures of them.
 
 Reads `path` and the times of clips where a step before gives them, or analyze's `key_frames`; a clip over `part_s` is
-shown in parts of equal length. Writes CAPTION, a row a clip, and PARTS. With inspect=true the same request also asks for
-visual defects and the kind of clip, columns by which `filter` can choose.
+shown in parts of equal length. Writes CAPTION, a row a clip, and PARTS. With inspect=true the same request also asks
+for visual defects and the kind of clip, columns by which `filter` can choose.
 
     python -m stages.caption run=NAME
     python -m stages.caption run=NAME engine=tgi cluster=slurm pool.replicas=4 pool.gpus=1 inspect=true
@@ -10,8 +10,9 @@ visual defects and the kind of clip, columns by which `filter` can choose.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -38,15 +39,33 @@ BASE64 = 4 / 3
 WORDS_BYTES = 1 << 16  # of a request without its pictures
 
 
+Words = Annotated[int, Field(ge=1)] | None
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Details:
+    """What is described, and in how many words at most; None: not at all."""
+
+    short: Words
+    detailed: Words
+    motion: Words
+    camera: Words
+    background: Words
+
+    @property
+    def asked(self) -> dict[str, int]:
+        return {name: words for name, words in asdict(self).items() if words is not None}
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
     """Values are in conf/stage/caption.yaml."""
 
     frames: Frames
     part_s: Annotated[float, Field(gt=0)]  # longest part of a clip that is shown at once
-    details: dict[str, int]  # what is described, and in how many words at most
+    details: Details
     inspect: bool
-    facts: dict[str, str]  # what the prompt is told: name there → column
+    facts: dict[str, str] | None  # what the prompt is told: name there → column
     facts_tokens: Annotated[int, Field(ge=1)]  # of each
     template: str
     defects: str
@@ -67,7 +86,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     items = rows.table.to_dicts()
     pictures = Shown(rows, items, config.frames, config.limits)
     parts, bad = pictures.split(config.part_s)
-    form, prompts = make_form(config), Prompts(Path(config.template))
+    asking = Asking(config, make_form(config), Prompts(Path(config.template)))
     for item, error in bad.items():
         yield rows.failed(items[item], error)
     lost: deque[tuple[int, ItemError]] = deque()  # items of which a part cannot be shown, as the thread finds them
@@ -87,7 +106,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
             if part.item not in failed:
                 key = f"{items[part.item][rows.keys[0]]} {part.number}"
                 shown[key] = part, cast(list[float], taken["times_s"])
-                yield make_question(key, part, taken, items[part.item], form, prompts, config)
+                yield asking.question(key, part, taken, items[part.item])
 
     def losses() -> Iterator[Output]:
         while lost:
@@ -112,7 +131,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
         if len(own) == part.of:
             del answered[part.item]
             in_order = [own[number] for number in range(part.of)]
-            yield make_output(rows, items[part.item], [(*shown.pop(one.key), one) for one in in_order], form, prompts)
+            yield make_output(rows, items[part.item], [(*shown.pop(one.key), one) for one in in_order], asking)
     yield from losses()
 
 
@@ -124,36 +143,40 @@ def check_size(taken: Row, most: int) -> None:
         raise ItemError("prompt_refused", why)
 
 
-def make_question(
-    key: str, part: "Part", taken: Row, row: Row, form: "Form", prompts: "Prompts", config: Config
-) -> "Question":
-    from slurm.pool.wire import Prompt
-    from stages.core.text.client import Question
-    from stages.core.text.facts import describe_facts
+class Asking(NamedTuple):
+    """How a model is asked about parts of clips."""
 
-    times_s, facts = cast(list[float], taken["times_s"]), describe_facts(row, config.facts, config.facts_tokens)
-    values = {
-        **{name: facts.get(name, "") for name in config.facts},
-        **form_values(form),
-        "pictures": len(times_s),
-        "grid": config.frames.grid is not None,
-        "seconds": part.end_s - part.start_s,
-        "part": part.number + 1,
-        "parts": part.of,
-        "facts": facts,
-    }
-    messages = [("system", prompts.system_message(values)), ("user", prompts.user_message(values))]
-    images = cast(Sequence[bytes], taken["jpegs"])
-    return Question(key, Prompt(messages, config.max_tokens, images, schema=form.schema), form.read)
+    config: Config
+    form: "Form"
+    prompts: "Prompts"
+
+    def question(self, key: str, part: "Part", taken: Row, row: Row) -> "Question":
+        from slurm.pool.wire import Prompt
+        from stages.core.text.client import Question
+        from stages.core.text.facts import describe_facts
+
+        config, form = self.config, self.form
+        named = config.facts or {}
+        facts = describe_facts(row, named, config.facts_tokens)
+        values = {
+            **{name: facts.get(name, "") for name in named},
+            "details": form.details,
+            "defects": form.defects,
+            "kinds": form.kinds,
+            "json": form.json,
+            "pictures": len(cast(list[float], taken["times_s"])),
+            "grid": config.frames.grid,
+            "seconds": part.end_s - part.start_s,
+            "part": part.number + 1,
+            "parts": part.of,
+            "facts": facts,
+        }
+        messages = [("system", self.prompts.system_message(values)), ("user", self.prompts.user_message(values))]
+        images = cast(Sequence[bytes], taken["jpegs"])
+        return Question(key, Prompt(messages, config.max_tokens, images, schema=form.schema), form.read)
 
 
-def form_values(form: "Form") -> Row:
-    return {"details": form.details, "defects": form.defects, "kinds": form.kinds, "json": form.json}
-
-
-def make_output(
-    rows: Rows, row: Row, answers: "Sequence[tuple[Part, list[float], Answer]]", form: "Form", prompts: "Prompts"
-) -> Output:
+def make_output(rows: Rows, row: Row, answers: "Sequence[tuple[Part, list[float], Answer]]", asking: Asking) -> Output:
     from stages.core.text.making import made_by
 
     own: Row = {name: row[name] for name in rows.keys}
@@ -170,8 +193,8 @@ def make_output(
         }
         for part, times_s, answer in answers
     ]
-    made = made_by("caption", [answer for *_, answer in answers], prompts.hash)
-    caption = {**own, **form.join([answer.value for *_, answer in answers]), **made}
+    made = made_by("caption", [answer for *_, answer in answers], asking.prompts.hash)
+    caption = {**own, **asking.form.join([answer.value for *_, answer in answers]), **made}
     return Output([str(row[rows.keys[0]])], {"rows": [caption], "caption_parts": parts})
 
 
@@ -181,29 +204,31 @@ def make_form(config: Config) -> "Form":
 
     judged = Judged(config.language, read_phrases(Path(config.refusals)))
     defects = read_defects(Path(config.defects)) if config.inspect else {}
-    return Form(config.details, defects, read_lines(Path(config.kinds), "kinds") if config.inspect else {}, judged)
+    return Form(
+        config.details.asked, defects, read_lines(Path(config.kinds), "kinds") if config.inspect else {}, judged
+    )
 
 
 def needs(config: Config) -> Mapping[str, str]:
     paths = {"path": "frames.source=even", "url": "frames.source=even"} if config.frames.source == "even" else {}
-    return {**paths, **{column: f"facts.{name}" for name, column in config.facts.items()}}
+    return {**paths, **{column: f"facts.{name}" for name, column in (config.facts or {}).items()}}
 
 
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
-    from stages.core.text.caption.form import check_details
     from stages.core.text.prompts import Prompts
 
-    check_details(config.details)
+    if not config.details.asked:
+        raise InputError("details: all are null; say what is to be described, details.detailed=120")
     make_form(config)
     prompts = Prompts(Path(config.template))
-    prompts.check_names({*NAMES, *config.facts}, "a column gets a name there by facts={NAME: COLUMN}")
-    if taken := [name for name in config.facts if name in NAMES]:
+    prompts.check_names({*NAMES, *(config.facts or {})}, "a column gets a name there by facts={NAME: COLUMN}")
+    if taken := [name for name in config.facts or {} if name in NAMES]:
         raise InputError(f"facts.{taken[0]}: prompts have something else of that name; take another")
     if not config.pool.images:
         raise InputError(
-            f"pool.images=false: pool={config.pool.name} takes no pictures, which captions are made of; say pool=vision, "
-            f"or pool.images=true if pool.model={config.pool.model} sees pictures"
+            f"pool.images=false: pool={config.pool.name} takes no pictures, of which captions are made; say "
+            f"pool=vision, or pool.images=true if pool.model={config.pool.model} sees pictures"
         )
     frames = config.frames
     if frames.grid is not None and frames.grid[0] * frames.grid[1] < frames.most:
@@ -213,8 +238,8 @@ def check(config: Config) -> None:
     if size > config.pool.payload_bytes:
         raise InputError(
             f"frames.most={frames.most} pictures of frames.side_px={frames.side_px} may take {size:,.0f} bytes in a "
-            f"request, and pool.payload_bytes={config.pool.payload_bytes}: fewer, smaller ones, or a larger pool.payload_bytes, "
-            f"which a server that we start is told"
+            f"request, and pool.payload_bytes={config.pool.payload_bytes}: take fewer or smaller ones, or a larger "
+            f"pool.payload_bytes, which servers that we start are told"
         )
 
 

@@ -35,7 +35,7 @@ class Config:
 
     column: str  # the text that is refined
     words: Count  # of the result, at most
-    facts: dict[str, str]  # what the prompt is told: name there → column
+    facts: dict[str, str] | None  # what the prompt is told: name there → column
     facts_tokens: Count
     template: str
     refusals: str
@@ -52,7 +52,13 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
     from stages.core.text.verdict import read_phrases
 
     how = Rewording(
-        config.column, "refine", config.template, config.words, config.max_tokens, config.facts, config.facts_tokens
+        config.column,
+        "refine",
+        config.template,
+        config.words,
+        config.max_tokens,
+        config.facts or {},
+        config.facts_tokens,
     )
     judged = Judged(config.language, read_phrases(Path(config.refusals)))
     talk = read_phrases(Path(config.frame_talk), "frame_talk")
@@ -71,7 +77,7 @@ def read_refined(reply: "Reply", judged: "Judged", words: int, talk: list[str]) 
 
 
 def needs(config: Config) -> Mapping[str, str]:
-    return {config.column: "column", **{column: f"facts.{name}" for name, column in config.facts.items()}}
+    return {config.column: "column", **{column: f"facts.{name}" for name, column in (config.facts or {}).items()}}
 
 
 def check(config: Config) -> None:
@@ -79,7 +85,7 @@ def check(config: Config) -> None:
     from stages.core.text.rewording import check_rewording
     from stages.core.text.verdict import read_phrases
 
-    check_rewording(config.template, config.facts)
+    check_rewording(config.template, config.facts or {})
     read_phrases(Path(config.refusals))
     read_phrases(Path(config.frame_talk), "frame_talk")
 

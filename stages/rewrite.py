@@ -47,7 +47,7 @@ class Config:
 
     column: str  # the text that is rewritten
     encoder: Encoder
-    facts: dict[str, str]  # what the prompt is told: name there → column
+    facts: dict[str, str] | None  # what the prompt is told: name there → column
     facts_tokens: Count
     template: str
     refusals: str
@@ -65,7 +65,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
 
     words = most_words(config)
     how = Rewording(
-        config.column, "rewrite", config.template, words, config.max_tokens, config.facts, config.facts_tokens
+        config.column, "rewrite", config.template, words, config.max_tokens, config.facts or {}, config.facts_tokens
     )
     judged = Judged(config.language, read_phrases(Path(config.refusals)))
     count = TokenCounter(config.encoder.model, config.encoder.revision)
@@ -94,7 +94,7 @@ def models(config: Config) -> list[Needed]:
 
 
 def needs(config: Config) -> Mapping[str, str]:
-    return {config.column: "column", **{column: f"facts.{name}" for name, column in config.facts.items()}}
+    return {config.column: "column", **{column: f"facts.{name}" for name, column in (config.facts or {}).items()}}
 
 
 def check(config: Config) -> None:
@@ -102,7 +102,7 @@ def check(config: Config) -> None:
     from stages.core.text.rewording import check_rewording
     from stages.core.text.verdict import read_phrases
 
-    check_rewording(config.template, config.facts)
+    check_rewording(config.template, config.facts or {})
     read_phrases(Path(config.refusals))
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StrictBool, create_model
 
 from slurm.errors import InputError
 from slurm.pool.wire import Reply
-from stages.core.schema.text import DEFECTS, DETAILS
+from stages.core.schema.text import DEFECTS
 from stages.core.schema.types import Row
 from stages.core.text.verdict import RejectedError, check_text, read_model, whole
 
@@ -97,19 +97,6 @@ def number_parts(texts: Sequence[str]) -> str:
     if len(texts) == 1:
         return texts[0]
     return " ".join(f"Caption {number}: {' '.join(text.split())}" for number, text in enumerate(texts, 1))
-
-
-def check_details(details: Mapping[str, int]) -> None:
-    """Raises InputError for texts that nobody can ask for."""
-    for name, words in details.items():
-        if name not in DETAILS:
-            raise InputError(f"details has {name!r}; there are: {', '.join(DETAILS)}")
-        if words < 1:
-            raise InputError(f"details.{name}={words}: how many words at most, 1 or more")
-    if not details:
-        raise InputError(
-            f"details is empty: say what is to be described, details={{detailed: 120}}; {', '.join(DETAILS)}"
-        )
 
 
 def read_defects(path: Path) -> dict[str, str]:

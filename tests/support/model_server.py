@@ -4,7 +4,8 @@
 --dialect tgi|openai
 --delay-s S --rate R             each answer takes S; no more than R answers a second
 --max-concurrent-requests N      429 beyond
---fault NAME                     overloaded, garbage, broken, silent, cut, sick or swapped answers, to every request
+--fault NAME                     overloaded, garbage, broken, silent, cut, sick or swapped answers, to every request;
+                                 mixed: of ten answers one goes to another request, one comes late, one is dropped
 --wordy                          no answer keeps to its grammar
 --strict                         requests that TGI would not take get 422 (support/tgi_api.py)
 The key is in API_KEY. GET /seen tells how many requests came, with how many pictures, how many were malformed, and
@@ -29,6 +30,7 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.key = options, os.environ.get("API_KEY", "")
         self.seen = {"requests": 0, "pictures": 0, "malformed": 0, "at_once": 0, "most_at_once": 0}
+        self.parked: asyncio.Future[web.Response] | None = None  # of an answer that waits for another to change places
         self.next_s = 0.0  # when the next answer may be given, where there is a rate
 
     async def health(self, request: web.Request) -> web.Response:
@@ -59,7 +61,7 @@ class Server:
         tokens = [{"id": 1, "text": text, "logprob": -0.5, "special": False}]
         finish = "length" if self.options.fault == "cut" else "eos_token"
         details = {"finish_reason": finish, "generated_tokens": 1, "prefill": [], "tokens": tokens}
-        return self.given(request, {"generated_text": text, "details": details}, len(body["inputs"].split()))
+        return await self.sent(request, {"generated_text": text, "details": details}, len(body["inputs"].split()))
 
     async def chat(self, request: web.Request) -> web.Response:
         body = await self.taken(request, Chat)
@@ -76,7 +78,7 @@ class Server:
         }
         usage = {"prompt_tokens": len(said.split()), "completion_tokens": 1, "total_tokens": len(said.split()) + 1}
         about = {"id": "", "created": 0, "model": self.options.model_id, "system_fingerprint": ""}
-        return self.given(request, {**about, "choices": [choice], "usage": usage}, usage["prompt_tokens"])
+        return await self.sent(request, {**about, "choices": [choice], "usage": usage}, usage["prompt_tokens"])
 
     def check_key(self, request: web.Request) -> None:
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
@@ -123,7 +125,30 @@ class Server:
         if grammar["type"] == "regex":
             return re.sub(r"\\(.)", r"\1", grammar["value"][1:-1].split("|")[0])
         schema = grammar.get("json_schema", {}).get("schema") or grammar["value"]
-        return json.dumps({name: (kind.get("enum") or ["x"])[0] for name, kind in schema["properties"].items()})
+        word = said.rsplit(maxsplit=1)[-1]
+        made = {name: (kind.get("enum") or [word])[0] for name, kind in schema["properties"].items()}
+        flags = {name: False for name, kind in schema["properties"].items() if kind.get("type") == "boolean"}
+        return json.dumps(made | flags)
+
+    async def sent(self, request: web.Request, answer: dict[str, Any], tokens_in: int) -> web.Response:
+        own = self.given(request, answer, tokens_in)
+        turn = self.seen["requests"] % 10 if self.options.fault == "mixed" else 0
+        if turn == 3:
+            assert request.transport is not None
+            request.transport.close()
+        elif turn == 5:
+            await asyncio.sleep(0.5)
+        elif turn == 7 and self.parked is not None:
+            (parked, self.parked), (other, mine) = (self.parked, None), (own, self.waiting)
+            parked.set_result(other)
+            return mine
+        elif turn == 7:
+            self.parked, self.waiting = asyncio.get_running_loop().create_future(), own
+            done, _ = await asyncio.wait([self.parked], timeout=1.0)
+            if done:
+                return done.pop().result()
+            self.parked = None
+        return own
 
     def given(self, request: web.Request, answer: dict[str, Any], tokens_in: int) -> web.Response:
         if self.options.fault == "garbage":

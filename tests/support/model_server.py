@@ -30,6 +30,7 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.key = options, os.environ.get("API_KEY", "")
         self.seen = {"requests": 0, "pictures": 0, "malformed": 0, "at_once": 0, "most_at_once": 0}
+        self.made = 0  # answers of a server that mixes them up
         self.parked: asyncio.Future[web.Response] | None = None  # of an answer that waits for another to change places
         self.next_s = 0.0  # when the next answer may be given, where there is a rate
 
@@ -132,7 +133,8 @@ class Server:
 
     async def sent(self, request: web.Request, answer: dict[str, Any], tokens_in: int) -> web.Response:
         own = self.given(request, answer, tokens_in)
-        turn = self.seen["requests"] % 10 if self.options.fault == "mixed" else 0
+        self.made += self.options.fault == "mixed"
+        turn = self.made % 10
         if turn == 3:
             assert request.transport is not None
             request.transport.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, Field, StrictBool, create_model
+from pydantic import BaseModel, StrictBool, StringConstraints, create_model
 
 from slurm.errors import InputError
 from slurm.pool.wire import Reply
@@ -15,6 +15,7 @@ from stages.core.schema.text import DEFECTS
 from stages.core.schema.types import Row
 from stages.core.text.verdict import RejectedError, check_text, read_model, whole
 
+SOME_TEXT = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 MORE_WORDS = 2  # times as many as the prompt asks for: models count badly, and a good text is worth a longer one
 
 
@@ -46,7 +47,7 @@ class Form:
     @cached_property
     def model(self) -> type[BaseModel]:
         """The JSON object, as a model that reads it."""
-        texts: dict[str, Any] = dict.fromkeys(self.details, (Annotated[str, Field(min_length=1)], ...))
+        texts: dict[str, Any] = dict.fromkeys(self.details, (SOME_TEXT, ...))
         flags: dict[str, Any] = dict.fromkeys(self.defects, (StrictBool, ...))
         kinds: dict[str, Any] = {"kind": (Literal[tuple(self.kinds)], ...)} if self.kinds else {}
         return create_model("Said", **texts, **flags, **kinds)
@@ -75,7 +76,6 @@ class Form:
         """The columns of SAID that an answer gives. Raises RejectedError."""
         said = read_model(reply, self.model).model_dump() if self.json else {next(iter(self.details)): whole(reply)}
         for name, words in self.details.items():
-            said[name] = said[name].strip()
             self.judged.check(said[name], words)
         return {f"caption_{name}" if name in self.details else name: value for name, value in said.items()}
 

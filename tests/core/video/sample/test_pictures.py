@@ -112,7 +112,7 @@ def test_a_clip_turned_by_its_file_is_shown_upright_and_hd_has_a_players_colours
     by = [taken(hd, frames(reader=reader), (0.0, 2.0))[0]["jpegs"][0] for reader in ("decord", "pyav")]  # type: ignore[index]
     assert list(read_by_decord(str(hd), [Span(0.0, 2.0, 0.5)], 160, 10**8, 10**5))
     colours = [open_picture(jpeg).mean(axis=(0, 1)) for jpeg in by]
-    assert np.abs(colours[0] - colours[1]).max() < 3
+    assert np.abs(colours[0] - colours[1]).max() < 5, "15 without a correction"
 
 
 def test_a_clip_of_few_frames_shows_each_once_and_one_without_any_fails_alone(films: Films) -> None:

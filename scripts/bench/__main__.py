@@ -37,7 +37,7 @@ BENCHMARKS = {
     **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "align", "alarms")},
     **{
         name: f"scripts.bench.models.{name}"
-        for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow")
+        for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow", "caption")
     },
     **{name: f"scripts.bench.video.{name}" for name in ("skim", "analyze", "memory", "cut", "truth", "camera", "crop")},
     **{name: f"scripts.bench.choosing.{name}" for name in ("filter", "dedup", "balance")},

@@ -42,6 +42,7 @@ FIGURES = {
     "frame_scores": ["aesthetic: end to end", "similarity: end", "scorers together", "decoding and resizing"],
     "describe_frames": ["runs of the vision tower", "four tasks in batches"],
     "motion_flow": ["motion_flow: largest error", "motion_flow: still", "DIS medium alone", "motion_flow / ffmpeg"],
+    "caption": ["rate of caption", "sync frames 2 s apart, decord: decoding", "one sync frame, pyav: 64 pictures"],
     "passes": ["the old passes / exact", "the old passes / fast", "2 processes"],
     "memory": ["of the worker", "of the task"],
     "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],

@@ -61,7 +61,7 @@ def test_every_clip_is_described_in_parts_and_bad_ones_fail_with_their_class(tmp
     assert parts["clip_id"].to_list() == ["c0", "c1", "c1", "c1", "c2"]
     assert parts["times_s"].list.len().to_list() == [6, 6, 6, 6, 2], "a clip of two frames shows two"
     inside = parts.select(
-        ((pl.col("times_s").list.min() >= pl.col("start_s") - 0.001) & (pl.col("times_s").list.max() < pl.col("end_s")))
+        (pl.col("times_s").list.min() >= pl.col("start_s") - 0.001) & (pl.col("times_s").list.max() < pl.col("end_s"))
     )
     assert inside.to_series().all()
     assert (seen["requests"], seen["pictures"], seen["malformed"]) == (1 + 5, 1 + 26, 0), (

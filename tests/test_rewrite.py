@@ -30,8 +30,8 @@ def encoder(tmp_path: Path) -> Path:
     folder = tmp_path / "encoder"
     folder.mkdir()
     made = Tokenizer(WordLevel({"[UNK]": 0, "<s>": 1, "</s>": 2}, unk_token="[UNK]"))
-    made.pre_tokenizer = Whitespace()  # type: ignore[assignment]
-    made.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])  # type: ignore[assignment]
+    made.pre_tokenizer = Whitespace()
+    made.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
     made.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
     (folder / "config.json").write_text("{}")
@@ -45,7 +45,7 @@ def test_tokens_are_counted_with_the_marks_at_the_ends(encoder: Path) -> None:
     assert read_rewritten(reply, judged, 50, count, 9) == {
         "rewritten_caption": "A dog runs along a beach.", "rewritten_tokens": 9
     }  # fmt: skip
-    with pytest.raises(RejectedError, match="truncated.*it has 9 tokens, the most .encoder.max_tokens. is 8"):
+    with pytest.raises(RejectedError, match=r"truncated.*it has 9 tokens, the most .encoder.max_tokens. is 8"):
         read_rewritten(reply, judged, 50, count, 8)
 
 

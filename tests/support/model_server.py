@@ -31,7 +31,8 @@ class Server:
         self.options, self.key = options, os.environ.get("API_KEY", "")
         self.seen = {"requests": 0, "pictures": 0, "malformed": 0, "at_once": 0, "most_at_once": 0}
         self.made = 0  # answers of a server that mixes them up
-        self.parked: asyncio.Future[web.Response] | None = None  # of an answer that waits for another to change places
+        # an answer that waits to change places with another one, and what it is to become
+        self.parked: tuple[web.Response, asyncio.Future[web.Response]] | None = None
         self.next_s = 0.0  # when the next answer may be given, where there is a rate
 
     async def health(self, request: web.Request) -> web.Response:
@@ -141,14 +142,15 @@ class Server:
         elif turn == 5:
             await asyncio.sleep(0.5)
         elif turn == 7 and self.parked is not None:
-            (parked, self.parked), (other, mine) = (self.parked, None), (own, self.waiting)
-            parked.set_result(other)
-            return mine
+            (other, place), self.parked = self.parked, None
+            place.set_result(own)
+            return other
         elif turn == 7:
-            self.parked, self.waiting = asyncio.get_running_loop().create_future(), own
-            done, _ = await asyncio.wait([self.parked], timeout=1.0)
+            place = asyncio.get_running_loop().create_future()
+            self.parked = own, place
+            done, _ = await asyncio.wait([place], timeout=1.0)
             if done:
-                return done.pop().result()
+                return place.result()
             self.parked = None
         return own
 

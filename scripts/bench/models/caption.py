@@ -1,4 +1,4 @@
-"""Measures `caption`: its own work beside a server that answers in 200 ms, and what taking the pictures of a clip costs.
+"""Measures `caption`: its own work beside a server that answers in 200 ms, and what the pictures of a clip cost.
 
 The first: the rate of the stage, key frames in, against that at which the same requests run when they were made before.
 The second: CPU time of the pictures of a clip of 30 s, against decoding the clip once, by PyAV on one thread.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import av
 import numpy as np
@@ -41,6 +42,7 @@ from stages.core.video.sample.settings import Frames, Limits
 PICTURES, CLIPS_A_VIDEO = 6, 20
 LIMITS = Limits(10**8, 10**5)
 CLIP = (10.0, 40.0)  # seconds
+READERS: tuple[Literal["decord", "pyav"], ...] = ("decord", "pyav")
 DENSE = 64  # pictures, so that hardly anything of the clip can be skipped
 
 
@@ -53,7 +55,7 @@ def measure(folder: Path, *, clips: int = 1600, rounds: int = 3, small: bool = F
 def own_work(folder: Path, clips: int, rounds: int, delay_s: float) -> Iterator[Line]:
     ratios, rates = [], []
     with stub(delay_s) as server:
-        for number in range(rounds):
+        for _ in range(rounds):
             run = make_run(folder / f"run{time.time_ns()}", clips)
             words = [
                 "run=r", f"runs={run.parent}", "after=split", "frames.source=key", "engine=endpoint",
@@ -163,13 +165,10 @@ def sampling(folder: Path, rounds: int, small: bool) -> Iterator[Line]:
     clip = (1.0, 4.0) if small else CLIP
     for name, gop in (("sync frames 2 s apart", 60), ("one sync frame", 10**5)):
         film = make_film(folder / f"film{gop}{small}.mp4", gop, small)
-        for reader in ("decord", "pyav"):
+        for reader in READERS:
             for most, bar, against in ((PICTURES, 3.0, "the clip"), (DENSE, 1.1, "once from the sync frame before it")):
-                frames = Frames("even", most, 512, 85, None, reader)  # type: ignore[arg-type]
-                pairs = [
-                    (cpu_s(lambda: decode(film, clip)), cpu_s(lambda how=frames: take(film, clip, how)))
-                    for _ in range(rounds)
-                ]  # type: ignore[misc]
+                frames = Frames("even", most, 512, 85, None, reader)
+                pairs = [(cpu_s(decode, film, clip), cpu_s(take, film, clip, frames)) for _ in range(rounds)]
                 whole, taken = median(one for one, _ in pairs), median(other for _, other in pairs)
                 how = f"{taken:.2f} s of CPU, {whole:.2f} s"
                 if most == PICTURES and gop == 60:
@@ -190,8 +189,9 @@ def take(film: Path, clip: tuple[float, float], frames: Frames) -> None:
     look_at.cache_clear()
     open_reader.cache_clear()
     part: Row = {"number": 0, "start_s": clip[0], "end_s": clip[1]}
-    (row,) = take_pictures({"name": "a", "file": str(film), "parts": [part]}, frames, LIMITS)["parts"]
-    assert "jpegs" in row
+    taken = take_pictures({"name": "a", "file": str(film), "parts": [part]}, frames, LIMITS)["parts"]
+    assert isinstance(taken, list)
+    assert "jpegs" in taken[0]
 
 
 def decode(film: Path, clip: tuple[float, float]) -> None:
@@ -206,9 +206,9 @@ def decode(film: Path, clip: tuple[float, float]) -> None:
                 break
 
 
-def cpu_s(work: Callable[[], None]) -> float:
+def cpu_s(work: Callable[..., None], *given: object) -> float:
     begun_s = time.process_time()
-    work()
+    work(*given)
     return time.process_time() - begun_s
 
 

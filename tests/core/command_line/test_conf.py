@@ -55,10 +55,9 @@ def test_a_step_has_every_key_that_a_run_has_and_takes_the_runs_value() -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_names_stages_and_keys_that_are_there(recipe: str, tmp_path: Path) -> None:
     words = ("stages", f"pipeline={recipe}", "run=r", f"runs={tmp_path}", f"input.path={tmp_path}", "dry_run=true")
-    files = {"config.json": b"{}", "model.safetensors": b""}
-    with Hub(
-        {}, models=dict.fromkeys(("florence-community/Florence-2-large", "diffusers/shot-categorizer-v0"), files)
-    ) as hub:
+    files = dict.fromkeys(("config.json", "tokenizer_config.json", "model.safetensors"), b"{}")
+    florence = ("florence-community/Florence-2-large", "diffusers/shot-categorizer-v0")
+    with Hub({}, models=dict.fromkeys((*florence, "openai/clip-vit-large-patch14"), files)) as hub:
         done = command(*words, env={"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": f"{tmp_path}/cache"})
     assert (done.returncode, done.stderr) == (0, "")
     assert "ingest (new): 1 chunks" in done.stdout

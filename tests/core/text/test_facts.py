@@ -29,7 +29,7 @@ def test_a_value_in_words(value: Any, words: str) -> None:
 
 
 def test_what_is_not_known_is_left_out_and_what_is_long_is_cut() -> None:
-    row = {"camera_move": "static", "subtitles.text": ["word"] + ["other words " * 500], "texts": None}
+    row: dict[str, Any] = {"camera_move": "static", "subtitles.text": ["word", "other words " * 500], "texts": None}
     facts = describe_facts(row, {"camera": "camera_move", "said": "subtitles.text", "seen": "texts"}, 10)
     assert list(facts) == ["camera", "said"]
     assert facts["said"].startswith("word; other words")

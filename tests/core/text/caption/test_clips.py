@@ -1,5 +1,7 @@
 """Parts of clips: equal ones, none longer than it may be; times that are none fail their row."""
 
+from itertools import pairwise
+
 import polars as pl
 import pytest
 
@@ -14,7 +16,7 @@ def test_a_clip_is_in_equal_parts_that_follow_one_another(start_s: float, end_s:
     parts = split_clip(7, {"start_s": start_s}, end_s, 30.0)
     assert [(part.item, part.number, part.of) for part in parts] == [(7, n, count) for n in range(count)]
     assert (parts[0].start_s, parts[-1].end_s) == (start_s, end_s)
-    assert all(one.end_s == other.start_s for one, other in zip(parts, parts[1:], strict=False))
+    assert all(one.end_s == other.start_s for one, other in pairwise(parts))
     assert {round(part.end_s - part.start_s, 6) for part in parts} == {round((end_s - start_s) / count, 6)}
     assert max(part.end_s - part.start_s for part in parts) <= 30.0 + 1e-6
 

@@ -57,7 +57,7 @@ def test_texts_defects_and_kind_are_one_object_whose_columns_are_in_the_schema()
         (json.dumps({"short": TEXT}), "schema"),
         (full()[:-5], "invalid_json"),
         (full(detailed="I'm sorry, I can't help with that."), "refused"),
-        (full(detailed="Ein Mann in einem roten Mantel geht am Strand entlang, und die Wellen rollen."), "wrong_language"),
+        (full(detailed="Ein Mann in einem roten Mantel geht am Strand, und die Wellen rollen."), "wrong_language"),
         (full(detailed="the waves roll in " * 12), "repetition"),
     ],
 )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_file_of_names_that_cannot_be_read_is_told(tmp_path: Path, text: str, 
     (tmp_path / "kinds.yaml").write_text(text)
     with pytest.raises(InputError, match=told):
         read_lines(tmp_path / "kinds.yaml", "kinds")
-    with pytest.raises(InputError, match="kinds=.* cannot be read"):
+    with pytest.raises(InputError, match=r"kinds=.* cannot be read"):
         read_lines(tmp_path / "none.yaml", "kinds")
     (tmp_path / "defects.yaml").write_text("rotated: Is it?\nblue: Is it?\n")
     with pytest.raises(InputError, match="'abrupt_camera' is missing, or has no column"):

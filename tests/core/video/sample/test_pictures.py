@@ -1,8 +1,8 @@
 """Pictures of parts of clips: those that a player shows at even times, by either reader, or those that were kept."""
 
 from pathlib import Path
+from typing import Any, cast
 
-import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -37,22 +37,30 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
     return Films(tmp_path_factory.mktemp("films"))
 
 
-def frames(**changes: object) -> Frames:
-    return Frames(
-        **{"source": "even", "most": 6, "side_px": 160, "quality": 95, "grid": None, "reader": "decord", **changes}
-    )  # type: ignore[arg-type]
+def frames(**changes: Any) -> Frames:
+    given: dict[str, Any] = {
+        "source": "even",
+        "most": 6,
+        "side_px": 160,
+        "quality": 95,
+        "grid": None,
+        "reader": "decord",
+    }
+    return Frames(**{**given, **changes})
 
 
-def taken(file: Path, how: Frames, *spans: tuple[float, float]) -> list[Row]:
+def pictures(job: Row, how: Frames) -> list[dict[str, Any]]:
+    return cast(list[dict[str, Any]], list(take_pictures(job, how, LIMITS)["parts"]))
+
+
+def taken(file: Path, how: Frames, *spans: tuple[float, float]) -> list[dict[str, Any]]:
     parts: list[Row] = [{"number": n, "start_s": start_s, "end_s": end_s} for n, (start_s, end_s) in enumerate(spans)]
-    found = take_pictures({"name": "a", "file": str(file), "parts": parts}, how, LIMITS)["parts"]
-    assert isinstance(found, list)
-    return found
+    return pictures({"name": "a", "file": str(file), "parts": parts}, how)
 
 
-def numbers_in(row: Row) -> list[int]:
+def numbers_in(row: dict[str, Any]) -> list[int]:
     """The numbers that the pictures of a part show."""
-    return [number(open_picture(jpeg).mean(axis=2)) for jpeg in row["jpegs"]]  # type: ignore[attr-defined]
+    return [number(open_picture(jpeg).mean(axis=2)) for jpeg in row["jpegs"]]
 
 
 @pytest.mark.parametrize("name", [*TRUSTED, *DISTRUSTED])
@@ -67,7 +75,7 @@ def test_both_readers_show_what_a_player_shows_at_even_times(films: Films, name:
             if "error" in found:
                 assert not any(start_s <= one < end_s for one in at_s)
                 continue
-            times_s: list[float] = found["times_s"]  # type: ignore[assignment]
+            times_s: list[float] = found["times_s"]
             assert all(start_s - 0.001 <= one < end_s for one in times_s), "never across the ends of its clip"
             inside = [one for one in at_s if start_s - 0.001 <= one < end_s]
             shown = [max([one for one in inside if one <= at] or inside[:1]) for at in wanted_s]
@@ -78,7 +86,7 @@ def test_both_readers_show_what_a_player_shows_at_even_times(films: Films, name:
         if "jpegs" in by["pyav"][place]:
             assert numbers_in(by["decord"][place]) == numbers_in(by["pyav"][place])
             if name != "varying.mkv":
-                nearest = [min(range(FRAMES), key=lambda n: abs(at_s[n] - one)) for one in by["pyav"][place]["times_s"]]  # type: ignore[attr-defined]
+                nearest = [min(range(FRAMES), key=lambda n: abs(at_s[n] - one)) for one in by["pyav"][place]["times_s"]]
                 assert numbers_in(by["pyav"][place]) == nearest
 
 
@@ -100,16 +108,16 @@ def test_hidden_frames_of_a_copied_clip_are_not_shown(films: Films) -> None:
     first = numbers_in(taken(film, frames(most=1), (0.0, 0.04))[0])[0]
     assert first in {37, 38}, "1.5 s are 37.5 frames"
     (row,) = taken(film, frames(), (0.0, 4.0))
-    assert numbers_in(row) == [first + round(one * FPS) for one in row["times_s"]]  # type: ignore[attr-defined]
+    assert numbers_in(row) == [first + round(one * FPS) for one in row["times_s"]]
 
 
 def test_a_clip_turned_by_its_file_is_shown_upright_and_hd_has_a_players_colours(films: Films, tmp_path: Path) -> None:
     plain, turned, hd = films("closed.mp4", *TRUSTED["closed.mp4"]), tmp_path / "turned.mp4", tmp_path / "hd.mp4"
     ffmpeg("-i", plain, "-c", "copy", "-metadata:s:v", "rotate=90", turned)
     for row in taken(turned, frames(most=2), (0.0, 2.0)):
-        assert [open_picture(jpeg).shape for jpeg in row["jpegs"]] == [(160, 96, 3)] * 2  # type: ignore[attr-defined]
+        assert [open_picture(jpeg).shape for jpeg in row["jpegs"]] == [(160, 96, 3)] * 2
     ffmpeg("-f", "lavfi", "-i", "color=0x20A060:s=1280x720:r=5:d=2", *X264, hd)
-    by = [taken(hd, frames(reader=reader), (0.0, 2.0))[0]["jpegs"][0] for reader in ("decord", "pyav")]  # type: ignore[index]
+    by = [taken(hd, frames(reader=reader), (0.0, 2.0))[0]["jpegs"][0] for reader in ("decord", "pyav")]
     assert list(read_by_decord(str(hd), [Span(0.0, 2.0, 0.5)], 160, 10**8, 10**5))
     colours = [open_picture(jpeg).mean(axis=(0, 1)) for jpeg in by]
     assert np.abs(colours[0] - colours[1]).max() < 5, "15 without a correction"
@@ -127,8 +135,8 @@ def test_a_clip_of_few_frames_shows_each_once_and_one_without_any_fails_alone(fi
 
 def test_a_grid_holds_the_pictures_row_by_row_in_order_of_time(films: Films) -> None:
     (row,) = taken(films("closed.mp4", *TRUSTED["closed.mp4"]), frames(grid=(2, 3)), (0.0, 6.0))
-    (jpeg,) = row["jpegs"]  # type: ignore[misc]
-    sheet = open_picture(jpeg)  # type: ignore[has-type]
+    (jpeg,) = row["jpegs"]
+    sheet = open_picture(jpeg)
     assert sheet.shape == (192, 480, 3)
     cells = [sheet[top : top + 96, left : left + 160].mean(axis=2) for top in (0, 96) for left in (0, 160, 320)]
     assert [number(cell) for cell in cells] == [12, 37, 62, 87, 112, 137]
@@ -139,25 +147,23 @@ def test_kept_pictures_are_taken_as_they_are_and_shrunk_where_they_are_too_large
     pl.DataFrame({"jpeg": jpegs}).write_parquet(tmp_path / "kept.parquet")
     part: Row = {"number": 0, "rows": [1, 3], "times_s": [0.5, 1.5]}
     job: Row = {"name": "a", "file": str(tmp_path / "kept.parquet"), "parts": [part]}
-    (row,) = take_pictures(job, frames(source="key"), LIMITS)["parts"]
+    (row,) = pictures(job, frames(source="key"))
     assert (row["times_s"], row["jpegs"]) == ([0.5, 1.5], [jpegs[1], jpegs[3]])
-    (small,) = take_pictures(job, frames(source="key", side_px=80), LIMITS)["parts"]
-    shapes = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).shape for jpeg in small["jpegs"]]  # type: ignore[attr-defined]
+    (small,) = pictures(job, frames(source="key", side_px=80))
+    shapes = [open_picture(jpeg).shape for jpeg in small["jpegs"]]
     assert shapes == [(48, 80, 3)] * 2
     pl.DataFrame({"jpeg": [b"none", None]}).write_parquet(tmp_path / "kept.parquet")
-    codes = [
-        take_pictures(
-            {**job, "parts": [{**part, "rows": [n], "times_s": [0.0]}]}, frames(source="key", grid=(1, 1)), LIMITS
-        )
-        for n in (0, 1)
+    broken = [
+        pictures({**job, "parts": [{**part, "rows": [n], "times_s": [0.0]}]}, frames(source="key")) for n in (0, 1)
     ]
-    assert [found["parts"][0]["error"] for found in codes] == ["corrupt", "missing"]  # type: ignore[index]
+    assert [row["error"] for (row,) in broken] == ["corrupt", "missing"]
 
 
 def test_the_end_of_a_video_is_found_where_its_file_does_not_declare_one(films: Films) -> None:
-    declared = find_end({"path": str(films("closed.mp4", *TRUSTED["closed.mp4"]))}, LIMITS)["rows"]
-    raw = find_end({"path": str(films("timeless.h264", *GOP, "-bf", "0", "-an"))}, LIMITS)["rows"]
-    assert declared[0]["end_s"] == pytest.approx(FRAMES / FPS, abs=0.05)  # type: ignore[index]
-    assert raw[0]["end_s"] == pytest.approx(FRAMES / FPS, abs=0.1)  # type: ignore[index]
+    def end_s(path: Path) -> float:
+        return float(cast(Any, find_end({"path": str(path)}, LIMITS)["rows"])[0]["end_s"])
+
+    assert end_s(films("closed.mp4", *TRUSTED["closed.mp4"])) == pytest.approx(FRAMES / FPS, abs=0.05)
+    assert end_s(films("timeless.h264", *GOP, "-bf", "0", "-an")) == pytest.approx(FRAMES / FPS, abs=0.1)
     with pytest.raises(ItemError, match="missing"):
         find_end({"path": "/none/gone.mp4"}, LIMITS)

@@ -10,7 +10,7 @@ from stages.core.frames.choose import choose_frames
 from stages.core.runner.work import Rows
 from stages.core.schema.types import Row
 from stages.core.text.caption.clips import Part, kept_jobs, split_clip, split_job, video_jobs
-from stages.core.video.sample.pictures import find_end, take_pictures
+from stages.core.video.sample.pictures import work_on
 from stages.core.video.sample.settings import Frames, Limits
 
 AFTER_S = 0.001  # a video ends so long after its last key frame, where nothing else is known of it
@@ -50,7 +50,7 @@ class Shown:
             ends |= {n: last_s[video] + AFTER_S for n in whole if (video := self.items[n]["video_id"]) in last_s}
         elif whole:
             jobs: list[Row] = [{"path": self.items[n]["path"], "number": n} for n in whole if self.items[n]["path"]]
-            for result in self.rows.give(find_end, jobs, self.limits):
+            for result in self.rows.give(work_on, jobs, self.frames, self.limits):
                 number = cast(int, result.row["number"])
                 if result.error is not None:
                     bad[number] = ItemError(result.error, result.detail or "")
@@ -65,7 +65,7 @@ class Shown:
         there = {cast(int, part["number"]) for job in jobs for part in cast(list[Row], job["parts"])}
         for place in sorted(set(range(len(parts))) - there):
             yield parts[place], ItemError("no_frames", "no key frame of it was kept")
-        for result in self.rows.give_whole(take_pictures, jobs, self.frames, self.limits, split=split_job):
+        for result in self.rows.give_whole(work_on, jobs, self.frames, self.limits, split=split_job):
             if result.error is not None:
                 for part in cast(list[Row], result.row["parts"]):
                     yield parts[cast(int, part["number"])], ItemError(result.error, result.detail or "")

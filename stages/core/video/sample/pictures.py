@@ -20,6 +20,11 @@ from stages.core.video.sample.by_decord import DistrustedError, read_by_decord
 from stages.core.video.sample.settings import Frames, Limits
 
 
+def work_on(job: Row, frames: Frames, limits: Limits) -> Tables:
+    """What a job asks for: the end of the video at its `path`, or the pictures of its `parts`."""
+    return take_pictures(job, frames, limits) if "parts" in job else find_end(job, limits)
+
+
 def take_pictures(job: Row, frames: Frames, limits: Limits) -> Tables:
     """Of each part of the job a row: `number`, `times_s` and `jpegs`, or `error` and `error_detail`.
 

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -25,7 +25,7 @@ from slurm.pool.wire import GarbledError, Prompt, Reply, call
 from stages.core.models.hub import name_served
 from stages.core.text.balancer import LoadBalancer
 from stages.core.text.chat_template import ChatTemplate
-from stages.core.text.metrics import ClientMetrics
+from stages.core.text.metrics import ClientMetrics, known_sum
 from stages.core.text.sending import GenerationFailedError, OverloadedError, ServerFailedError, send
 from stages.core.text.verdict import RejectedError, whole
 
@@ -297,8 +297,3 @@ def read(question: Question, reply: Reply) -> Any:
     if question.prompt.bound:
         whole(reply)
     return reply.text if question.read is None else question.read(reply)
-
-
-def known_sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from stages.core.schema.types import Row
-from stages.core.text.client import Answer, known_sum
+from stages.core.text.client import Answer
+from stages.core.text.metrics import known_sum
 
 
 def made_by(prefix: str, answers: Sequence[Answer], prompt: str) -> Row:

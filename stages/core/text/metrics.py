@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from slurm.pool.wire import Reply
@@ -71,3 +72,8 @@ class ClientMetrics:
             queued,
             self.waited_s / max(1, self.answers),
         )
+
+
+def known_sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -5,6 +5,7 @@ default) and says nothing, and reads HD that says nothing of its colours as BT.6
 first: where its frames and times are not those that a player shows, `DistrustedError` is raised, and PyAV reads it.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,9 @@ LONGEST_S = 3600  # beyond that its float32 times are too coarse
 UNTAGGED = 2  # AVCOL_SPC_UNSPECIFIED
 READERS = 2  # files that a process keeps open
 TO_BT709 = (BT709 @ np.linalg.inv(BT601)).astype(np.float32)  # of B, G, R
+
+
+_reading = threading.Lock()  # two threads at one reader of decord hang for ever
 
 
 class DistrustedError(Exception):
@@ -113,14 +117,16 @@ def decode(
     """These frames by their numbers, uint8 RGB of this size (width, height). Raises DistrustedError."""
     from decord import DECORDError
 
+    chosen = list(numbers)
     try:
-        reader = open_reader(path, size, version)
-        if len(reader) != len(file.begin_s):
-            raise DistrustedError(f"decord counts {len(reader)} frames, not {len(file.begin_s)}")
-        shift_s = np.asarray(reader.get_frame_timestamp(list(numbers)), np.float64)[:, 0] - file.begin_s[list(numbers)]
-        if np.ptp(shift_s) > SAME_S:  # all may be later by the container's start
-            raise DistrustedError("decord has other times")
-        return dict(zip(numbers, reader.get_batch(list(numbers)).asnumpy(), strict=True))
+        with _reading:
+            reader = open_reader(path, size, version)
+            if len(reader) != len(file.begin_s):
+                raise DistrustedError(f"decord counts {len(reader)} frames, not {len(file.begin_s)}")
+            shift_s = np.asarray(reader.get_frame_timestamp(chosen), np.float64)[:, 0] - file.begin_s[chosen]
+            if np.ptp(shift_s) > SAME_S:  # all may be later by the container's start
+                raise DistrustedError("decord has other times")
+            return dict(zip(numbers, reader.get_batch(chosen).asnumpy(), strict=True))
     except DECORDError as error:
         raise DistrustedError(f"decord cannot read it: {str(error).splitlines()[0][:200]}") from error
 

@@ -1,5 +1,6 @@
 """Pictures of parts of clips: those that a player shows at even times, by either reader, or those that were kept."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -167,3 +168,14 @@ def test_the_end_of_a_video_is_found_where_its_file_does_not_declare_one(films: 
     assert end_s(films("timeless.h264", *GOP, "-bf", "0", "-an")) == pytest.approx(FRAMES / FPS, abs=0.1)
     with pytest.raises(ItemError, match="missing"):
         find_end({"path": "/none/gone.mp4"}, LIMITS)
+
+
+def test_threads_of_a_worker_read_one_file_at_the_same_time(films: Films) -> None:
+    film = films("closed.mp4", *TRUSTED["closed.mp4"])
+    starts = [n % 20 / 5 for n in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda start_s: taken(film, frames(most=2), (start_s, start_s + 2))[0], starts))
+    alone = [
+        numbers_in(taken(film, frames(most=2, reader="pyav"), (start_s, start_s + 2))[0]) for start_s in starts[:20]
+    ]
+    assert [numbers_in(row) for row in found] == alone * 10

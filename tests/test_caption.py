@@ -140,7 +140,7 @@ def test_key_frames_are_shown_without_a_video(tmp_path: Path, run: Path) -> None
     assert found["url"]["error"] == "no_frames"
     assert table(run, "caption", "caption_parts").sort("part")["times_s"].to_list() == [
         [0.0, 1.0, 2.0],
-        [2.5, 3.0, 4.0],
+        [2.5, 3.5, 4.0],
     ]
     assert seen["pictures"] == 1 + 6
 

@@ -43,11 +43,15 @@ log = logging.getLogger("reelmill")
 
 
 class Question(NamedTuple):
-    """`read` makes the answer's value of a reply, or raises RejectedError; None: its text."""
+    """`read` makes the answer's value of a reply, or raises RejectedError; None: its text.
+
+    `follow` makes the next question about the item of an accepted answer's value; None: there is none.
+    """
 
     key: str  # of the item
     prompt: Prompt
     read: Callable[[Reply], Any] | None = None
+    follow: Callable[[Any], "Question | None"] | None = None
 
 
 class Sent(NamedTuple):
@@ -160,12 +164,15 @@ class Client:
         self.folder.remove_client(self.name)
 
     async def _ask_questions(self) -> None:
-        while (question := await self._draw()) is not None:
-            answer = await self._ask(question)
-            self.done.append(answer)  # not before the await: `next_answers` replaces the list
-            self.news.set()
-            if self.stopping():
-                return
+        while (first := await self._draw()) is not None:
+            question: Question | None = first
+            while question is not None:
+                answer = await self._ask(question)
+                self.done.append(answer)  # not before the await: `next_answers` replaces the list
+                self.news.set()
+                if self.stopping():
+                    return
+                question = question.follow(answer.value) if question.follow and answer.error is None else None
 
     async def _draw(self) -> Question | None:
         """The next question, of those that all workers share; None after the last, or where nothing new is sent."""
@@ -201,7 +208,8 @@ class Client:
                     if not rejected.final and len(replies) < TRIES:
                         prompt = replace(question.prompt, rejected=rejected.conversation(sent.reply))
                         continue
-                    error = rejected.item_error(sent.reply)
+                    value = rejected.otherwise
+                    error = rejected.item_error(sent.reply) if value is None else None
             self.metrics.count_answer(sent.latency_s)
             return Answer(
                 question.key,

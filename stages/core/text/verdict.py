@@ -31,11 +31,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class RejectedError(Exception):
-    """An answer that is not accepted. `why` is said to the model when it is asked again; `final`: it is not asked."""
+    """An answer that is not accepted. `why` is said to the model when it is asked again; `final`: it is not asked.
 
-    def __init__(self, code: str, why: str, *, final: bool = False) -> None:
+    `otherwise` is the value that is taken all the same where the last answer is no better.
+    """
+
+    def __init__(self, code: str, why: str, *, final: bool = False, otherwise: object = None) -> None:
         super().__init__(code, why)
-        self.code, self.why, self.final = code, why, final
+        self.code, self.why, self.final, self.otherwise = code, why, final, otherwise
 
     def conversation(self, reply: Reply) -> tuple[str, str]:
         """The answer and what is said of it, as the turns that follow the prompt."""

@@ -1,21 +1,15 @@
-"""FineVideo's `content_metadata`, name for name, and what must hold beyond its shape.
+"""FineVideo's `content_metadata`, name for name; what must hold beyond its shape stands in check.py.
 
 Singular and plural are as FineVideo writes them (`timestamp` of activities, `timestamps` of edits and scenes), since
 those who read such datasets look for these keys. Source: the dataset card of HuggingFaceFV/finevideo.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stages.core.text.annotation.times import read_time
-from stages.core.text.verdict import RejectedError
-
 QUESTIONS = 5
 NOTES = ("title", "description")  # keys of a schema that bind nothing
-BEYOND_S = 5.0  # that a time may lie behind the end of the video: align mends that
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -104,8 +98,25 @@ class Suggestion(Part):
     timestamps: Timestamps
 
 
+class Chapter(Part):
+    """What is told of a part of a video: who is in it, and its scenes."""
+
+    characterList: list[Character]
+    scenes: Annotated[list[Scene], Field(min_length=1)]
+
+
+class Overview(Part):
+    """What is told of a video as a whole, once its scenes are known."""
+
+    title: str
+    description: str
+    storylines: Storylines
+    qAndA: Annotated[list[Question], Field(min_length=QUESTIONS, max_length=QUESTIONS)]
+    trimmingSuggestions: list[Suggestion]
+
+
 class ContentMetadata(Part):
-    """The annotation of a video; `fps` is added when it is aligned."""
+    """The annotation of a video; `fps` is added when it is written."""
 
     title: str
     description: str
@@ -116,9 +127,9 @@ class ContentMetadata(Part):
     trimmingSuggestions: list[Suggestion]
 
 
-def answer_schema() -> dict[str, Any]:
+def answer_schema(kind: type[Part] = ContentMetadata) -> dict[str, Any]:
     """The JSON schema that answers are bound to: without references, which not every server resolves."""
-    schema = ContentMetadata.model_json_schema()
+    schema = kind.model_json_schema()
     parts = schema.pop("$defs")
 
     def resolved(node: Any) -> Any:
@@ -132,40 +143,3 @@ def answer_schema() -> dict[str, Any]:
 
     made: dict[str, Any] = resolved(schema)
     return made
-
-
-def check_content(content: ContentMetadata, duration_s: float, fps: float) -> None:
-    """Raises RejectedError where an annotation contradicts itself or the video."""
-    for fault in faults(content, duration_s, fps):
-        raise RejectedError("schema", fault)
-
-
-def faults(content: ContentMetadata, duration_s: float, fps: float) -> Iterator[str]:
-    """What is wrong with it, in words that the model that wrote it can use."""
-    characters = {name for each in content.characterList for name in (each.characterId, each.name)}
-    numbers = [scene.sceneId for scene in content.scenes]
-    if len(set(numbers)) < len(numbers):
-        yield f"scenes: several have the same sceneId: {numbers}"
-    if missing := set(content.storylines.scenes) - set(numbers):
-        yield f"storylines.scenes: there is no scene {min(missing)}"
-    begins_s = []
-    for scene in content.scenes:
-        where = f"scene {scene.sceneId}"
-        if strangers := [name for name in scene.cast if name not in characters]:
-            yield f"{where}: cast: {strangers[0]!r} is not in characterList"
-        start, end = scene.timestamps.start_timestamp, scene.timestamps.end_timestamp
-        times = [
-            read_time(text, is_end=is_end, first_s=0.0, last_s=duration_s, fps=fps)
-            for text, is_end in ((start, False), (end, True))
-        ]
-        if times[0] is None or times[1] is None:
-            yield f"{where}: timestamps: {start!r} to {end!r} are no times: write them as MM:SS"
-        elif not times[0] < times[1]:
-            yield f"{where}: timestamps: it ends at {end} and begins at {start}"
-        elif times[1] > duration_s + BEYOND_S:
-            yield f"{where}: timestamps: it ends at {end}, the video at {duration_s:.0f} s"
-        else:
-            begins_s.append((times[0], where))
-    for (before_s, _), (after_s, where) in pairwise(begins_s):
-        if after_s < before_s:
-            yield f"{where}: it begins before the scene that is listed before it"

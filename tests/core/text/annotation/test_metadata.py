@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from slurm.pool.wire import Reply
-from stages.core.text.annotation.metadata import ContentMetadata, answer_schema, check_content
+from stages.core.text.annotation.check import Stretch, check_content
+from stages.core.text.annotation.metadata import ContentMetadata, answer_schema
 from stages.core.text.verdict import RejectedError, read_model
 
 SPAN = {"start_timestamp": "00:00", "end_timestamp": "00:10"}
@@ -42,7 +43,7 @@ GOOD: dict[str, Any] = {
 
 def read(values: dict[str, Any], duration_s: float = 40.0) -> ContentMetadata:
     content = read_model(Reply(json.dumps(values), "end", None, None, None), ContentMetadata)
-    check_content(content, duration_s, 25.0)
+    check_content(content, Stretch(0.0, duration_s, 25.0))
     return content
 
 
@@ -79,7 +80,7 @@ def test_what_is_written_as_another_type_is_read_and_more_is_left_out() -> None:
         ("storylines.scenes", [1, 7], "there is no scene 7"),
         ("scenes.1.timestamps.start_timestamp", "00:05", "scene 2: it begins before the scene"),
         ("scenes.0.timestamps.end_timestamp", "00:05", "it ends at 00:05 and begins at 00:10"),
-        ("scenes.1.timestamps.end_timestamp", "01:30", "it ends at 01:30, the video at 40 s"),
+        ("scenes.1.timestamps.end_timestamp", "01:30", "it ends at 01:30, the video at 00:00:40.000"),
         ("scenes.0.timestamps.start_timestamp", "1:75", "are no times: write them as MM:SS"),
     ],
 )

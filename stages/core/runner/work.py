@@ -1,7 +1,9 @@
 """What a task does with a step's stage: its input rows from the steps that give the columns, its output checked."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +13,7 @@ from slurm.credentials import hidden
 from slurm.errors import ChunkError, ItemError
 from slurm.pool.registry import PoolFolder
 from slurm.record.done import add_counters
+from slurm.record.files import names, replacing
 from slurm.record.inputs import chunks_read
 from slurm.record.manifest import Step
 from slurm.record.paths import ROWS
@@ -108,6 +111,23 @@ class Rows:
         wanted = {name: schema[name] for name in (key, *columns)}
         rows = read_finished(self._work.step, self._work.chunk, wanted, most)
         return rows.filter(~pl.col(key).is_in(self.table[key].implode())).select(columns)
+
+    def keep(self, item: str, name: str, content: bytes) -> None:
+        """Keeps a piece of an item that is not finished: the next attempt at the chunk has it from `kept`."""
+        with replacing(self._place_of(item, name)) as temporary:
+            temporary.write_bytes(content)
+
+    def kept(self, item: str) -> dict[str, bytes]:
+        """The pieces of an item that this attempt or one before it has kept, by name, in the order of the names."""
+        place = self._place_of(item, "")
+        found = [name for name in names(place.parent) if name.startswith(place.name)]
+        return {name.removeprefix(place.name): (place.parent / name).read_bytes() for name in found}
+
+    def _place_of(self, item: str, name: str) -> Path:
+        """Beside the rows that were flushed, with which it is removed when the chunk is done."""
+        plan = self._work.plan
+        begin = f"{plan.fingerprint[:8]}-{hashlib.sha256(item.encode()).hexdigest()[:16]}"
+        return self._work.step.paths.partial_of(self._work.chunk) / f"{begin}-{name}"
 
     @property
     def leaving(self) -> bool:

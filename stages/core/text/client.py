@@ -170,9 +170,9 @@ class Client:
                 answer = await self._ask(question)
                 self.done.append(answer)  # not before the await: `next_answers` replaces the list
                 self.news.set()
+                question = question.follow(answer.value) if question.follow and answer.error is None else None
                 if self.stopping():
                     return
-                question = question.follow(answer.value) if question.follow and answer.error is None else None
 
     async def _draw(self) -> Question | None:
         """The next question, of those that all workers share; None after the last, or where nothing new is sent."""

@@ -15,9 +15,12 @@ BYTES_PER_TOKEN = 4
 
 
 class Prompts:
-    """A template file: a system message, the same for many rows, and a user message for each. Raises InputError."""
+    """A template file: a system message, the same for many rows, and a user message for each.
 
-    def __init__(self, path: Path) -> None:
+    Raises InputError, also where the template names a variable that is not among those `known`; None: any may be named.
+    """
+
+    def __init__(self, path: Path, known: Collection[str] | None = None) -> None:
         try:
             text = path.read_text()
         except OSError as error:
@@ -34,6 +37,8 @@ class Prompts:
             self.names = meta.find_undeclared_variables(environment.parse(text))
         except TemplateError as error:
             raise InputError(f"template={path}: {error}") from error
+        if known is not None and (unknown := sorted(self.names - set(known))):
+            raise InputError(f"template={path} names {unknown[0]!r}; there are: {', '.join(sorted(known))}")
 
     def check_names(self, names: Collection[str], mend: str) -> None:
         """Raises InputError if the template names what is none of `names`, in any branch; `mend` says what helps."""

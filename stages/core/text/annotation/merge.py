@@ -1,4 +1,4 @@
-"""The annotations of a video's parts as one: characters and scenes are numbered through, and each scene lies in its part.
+"""The annotations of a video's parts as one: characters and scenes are numbered through, each scene lies in its part.
 
 Parts are added in their order. Who is known from a part before is the same character where the name is the same; so the
 parts' own numbers do not matter.

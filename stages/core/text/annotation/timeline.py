@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stages.core.text.annotation.times import write_time
 from stages.core.text.prompts import BYTES_PER_TOKEN
@@ -25,7 +25,7 @@ class Shot(NamedTuple):
 
     start_s: float
     end_s: float
-    count: int
+    shots: int
     motion: float | None  # frame widths a second
     speech: float | None  # share of the time in which somebody speaks; None: no transcript
 
@@ -34,7 +34,7 @@ class Shot(NamedTuple):
         return {
             "start": write_time(self.start_s),
             "end": write_time(self.end_s),
-            "count": self.count,
+            "shots": self.shots,
             "motion": None if self.motion is None else round(self.motion, 3),
             "speech": None if self.speech is None else f"{self.speech:.0%}",
         }
@@ -73,11 +73,11 @@ class Timeline(NamedTuple):
         groups = [spans[place : place + size] for place in range(0, len(spans), size)]
         return [self.measured(group[0][0], group[-1][1], len(group)) for group in groups]
 
-    def measured(self, start_s: float, end_s: float, count: int) -> Shot:
+    def measured(self, start_s: float, end_s: float, shots: int) -> Shot:
         seconds = self.motion[int(start_s) : max(int(start_s) + 1, ceil(end_s))]
         known = [value for value in seconds if value is not None]
         motion = sum(known) / len(known) if known else None
-        return Shot(start_s, end_s, count, motion, self.speech_share(start_s, end_s) if self.lines else None)
+        return Shot(start_s, end_s, shots, motion, self.speech_share(start_s, end_s) if self.lines else None)
 
     def speech_share(self, start_s: float, end_s: float) -> float:
         """The share of a span in which somebody speaks, by the times of the transcript."""
@@ -104,17 +104,19 @@ class Timeline(NamedTuple):
 def make_timeline(
     duration_s: float,
     begins_s: Sequence[float],
-    lines: tuple[Sequence[float] | None, Sequence[float] | None, Sequence[str] | None],
-    signals: tuple[Sequence[int] | None, Sequence[float | None] | None],
+    lines: Sequence[Sequence[Any]],
+    signals: Sequence[Sequence[Any]],
+    offset_s: float = 0.0,
 ) -> Timeline:
-    """A timeline of columns: of the transcript its lines' starts, ends and texts, of signals their seconds and motion."""
-    starts, ends, texts = (column or [] for column in lines)
+    """A timeline of columns: of the transcript the start, end and text of its lines, of signals the second and motion.
+
+    Times of the transcript are `offset_s` later than in the video.
+    """
     said = sorted(
-        Line(start, end, " ".join(text.split()))
-        for start, end, text in zip(starts, ends, texts, strict=True)
+        Line(start - offset_s, end - offset_s, " ".join(text.split()))
+        for start, end, text in zip(*lines, strict=True)
         if text and text.strip() and start is not None and end is not None
     )
-    seconds, motion = signals[0] or [], signals[1] or []
-    by_second = dict(zip(seconds, motion, strict=True))
-    measured = [by_second.get(second) for second in range(max(by_second, default=-1) + 1)]
-    return Timeline(duration_s, sorted(begins_s), said, measured)
+    by_second = dict(zip(*signals, strict=True))
+    motion = [by_second.get(second) for second in range(max(by_second, default=-1) + 1)]
+    return Timeline(duration_s, sorted(begins_s), said, motion)

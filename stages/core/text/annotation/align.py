@@ -59,6 +59,8 @@ def align(metadata: Mapping[str, Any], video: Video, limits: Limits) -> Aligned:
         notes["reordered"] += 1
     for span in spans:
         snap(span, video, limits.snap_s)
+    for earlier, later in pairwise(spans):
+        meet(earlier, later, video, limits.shift_s)
     part_scenes(spans, limits, notes)
     shifts_s = [
         abs(now - read) for span in spans for now, read in zip((span.start_s, span.end_s), span.read, strict=True)
@@ -129,6 +131,19 @@ def snap(span: Span, video: Video, within_s: float) -> None:
     span.on_cut = [start is not None, end is not None]
     span.start_s = span.start_s if start is None else start
     span.end_s = span.end_s if end is None else end
+
+
+def meet(earlier: Span, later: Span, video: Video, within_s: float) -> None:
+    """Moves a border that two scenes share to one transition, the nearer one, where each side went to another."""
+    if abs(later.read[0] - earlier.read[1]) > SAME_S or not (earlier.on_cut[1] and later.on_cut[0]):
+        return
+    ended, begun = bisect_left(video.ends_s, earlier.end_s), bisect_left(video.begins_s, later.start_s)
+    start_is_nearer = abs(later.start_s - later.read[0]) <= abs(earlier.end_s - earlier.read[1])
+    place = begun if start_is_nearer else ended
+    end_s, start_s = video.ends_s[place], video.begins_s[place]
+    near_enough = max(abs(end_s - earlier.read[1]), abs(start_s - later.read[0])) <= within_s
+    if near_enough and min(end_s - earlier.start_s, later.end_s - start_s) >= SHORTEST_S:
+        earlier.end_s, later.start_s = end_s, start_s
 
 
 def near(cuts_s: Borders, at_s: float, within_s: float) -> list[float]:

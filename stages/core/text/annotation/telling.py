@@ -6,18 +6,20 @@ whole. An accepted answer is kept as `Told`; what was kept before a task ended i
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurm.pool.wire import Prompt, Reply
 from stages.core.text.annotation.check import Stretch, check_chapter, check_content, check_overview
 from stages.core.text.annotation.merge import Merged, outline
 from stages.core.text.annotation.metadata import Chapter, ContentMetadata, Overview, answer_schema
-from stages.core.text.annotation.pictures import Picture
 from stages.core.text.annotation.timeline import Timeline
 from stages.core.text.annotation.times import write_time
 from stages.core.text.client import Answer, Question
 from stages.core.text.prompts import Prompts, truncate_words
 from stages.core.text.verdict import RejectedError, check_text, read_model, whole
+
+if TYPE_CHECKING:
+    from stages.core.text.annotation.pictures import Picture
 
 ANNOUNCED = "characters:"  # the line before the list of characters of a description, in lower case
 SCENE_WORDS = 30  # of a scene where all of a video are listed
@@ -69,7 +71,7 @@ class Told(NamedTuple):
 class Telling:
     """One video."""
 
-    def __init__(self, video: Video, ways: Ways, pictures: Callable[[int], Sequence[Picture]]) -> None:
+    def __init__(self, video: Video, ways: Ways, pictures: "Callable[[int], Sequence[Picture]]") -> None:
         self.video, self.ways, self.pictures = video, ways, pictures
         self.row, self.timeline, self.parts, self.described = video
         self.key, self.fps = str(self.row["video_id"]), float(self.row["fps"])
@@ -183,7 +185,7 @@ class Telling:
         about = {name: self.row.get(name) for name in ("title", "channel")}
         return {**about, "language": self.ways.language, "duration": write_time(self.timeline.duration_s)}
 
-    def _values(self, part: int, pictures: Sequence[Picture]) -> dict[str, object]:
+    def _values(self, part: int, pictures: "Sequence[Picture]") -> dict[str, object]:
         start_s, end_s = self.parts[part]
         known = [(one.name, one.description) for one in self.merged.characters] or [*self.characters.items()]
         lines = self.timeline.said(start_s, end_s, self.ways.transcript_tokens)

@@ -84,6 +84,13 @@ def test_at_a_gradual_transition_a_scene_ends_where_it_begins_and_the_next_begin
     assert spans(found) == [(30.0, 40.0), (41.0, 50.0)]
 
 
+@pytest.mark.parametrize(("border", "ends_s"), [("6.51s", (4.9, 5.9)), ("7.4s", (8.0, 8.0))])
+def test_a_border_that_two_scenes_share_goes_to_one_transition(border: str, ends_s: tuple[float, float]) -> None:
+    two = Video(100.0, 25.0, [5.9, 8.0], [4.9, 8.0])
+    found = align({"scenes": [scene("0:00", border), scene(border, "0:13")]}, two, LIMITS)
+    assert spans(found) == [(0.0, ends_s[0]), (ends_s[1], 13.0)]
+
+
 def test_scenes_in_another_order_are_sorted_and_keep_their_numbers() -> None:
     found = aligned({**scene("0:20", "0:30"), "sceneId": 2}, scene("0:10", "0:20"))
     assert [scene["sceneId"] for scene in found.metadata["scenes"]] == [1, 2]

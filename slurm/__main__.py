@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
+from slurm.conf import wrong_values
 from slurm.control.cancel import cancel
 from slurm.control.clean import clean, drop
 from slurm.control.resume import resume
@@ -25,6 +26,7 @@ from slurm.credentials import conceal_words, masked
 from slurm.ending import ROWS_STAY, ending
 from slurm.errors import ITEM_CODES, InputError, check_name
 from slurm.owner import reading, trust_as_said
+from slurm.pool.spending import Budget, agree, set_terms
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
@@ -35,6 +37,7 @@ USAGE = """\
 python -m slurm status  run=NAME [step=NAME] [watch=SECONDS]   chunks, rows, failures, rates, hours
 python -m slurm resume  run=NAME [step=NAME] [force=true] [cluster.KEY=VALUE]   submit what is unfinished and not queued
                                  [retry=CODE,…]                 and rows that failed with these errors, too
+                                 [budget.tokens=N] [budget.money=M]   and spend more on answers of model servers
 python -m slurm watch   run=NAME [every=60]                     resume in a loop until done
 python -m slurm explain run=NAME step=NAME chunk=N              all that is known of a chunk
 python -m slurm explain run=NAME id=ID [rows=5] [step=NAME]     the whole way of a row: ID is a key (a video, a clip, a
@@ -64,8 +67,8 @@ IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 def main(arguments: list[str]) -> int:
     commands: dict[str, tuple[Callable[[Path, Words], int], str]] = {
         "status": (status, "step watch"),
-        "resume": (resume_command, "step force cluster retry"),
-        "watch": (watch, "every step cluster"),
+        "resume": (resume_command, "step force cluster budget retry"),
+        "watch": (watch, "every step cluster budget"),
         "explain": (explain_command, "step chunk id rows"),
         "logs": (logs, "step chunk lines"),
         "cancel": (cancel_command, "step"),
@@ -137,13 +140,13 @@ TYPES: Words = {
 
 
 def parse(arguments: list[str], known: list[str]) -> Words:
-    """key=value words as a dict, values of their key's type; `cluster.KEY=V` is gathered under "cluster"."""
+    """key=value words as a dict, values of their key's type; those of a group (`cluster.KEY=V`) in a dict."""
     words: Words = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
         head, _, rest = key.partition(".")
-        of_cluster = head == "cluster" and ("cluster" in known or rest == "trust")
-        if not equals or (head not in {"run", "runs", *known} and not of_cluster) or bool(rest) != of_cluster:
+        of_group = (head in ("cluster", "budget") and head in known) or (head == "cluster" and rest == "trust")
+        if not equals or (head not in {"run", "runs", *known} and not of_group) or bool(rest) != of_group:
             raise InputError(
                 f"unknown argument {masked(argument)!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
             )
@@ -179,13 +182,26 @@ def resume_command(run: Path, words: Words) -> int:
     retry = list(filter(None, words.get("retry", "").split(",")))
     if unknown := [code for code in retry if code not in ITEM_CODES]:
         raise InputError(f"retry={unknown[0]}: no such error; there are: {', '.join(ITEM_CODES)}")
+    raise_budget(run, words)
     results = resume(run, _only(run, words), words.get("cluster"), words.get("force", False), retry)
     tell(results)
-    return 0 if all(not r.set_aside and not r.waits_for for r in results.values()) else 1
+    return 0 if all(result.unhindered for result in results.values()) else 1
+
+
+def raise_budget(run: Path, words: Words) -> None:
+    """Sets what the words say of the run's budget. Raises InputError for a value that is none."""
+    if "budget" not in words:
+        return
+    try:
+        budget = TypeAdapter(Budget).validate_python({"tokens": None, "money": None, **words["budget"]})
+    except ValidationError as error:
+        raise InputError(wrong_values(error, lambda loc: f"budget.{loc[0]}")) from None
+    set_terms(run, agree(run, budget))
 
 
 def watch(run: Path, words: Words) -> int:
     """Resumes until everything is done (0), or until nothing more can be, as where all waits for held tasks (1)."""
+    raise_budget(run, words)
     before, again, idle = -1, Counter[tuple[str, int]](), 0
     while True:
         results = resume(run, _only(run, words), words.get("cluster"))

@@ -24,6 +24,10 @@ class UnavailableError(ReelmillError):
     """A site or server that the chunk needs is unavailable; retrying later may succeed."""
 
 
+class SpentError(ReelmillError):
+    """The run's budget is spent: nothing more is asked of model servers until somebody raises it."""
+
+
 class ChunkError(ReelmillError):
     """A chunk failed; its attempt has recorded why."""
 

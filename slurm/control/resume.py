@@ -22,6 +22,7 @@ from slurm.errors import TRANSIENT, ClusterError, InputError
 from slurm.owner import only_reads, trust, trusted
 from slurm.pool.launch import keep_servers
 from slurm.pool.registry import PoolFolder
+from slurm.pool.spending import budget_spent
 from slurm.record.finished import Broken, read_record_of
 from slurm.record.formats import DamagedError, read_record, write_record
 from slurm.record.inputs import chunks_read
@@ -161,7 +162,14 @@ def _look(step: Step, cluster: Cluster, before: Inputs, force: bool, retry: froz
     again, reasons = _again(now, inputs, force, retry)
     todo = [chunk for chunk in sorted({*now.unfinished(), *again.parts}) if chunk not in now.active]
     todo = _without_waiting(report, todo, inputs, submits=submits)
+    report.spent = why_spent(step) if todo else ""
+    todo = [] if report.spent else todo
     return Asked(report, now, cluster, inputs, again, _by_resources(report, todo, cluster, reasons, force))
+
+
+def why_spent(step: Step) -> str:
+    """Why a step that asks model servers may not do so any more; "" if it may."""
+    return (budget_spent(step.run) or "") if step.plan.pool is not None else ""
 
 
 def _look_again(asked: Asked) -> None:
@@ -179,6 +187,7 @@ def _look_again(asked: Asked) -> None:
         known = {name: source.survey for name, source in asked.inputs.items()}
         tried, report.submitted, report.survey = report.submitted, [], survey(now.step, known)
         set_aside_failed(report, tried, now, cluster)
+        report.spent = "" if report.survey.complete() else why_spent(now.step)
 
 
 def _ending(found: Survey) -> bool:

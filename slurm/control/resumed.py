@@ -26,6 +26,12 @@ class Resumed:
     without: list[str] = field(default_factory=list)  # inputs that are not finished, and that it is made without
     later: str = ""  # why nothing more of it was begun here
     once_more: str = ""  # why another resume is needed
+    spent: str = ""  # why nothing more is asked of model servers: the run's budget
+
+    @property
+    def unhindered(self) -> bool:
+        """Whether nothing stands in the way of what is not done."""
+        return not (self.set_aside or self.waits_for or self.spent)
 
     @property
     def promised(self) -> set[int]:
@@ -112,6 +118,6 @@ def _unfinished(found: Survey, chunk: int, before: list[Past] | None) -> str | N
         return None
     last = next(reversed(found.past.get(chunk, [])[len(before or []) :]), None)
     if last and last.cause:
-        return None if last.cause == "gated" else last.headline
+        return None if last.cause in ("gated", "budget") else last.headline
     log = last.log if last else f"{found.step.paths.log_folder(submissions(found.step)[-1])}/"
     return f"its task ended without a word (killed, out of time, or it did not start): see {log}"

@@ -12,7 +12,7 @@ from slurm.record.history import Past
 from slurm.scheduler.cluster import Cluster
 from slurm.task.breaker import signature
 
-FREE = {"node_fail", "preempted", "cancelled", "silent", "rows_removed", "gated", "stopped", "done"}
+FREE = {"node_fail", "preempted", "cancelled", "silent", "rows_removed", "gated", "stopped", "done", "budget"}
 OWN_FAULT = {"exception", "too_many_errors", "alarm"}
 MORE_MEMORY = 1.5
 MORE_TIME = 2.0

@@ -15,6 +15,7 @@ from slurm.errors import InputError
 from slurm.pool.config import Settings
 from slurm.pool.launch import set_up
 from slurm.pool.registry import PoolFolder
+from slurm.pool.spending import Terms, check_priced, set_terms
 from slurm.record import chunks
 from slurm.record.chunks import is_behind
 from slurm.record.manifest import Step, steps
@@ -46,14 +47,19 @@ def start(
     growth: Growth | None = None,
     dry_run: bool = False,
     begin: Callable[[], object] = lambda: None,
+    terms: Terms | None = None,
 ) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed.
 
+    `terms` are the budget and the prices that hold from now on, where a step asks model servers.
     `growth` says what the source has that the run has not; `begin` is called once all is checked, before anything is
     written. Raises InputError or ClusterError before that, if a step stands with another config, or the cluster would
     refuse a task.
     """
     check_overwrite(run, intents, overwrite)
+    pools = [intent.pool.pool for intent in intents if intent.pool is not None]
+    for pool in pools:
+        check_priced(terms or Terms(), pool.model)
     asked: list[Cluster] = []
     for intent in intents:
         check_writable(run / intent.name)
@@ -65,6 +71,8 @@ def start(
         show_plans(run, intents, growth)
         return 0
     begin()
+    if terms is not None and pools:
+        set_terms(run, terms)
     if overwrite is True and (kept := [intent.name for intent in intents if is_done_alike(run, intent)]):
         print(
             f"overwrite=true: {', '.join(kept)} are finished with this config and stay; overwrite=NAME makes one again"
@@ -119,7 +127,7 @@ def submit(run: Path, names: Sequence[str], wanted: Mapping[str, Intent]) -> int
         if shows and results[name].survey.complete() and (made := run / name / shows).exists():
             for line in made.read_text().splitlines() if made.suffix == ".txt" else [made]:
                 print(f"{name}: {line}")
-    return 0 if all(not result.set_aside and not result.waits_for for result in results.values()) else 1
+    return 0 if all(result.unhindered for result in results.values()) else 1
 
 
 def lay_out(run: Path, plan: Plan, inputs: Mapping[str, Plan]) -> Plan:
@@ -225,6 +233,8 @@ def tell(results: Mapping[str, Resumed]) -> None:
             print(f"{name}: {said}")
         for line in advice(result.survey.step, result.survey.held):
             print(visible(f"  {line}"))
+        if result.spent:
+            print(visible(f"  {result.spent}"))
         if result.once_more:
             print(visible(f"  {result.once_more}: python -m slurm resume run={result.survey.step.run.name} once more"))
         for why, number in result.why.items():

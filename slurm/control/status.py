@@ -18,6 +18,7 @@ from slurm.control.retry import decide
 from slurm.control.survey import Survey, queue_of, survey
 from slurm.errors import LOSSES, TRANSIENT
 from slurm.owner import read, user_name
+from slurm.pool.spending import show_spending
 from slurm.record.cache import Cache
 from slurm.record.chunks import borders_of
 from slurm.record.done import Done, add_counters
@@ -41,7 +42,8 @@ def overview(run: Path, only: list[str] | None = None) -> RenderableType:
             table.add_column(title, justify="left" if title == "step" else "right", no_wrap=True)
     for cell in cells:
         table.add_row(*(cell[str(column.header)] for column in table.columns))
-    return Group(table, *[line for found in surveys for line in _troubles(found)])
+    troubles = [line for found in surveys for line in _troubles(found)]
+    return Group(table, *troubles, *map(literal, show_spending(run)))
 
 
 COLOURS = {"active": "cyan", "failed": "red", "lost": "red", "stale": "yellow"}

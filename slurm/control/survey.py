@@ -32,7 +32,7 @@ BEAT_FRESH_S = 120.0
 SUBMITTING_S = 120.0
 NEVER_BEGAN_S = 1800.0  # before its Python begins, a container may have to be fetched
 CLOCKS_DIFFER_S = 30.0
-NOT_TRIED = {"gated", "stopped"}  # ends that are no failure: the chunk waits for its next task
+NOT_TRIED = {"gated", "stopped", "budget"}  # ends that are no failure: the chunk waits for its next task
 
 
 @dataclass

@@ -16,7 +16,16 @@ from typing import Literal, NamedTuple, Protocol
 import polars as pl
 
 from slurm.credentials import redact
-from slurm.errors import AlarmError, ChunkError, ReelmillError, TooEarlyError, UnavailableError, is_disk_full, reported
+from slurm.errors import (
+    AlarmError,
+    ChunkError,
+    ReelmillError,
+    SpentError,
+    TooEarlyError,
+    UnavailableError,
+    is_disk_full,
+    reported,
+)
 from slurm.owner import trust
 from slurm.record.chunks import follow_input, has_moved, is_behind
 from slurm.record.done import Done
@@ -149,7 +158,7 @@ def run_chunk(step: Step, chunk: int, made: Callable[[], Work], stop: Stop, spec
         words = str(error) if isinstance(error, ReelmillError) else f"{type(error).__name__}: {error}"
         cause, detail = cause_of(error), redact(words)[:2000]
         attempt.event("end", cause=cause, detail=detail, rows=attempt.rows)
-        if cause != "gated":
+        if cause not in ("gated", "budget"):
             report_failure(step, spec.submission, chunk, detail)
 
     with reported(failed), attempt:
@@ -261,10 +270,10 @@ def _do_items(
 
 @contextmanager
 def kept(attempt: Attempt) -> Iterator[None]:
-    """Flushes what is finished where the rest of the chunk is not worth doing."""
+    """Flushes what is finished where the rest of the chunk cannot be had for now, or is not worth doing."""
     try:
         yield
-    except (AlarmError, TooManyErrorsError):
+    except (AlarmError, TooManyErrorsError, UnavailableError, SpentError):
         attempt.flush()
         raise
 
@@ -281,6 +290,7 @@ CAUSES = {
     TooManyErrorsError: "too_many_errors",
     LostFlushError: "rows_removed",
     UnavailableError: "unavailable",
+    SpentError: "budget",
     MemoryError: "out_of_memory",
 }
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from slurm.conf import explain, no_value, wrong_values
 from slurm.errors import InputError, check_name
+from slurm.pool.spending import Budget, Prices
 from slurm.record.paths import RESERVED
 from slurm.scheduler.cluster import Cluster
 from stages.core.runner.config import Chunks, Common, Items, Retry
@@ -20,7 +21,9 @@ from stages.core.runner.pipeline import Wanted
 from stages.core.runner.stage import Stage, load
 
 STAGES = Path(__file__).parents[2]
-OF_RUN = ("run", "runs", "dry_run", "overwrite", "extend")  # of Common's fields, those that all steps share
+# of Common's fields, those that all steps share
+OF_RUN = ("run", "runs", "dry_run", "overwrite", "extend", "budget", "price")
+GROUPS = {"budget": Budget, "price": Prices, "chunks": Chunks, "items": Items, "retry": Retry, "cluster": Cluster}
 OF_STEP = tuple(field.name for field in fields(Common) if field.name not in (*OF_RUN, "step"))
 
 
@@ -44,10 +47,10 @@ def read_steps(cfg: DictConfig) -> dict[str, Wanted]:
 
 def check_groups(cfg: DictConfig) -> None:
     """Raises an InputError for a key of which no step would take notice, since each takes those that it knows."""
-    for group in ("input", "source", "opt_out", "chunks", "items", "retry", "cluster"):
+    for group in ("input", "source", "opt_out", *GROUPS):
         if not isinstance(cfg[group], DictConfig):
             raise InputError(f"{group}={cfg[group]}: it has keys of its own, which take values: {group}.KEY=VALUE")
-    for group, kind in (("chunks", Chunks), ("items", Items), ("retry", Retry), ("cluster", Cluster)):
+    for group, kind in GROUPS.items():
         valid = [field.name for field in fields(kind)]
         if unknown := [key for key in cfg[group] if key not in valid]:
             raise InputError(f"{group}.{unknown[0]}: no such key; there are: {', '.join(valid)}")

@@ -21,7 +21,7 @@ RECIPE = "clips"  # where none is named
 WORD = re.compile(r"(?P<prefix>[+~]*)(?P<key>[^=@]*)(?P<package>@[^=]*)?(?P<value>=.*)?", re.DOTALL)
 CHOICE = re.compile(r"steps\.([^.=@]+)\.([^.=@]+)=([^{\[$].*)")  # steps.filter.rules=speech
 RUN_KEYS = {  # of the run, whatever the command
-    *("run", "runs", "dry_run", "overwrite", "extend", "input", "source", "opt_out"),
+    *("run", "runs", "dry_run", "overwrite", "extend", "input", "source", "opt_out", "budget", "price"),
     *("steps", "pipeline", "stage", "local", "hydra"),
 }
 STEP_KEYS = ("chunks", "items", "retry", "cluster")  # of the run, and of each step that has its own value

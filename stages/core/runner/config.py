@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from slurm.pool.spending import Budget, Prices
 from slurm.scheduler.cluster import Cluster, Count, Size, Whole
 
 STRICT = ConfigDict(extra="forbid")
@@ -47,6 +48,8 @@ class Common:
     dry_run: bool
     overwrite: bool | list[str]  # steps whose finished rows may be replaced; true: of steps that have none
     extend: bool | Literal["fewer"]  # read the source again for what is new; fewer: though rows are gone from it
+    budget: Budget  # of the answers of model servers
+    price: Prices
     chunks: Chunks
     items: Items
     retry: Retry

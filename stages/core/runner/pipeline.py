@@ -9,6 +9,7 @@ from slurm.control.extend import Growth
 from slurm.control.start import Intent, start
 from slurm.errors import InputError
 from slurm.pool.config import Settings
+from slurm.pool.spending import agree
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, fingerprint
 from slurm.scheduler.backend import backend
@@ -78,8 +79,9 @@ def submit_steps(order: list[Wanted], begin: Callable[[], object] = lambda: None
     if missing and backend(common.cluster).submits:
         print("Still to be downloaded, by the tasks that come first; where these have no net, do it here before:")
         print("\n".join(dict.fromkeys(f"  {model}: {model.command}" for model in missing)))
+    terms = agree(run, common.budget, common.price)
     growth = look_for_new(order, intents) if common.extend else None
-    return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run, begin=begin)
+    return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run, begin=begin, terms=terms)
 
 
 def stands(run: Path, intent: Intent) -> bool:

@@ -14,18 +14,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import aiohttp
 
-from slurm.errors import ClusterError, ItemError, UnavailableError
+from slurm.errors import ClusterError, ItemError, SpentError, UnavailableError
 from slurm.pool.launch import ensure, hopeless
 from slurm.pool.registry import BEAT_S, PoolFolder, Replica
+from slurm.pool.spending import Purse
 from slurm.pool.wire import GarbledError, Prompt, Reply, call
 from stages.core.models.hub import name_served
 from stages.core.text.balancer import LoadBalancer
 from stages.core.text.chat_template import ChatTemplate
 from stages.core.text.metrics import ClientMetrics, known_sum
+from stages.core.text.prompts import BYTES_PER_TOKEN
 from stages.core.text.sending import GenerationFailedError, OverloadedError, ServerFailedError, send
 from stages.core.text.verdict import RejectedError, whole
 
@@ -37,6 +40,7 @@ REFRESH_S = 2.0
 WAKE_S = 0.1
 GATHER_S = 0.02  # answers are handed over in groups: one by one costs a quarter more CPU
 ENSURE_S = 10.0
+PICTURE_TOKENS = 256  # of a picture, about, where the server does not say
 MAX_GRAMMARS = 64  # that servers are warmed up with
 
 log = logging.getLogger("reelmill")
@@ -95,7 +99,7 @@ def ask_all(
     Questions are drawn lazily, at most as many as can be outstanding; where making one is `slow` (pictures), in a
     thread beside the requests, which must not wait for it. With the answers `note` is called with the counts
     of answers and tokens since its last call. Raises UnavailableError if the pool gives no answer for
-    pool.wait_minutes, or cannot be started.
+    pool.wait_minutes, or cannot be started; SpentError when the run's budget is spent, after all that was under way.
     """
     with asyncio.Runner() as runner:
         client = Client(iter(questions), folder, stopping, slow=slow)
@@ -105,6 +109,8 @@ def ask_all(
                 note(**client.metrics.take())
                 yield from arrived
             note(**client.metrics.take())
+            if client.spent:
+                raise SpentError(client.spent)
         finally:
             runner.run(client.stop())
 
@@ -123,6 +129,8 @@ class Client:
         self.done: list[Answer] = []
         self.grammars: set[int] = set()  # hashes of those that servers are warmed up with
         self.metrics = ClientMetrics(folder.name)
+        self.purse = Purse(folder.run, folder.root.name, self.settings.pool.model, f"{self.name}.{token_hex(4)}")
+        self.spent: str | None = None  # why nothing more is asked, where the budget is spent
 
     @cached_property
     def template(self) -> ChatTemplate:
@@ -161,6 +169,7 @@ class Client:
         self.work.cancel()
         await asyncio.gather(self.keeper, self.work, return_exceptions=True)
         await self.session.close()
+        self.purse.refresh()
         self.folder.remove_client(self.name)
 
     async def _ask_questions(self) -> None:
@@ -168,6 +177,8 @@ class Client:
             question: Question | None = first
             while question is not None:
                 answer = await self._ask(question)
+                if answer is None:
+                    return
                 self.done.append(answer)  # not before the await: `next_answers` replaces the list
                 self.news.set()
                 question = question.follow(answer.value) if question.follow and answer.error is None else None
@@ -192,15 +203,21 @@ class Client:
             request = call(prompt, engine.dialect, engine.route, model)
             self.folder.warm(json.dumps([prompt.choices, prompt.schema]), request)
 
-    async def _ask(self, question: Question) -> Answer:
-        """The answer to one question; one that is not accepted is asked for again, with the reason."""
+    async def _ask(self, question: Question) -> Answer | None:
+        """The answer to one question; one that is not accepted is asked for again, with the reason.
+
+        None where the budget is spent before it is answered.
+        """
         prompt, replies = question.prompt, list[Reply]()
         while True:
             sent = await self._send(self._as_pool_asks(prompt), question.key)
+            if sent is None:
+                return None
             value, error = None, sent.error
             if sent.reply is not None:
                 replies.append(sent.reply)
                 self.metrics.count_reply(sent.reply)
+                self.purse.add(*tokens_of(sent.reply, prompt))
                 try:
                     value = read(question, sent.reply)
                 except RejectedError as rejected:
@@ -234,12 +251,19 @@ class Client:
         self._warm_up(prompt)
         return prompt
 
-    async def _send(self, prompt: Prompt, key: str) -> Sent:
-        """The reply of a server to one request, after retries on others; or the item's error."""
+    async def _send(self, prompt: Prompt, key: str) -> Sent | None:
+        """The reply of a server to one request, after retries on others; or the item's error.
+
+        None where the budget is spent before it is sent.
+        """
         moves = deaths = failures = 0
         answered = self.metrics.answers
         while True:
             server = await self.balancer.acquire()
+            if why := self.purse.why_none_left():
+                self.balancer.release(server)
+                self.spent = why
+                return None
             begun_s = time.monotonic()
             reply: Reply | None = None
             error: ItemError | None = None
@@ -257,6 +281,7 @@ class Client:
             except (GarbledError, GenerationFailedError) as failed:
                 if isinstance(failed, GarbledError):
                     server.record_failure()
+                    self.purse.add(tokens_in(prompt), 0)
                 failures += 1
                 if failures >= TRIES:
                     error = ItemError("no_answer", str(failed))
@@ -286,6 +311,7 @@ class Client:
                     f"python -m slurm serve run={self.folder.run.name} pool={self.folder.name} status"
                 )
             self.metrics.log_progress(self.balancer)
+            await asyncio.to_thread(self.purse.refresh)
             for _ in range(round(REFRESH_S / WAKE_S)):
                 await asyncio.sleep(WAKE_S)
                 self.balancer.wake()
@@ -305,3 +331,18 @@ def read(question: Question, reply: Reply) -> Any:
     if question.prompt.bound:
         whole(reply)
     return reply.text if question.read is None else question.read(reply)
+
+
+def tokens_of(reply: Reply, prompt: Prompt) -> tuple[int, int]:
+    """The tokens that a reply cost, in and out; about so many where the server does not report them."""
+    told = reply.tokens_in, reply.tokens_out
+    return (
+        tokens_in(prompt) if told[0] is None else told[0],
+        len(reply.text.encode()) // BYTES_PER_TOKEN if told[1] is None else told[1],
+    )
+
+
+def tokens_in(prompt: Prompt) -> int:
+    """About so many tokens a prompt has."""
+    words = sum(len(text.encode()) for _, text in prompt.turns) // BYTES_PER_TOKEN
+    return words + len(prompt.images) * PICTURE_TOKENS

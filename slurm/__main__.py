@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
 
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.live import Live
 
@@ -22,7 +20,7 @@ from slurm.control.resume import resume
 from slurm.control.start import tell
 from slurm.control.status import explain, overview
 from slurm.control.survey import Survey, survey
-from slurm.credentials import conceal_words, masked
+from slurm.credentials import conceal_words
 from slurm.ending import ROWS_STAY, ending
 from slurm.errors import ITEM_CODES, InputError, check_name
 from slurm.owner import reading, trust_as_said
@@ -32,6 +30,7 @@ from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
 from slurm.screen import show, visible
 from slurm.table import read_table, write_table
+from slurm.words import Words, parse
 
 USAGE = """\
 python -m slurm status  run=NAME [step=NAME] [watch=SECONDS]   chunks, rows, failures, rates, hours
@@ -59,7 +58,6 @@ INTERRUPTED = {  # what Ctrl-C leaves, where it is not ROWS_STAY
     "serve": "the servers that this command ran here have ended, those that are jobs go on",
 }
 
-Words = dict[str, Any]
 READERS = {"status", "explain", "logs", "table"}  # they execute nothing that a run says: it may be anybody's
 IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 
@@ -117,50 +115,6 @@ def usage(command: str) -> str:
         found += [line] if about else []
     more = "It takes the keys of conf/serve.yaml, pool.KEY=, engine.KEY= and cluster.KEY= as well."
     return "\n".join([*found, *([more] if command == "serve" else []), common])
-
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-TYPES: Words = {
-    "run": str,
-    "runs": str,
-    "step": str,
-    "retry": str,
-    "chunk": int,
-    "id": str,
-    "lines": Annotated[int, Field(ge=0)],
-    "rows": Annotated[int, Field(ge=0)],
-    "watch": Seconds,
-    "every": Seconds,
-    "force": bool,
-    "table": str,
-    "out": str,
-    "kept": bool,
-    "catalogue": bool,
-}
-
-
-def parse(arguments: list[str], known: list[str]) -> Words:
-    """key=value words as a dict, values of their key's type; those of a group (`cluster.KEY=V`) in a dict."""
-    words: Words = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        head, _, rest = key.partition(".")
-        of_group = (head in ("cluster", "budget") and head in known) or (head == "cluster" and rest == "trust")
-        if not equals or (head not in {"run", "runs", *known} and not of_group) or bool(rest) != of_group:
-            raise InputError(
-                f"unknown argument {masked(argument)!r}; valid: {', '.join(f'{k}=' for k in ['run', 'runs', *known])}"
-            )
-        try:
-            value = text if TYPES.get(key) is str else yaml.safe_load(text)
-            if rest:
-                words.setdefault(head, {})[rest] = value
-            else:
-                words[key] = TypeAdapter(TYPES[key]).validate_python(value)
-        except (yaml.YAMLError, ValidationError):
-            raise InputError(f"{masked(argument)!r}: {key} takes no such value") from None
-    if "run" not in words:
-        raise InputError("say which run: run=NAME")
-    return words
 
 
 def _only(run: Path, words: Words) -> list[str] | None:

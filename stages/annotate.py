@@ -83,6 +83,8 @@ def sees(config: Config) -> bool:
 def run(rows: Rows, config: Config) -> Iterator[Output]:
     from stages.core.text.ask import ask
 
+    if rows.keys != ["video_id"]:
+        raise InputError(f"annotate tells of whole videos, not of each {rows.keys[0]}: say after=analyze")
     tellings: dict[str, Telling] = {}
     for row, telling in begin(rows, config):
         if isinstance(telling, ItemError):
@@ -230,14 +232,15 @@ def tellings_of(rows: Rows, telling: "Telling") -> list[Row]:
 
 
 def template_of(config: Config) -> str:
+    """The template about a part of a video. Raises InputError for a method that is two."""
+    if config.method == "two_step":
+        raise InputError(TWO_STEP)
     template: str = getattr(config.templates, config.method)
     return template
 
 
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
-    if config.method == "two_step":
-        raise InputError(TWO_STEP)
     read_ways(config)
     if not sees(config):
         return

@@ -77,7 +77,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     },
     "slurm/scheduler": {"slurm"},
     "slurm/record": {"slurm", "slurm/scheduler"},
-    "slurm/task": {"slurm", "slurm/record", "slurm/scheduler"},
+    "slurm/task": {"slurm", "slurm/pool", "slurm/record", "slurm/scheduler"},
     "slurm/pool": {"slurm", "slurm/record", "slurm/scheduler"},
     "slurm/control": {"slurm", "slurm/pool", "slurm/record", "slurm/scheduler", "slurm/task"},
     "slurm/explain": {"slurm", "slurm/control", "slurm/record"},

@@ -56,6 +56,11 @@ class Terms:
     currency: str = ""
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a budget."""
+        return self.tokens is not None or self.money is not None
+
 
 class Spent(NamedTuple):
     """What answers cost; `money` in millionths."""
@@ -129,6 +134,11 @@ class Purse:
         price_in, price_out = self.price
         return Spent(self.tokens_in, self.tokens_out, round(self.tokens_in * price_in + self.tokens_out * price_out))
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a budget."""
+        return self.ledger.terms.limited
+
     def add(self, tokens_in: int, tokens_out: int) -> None:
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
@@ -143,7 +153,7 @@ class Purse:
         if spent != Spent():
             self.save(spent)
         self.ledger.terms = read_terms(self.ledger.run)
-        if self.ledger.terms.tokens is not None or self.ledger.terms.money is not None:
+        if self.limited:
             total = sum_of(self.ledger.look())
             known = Spent(*read_name(self.file.name)[1]) if self.file else Spent()
             self.others = Spent(*(whole - mine for whole, mine in zip(total, known, strict=True)))
@@ -185,9 +195,7 @@ def read_terms(run: Path) -> Terms:
 def budget_spent(run: Path) -> str | None:
     """What is to be said where the run's budget is spent; None where there is something left, or no limit."""
     ledger = Ledger(run)
-    if ledger.terms.tokens is None and ledger.terms.money is None:
-        return None
-    return ledger.why_none_left(sum_of(ledger.look()))
+    return ledger.why_none_left(sum_of(ledger.look())) if ledger.terms.limited else None
 
 
 def agree(run: Path, budget: Budget, prices: Prices | None = None) -> Terms:

@@ -8,15 +8,22 @@ to another request. --tell FILE: appends each prompt that it was asked, as JSON 
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from support.model_server import Server
+from support.pools import TESTS, free_port, up
 from support.tgi_api import Chat, Generate
+
+from slurm.pool.engine import Remote
 
 FAULTS = ("overloaded", "broken", "silent", "dropped", "garbage", "torn", "cut", "off", "odd", "swapped", "late")
 
@@ -31,7 +38,9 @@ class Annotator(Server):
         body = await self.taken(request, kind)
         if isinstance(body, web.Response):
             return body
-        fault = self.random.choice(FAULTS) if self.random.random() < self.options.fault_share else ""
+        said = spoken(body)
+        wrong = "The video lasts" in said and self.random.random() < self.options.fault_share
+        fault = self.random.choice(FAULTS) if wrong else ""
         if fault == "overloaded":
             return web.json_response({"error": "Model is overloaded", "error_type": "overloaded"}, status=429)
         if fault == "broken":
@@ -44,7 +53,6 @@ class Annotator(Server):
         if fault == "garbage":
             return web.Response(text="<html>It works!</html>")
         await asyncio.sleep(0.3 if fault == "late" else self.options.delay_s)
-        said = spoken(body)
         if self.options.tell:
             with Path(self.options.tell).open("a") as file:
                 file.write(json.dumps({"said": said, "pictures": json.dumps(body).count("data:image/jpeg")}) + "\n")
@@ -118,7 +126,7 @@ def annotation(said: str, title: str) -> dict[str, Any]:
     first, last = (sum(float(n) * 60**p for p, n in enumerate(reversed(text.split(":")))) for text in (start, end))
     middle = f"{(first + last) / 2:.2f}s"
     spans = [(start, middle), (middle, end)]
-    numbers = [int(n) for n in re.findall(r"^(\d+)\. \d\d:", said, re.MULTILINE)] or [1, 2]
+    numbers = [int(n) for n in re.findall(r"^(\d+)\. \S+ to ", said, re.MULTILINE)] or [1, 2]
     times = [{"start_timestamp": a, "end_timestamp": b} for a, b in spans]
     names = ["Worker", f"Guest of {start}"]
     characters = [{"characterId": str(n), "name": name, "description": "in blue"} for n, name in enumerate(names, 1)]
@@ -153,6 +161,19 @@ def annotation(said: str, title: str) -> dict[str, Any]:
         "qAndA": [{"question": f"What is {n}?", "answer": "Work."} for n in range(5)],
         "trimmingSuggestions": [{"description": "shorter", "timestamps": times[0]}],
     }
+
+
+@contextmanager
+def started(*words: str) -> Iterator[Remote]:
+    """A process of its own, that answers."""
+    remote = Remote(f"http://127.0.0.1:{free_port()}", "", "here")
+    command = [sys.executable, "-m", "support.annotator", "--port", remote.url.rpartition(":")[2], *words]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(TESTS)}) as process:
+        try:
+            up(remote)
+            yield remote
+        finally:
+            process.kill()
 
 
 def main(words: list[str]) -> None:

@@ -19,28 +19,25 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from slurm.errors import ClusterError, ItemError, SpentError, UnavailableError
-from slurm.pool.launch import ensure, hopeless
-from slurm.pool.registry import BEAT_S, PoolFolder, Replica
+from slurm.errors import ItemError, SpentError
+from slurm.pool.registry import PoolFolder, Replica
 from slurm.pool.spending import Purse
 from slurm.pool.wire import GarbledError, Prompt, Reply, call
 from stages.core.models.hub import name_served
 from stages.core.text.balancer import LoadBalancer
 from stages.core.text.chat_template import ChatTemplate
 from stages.core.text.metrics import ClientMetrics, known_sum
-from stages.core.text.prompts import BYTES_PER_TOKEN
 from stages.core.text.sending import GenerationFailedError, OverloadedError, ServerFailedError, send
+from stages.core.text.tokens import tokens_in, tokens_of
 from stages.core.text.verdict import RejectedError, whole
+from stages.core.text.watching import PoolWatcher
 
 TRIES = 3
 # Server changes for one item before the item is blamed: it kills servers, or only it fails while others are answered.
 MOVES = 5
 DIED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)  # during the request
-REFRESH_S = 2.0
-WAKE_S = 0.1
+LOOK_S = 2.0
 GATHER_S = 0.02  # answers are handed over in groups: one by one costs a quarter more CPU
-ENSURE_S = 10.0
-PICTURE_TOKENS = 256  # of a picture, about, where the server does not say
 MAX_GRAMMARS = 64  # that servers are warmed up with
 
 log = logging.getLogger("reelmill")
@@ -145,7 +142,8 @@ class Client:
         )
         self.news = asyncio.Event()
         self.balancer.update(self.folder.replicas())
-        self.keeper = asyncio.create_task(self._watch_pool())
+        watcher = PoolWatcher(self.folder, self.name, self.balancer, self.metrics, self.purse)
+        self.keeper = asyncio.create_task(watcher.watch())
         self.work = asyncio.gather(*(self._ask_questions() for _ in range(pool.in_flight)))
         self.work.add_done_callback(lambda _: self.news.set())
 
@@ -159,7 +157,7 @@ class Client:
                 return None
             self.news.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), REFRESH_S)
+                await asyncio.wait_for(self.news.wait(), LOOK_S)
             await asyncio.sleep(GATHER_S)
         arrived, self.done = self.done, []
         return arrived
@@ -292,39 +290,6 @@ class Client:
             if reply is not None or error is not None:
                 return Sent(reply, error, server.replica, time.monotonic() - begun_s)
 
-    async def _watch_pool(self) -> None:
-        """Keeps the list of servers current, this client registered and the pool started. Raises UnavailableError."""
-        pool = self.settings.pool
-        beat_s = ensured_s = float("-inf")
-        while True:
-            now_s = time.monotonic()
-            self.balancer.update(await asyncio.to_thread(self.folder.replicas))
-            if now_s - beat_s >= BEAT_S:
-                await asyncio.to_thread(self.folder.beat_client, self.name)
-                beat_s = now_s
-            if not self.balancer.servers and now_s - ensured_s >= ENSURE_S:
-                await asyncio.to_thread(self._start_missing)
-                ensured_s = now_s
-            if now_s - self.metrics.answered_s > pool.wait_minutes * 60:
-                raise UnavailableError(
-                    f"pool {self.folder} gave no answer for pool.wait_minutes={pool.wait_minutes:g}: "
-                    f"python -m slurm serve run={self.folder.run.name} pool={self.folder.name} status"
-                )
-            self.metrics.log_progress(self.balancer)
-            await asyncio.to_thread(self.purse.refresh)
-            for _ in range(round(REFRESH_S / WAKE_S)):
-                await asyncio.sleep(WAKE_S)
-                self.balancer.wake()
-
-    def _start_missing(self) -> None:
-        """Starts the pool's replicas if there are none. Raises UnavailableError if they keep failing to start."""
-        if reason := hopeless(self.folder):
-            raise UnavailableError(f"pool {self.folder} does not start: {reason}")
-        try:
-            ensure(self.folder)
-        except ClusterError as error:  # this node cannot submit jobs; others may
-            log.warning("%s", error)
-
 
 def read(question: Question, reply: Reply) -> Any:
     """The value of a reply. Raises RejectedError; a bound answer that was truncated is none, whoever reads it."""
@@ -333,16 +298,3 @@ def read(question: Question, reply: Reply) -> Any:
     return reply.text if question.read is None else question.read(reply)
 
 
-def tokens_of(reply: Reply, prompt: Prompt) -> tuple[int, int]:
-    """The tokens that a reply cost, in and out; about so many where the server does not report them."""
-    told = reply.tokens_in, reply.tokens_out
-    return (
-        tokens_in(prompt) if told[0] is None else told[0],
-        len(reply.text.encode()) // BYTES_PER_TOKEN if told[1] is None else told[1],
-    )
-
-
-def tokens_in(prompt: Prompt) -> int:
-    """About so many tokens a prompt has."""
-    words = sum(len(text.encode()) for _, text in prompt.turns) // BYTES_PER_TOKEN
-    return words + len(prompt.images) * PICTURE_TOKENS

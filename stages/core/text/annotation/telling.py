@@ -244,7 +244,7 @@ def read_characters(description: str) -> dict[str, str]:
     heads = [n for n, line in enumerate(lines) if line.strip(" *#_").casefold().startswith(ANNOUNCED)]
     found = {}
     for line in lines[heads[-1] + 1 :] if heads else ():
-        name, colon, text = line.strip().lstrip("-*• ").partition(":")
+        name, colon, text = line.strip().lstrip("-*• ").partition(": ")
         if colon and name.strip(" *"):
             found[name.strip(" *")] = text.strip(" *")
     return found

@@ -1,0 +1,230 @@
+"""Videos are told by servers that answer as models do: in two steps or one, in parts, whatever goes wrong."""
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+from support.annotator import started
+from support.runs import command
+from support.steps import finish, made_step
+
+from slurm.pool.engine import Remote
+from slurm.record.manifest import Step
+from stages.core.schema.annotation import ANNOTATED
+from stages.core.schema.download import SUBTITLES
+from stages.core.schema.frame import KEY_FRAMES
+from stages.core.schema.second import SIGNALS
+from stages.core.schema.types import Schema
+from stages.core.schema.video import SHOTS
+from stages.core.text.annotation.check import Stretch, check_content
+from stages.core.text.annotation.metadata import ContentMetadata
+
+GIVES = {"title": "String", "fps": "Float64", "duration_s": "Float64", "path": "String"}
+ERRORS = {"error": "String", "error_detail": "String"}
+TABLES: dict[str, Schema] = {"shots": SHOTS, "key_frames": KEY_FRAMES, "signals": SIGNALS, "subtitles": SUBTITLES}
+LONG_S = 3 * 3600.0
+
+
+def jpeg() -> bytes:
+    written = BytesIO()
+    Image.new("RGB", (64, 36), "teal").save(written, "JPEG")
+    return written.getvalue()
+
+
+def analyzed(run: Path, durations_s: dict[str, float | None]) -> None:
+    """A step of videos with these lengths: a cut and a key frame every 10 s; all speak German in every second shot."""
+    shots: list[dict[str, Any]] = []
+    frames: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    for video, duration_s in durations_s.items():
+        for number in range(int((duration_s or 0) // 10)):
+            span = {"video_id": video, "shot": number, "start_s": 10.0 * number, "end_s": 10.0 * (number + 1)}
+            shots.append(span)
+            frames.append({**span, "time_s": span["start_s"] + 5, "jpeg": jpeg()} if video != "unseen" else {})
+            lines.append({**span, "language": "de", "text": f"Satz {number}"} if number % 2 else {})
+    seconds = [{"video_id": "v0", "second": second, "motion": 0.25} for second in range(10)]
+    rows = pl.DataFrame(
+        {
+            "video_id": list(durations_s),
+            "title": [f"Film {video}" for video in durations_s],
+            "fps": [25.0] * len(durations_s),
+            "duration_s": list(durations_s.values()),
+            "path": [None] * len(durations_s),
+            "error": [None] * len(durations_s),
+            "error_detail": [None] * len(durations_s),
+        },
+        {"video_id": pl.String(), "title": pl.String(), "fps": pl.Float64(), "duration_s": pl.Float64()}
+        | dict.fromkeys(("path", *ERRORS), pl.String()),
+    )
+    tables = {name: {column: str(kind) for column, kind in schema.items()} for name, schema in TABLES.items()}
+    step = made_step(
+        run, "analyze", stage="analyze", n=1, gives={"video_id": "String", **GIVES, **ERRORS}, tables=tables
+    )
+    made = {"shots": shots, "key_frames": frames, "signals": seconds, "subtitles": lines}
+    parts = {name: pl.DataFrame(list(filter(None, given)), TABLES[name], strict=False) for name, given in made.items()}
+    finish(step, 0, rows, **parts)
+
+
+def words(tmp_path: Path, server: Remote, *more: str) -> list[str]:
+    """Words for the stage, whose servers are this one."""
+    engine = ["engine=endpoint", f"engine.url={server.url}", "engine.dialect=tgi", "pool.model=test/model"]
+    return [f"runs={tmp_path}", "run=r", *engine, *more]
+
+
+def annotate(tmp_path: Path, server: Remote, *more: str, step: str = "annotate") -> dict[str, dict[str, Any]]:
+    """The rows of a run of the stage, by video; it must succeed."""
+    done = command("stages.annotate", *words(tmp_path, server, f"step={step}", *more))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return rows_of(tmp_path, step)
+
+
+def rows_of(tmp_path: Path, step: str) -> dict[str, dict[str, Any]]:
+    rows = Step(tmp_path / "r", step).scan()
+    assert rows is not None
+    return {row["video_id"]: row for row in rows.collect().to_dicts()}
+
+
+def told(tmp_path: Path) -> list[dict[str, Any]]:
+    """What the server was asked, but for the question whether it answers."""
+    asked = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    return [one for one in asked if "The video lasts" in one["said"]]
+
+
+def content_of(row: dict[str, Any], duration_s: float) -> ContentMetadata:
+    """Its annotation, which must not contradict itself."""
+    content = ContentMetadata.model_validate_json(row["content_metadata"])
+    check_content(content, Stretch(0.0, duration_s, 25.0))
+    assert [scene.sceneId for scene in content.scenes] == list(range(1, len(content.scenes) + 1))
+    assert [each.characterId for each in content.characterList] == [
+        str(n) for n in range(1, len(content.characterList) + 1)
+    ]
+    return content
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Remote]:
+    with started("--tell", f"{tmp_path}/told") as remote:
+        yield remote
+
+
+def test_in_two_steps_a_description_becomes_an_annotation_that_align_takes(tmp_path: Path, server: Remote) -> None:
+    analyzed(tmp_path / "r", {"v0": 40.0, "long": LONG_S})
+    described = annotate(tmp_path, server, "method=describe", step="describe")
+    assert {key: (row["error"], row["content_metadata"], row["parts"]) for key, row in described.items()} == {
+        "v0": (None, None, 1),
+        "long": (None, None, 36),
+    }
+    asked = told(tmp_path)
+    assert len(asked) == 37
+    assert max(one["pictures"] for one in asked) == 16
+    short = next(one for one in asked if "Film v0" in one["said"])
+    assert short["pictures"] == 4
+    for said in ("00:00:05.000, 00:00:15.000", "00:00:10.000 Satz 1", "language: de", "motion 0.25, speech 0%", "100%"):
+        assert said in short["said"], said
+    found = annotate(tmp_path, server, "method=structure", "after=describe", "pool=text")
+    long = content_of(found["long"], LONG_S)
+    assert (len(long.scenes), found["long"]["parts"]) == (72, 36)
+    assert [character.name for character in long.characterList][:2] == ["Worker", "Guest of 00:00:00.000"]
+    assert len(long.characterList) == 37, "who works in every part is one character"
+    assert long.scenes[-1].cast == ["Worker", long.characterList[-1].name]
+    assert long.storylines.scenes == list(range(1, 73))
+    assert json.loads(found["v0"]["content_metadata"])["fps"] == 25.0
+    assert (found["v0"]["annotation_by"], found["v0"]["tries"], found["long"]["tries"]) == ("structure", 1, 37)
+    assert set(ANNOTATED) <= set(found["v0"])
+    second = [one["said"] for one in told(tmp_path) if "part 2 of 36" in one["said"]]
+    assert all("- Worker: " in said and "- Guest of 00:00:00" in said for said in second), "known from the part before"
+    texts = Step(tmp_path / "r", "annotate").scan("tellings")
+    assert texts is not None
+    raw = texts.collect().filter(pl.col("video_id") == "long")
+    assert raw["part"].to_list() == [*range(36), -1]
+    assert json.loads(raw["text"][0])["scenes"][0]["cast"] == ["1", "Guest of 00:00:00.000"]
+    done = command("stages.align", f"runs={tmp_path}", "run=r", "after=annotate")
+    assert done.returncode == 0, done.stderr
+    assert {key: row["error"] for key, row in rows_of(tmp_path, "align").items()} == {"v0": None, "long": None}
+
+
+def test_where_every_fifth_answer_is_wrong_all_is_right_or_failed_with_its_class(
+    tmp_path: Path,
+) -> None:
+    videos: dict[str, float | None] = {f"v{n}": 40.0 + 10 * n for n in range(80)}
+    analyzed(tmp_path / "r", videos)
+    with started("--fault-share", "0.2") as server:
+        found = annotate(
+            tmp_path, server, "method=direct", "pool.timeout_s=3", "chunks.max_error_share=1", "part_s=600"
+        )
+        assert server.ask("/seen")["malformed"] == 0
+    assert found.keys() == videos.keys()
+    failed = {row["error"] for row in found.values()} - {None}
+    assert failed <= {"schema", "invalid_json", "truncated", "no_answer"}
+    good = {key: row for key, row in found.items() if row["error"] is None}
+    assert len(good) > 70
+    for key, row in good.items():
+        content = content_of(row, videos[key] or 0.0)
+        assert content.title == f"About Film {key}", "at home"
+    assert sum(row["tries"] for row in good.values()) > len(good), "some were asked for again"
+
+
+def test_what_cannot_be_told_has_its_class(tmp_path: Path) -> None:
+    analyzed(tmp_path / "r", {"v0": 40.0, "unseen": 40.0, "empty": None})
+    with started("--most-characters", "900") as server:
+        found = annotate(tmp_path, server, "chunks.max_error_share=1")
+    assert {key: row["error"] for key, row in found.items()} == {
+        "v0": "truncated",
+        "unseen": "no_frames",
+        "empty": "no_frames",
+    }
+    texts = Step(tmp_path / "r", "annotate").scan("tellings")
+    assert texts is not None
+    (kept,) = texts.collect().to_dicts()
+    assert (kept["video_id"], kept["error"], kept["tries"], len(kept["text"])) == ("v0", "truncated", 3, 900)
+
+
+def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_raised(
+    tmp_path: Path, server: Remote
+) -> None:
+    analyzed(tmp_path / "r", {f"v{n}": 600.0 for n in range(12)})
+    given = words(tmp_path, server, "pool.in_flight=2", "part_s=100", "budget.tokens=20000")
+    stopped = command("stages.annotate", *given)
+    assert stopped.returncode == 1, stopped.stderr
+    assert "budget.tokens=20000 of run r is spent" in stopped.stdout
+    assert "python -m slurm resume run=r budget.tokens=MORE" in stopped.stdout
+    asked = len(told(tmp_path))
+    status = command("slurm", "status", f"runs={tmp_path}", "run=r").stdout
+    spent = int(status.partition("is spent (")[2].partition(" tokens")[0].replace(",", ""))
+    assert 20000 <= spent < 20000 + 2 * 1500, "no more than was under way"
+    again = command("slurm", "resume", f"runs={tmp_path}", "run=r", "step=annotate")
+    assert (again.returncode, len(told(tmp_path))) == (1, asked), "nothing more is asked"
+    raised = command("slurm", "resume", f"runs={tmp_path}", "run=r", "step=annotate", "budget.tokens=10000000")
+    assert raised.returncode == 0, raised.stdout + raised.stderr
+    found = rows_of(tmp_path, "annotate")
+    assert [row["error"] for row in found.values()] == [None] * 12
+    assert len(told(tmp_path)) == 12 * 7, "what was answered before is not asked again"
+    assert {row["tries"] for row in found.values()} == {7}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["method=two_step"], "python -m stages annotated run=NAME"),
+        (["pool=text"], "takes no pictures"),
+        (["method=structure", "pool=text"], "say after= that step"),
+        (["frames.most=2000"], "more than pool.payload_bytes=33554432"),
+        (["frames.most=null"], "frames.most=null: say how many"),
+        (["templates.direct={folder}/wrong.j2"], "names 'titel'; there are: channel, characters"),
+        (["budget.tokens=0"], "budget.tokens: Input should be greater than 0"),
+        (["budget.money=9"], "budget.money=9: what test/model costs is not known"),
+        (["refusals={folder}/none.txt"], "none.txt cannot be read"),
+    ],
+)
+def test_what_cannot_work_is_told_before_anything_is_asked(tmp_path: Path, given: list[str], named: str) -> None:
+    analyzed(tmp_path / "r", {"v0": 40.0})
+    (tmp_path / "wrong.j2").write_text("Watch.\n-----\n{% if title %}{{ titel }}{% endif %}")
+    more = [word.replace("{folder}", str(tmp_path)) for word in given]
+    refused = command("stages.annotate", *words(tmp_path, Remote("http://127.0.0.1:9", "", "here"), *more))
+    assert (refused.returncode, named in refused.stderr) == (2, True), refused.stderr
+    assert not (tmp_path / "r" / "annotate").exists()

@@ -7,8 +7,10 @@ import pytest
 from support.embedded import inside
 from support.pools import model_server, registered, settings
 
+from slurm.errors import SpentError
 from slurm.pool.engine import Remote
 from slurm.pool.registry import PoolFolder
+from slurm.pool.spending import Ledger, Terms, set_terms
 from slurm.pool.wire import Prompt, Reply
 from slurm.record.done import add_counters
 from stages.core.models.embedded.untrained import save
@@ -81,3 +83,49 @@ def test_the_pool_says_how_long_answers_may_be(tmp_path: Path) -> None:
         asked = [Question("a", Prompt([("user", "say much")], 8))]
         (answer,) = ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False)
     assert answer.tokens_out == 3
+
+
+def test_what_may_pass_is_taken_where_the_last_answer_is_no_better(tmp_path: Path) -> None:
+    folder = pool(tmp_path)
+
+    def read(reply: Reply) -> str:
+        raise RejectedError("schema", "a time is none", otherwise=f"{reply.text}, all the same")
+
+    with model_server(key=folder.key()) as server:
+        registered(folder, server)
+        asked = [Question("a", Prompt([("user", "say yes")], 8), read)]
+        (answer,) = ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False)
+    assert (answer.error, answer.value, answer.tries) == (None, "again., all the same", 3)
+
+
+def test_an_answer_may_be_followed_by_another_question_about_the_item(tmp_path: Path) -> None:
+    folder = pool(tmp_path)
+
+    def question(key: str, number: int) -> Question:
+        def follow(value: str) -> Question | None:
+            assert value == f"{key}{number}"
+            return question(key, number + 1) if number < 3 else None
+
+        return Question(key, Prompt([("user", f"say {key}{number}")], 8), None, follow)
+
+    with model_server(key=folder.key()) as server:
+        registered(folder, server)
+        found = ask_all([question(key, 0) for key in "abc"], folder, stopping=lambda: False, leaving=lambda: False)
+        answers = [(answer.key, answer.value) for answer in found]
+    for key in "abc":
+        assert [value for of, value in answers if of == key] == [f"{key}{number}" for number in range(4)]
+
+
+def test_a_spent_budget_ends_it_after_what_is_under_way_and_says_so(tmp_path: Path) -> None:
+    folder = pool(tmp_path, in_flight=4)
+    set_terms(folder.run, Terms(tokens=60))
+    answers = []
+    with model_server(key=folder.key()) as server:
+        registered(folder, server)
+        asked = (Question(f"k{n}", Prompt([("user", "say yes")], 8)) for n in range(1000))
+        with pytest.raises(SpentError, match=r"budget.tokens=60 of run run is spent"):
+            answers.extend(ask_all(asked, folder, stopping=lambda: False, leaving=lambda: False))
+        requests = server.ask("/seen")["requests"]
+    spent = Ledger(folder.run).look()
+    assert sum(one.tokens_in + one.tokens_out for one in spent.values()) == 3 * requests
+    assert 20 <= requests < 20 + 4, "three tokens each, and four at once"

@@ -45,15 +45,8 @@ def test_who_has_the_same_name_is_the_same_and_who_has_only_the_same_number_is_n
     told = merged.whole(overview(1, 2))
     characters = [(one["characterId"], one["name"]) for one in told["characterList"]]
     assert characters == [("1", "Ann"), ("2", "Bob"), ("3", "Cid")]
-        ("1", "Ann"),
-        ("2", "Bob"),
-        ("3", "Cid"),
-    ]
     scenes = [(one["sceneId"], one["cast"]) for one in told["scenes"]]
     assert scenes == [(1, ["Ann", "Bob"]), (2, ["Cid", "Ann", "Bob"])]
-        (1, ["Ann", "Bob"]),
-        (2, ["Cid", "Ann", "Bob"]),
-    ]
     assert told["scenes"][1]["characterInteraction"][0]["characters"] == ["Cid", "the crowd"]
 
 

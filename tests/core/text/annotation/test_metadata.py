@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from slurm.pool.wire import Reply
-from stages.core.text.annotation.check import Stretch, check_content
-from stages.core.text.annotation.metadata import ContentMetadata, answer_schema
+from stages.core.text.annotation.check import Stretch, check_chapter, check_content
+from stages.core.text.annotation.metadata import Chapter, ContentMetadata, answer_schema
 from stages.core.text.verdict import RejectedError, read_model
 
 SPAN = {"start_timestamp": "00:00", "end_timestamp": "00:10"}
@@ -102,3 +102,32 @@ def test_the_schema_of_answers_has_no_references_and_names_every_key() -> None:
     for key in ("characterList", "videoEditingDetails", "qAndA", "audioVisualCorrelation", "trimmingSuggestions"):
         assert f'"{key}"' in text
     assert set(answer_schema()["required"]) == GOOD.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("scenes.0.activities.0.timestamp.end_timestamp", "soon"),
+        ("scenes.0.props.0.timestamp.start_timestamp", "1:75"),
+        ("scenes.1.mood.keyMoments.0.timestamp", "-3"),
+        ("storylines.climax.timestamp", "later"),
+        ("trimmingSuggestions.0.timestamps.start_timestamp", "somewhere"),
+    ],
+)
+def test_an_odd_time_within_a_scene_is_asked_again_and_costs_no_video(path: str, value: str) -> None:
+    with pytest.raises(RejectedError, match=r"is no time: write it as MM:SS") as rejected:
+        read(changed(path, value))
+    assert isinstance(rejected.value.otherwise, ContentMetadata)
+    assert read(changed(path, "unknown")), "what is not known is no odd time"
+
+
+def test_a_part_has_its_own_borders_and_knows_the_characters_of_those_before_it() -> None:
+    chapter = Chapter.model_validate(GOOD | {"characterList": []})
+    ann = ContentMetadata.model_validate(GOOD).characterList
+    check_chapter(chapter, Stretch(10.0, 30.0, 25.0), ann)
+    with pytest.raises(RejectedError, match=r"cast: 'Ann' is not in characterList"):
+        check_chapter(chapter, Stretch(10.0, 30.0, 25.0), [])
+    with pytest.raises(RejectedError, match=r"begins at 00:10, this part of the video begins at 00:00:16"):
+        check_chapter(chapter, Stretch(16.0, 30.0, 25.0), ann)
+    with pytest.raises(RejectedError, match=r"ends at 00:30, this part of the video at 00:00:20"):
+        check_chapter(chapter, Stretch(10.0, 20.0, 25.0), ann)

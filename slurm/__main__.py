@@ -24,7 +24,9 @@ from slurm.credentials import conceal_words
 from slurm.ending import ROWS_STAY, ending
 from slurm.errors import ITEM_CODES, InputError, check_name
 from slurm.owner import reading, trust_as_said
-from slurm.pool.spending import Budget, agree, set_terms
+from slurm.pool.registry import PoolFolder
+from slurm.pool.spending import Budget, agree, check_priced, set_terms
+from slurm.record.files import names
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
@@ -150,7 +152,11 @@ def raise_budget(run: Path, words: Words) -> None:
         budget = TypeAdapter(Budget).validate_python({"tokens": None, "money": None, **words["budget"]})
     except ValidationError as error:
         raise InputError(wrong_values(error, lambda loc: f"budget.{loc[0]}")) from None
-    set_terms(run, agree(run, budget))
+    terms = agree(run, budget)
+    for pool in (PoolFolder(run, name) for name in names(run / "pools")):
+        if pool.exists:
+            check_priced(terms, pool.settings.pool.model)
+    set_terms(run, terms)
 
 
 def watch(run: Path, words: Words) -> int:

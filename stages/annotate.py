@@ -241,6 +241,8 @@ def template_of(config: Config) -> str:
 
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
+    from stages.core.models.hub import takes_images
+
     read_ways(config)
     if not sees(config):
         return
@@ -251,6 +253,12 @@ def check(config: Config) -> None:
         raise InputError(
             f"pool.images=false: the model {config.pool.model} takes no pictures, and method={config.method} "
             f"shows it some: say pool=vision (pool.model=…), or method=structure after a step that describes"
+        )
+    folder = Path(config.pool.model).expanduser()
+    if config.engine.url is None and folder.is_dir() and not takes_images(folder):
+        raise InputError(
+            f"pool.model={config.pool.model} takes no pictures, by its config.json, and method={config.method} "
+            f"shows it some: name a vision-language model"
         )
     size = config.frames.most * config.frames.side_px**2 * JPEG_BYTES * 4 / 3
     if size > config.pool.payload_bytes:

@@ -15,6 +15,7 @@ from support.steps import finish, made_step
 
 from slurm.pool.engine import Remote
 from slurm.record.manifest import Step
+from stages.core.command_line.command import command as start
 from stages.core.schema.annotation import ANNOTATED
 from stages.core.schema.download import SUBTITLES
 from stages.core.schema.frame import KEY_FRAMES
@@ -99,6 +100,7 @@ def content_of(row: dict[str, Any], duration_s: float) -> ContentMetadata:
     """Its annotation, which must not contradict itself."""
     content = ContentMetadata.model_validate_json(row["content_metadata"])
     check_content(content, Stretch(0.0, duration_s, 25.0))
+    assert {name for scene in content.scenes for name in scene.cast} <= {one.name for one in content.characterList}
     assert [scene.sceneId for scene in content.scenes] == list(range(1, len(content.scenes) + 1))
     assert [each.characterId for each in content.characterList] == [
         str(n) for n in range(1, len(content.characterList) + 1)
@@ -197,8 +199,12 @@ def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_r
     status = command("slurm", "status", f"runs={tmp_path}", "run=r").stdout
     spent = int(status.partition("is spent (")[2].partition(" tokens")[0].replace(",", ""))
     assert 20000 <= spent < 20000 + 2 * 1500, "no more than was under way"
+    attempts = sum(1 for _ in (tmp_path / "r" / "annotate" / "attempts").rglob("*.jsonl"))
     again = command("slurm", "resume", f"runs={tmp_path}", "run=r", "step=annotate")
     assert (again.returncode, len(told(tmp_path))) == (1, asked), "nothing more is asked"
+    assert sum(1 for _ in (tmp_path / "r" / "annotate" / "attempts").rglob("*.jsonl")) == attempts, "nor begun"
+    unpriced = command("slurm", "resume", f"runs={tmp_path}", "run=r", "step=annotate", "budget.money=9")
+    assert (unpriced.returncode, "what test/model costs is not known" in unpriced.stderr) == (2, True)
     raised = command("slurm", "resume", f"runs={tmp_path}", "run=r", "step=annotate", "budget.tokens=10000000")
     assert raised.returncode == 0, raised.stdout + raised.stderr
     found = rows_of(tmp_path, "annotate")
@@ -211,7 +217,8 @@ def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_r
     ("given", "named"),
     [
         (["method=two_step"], "python -m stages annotated run=NAME"),
-        (["pool=text"], "takes no pictures"),
+        (["pool=text"], "pool.images=false: the model test/model takes no pictures"),
+        (["engine=embedded", "engine.url=null", "pool.model={folder}"], "takes no pictures, by its config.json"),
         (["method=structure", "pool=text"], "say after= that step"),
         (["frames.most=2000"], "more than pool.payload_bytes=33554432"),
         (["frames.most=null"], "frames.most=null: say how many"),
@@ -221,10 +228,16 @@ def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_r
         (["refusals={folder}/none.txt"], "none.txt cannot be read"),
     ],
 )
-def test_what_cannot_work_is_told_before_anything_is_asked(tmp_path: Path, given: list[str], named: str) -> None:
+def test_what_cannot_work_is_told_before_anything_is_asked(
+    tmp_path: Path, given: list[str], named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     analyzed(tmp_path / "r", {"v0": 40.0})
+    (tmp_path / "config.json").write_text("{}")
     (tmp_path / "wrong.j2").write_text("Watch.\n-----\n{% if title %}{{ titel }}{% endif %}")
     more = [word.replace("{folder}", str(tmp_path)) for word in given]
-    refused = command("stages.annotate", *words(tmp_path, Remote("http://127.0.0.1:9", "", "here"), *more))
-    assert (refused.returncode, named in refused.stderr) == (2, True), refused.stderr
+    monkeypatch.setattr("sys.argv", ["", *words(tmp_path, Remote("http://127.0.0.1:9", "", "here"), *more)])
+    with pytest.raises(SystemExit) as ended:
+        start("stages.annotate")
+    said = capsys.readouterr().err
+    assert (ended.value.code, named in said) == (2, True), said
     assert not (tmp_path / "r" / "annotate").exists()

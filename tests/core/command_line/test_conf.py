@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "unknown cluster": (["stages.split", "run=r", "cluster=moon"], "moon"),
     "not an override": (["stages.split", "run=r", "min_s"], "min_s"),
     "unknown pipeline": (["stages", "run=r", "pipeline=films"], "films"),
-    "unknown name": (["stages", "clisp", "run=r"], "'clisp' is no stage (align, analyze, balance, "),
+    "unknown name": (["stages", "clisp", "run=r"], "'clisp' is no stage (align, analyze, annotate, balance, "),
     "recipe without its input": (["stages", "youtube", "run=r"], "input.path"),
     "unknown step": (["stages", "run=r", "steps.fliter.rules.motion.min=0.3"], "steps.fliter"),
     "unknown key of a step": (["stages", "run=r", "steps.filter.rules.motion.mni=1"], r"steps.filter"),

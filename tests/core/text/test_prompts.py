@@ -35,6 +35,13 @@ def test_what_is_wrong_with_a_template_is_reported(tmp_path: Path, text: str, to
         Prompts(tmp_path / "none.j2")
 
 
+def test_a_template_that_names_what_is_not_there_is_refused_though_no_row_would_show_it(tmp_path: Path) -> None:
+    named = template(tmp_path, "a {{ labels }}\n-----\n{% if title %}{{ titel }}{% endif %}{% set x = 1 %}{{ x }}")
+    with pytest.raises(InputError, match=r"names 'titel'; there are: labels, title$"):
+        Prompts(named, ("title", "labels"))
+    Prompts(named, ("title", "labels", "titel"))
+
+
 def test_a_text_is_cut_between_words_and_to_a_budget_of_bytes() -> None:
     assert truncate_words(" a\n b\tc ", 10) == "a b c"
     assert truncate_words(None, 10) == ""

@@ -198,7 +198,8 @@ class Client:
         if grammar not in self.grammars:
             self.grammars.add(grammar)
             engine, model = self.settings.engine, self.settings.pool.model
-            request = call(prompt, engine.dialect, engine.route, model)
+            shortest = replace(prompt, max_tokens=1, images=())  # a whole answer may take minutes
+            request = call(shortest, engine.dialect, engine.route, model)
             self.folder.warm(json.dumps([prompt.choices, prompt.schema]), request)
 
     async def _ask(self, question: Question) -> Answer | None:

@@ -149,6 +149,7 @@ def test_each_grammar_is_registered_with_servers_once(tmp_path: Path) -> None:
         told = folder.warm_requests()
         assert len(told) == 2
         for request in told:
+            assert request.body["max_tokens"] == 1, "a grammar is compiled for one token as for all"
             assert server.ask(request.path, request.body) is not None
 
 

@@ -44,7 +44,12 @@ def analyzed(run: Path, durations_s: dict[str, float | None]) -> None:
     lines: list[dict[str, Any]] = []
     for video, duration_s in durations_s.items():
         for number in range(int((duration_s or 0) // 10)):
-            span = {"video_id": video, "shot": number, "start_s": 10.0 * number, "end_s": 10.0 * (number + 1)}
+            span: dict[str, Any] = {
+                "video_id": video,
+                "shot": number,
+                "start_s": 10.0 * number,
+                "end_s": 10.0 * (number + 1),
+            }
             shots.append(span)
             frames.append({**span, "time_s": span["start_s"] + 5, "jpeg": jpeg()} if video != "unseen" else {})
             lines.append({**span, "language": "de", "text": f"Satz {number}"} if number % 2 else {})
@@ -68,7 +73,7 @@ def analyzed(run: Path, durations_s: dict[str, float | None]) -> None:
     )
     made = {"shots": shots, "key_frames": frames, "signals": seconds, "subtitles": lines}
     parts = {name: pl.DataFrame(list(filter(None, given)), TABLES[name], strict=False) for name, given in made.items()}
-    finish(step, 0, rows, **parts)
+    finish(step, 0, rows, "1_0_0", **parts)
 
 
 def words(tmp_path: Path, server: Remote, *more: str) -> list[str]:

@@ -40,7 +40,9 @@ class Annotator(Server):
         if isinstance(body, web.Response):
             return body
         said = spoken(body)
-        tried_out = self.seen["requests"] <= WARM  # with a prompt, a picture and each grammar, before it is asked anything
+        tried_out = (
+            self.seen["requests"] <= WARM
+        )  # with a prompt, a picture and each grammar, before it is asked anything
         wrong = not tried_out and self.random.random() < self.options.fault_share
         fault = self.random.choice(FAULTS) if wrong else ""
         if fault == "overloaded":
@@ -65,7 +67,7 @@ class Annotator(Server):
         return self.reply(request, text, finish, len(said.split()), fault)
 
     def reply(self, request: web.Request, text: str, finish: str, tokens_in: int, fault: str) -> web.Response:
-        tokens_out, words = len(text.split()), []
+        tokens_out, words = len(text.split()), list[str]()
         if request.path == "/generate":
             details = {"finish_reason": "eos_token" if finish == "stop" else finish, "generated_tokens": tokens_out}
             answer: dict[str, Any] = {"generated_text": text, "details": {**details, "prefill": [], "tokens": words}}

@@ -14,7 +14,7 @@ from slurm.pool.spending import Ledger, Terms, set_terms
 from slurm.pool.wire import Prompt, Reply
 from slurm.record.done import add_counters
 from stages.core.models.embedded.untrained import save
-from stages.core.text.client import Question, ask_all
+from stages.core.text.client import Answer, Question, ask_all
 from stages.core.text.verdict import RejectedError
 
 
@@ -119,7 +119,7 @@ def test_an_answer_may_be_followed_by_another_question_about_the_item(tmp_path: 
 def test_a_spent_budget_ends_it_after_what_is_under_way_and_says_so(tmp_path: Path) -> None:
     folder = pool(tmp_path, in_flight=4)
     set_terms(folder.run, Terms(tokens=60))
-    answers = []
+    answers: list[Answer] = []
     with model_server(key=folder.key()) as server:
         registered(folder, server)
         asked = (Question(f"k{n}", Prompt([("user", "say yes")], 8)) for n in range(1000))

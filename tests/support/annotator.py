@@ -25,7 +25,7 @@ from support.tgi_api import Chat, Generate
 
 from slurm.pool.engine import Remote
 
-WARM = 6  # requests at the beginning that are answered well
+WARM = 6  # requests at the beginning, by which a server is tried out: they are answered well
 FAULTS = ("overloaded", "broken", "silent", "dropped", "garbage", "torn", "cut", "off", "odd", "swapped", "late")
 
 
@@ -40,10 +40,7 @@ class Annotator(Server):
         if isinstance(body, web.Response):
             return body
         said = spoken(body)
-        tried_out = (
-            self.seen["requests"] <= WARM
-        )  # with a prompt, a picture and each grammar, before it is asked anything
-        wrong = not tried_out and self.random.random() < self.options.fault_share
+        wrong = self.seen["requests"] > WARM and self.random.random() < self.options.fault_share
         fault = self.random.choice(FAULTS) if wrong else ""
         if fault == "overloaded":
             return web.json_response({"error": "Model is overloaded", "error_type": "overloaded"}, status=429)

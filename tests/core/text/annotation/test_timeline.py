@@ -23,7 +23,7 @@ def test_a_short_video_is_one_part_and_a_long_one_has_parts_alike_that_end_at_cu
 def test_shots_are_listed_with_what_was_measured_and_many_as_few() -> None:
     lines = (Line(0.0, 5.0, "a"), Line(4.0, 8.0, "b"), Line(70.0, 71.0, "c"))
     first, second, third = timeline(0.0, 10.0, 60.0, lines=lines).shots(0.0, 100.0, 60)
-    assert first.motion == second.motion == pytest.approx(0.1)
+    assert [first.motion, second.motion] == pytest.approx([0.1, 0.1])
     assert third.motion is None
     assert (first.speech, second.speech) == (0.8, 0.0)
     assert third.speech == pytest.approx(1 / 40)

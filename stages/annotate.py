@@ -147,10 +147,13 @@ def read_ways(config: Config) -> "Ways":
     from stages.core.text.annotation.telling import OVERVIEW_VARIABLES, VARIABLES, Ways
     from stages.core.text.verdict import read_phrases
 
+    prompts, overview = Prompts(Path(template_of(config))), Prompts(Path(config.templates.overview))
+    prompts.check_names(VARIABLES)
+    overview.check_names(OVERVIEW_VARIABLES)
     return Ways(
         config.method,
-        Prompts(Path(template_of(config)), VARIABLES),
-        Prompts(Path(config.templates.overview), OVERVIEW_VARIABLES),
+        prompts,
+        overview,
         config.max_tokens,
         config.language,
         read_phrases(Path(config.refusals)),

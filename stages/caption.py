@@ -25,6 +25,8 @@ from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.text import CAPTION, PARTS
 from stages.core.schema.types import Row
+from stages.core.text.alarms.settings import Alarms
+from stages.core.text.alarms.watch import watch
 from stages.core.video.sample.settings import Frames, Limits
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Config:
     limits: Limits
     pool: Pool
     engine: Engine
+    alarms: Alarms
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -261,6 +264,7 @@ STAGE = Stage(
         *((config.defects, config.kinds) if config.inspect else ()),
     ),
     pool=lambda config: True,
+    watch=watch,
 )
 
 if __name__ == "__main__":

@@ -233,7 +233,7 @@ def check(config: Config) -> None:
     from stages.core.text.taxonomy import read_taxonomy
 
     read_taxonomy(Path(config.categories))
-    Prompts(Path(config.template), ("labels", "video_id", *WORDS))
+    Prompts(Path(config.template)).check_names(("labels", "video_id", *WORDS))
 
 
 STAGE = Stage(

@@ -21,6 +21,8 @@ from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.text import REFINED
 from stages.core.schema.types import Row
+from stages.core.text.alarms.settings import Alarms
+from stages.core.text.alarms.watch import watch
 
 if TYPE_CHECKING:
     from slurm.pool.wire import Reply
@@ -44,6 +46,7 @@ class Config:
     max_tokens: Count
     pool: Pool
     engine: Engine
+    alarms: Alarms
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -101,6 +104,7 @@ STAGE = Stage(
     check=check,
     files=lambda config: (config.template, config.refusals, config.frame_talk),
     pool=lambda config: True,
+    watch=watch,
 )
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.text import REWRITTEN
 from stages.core.schema.types import Row
+from stages.core.text.alarms.settings import Alarms
+from stages.core.text.alarms.watch import watch
 
 if TYPE_CHECKING:
     from slurm.pool.wire import Reply
@@ -55,6 +57,7 @@ class Config:
     max_tokens: Count  # of an answer, by the language model's own tokenizer
     pool: Pool
     engine: Engine
+    alarms: Alarms
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -118,6 +121,7 @@ STAGE = Stage(
     files=lambda config: (config.template, config.refusals),
     models=models,
     pool=lambda config: True,
+    watch=watch,
 )
 
 if __name__ == "__main__":

@@ -297,5 +297,3 @@ def read(question: Question, reply: Reply) -> Any:
     if question.prompt.bound:
         whole(reply)
     return reply.text if question.read is None else question.read(reply)
-
-

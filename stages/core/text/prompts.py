@@ -15,12 +15,9 @@ BYTES_PER_TOKEN = 4
 
 
 class Prompts:
-    """A template file: a system message, the same for many rows, and a user message for each.
+    """A template file: a system message, the same for many rows, and a user message for each. Raises InputError."""
 
-    Raises InputError, also where the template names a variable that is not among those `known`; None: any may be named.
-    """
-
-    def __init__(self, path: Path, known: Collection[str] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             text = path.read_text()
         except OSError as error:
@@ -37,16 +34,12 @@ class Prompts:
             self.names = meta.find_undeclared_variables(environment.parse(text))
         except TemplateError as error:
             raise InputError(f"template={path}: {error}") from error
-        if known is not None and (unknown := sorted(self.names - set(known))):
-            raise InputError(f"template={path} names {unknown[0]!r}; there are: {', '.join(sorted(known))}")
 
-    def check_names(self, names: Collection[str], mend: str) -> None:
+    def check_names(self, names: Collection[str], mend: str = "") -> None:
         """Raises InputError if the template names what is none of `names`, in any branch; `mend` says what helps."""
         if unknown := sorted(self.names.difference(names)):
-            raise InputError(
-                f"template={self.path} names {unknown[0]!r}, which is not there; there are: "
-                f"{', '.join(sorted(names))}; {mend}"
-            )
+            what = f"template={self.path} names {unknown[0]!r}, which is not there"
+            raise InputError("; ".join(filter(None, [what, f"there are: {', '.join(sorted(names))}", mend])))
 
     def system_message(self, values: Mapping[str, object]) -> str:
         """The system message. Raises InputError for a template variable that is not in `values`."""

@@ -179,7 +179,7 @@ FLAGS = {
     "--foo": "unrecognized arguments: --foo",
     "--cfg=no": "invalid choice: 'no'",
     "--config-name=x": "--config-name is a flag of Hydra that means nothing here",
-    "after=splitt": "no step or stage is called 'splitt'; there are: align, analyze, annotate, balance, caption, categorize",
+    "after=splitt": "no step or stage is called 'splitt'; there are: align, analyze, annotate, balance, caption",
     "runs=": "runs: say in which folder",
     "--config-dir=": "--config-dir: say which folder",
     "word": "'word' is no key=value",

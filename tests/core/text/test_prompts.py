@@ -37,9 +37,9 @@ def test_what_is_wrong_with_a_template_is_reported(tmp_path: Path, text: str, to
 
 def test_a_template_that_names_what_is_not_there_is_refused_though_no_row_would_show_it(tmp_path: Path) -> None:
     named = template(tmp_path, "a {{ labels }}\n-----\n{% if title %}{{ titel }}{% endif %}{% set x = 1 %}{{ x }}")
-    with pytest.raises(InputError, match=r"names 'titel'; there are: labels, title$"):
-        Prompts(named, ("title", "labels"))
-    Prompts(named, ("title", "labels", "titel"))
+    with pytest.raises(InputError, match=r"names 'titel', which is not there; there are: labels, title$"):
+        Prompts(named).check_names(("title", "labels"))
+    Prompts(named).check_names(("title", "labels", "titel"))
 
 
 def test_a_text_is_cut_between_words_and_to_a_budget_of_bytes() -> None:

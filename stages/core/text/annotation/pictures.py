@@ -19,6 +19,7 @@ from stages.core.runner.work import Rows
 from stages.core.schema.types import Row
 from stages.core.storage.scratch import scratch_folder
 from stages.core.storage.spill import Tables
+from stages.core.video.read.jpegs import read_jpegs
 
 QUALITY = 85  # of JPEG
 Place = tuple[str, int]  # of a part: its video and its number
@@ -111,8 +112,7 @@ def store_frames(job: Row, folder: str) -> Tables:
 def read_jpeg(stored: Stored) -> bytes:
     if stored.row is None:
         return Path(stored.file).read_bytes()
-    table = pl.scan_parquet(stored.file, glob=False, hive_partitioning=False).slice(stored.row, 1)
-    return bytes(table.select("jpeg").collect().item())
+    return read_jpegs(stored.file, [stored.row])[stored.row] or b""
 
 
 def shrink(jpeg: bytes, side_px: int) -> bytes:

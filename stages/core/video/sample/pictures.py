@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import polars as pl
 
 from slurm.errors import ItemError
 from stages.core.schema.types import Row
@@ -15,6 +14,7 @@ from stages.core.storage.spill import Tables
 from stages.core.video.measure.key_frames import encode_jpeg, to_bgr
 from stages.core.video.read.at_times import Span, read_at_times
 from stages.core.video.read.frames import AS_STORED, Image, planes, read_orientation
+from stages.core.video.read.jpegs import read_jpegs
 from stages.core.video.read.packets import open_video
 from stages.core.video.sample.by_decord import DistrustedError, read_by_decord
 from stages.core.video.sample.settings import Frames, Limits
@@ -79,13 +79,10 @@ def read_even(path: str, spans: Sequence[Span], frames: Frames, limits: Limits) 
 def read_kept(file: Path, part: Row) -> list[tuple[float, bytes]]:
     """The pictures of a part that were kept, from the column `jpeg`. Raises ItemError missing."""
     rows: list[int] = part["rows"]  # type: ignore[assignment]
-    first = min(rows)
-    table = pl.scan_parquet(file, glob=False, hive_partitioning=False).slice(first, max(rows) - first + 1)
-    jpegs = table.select("jpeg").collect().to_series()
-    found = [(time_s, jpegs[row - first]) for row, time_s in zip(rows, part["times_s"], strict=True)]  # type: ignore[call-overload]
-    if not all(jpeg for _, jpeg in found):
+    jpegs = read_jpegs(file, rows)
+    if not all(jpegs.values()):
         raise ItemError("missing", "its table has no picture of it")
-    return found
+    return [(time_s, jpegs[row] or b"") for row, time_s in zip(rows, part["times_s"], strict=True)]  # type: ignore[call-overload]
 
 
 def shrink(found: Sequence[tuple[float, Any]], frames: Frames) -> tuple[list[float], list[bytes]]:

@@ -21,6 +21,8 @@ FORMATS = (
 log = logging.getLogger("reelmill")
 
 SAFE_INPUT = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+# PyAV 18 asks FFmpeg to make up the times of display that an AVI does not store: with B-frames they are wrong.
+AS_STORED = {"fflags": "-genpts"}
 
 
 def open_container(path: str, hwaccel: str | None = None, max_pixels: int | None = None) -> InputContainer:
@@ -40,7 +42,7 @@ def open_container(path: str, hwaccel: str | None = None, max_pixels: int | None
             stream.read(1)
         # with the scheme, ffmpeg does not take a name like "concat:a|b" or "pipe:0" for an address
         device = hardware(hwaccel) if hwaccel else None
-        options = SAFE_INPUT | ({"max_pixels": str(max_pixels)} if max_pixels else {})
+        options = SAFE_INPUT | AS_STORED | ({"max_pixels": str(max_pixels)} if max_pixels else {})
         return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace", hwaccel=device)
     except FileNotFoundError as error:
         raise ItemError("missing", path) from error

@@ -69,7 +69,9 @@ class Video:
         tick, start = int(tick_s * unit), int(start_s * unit)
         step, last = max(1, round(unit / self.facts.fps)), None
         for frame in self._decoded():
-            at = None if frame.pts is None else frame.pts * tick - start
+            # a container like AVI stores no times of display: as ffmpeg does, that is when the frame is decoded
+            pts = frame.dts if frame.pts is None else frame.pts
+            at = None if pts is None else pts * tick - start
             # a frame whose time is missing or jumps back (joined broadcasts) comes one frame after the last one
             if at is None or (last is not None and at <= last):
                 at = 0 if last is None else last + step

@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
 from stages.core.video.read.packets import MAX_READ_ERRORS, Video, open_video
@@ -71,8 +72,12 @@ def _seek(container: InputContainer, stream: Stream, aim: int) -> None:
 
 
 def _read(container: InputContainer, stream: Stream) -> "Iterator[Packet[Stream]]":
-    """The packets from here to the end, without those that cannot be read."""
+    """The packets from here to the end, without those that cannot be read.
+
+    Where frames are displayed in the order in which they are decoded, a time that is not stored (AVI) is that.
+    """
     errors, read = 0, container.demux(stream)
+    in_order = isinstance(stream, VideoStream) and not stream.codec_context.has_b_frames
     while errors < MAX_READ_ERRORS:
         try:
             packet = next(read, None)
@@ -85,6 +90,8 @@ def _read(container: InputContainer, stream: Stream) -> "Iterator[Packet[Stream]
             return
         errors = 0
         if packet.size:  # an empty packet repeats a frame (Theora) or, at the end, flushes the decoder
+            if packet.pts is None and in_order:
+                packet.pts = packet.dts
             yield packet
 
 

@@ -168,6 +168,18 @@ def test_sound_of_joined_recordings_stays_with_its_picture(films: Films, tmp_pat
         assert heard_by_ffmpeg(tmp_path / "clip.mp4") == pytest.approx(flash_s(tmp_path / "clip.mp4"), abs=0.008)
 
 
+def test_clips_of_an_avi_with_b_frames_are_smooth_and_in_sync_as_ffmpeg_plays_it(films: Films, tmp_path: Path) -> None:
+    avi = films("b.avi", *X264, "-bf", "2", "-b_strategy", "0", "-c:a", "pcm_s16le")
+    at = times_s(avi)
+    off_s = at[FPS] - heard_by_ffmpeg(avi)  # FFmpeg writes the picture two frames late
+    for first, end in ((0, 64), (32, 96), (37, 90)):
+        cut_frames(avi, first, end, tmp_path / "clip.mp4")
+        assert numbers(tmp_path / "clip.mp4") == list(range(first, end))
+        assert times_s(tmp_path / "clip.mp4") == pytest.approx([n / FPS for n in range(end - first + 1)], abs=0.001)
+        seen_s = flash_s(tmp_path / "clip.mp4")
+        assert seen_s - heard_by_ffmpeg(tmp_path / "clip.mp4") == pytest.approx(off_s, abs=0.005)
+
+
 def test_video_without_sound_gives_a_clip_without_it(films: Films, tmp_path: Path) -> None:
     silent = films("silent.mp4", *COPY, "-an", source=film(films, FROM))
     for how in (SMART, ENCODE):

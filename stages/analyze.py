@@ -58,7 +58,7 @@ STAGE = Stage(
         "key_frames": KEY_FRAMES,
         "hashes": HASHES,
     },
-    version=5,
+    version=6,
 )
 
 if __name__ == "__main__":

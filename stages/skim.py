@@ -49,6 +49,7 @@ STAGE = Stage(
     gives=SKIM,
     needs=("path", "url"),
     tables={"sync_frames": SYNC_FRAMES},
+    version=2,
 )
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Properties of a fetched file, read from the file itself; what the site says about it is not used."""
 
+from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from stages.core.fetch.settings import Limits
 from stages.core.schema.types import Row
 from stages.core.video.read.facts import Facts, codec_name, read_facts
 from stages.core.video.read.opening import SAFE_INPUT
-from stages.core.video.read.packets import PICTURES, open_video
+from stages.core.video.read.packets import PICTURES, Video, open_video
 
 NO_DECODER = {
     **SAFE_INPUT,
@@ -33,9 +34,11 @@ def probe(file: Path, limits: Limits, sha256: str | None = None) -> Row:
     size = file.stat().st_size
     if size > limits.max_bytes:
         raise ItemError("too_large", f"{size / 2**30:.1f} GB is more than limits.max_gb={limits.max_gb:g}")
-    header = read_header(file, limits)
+    header, notes = read_header(file, limits), list[str]()
     if header is None:
         with open_video(str(file), limits.max_pixels, limits.max_s) as video:
+            if video.notes:
+                notes, video.facts = video.notes, replace(video.facts, declared_s=measure_end(video))
             header = Header(video.facts, sound_codec(video.container, video.facts))
     facts, names, suffix = header.facts, header.facts.container.split(","), file.suffix.lstrip(".").lower()
     if sha256 is None:
@@ -51,7 +54,17 @@ def probe(file: Path, limits: Limits, sha256: str | None = None) -> Row:
         "height_px": facts.height_px,
         "fps": float(facts.fps),
         "duration_s": facts.declared_s,
+        "notes": notes or None,
     }
+
+
+def measure_end(video: Video) -> float:
+    """When a video is over whose header claims too much, by its first frame and all packets. Raises ItemError."""
+    next(video.frames())
+    times = [packet.dts if packet.pts is None else packet.pts for packet in video.read() if packet.size]
+    end_s = float(video.seconds(max((at for at in times if at is not None), default=0)) + 1 / video.facts.fps)
+    video.check_seconds(end_s)
+    return end_s
 
 
 def read_header(file: Path, limits: Limits) -> Header | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from stages.core.fetch.about import plain
 from stages.core.schema.types import Row
@@ -26,6 +27,7 @@ class FetchedVideo:
 
     def tables(self, facts: Row) -> dict[str, list[Row]]:
         """The rows of the video, by table, with these facts; texts of its site as a table can hold them."""
-        row = {**facts, "loss": self.loss, "notes": self.notes or None}
+        notes = [*self.notes, *cast(list[str], facts.get("notes") or [])]
+        row = {**facts, "loss": self.loss, "notes": notes or None}
         tables = {"rows": [row], "subtitles": self.subtitles, "info": [self.info] if self.info else []}
         return {table: [plain(row) for row in rows] for table, rows in tables.items()}

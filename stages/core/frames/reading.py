@@ -15,6 +15,7 @@ from stages.core.video.measure.key_frames import to_bgr
 from stages.core.video.read.at_times import Span, read_at_times
 from stages.core.video.read.frames import Orientation, planes, read_orientation
 from stages.core.video.read.jpegs import read_jpegs
+from stages.core.video.read.packets import open_video
 
 MAX_PIXELS, MAX_S = 36_000_000, 43_200.0
 
@@ -57,9 +58,11 @@ def _read_video(address: str, part: range, spans: Sequence[Span], side_px: int) 
     orientation: Orientation | None = None
     try:
         with open_local_copy(address) as file:
+            with open_video(str(file), MAX_PIXELS, MAX_S) as video:
+                sar = float(video.facts.sar)
             for place, time_s, frame in read_at_times(str(file), spans, MAX_PIXELS, MAX_S):
                 number = part[place]
-                orientation = orientation or read_orientation(frame)
+                orientation = orientation or read_orientation(frame, sar)
                 bgr = to_bgr(planes(frame, orientation), side_px)
                 size = sum(plane.buffer_size for plane in frame.planes)
                 left.pop(number)

@@ -15,7 +15,7 @@ from stages.core.frames.pictures import open_picture
 from stages.core.frames.references import PICTURES
 from stages.core.models.batches import Batches
 from stages.core.video.measure.key_frames import to_bgr
-from stages.core.video.read.frames import read_orientation, shrink, small_size
+from stages.core.video.read.frames import planes, read_orientation
 from stages.core.video.read.packets import open_video
 from stages.core.video.read.sync import SyncFrames
 
@@ -56,8 +56,9 @@ def _pictures_of(file: Path, most: int) -> Iterator[Image.Image]:
         yield open_picture(file)
         return
     with open_video(str(file), MAX_PIXELS, MAX_S) as video:
+        sar = float(video.facts.sar)
         frames = [
-            to_bgr(shrink(found.frame, small_size(found.frame, SIDE_PX), read_orientation(found.frame)).native, SIDE_PX)
+            to_bgr(planes(found.frame, read_orientation(found.frame, sar)), SIDE_PX)
             for found in SyncFrames(video, 0.0).frames()
         ]
     for place in sorted({round(step * (len(frames) - 1) / max(1, most - 1)) for step in range(most)}):

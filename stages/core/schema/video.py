@@ -3,7 +3,7 @@
 import polars as pl
 
 from stages.core.schema.second import LOOKS, MEASURED, video_columns
-from stages.core.schema.types import FLAG, INT, REAL, TEXT, Schema
+from stages.core.schema.types import FLAG, INT, REAL, TEXT, TEXTS, Schema
 
 BORDERS: Schema = {  # black bars, as shares of the width or height
     "border_left": REAL,
@@ -12,15 +12,24 @@ BORDERS: Schema = {  # black bars, as shares of the width or height
     "border_bottom": REAL,
 }
 
-VIDEO: Schema = {
-    "video_id": TEXT,
+PICTURES: Schema = {
     "codec": TEXT,
     "pix_fmt": TEXT,
-    "width_px": INT,
+    "bit_depth": INT,  # of a sample: 8, or 10 or 12 as in HDR
+    "transfer": TEXT,  # as ffmpeg names it: bt709, smpte2084 (PQ: HDR10), arib-std-b67 (HLG); null: not declared
+    "primaries": TEXT,  # likewise: bt709, bt2020; null: not declared
+    "width_px": INT,  # pixels as stored, turned as shown; a viewer sees width_px x sar by height_px
     "height_px": INT,
+    "sar": REAL,  # width of a pixel by its height (sample aspect ratio), 1: square
     "fps": REAL,
+}
+
+VIDEO: Schema = {
+    "video_id": TEXT,
+    **PICTURES,
     "duration_s": REAL,
-    "frames": INT,
+    "frames": INT,  # that a player shows
+    "stored_frames": INT,  # those that an edit list hides, and those that cannot be decoded, as well
     "has_audio": FLAG,
     "shots": INT,
     "gradual": INT,  # gradual transitions between shots
@@ -31,15 +40,12 @@ VIDEO: Schema = {
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that was decoded
     "hwaccel": TEXT,  # null: decoded by the CPU
+    "notes": TEXTS,  # what its header claims beyond the limits, and is not so; null: nothing
 }
 
 SKIM: Schema = {  # what packets and sync frames tell of it
     "video_id": TEXT,
-    "codec": TEXT,
-    "pix_fmt": TEXT,
-    "width_px": INT,
-    "height_px": INT,
-    "fps": REAL,
+    **PICTURES,
     "duration_s": REAL,
     "has_audio": FLAG,
     "bits_per_s": REAL,
@@ -56,6 +62,7 @@ SKIM: Schema = {  # what packets and sync frames tell of it
     "interlaced": REAL,  # share of the seconds in which a sync frame shows combing
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that could be read
+    "notes": TEXTS,  # what its header claims beyond the limits, and is not so; null: nothing
 }
 
 SHOTS: Schema = {

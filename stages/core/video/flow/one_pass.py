@@ -10,7 +10,7 @@ from slurm.errors import ItemError
 from stages.core.video.flow.meter import Meter, Pair, Picture, View
 from stages.core.video.flow.sampler import Sampler
 from stages.core.video.flow.settings import Settings
-from stages.core.video.read.frames import displayed_px, read_orientation
+from stages.core.video.read.frames import displayed_px, read_orientation, square_px
 from stages.core.video.read.packets import Video
 from stages.core.video.read.span import EARLY_S
 
@@ -92,6 +92,5 @@ class Flows(Generic[Picture]):
 def view_of(frame: VideoFrame, video: Video) -> View:
     """How the frames of the video that begins with this one are looked at."""
     orientation = read_orientation(frame)
-    shape = float(video.stream.sample_aspect_ratio or 1)  # of a pixel as stored
-    wide, high = displayed_px(frame, round(frame.width * shape), frame.height)
+    wide, high = displayed_px(frame, *square_px(frame.width, frame.height, float(video.facts.sar)))
     return View(*((LONG_PX, SHORT_PX) if wide >= high else (SHORT_PX, LONG_PX)), orientation)

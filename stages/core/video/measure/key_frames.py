@@ -10,7 +10,7 @@ from stages.core.video.measure.cuts import CandidateDetector
 from stages.core.video.measure.settings import Pictures
 from stages.core.video.measure.shots import Shot
 from stages.core.video.measure.signals import Samples
-from stages.core.video.read.frames import Image, Planes, Small, copy_small, orient, resize, to_eight_bits
+from stages.core.video.read.frames import Image, Planes, Small, copy_small, orient, resize, square_px, to_eight_bits
 
 EVERY_S = 0.25  # a frame is kept this often, beside those around possible cuts
 MOST_CANDIDATES = 128  # pictures kept around possible cuts, 0.8 MB each; only noise and strobes reach this
@@ -142,10 +142,12 @@ class KeyFrames:
 def to_bgr(planes: Planes, max_side_px: int) -> Image:
     """The picture as a viewer sees it, uint8 [height, width, 3] in B, G, R; its longer side is at most `max_side_px`.
 
-    A smaller picture is not enlarged.
+    Its pixels are square. A smaller picture is not enlarged, but for what makes them so.
     """
-    scale = min(1.0, max_side_px / max(planes.y.shape))
-    width_px, height_px = (max(1, round(side * scale)) for side in planes.y.shape[::-1])
+    stored_high, stored_wide = planes.y.shape
+    shown = square_px(stored_wide, stored_high, planes.orientation.sar)
+    scale = min(1.0, max_side_px / max(shown))
+    width_px, height_px = (max(1, round(side * scale)) for side in shown)
     merged = cv2.merge([to_eight_bits(resize(plane, width_px, height_px), planes.bits) for plane in planes.samples])
     luma, chroma, black = (1, 1, 0) if planes.full_range else (255 / 219, 255 / 224, 16)
     matrix = (BT709 if planes.bt709 else BT601) * (luma, chroma, chroma)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slurm.errors import ItemError
+from stages.core.schema.types import Row
 from stages.core.video.measure.freeze import FreezeDetector, share
 from stages.core.video.measure.hashes import HashMeter
 from stages.core.video.measure.key_frames import KeyFrame, KeyFrames
@@ -17,7 +18,13 @@ from stages.core.video.measure.motion import MotionMeter
 from stages.core.video.measure.settings import Settings
 from stages.core.video.measure.shots import ShotDetector
 from stages.core.video.measure.signals import over_video, per_second
-from stages.core.video.read.frames import Orientation, displayed_px, read_orientation, shrink, small_size
+from stages.core.video.read.columns import picture_columns
+from stages.core.video.read.frames import (
+    Orientation,
+    read_orientation,
+    shrink,
+    small_size,
+)
 from stages.core.video.read.packets import Video, open_video
 
 EVEN_S = 0.0004  # Matroska rounds times to milliseconds, so they are off by this much where frames are evenly spaced
@@ -44,14 +51,14 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
     limits, decoder = settings.limits, settings.decoder
     with open_video(path, limits.max_pixels, limits.max_s, decoder.speed, decoder.hwaccel) as video:
         meters = make_meters(settings, float(video.facts.fps), take)
-        times_s, size_px = hand_out(video, meters, settings.width_px)
+        times_s, picture = hand_out(video, meters, settings.width_px)
         end_s = video.end_s(times_s[-1])
         coverage = video.coverage(end_s)
         if coverage < settings.min_coverage:
             raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {video.facts.declared_s} s could be decoded")
         for meter in meters:
             meter.finish(end_s)
-        return make_tables(video, meters, times_s, size_px)
+        return make_tables(video, meters, times_s, picture)
 
 
 def make_meters(settings: Settings, fps: float, take: Callable[[KeyFrame], object]) -> Meters:
@@ -67,24 +74,28 @@ def make_meters(settings: Settings, fps: float, take: Callable[[KeyFrame], objec
     )
 
 
-def hand_out(video: Video, meters: Sequence[Meter], width_px: int) -> tuple["array[float]", tuple[int, int]]:
-    """Hands every frame to every meter; the frames' times in seconds, and the width and height as displayed.
+def hand_out(video: Video, meters: Sequence[Meter], width_px: int) -> tuple["array[float]", Row]:
+    """Hands every frame to every meter; the frames' times in seconds, and the columns of PICTURES.
 
     `width_px` is that of the small frames. Raises ItemError as `Video.frames` does.
     """
     times_s = array("d")
     shape: tuple[tuple[int, int], Orientation] | None = None
+    sar = float(video.facts.sar)
     for number, (time_s, frame) in enumerate(video.frames()):
         times_s.append(time_s)
-        shape = shape or (small_size(frame, width_px), read_orientation(frame))
+        shape = shape or (small_size(frame, width_px, sar), read_orientation(frame, sar))
         small = shrink(frame, *shape)
         for meter in meters:
             meter.add(number, time_s, small)
-    return times_s, displayed_px(frame, video.facts.width_px, video.facts.height_px)
+    return times_s, picture_columns(video, frame, (video.facts.width_px, video.facts.height_px))
 
 
-def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px: tuple[int, int]) -> dict[str, Records]:
-    """The tables of `measure` from meters that are finished; `times_s` are those of the decoded frames."""
+def make_tables(video: Video, meters: Meters, times_s: Sequence[float], picture: Row) -> dict[str, Records]:
+    """The tables of `measure` from meters that are finished; `times_s` are those of the decoded frames.
+
+    `picture` has the columns of PICTURES.
+    """
     freezes, _, look, shots, key_frames, hashes = meters
     declared, fps, end_s = video.facts, float(video.facts.fps), video.end_s(times_s[-1])
     samples = {name: of for meter in meters for name, of in meter.signals().items()}
@@ -100,13 +111,10 @@ def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px:
         }
 
     facts: dict[str, object] = {
-        "codec": declared.codec,
-        "pix_fmt": declared.pix_fmt,
-        "width_px": size_px[0],
-        "height_px": size_px[1],
-        "fps": fps,
+        **picture,
         "duration_s": end_s,
         "frames": int(numbers[-1]),
+        "stored_frames": video.packets,
         "has_audio": declared.audio_index is not None,
         "shots": len(shots.shots),
         "gradual": sum(change.taken and change.kind == "gradual" for change in shots.changes),
@@ -116,6 +124,7 @@ def make_tables(video: Video, meters: Meters, times_s: Sequence[float], size_px:
         "decode_errors": video.decode_errors,
         "coverage": video.coverage(end_s),
         "hwaccel": video.hwaccel(),
+        "notes": video.notes or None,
     }
     return {
         "rows": [facts],

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple, TypeVar, cast
 
@@ -41,10 +42,14 @@ TALLEST = 8  # small frames are at most 8 times as tall as wide, so that their m
 
 
 class Orientation(NamedTuple):
-    """How to display a stored picture: mirrored left to right or not, then turned by quarters counterclockwise."""
+    """How to display a stored picture: mirrored left to right or not, then turned by quarters counterclockwise.
+
+    `sar` is the shape of a stored pixel, its width by its height (sample aspect ratio): 1.42 in a DVD of 16:9.
+    """
 
     turns: int
     mirrored: bool = False
+    sar: float = 1.0
 
 
 AS_STORED = Orientation(0)
@@ -92,12 +97,24 @@ class Small(NamedTuple):
 
 
 def displayed_px(frame: VideoFrame, width_px: int, height_px: int) -> tuple[int, int]:
-    """Width and height as displayed, after the rotation that the file asks for."""
+    """Width and height after the rotation that the file asks for, in the file's own pixels, square or not."""
     return (height_px, width_px) if read_orientation(frame).turns % 2 else (width_px, height_px)
 
 
-def read_orientation(frame: VideoFrame) -> Orientation:
+def displayed_sar(frame: VideoFrame, sar: Fraction) -> Fraction:
+    """The shape of a pixel, its width by its height, after the rotation that the file asks for."""
+    return 1 / sar if read_orientation(frame).turns % 2 else sar
+
+
+def square_px(width_px: int, height_px: int, sar: float) -> tuple[int, int]:
+    """Width and height in square pixels of a picture whose own have the shape `sar`; neither is less than before."""
+    return (max(1, round(width_px * sar)), height_px) if sar > 1 else (width_px, max(1, round(height_px / sar)))
+
+
+def read_orientation(frame: VideoFrame, sar: float = 1.0) -> Orientation:
     """The orientation by the frame's display matrix; AS_STORED without one, or for other than quarter turns.
+
+    `sar` is the shape of the video's pixels, which is passed on.
 
     Call it for one frame of a video only: PyAV's frame and side data reference each other, so the decoder's memory of
     the frame is held until the cycle collector runs.
@@ -107,16 +124,17 @@ def read_orientation(frame: VideoFrame) -> Orientation:
             a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
             most = max(map(abs, (a, b, c, d)))
             signs = tuple((value > most / 2) - (value < -most / 2) for value in (a, b, c, d))
-            return ORIENTATIONS.get(signs, AS_STORED)
-    return AS_STORED
+            return ORIENTATIONS.get(signs, AS_STORED)._replace(sar=sar)
+    return AS_STORED._replace(sar=sar)
 
 
-def small_size(frame: VideoFrame, width_px: int) -> tuple[int, int]:
+def small_size(frame: VideoFrame, width_px: int, sar: float = 1.0) -> tuple[int, int]:
     """Width and height in pixels of the small frames of the video that begins with this frame.
 
-    The height is a multiple of 4 that keeps the shape as displayed, within LOWEST_PX and TALLEST.
+    The height is a multiple of 4 that keeps the shape as displayed, within LOWEST_PX and TALLEST. `sar` is the shape of
+    the video's pixels.
     """
-    shown_w, shown_h = displayed_px(frame, frame.width, frame.height)
+    shown_w, shown_h = displayed_px(frame, *square_px(frame.width, frame.height, sar))
     height_px = 4 * round(width_px * shown_h / shown_w / 4)
     return width_px, min(max(LOWEST_PX, height_px), TALLEST * width_px)
 
@@ -212,8 +230,8 @@ def to_eight_bits(plane: Plane, bits: int) -> Image:
 
 
 def orient(image: Image, orientation: Orientation) -> Image:
-    """The image, [height, width, …], as displayed."""
-    if orientation == AS_STORED:
+    """The image, [height, width, …], turned and mirrored as displayed."""
+    if not orientation.turns and not orientation.mirrored:
         return image
     return np.ascontiguousarray(np.rot90(image[:, ::-1] if orientation.mirrored else image, orientation.turns))
 

@@ -7,7 +7,7 @@ and skipped, so a torn file gives what can be read of it.
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 
 from slurm.errors import ItemError
 from stages.core.video.read.facts import Facts, read_facts
+from stages.core.video.read.last import show_last
 from stages.core.video.read.opening import open_container
 
 PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE
 ROUNDED_S = 0.002  # Matroska rounds a frame's time and its duration to milliseconds
+HOPELESS = 100  # packets that no decoder takes, of a video that says that it is too large
 MAX_READ_ERRORS = 20  # in a row, without a packet between them: the demuxer is stuck
 
 Speed = Literal["exact", "fast", "draft"]
@@ -53,6 +55,8 @@ class Video:
     max_pixels: int
     max_s: float
     device: str | None = None
+    skips: bool = False  # the decoder leaves out frames that no other needs
+    notes: list[str] = field(default_factory=list)  # what its header claims and is not believed
     packets: int = field(default=0, init=False)
     decode_errors: int = field(default=0, init=False)
     _last_duration_s: float = field(default=0.0, init=False)  # the last frame's, as stored; 0 where it is not
@@ -82,20 +86,21 @@ class Video:
             self._last_duration_s = float((frame.duration or 0) * tick_s)
             yield at / unit, frame
         if last is None:
+            self.check_size(self.facts.width_px, self.facts.height_px)
             unread = "" if self.facts.width_px else f", no picture of at most {self.max_pixels} pixels"
             counts = f"{self.packets} packets, {self.decode_errors} decode errors{unread}"
             raise ItemError("no_frames", f"{self.path}: {counts}")
 
     def numbers(self) -> NDArray[np.int64]:
-        """The number of each decoded frame among all stored ones, int64 [decoded]; the decoder may skip some.
+        """The number of each decoded frame among those that a player shows, int64 [decoded].
 
-        If any packet lacks a unique pts, no frame is assumed skipped: numbers are 0, 1, 2, …
+        They are 0, 1, 2, … but where the decoder skips frames, and every packet has a unique pts.
         """
         stored = self._stored_pts()
         return np.arange(len(self._frame_pts)) if stored is None else np.searchsorted(stored, self._frame_pts)
 
     def stored_s(self, times_s: Sequence[float]) -> NDArray[np.float64]:
-        """The time of each stored frame up to the last decoded one, float64 [frame_count()], in seconds.
+        """The time of each frame that a player shows, up to the last decoded one, float64 [frame_count()], in seconds.
 
         `times_s` are the times of the decoded frames, which are returned where no frame is assumed skipped.
         """
@@ -106,13 +111,18 @@ class Video:
         return np.asarray(stored[: self.frame_count()] * float(tick_s) - float(start_s))
 
     def _stored_pts(self) -> NDArray[np.int64] | None:
-        """The sorted pts of all packets; None unless each is unique and the frames' pts grow and are among them."""
+        """The sorted pts of all packets that are shown; None unless frames are skipped, and each pts is unique.
+
+        The frames' pts must grow and be among them.
+        """
+        if not self.skips:
+            return None
         stored, decoded = np.unique(np.asarray(self._packet_pts)), np.asarray(self._frame_pts)
         unique = len(stored) == len(self._packet_pts) and NO_TIME not in stored
         return stored if unique and np.isin(decoded, stored).all() and (np.diff(decoded) > 0).all() else None
 
     def frame_count(self) -> int:
-        """The number of stored frames up to the last decoded one, skipped ones included."""
+        """The number of frames that a player shows up to the last decoded one, skipped ones included."""
         return int(self.numbers()[-1]) + 1
 
     def end_s(self, last_s: float) -> float:
@@ -151,10 +161,20 @@ class Video:
         reached = min(1.0, end_s / declared_s) if declared_s else 1.0
         return reached * (1 - min(1.0, self.decode_errors / max(1, self.packets)))
 
-    def check_limits(self) -> None:
-        """Raises ItemError: too_large if the declared size or duration exceeds the limits."""
-        self.check_size(self.facts.width_px, self.facts.height_px)
-        self.check_seconds(self.facts.declared_s or 0.0)
+    def doubt_claims(self) -> None:
+        """Notes a declared size or duration beyond the limits; such a duration is forgotten. Files are not what they say.
+
+        The limits hold for what is read.
+        """
+        wide, high, lasts_s = self.facts.width_px, self.facts.height_px, self.facts.declared_s
+        if lasts_s is not None and lasts_s > self.max_s:
+            self.notes.append(f"its header claims {lasts_s:.0f} s, more than {self.max_s:.0f} s")
+            self.facts = replace(self.facts, declared_s=None)
+        if self._claims_too_much():
+            self.notes.append(f"its header claims {wide}x{high}, more than {self.max_pixels} pixels")
+
+    def _claims_too_much(self) -> bool:
+        return self.facts.width_px * self.facts.height_px > self.max_pixels
 
     def check_size(self, width_px: int, height_px: int) -> None:
         if width_px * height_px > self.max_pixels:
@@ -165,10 +185,15 @@ class Video:
             raise ItemError("too_large", f"{self.path}: {seconds:.0f} s is more than {self.max_s:.0f} s")
 
     def _decoded(self) -> Iterator[VideoFrame]:
+        any_frame = False
         for packet in self.read():
-            if packet.size > 0:
+            if packet.size > 0 and not packet.is_discard:
                 self._packet_pts.append(NO_TIME if packet.pts is None else packet.pts)
-            yield from self.decode(packet)
+            for frame in self.decode(packet):
+                any_frame = True
+                yield frame
+            if not any_frame and self.decode_errors >= HOPELESS and self._claims_too_much():
+                return
         yield from self.decode(None)  # flushes the decoder where the demuxer has not done so
 
     def read(self) -> "Iterator[Packet[VideoStream]]":
@@ -197,7 +222,7 @@ class Video:
                 if packet.has_sidedata("encryption_info"):
                     raise ItemError("encrypted", self.path)
                 self.packets += 1
-            yield packet
+            yield show_last(self.container, self.stream, packet)
 
     def decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         """The frames that this packet completes, at the end (None) those that are left; errors are counted."""
@@ -219,7 +244,7 @@ def open_video(
     """The file, opened to decode its largest video stream; closed on leaving.
 
     `max_pixels` is width times height; `hwaccel` is a device type of ffmpeg's ("cuda"), ignored where there is none.
-    Raises ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
+    Raises ItemError: missing, unreadable, empty, corrupt, no_video.
     """
     padded_pixels = 2 * max_pixels + 2**16  # decoders allocate padded frames
     with open_container(path, hwaccel, padded_pixels) as container:
@@ -230,8 +255,9 @@ def open_video(
         stream.thread_count = 1
         # with this the decoder refuses a picture that grows inside the stream before it allocates memory
         stream.codec_context.options = {"max_pixels": str(padded_pixels), **SKIPPED[speed]}
-        video = Video(path, read_facts(container, stream), container, stream, max_pixels, max_s, hwaccel)
-        video.check_limits()
+        skips = "skip_frame" in SKIPPED[speed]
+        video = Video(path, read_facts(container, stream), container, stream, max_pixels, max_s, hwaccel, skips)
+        video.doubt_claims()
         yield video
 
 

@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
+from stages.core.video.read.last import show_last
 from stages.core.video.read.packets import MAX_READ_ERRORS, Video, open_video
 
 TIMED = ("mov,mp4", "matroska", "mpegts", "flv")  # containers that store pts; for others ffmpeg guesses them
@@ -92,7 +93,7 @@ def _read(container: InputContainer, stream: Stream) -> "Iterator[Packet[Stream]
         if packet.size:  # an empty packet repeats a frame (Theora) or, at the end, flushes the decoder
             if packet.pts is None and in_order:
                 packet.pts = packet.dts
-            yield packet
+            yield show_last(container, stream, packet)
 
 
 def read_recording(container: InputContainer, stream: Stream, number: int) -> "Iterator[Packet[Stream]]":

@@ -74,6 +74,7 @@ class SyncFrames:
                     yield SyncFrame(time_s, frame, others_bytes / others if others else math.inf)
                 others = others_bytes = 0
         if not any_frame:
+            video.check_size(video.facts.width_px, video.facts.height_px)
             counts = f"{video.packets} packets, {sum(self._sync)} sync frames, {video.decode_errors} decode errors"
             raise ItemError("no_frames", f"{video.path}: {counts}")
 

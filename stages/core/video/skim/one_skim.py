@@ -10,7 +10,8 @@ from stages.core.schema.second import LOOKS
 from stages.core.video.measure.key_frames import encode_jpeg, to_bgr
 from stages.core.video.measure.look import LookMeter
 from stages.core.video.measure.signals import over_video
-from stages.core.video.read.frames import Image, displayed_px, read_orientation, shrink, small_size
+from stages.core.video.read.columns import picture_columns
+from stages.core.video.read.frames import Image, read_orientation, shrink, small_size
 from stages.core.video.read.packets import Video, open_video
 from stages.core.video.read.sync import Sizes, SyncFrames
 from stages.core.video.skim.settings import Settings
@@ -46,8 +47,9 @@ def skim(path: str, settings: Settings, take: Callable[[Picture], object]) -> di
         before: Image | None = None
         for time_s, frame, bytes_before in sync.frames():
             if before is None:
-                size, orientation = small_size(frame, settings.width_px), read_orientation(frame)
-                size_px = displayed_px(frame, frame.width, frame.height)
+                sar = float(video.facts.sar)
+                size, orientation = small_size(frame, settings.width_px, sar), read_orientation(frame, sar)
+                picture = picture_columns(video, frame, (frame.width, frame.height))
                 blocks = frame.width * frame.height / BLOCK_PIXELS
             small = shrink(frame, size, orientation)
             look.add(len(shown), time_s, small)
@@ -59,32 +61,28 @@ def skim(path: str, settings: Settings, take: Callable[[Picture], object]) -> di
             bgr = to_bgr(small.native, settings.sync_frames.max_side_px)
             height_px, width_px = bgr.shape[:2]
             take(Picture(time_s, width_px, height_px, encode_jpeg(bgr, settings.sync_frames.quality)))
-        row = make_row(video, sync.packets(), look, shown, size_px)
+        row = make_row(video, sync.packets(), look, shown, picture)
         if (coverage := video.coverage(row["duration_s"])) < settings.min_coverage:
             raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {video.facts.declared_s} s could be read")
         return {**row, "coverage": coverage}
 
 
 def make_row(
-    video: Video, packets: Sizes, look: LookMeter, shown: list[Shown], size_px: tuple[int, int]
+    video: Video, packets: Sizes, look: LookMeter, shown: list[Shown], picture: dict[str, Any]
 ) -> dict[str, Any]:
-    """The row of `skim` but for its coverage; `size_px` is width and height as displayed."""
-    declared, fps = video.facts, float(video.facts.fps)
+    """The row of `skim` but for its coverage; `picture` has the columns of PICTURES."""
+    fps = float(video.facts.fps)
     end_s = float(packets.time_s[-1]) + 1 / fps
     look.finish(end_s)
-    pixels = size_px[0] * size_px[1]
+    pixels = picture["width_px"] * picture["height_px"]
     still, motion = measure_stillness(packets, pixels / BLOCK_PIXELS, shown, end_s)
     lasts_s = max(1 / fps, end_s - float(packets.time_s[0]))
     gaps_s = np.diff(packets.time_s[packets.sync], append=end_s)
     bits = 8 * float(packets.bytes.sum())
     return {
-        "codec": declared.codec,
-        "pix_fmt": declared.pix_fmt,
-        "width_px": size_px[0],
-        "height_px": size_px[1],
-        "fps": fps,
+        **picture,
         "duration_s": end_s,
-        "has_audio": declared.audio_index is not None,
+        "has_audio": video.facts.audio_index is not None,
         "bits_per_s": bits / lasts_s,
         "bits_per_pixel": bits / len(packets.bytes) / pixels,
         "sync_every_s": float(gaps_s.mean()),
@@ -97,4 +95,5 @@ def make_row(
         **over_video(look.signals(), LOOKS),
         **look.columns(),
         "decode_errors": video.decode_errors,
+        "notes": video.notes or None,
     }

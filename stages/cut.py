@@ -2,7 +2,8 @@
 
 Reads `clip_id`, `video_id`, `path`, `start_s` and `end_s`, and the box of `crop` where that ran before; writes one mp4
 a clip and a row about it (CUT), of which `mode` says how the clip was made: copied, joined (`encoded_frames` at its
-ends were encoded again) or encoded, as all are of which only a box is kept. Sizes are those of the picture as shown.
+ends were encoded again) or encoded, as all are of which only a box is kept. A copied or joined clip is decoded once
+before it counts. Sizes are in the video's own pixels, turned as shown; `sar` is the shape of one.
 
     python -m stages.cut run=NAME
 """
@@ -30,11 +31,15 @@ CUT: Schema = {
     "bytes": INT,
     "width_px": INT,
     "height_px": INT,
+    "sar": REAL,  # width of a pixel by its height, 1: square
+    "bit_depth": INT,  # of a sample: 8 or 10
+    "transfer": TEXT,  # as ffmpeg names it: bt709, smpte2084 (PQ), arib-std-b67 (HLG); null: not declared
     "frames": INT,
     "duration_s": REAL,
     "has_audio": FLAG,
     "mode": TEXT,
     "encoded_frames": INT,
+    "decode_errors": INT,  # packets and frames of its span that are damaged in the source; a copied clip has none
     **CROP_BOX,  # what was kept of the picture; null: all of it
 }
 MAX_FPS, MAX_PARTS = (
@@ -60,6 +65,8 @@ class Config:
     quality: float
     preset: str | int
     fps: float | str | None
+    pixels: Literal["keep", "square"]
+    hdr: Literal["keep", "sdr"]
     audio_kbps: int
     threads: int
     limits: Limits
@@ -101,6 +108,8 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
         limits.max_pixels,
         limits.max_s,
         Crop(*box) if len(box) == len(CROP_BOX) else None,
+        square=config.pixels == "square",
+        sdr=config.hdr == "sdr",
     )
     start_s, end_s = float(cast(float, row["start_s"])), float(cast(float, row["end_s"]))
     out = clip_path(folder, str(row["video_id"]), str(row["clip_id"]))
@@ -113,11 +122,15 @@ def cut_clip(row: Row, config: Config, folder: Path) -> dict[str, list[Row]]:
         "bytes": clip.bytes,
         "width_px": clip.width_px,
         "height_px": clip.height_px,
+        "sar": clip.sar,
+        "bit_depth": clip.bit_depth,
+        "transfer": clip.transfer,
         "frames": clip.frames,
         "duration_s": clip.duration_s,
         "has_audio": clip.has_audio,
         "mode": clip.mode,
         "encoded_frames": clip.encoded_frames,
+        "decode_errors": clip.decode_errors,
         **(dict(zip(CROP_BOX, how.crop, strict=True)) if how.crop else {}),
     }
     return {"rows": [fact]}
@@ -153,7 +166,7 @@ STAGE = Stage(
     check=check,
     media="clip_path",
     shows="media",
-    version=4,
+    version=5,
 )
 
 if __name__ == "__main__":

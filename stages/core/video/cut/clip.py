@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 
 from slurm.errors import ItemError
 from slurm.record.files import replacing
-from stages.core.video.cut.convert import Crop
+from stages.core.video.cut.convert import Crop, Look
 from stages.core.video.cut.encode import Encoding
 from stages.core.video.cut.joint import write_joined
 from stages.core.video.cut.mp4 import difference, read_back
@@ -28,6 +28,7 @@ from stages.core.video.read.bitstream import UncopiableError
 from stages.core.video.read.facts import Facts
 from stages.core.video.read.opening import open_container
 from stages.core.video.read.packets import Video, open_video
+from stages.core.video.read.tone import HDR
 from stages.core.video.read.span import (
     EARLY_S,
     JOINT_S,
@@ -39,7 +40,6 @@ from stages.core.video.read.span import (
 )
 
 TICK_S = Fraction(1, 120_000)  # a frame of every usual rate, NTSC's too, lasts a whole number of these
-PLAYED = 12  # frames on each side of a joint that are decoded to check it
 
 log = logging.getLogger("reelmill")
 
@@ -49,7 +49,7 @@ class Cutting:
     """How clips are cut: `fps` is their constant rate, None keeps the video's times; `audio_bit_rate` in bits a second.
 
     `max_pixels` (width times height of a frame) and `max_s`: larger videos are refused. `crop`: the part of the picture
-    that is kept; None: all of it.
+    that is kept; None: all of it. `square`: pixels are made square; `sdr`: high dynamic range becomes BT.709.
     """
 
     mode: Literal["smart", "encode"]
@@ -59,20 +59,39 @@ class Cutting:
     max_pixels: int
     max_s: float
     crop: Crop | None = None
+    square: bool = False
+    sdr: bool = False
+
+    def copies(self, video: Video) -> bool:
+        """Whether packets of the video may be copied: nothing becomes of its pictures."""
+        changed = (
+            self.crop is not None
+            or (self.square and video.facts.sar != 1)
+            or (self.sdr and video.stream.codec_context.color_trc in HDR)
+        )
+        return self.mode == "smart" and not changed
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A written clip, as read back from the file; `mode` is copied, joined or encoded, sizes are as displayed."""
+    """A written clip, as read back from the file; `mode` is copied, joined or encoded.
+
+    Sizes, `sar` (shape of a pixel), `bit_depth` and `transfer` are as in PICTURES. `decode_errors`: packets and frames
+    of the source, in the clip's span, that are damaged.
+    """
 
     bytes: int
     width_px: int
     height_px: int
+    sar: float
+    bit_depth: int
+    transfer: str | None
     frames: int
     duration_s: float
     has_audio: bool
     mode: str
     encoded_frames: int
+    decode_errors: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +138,7 @@ def cut(path: str, start_s: float, end_s: float, out: Path, how: Cutting) -> Cli
     span = Span(Fraction(start_s), Fraction(end_s), path)
     with replacing(out) as unfinished:
         with suppress(UntimedError), open_in_order(path, how.max_pixels, how.max_s) as video:
-            if how.mode == "smart" and how.crop is None:
+            if how.copies(video):
                 try:
                     return _smart(video, span, unfinished, how)
                 except (UncopiableError, ItemError) as reason:  # encoding raises again what is the video's fault
@@ -138,10 +157,7 @@ def _smart(video: Video, span: Span, out: Path, how: Cutting) -> Clip:
     write_joined(video, plan, over, out, encoding=how.encoding, sound=sound)
     times_s = [float((at - plan.times[0]) * tick_s) for at in plan.times]
     clip = _checked(out, times_s, "joined" if plan.head or plan.tail else "copied", plan.head + plan.tail)
-    if plan.head:
-        _play(out, times_s[max(0, plan.head - PLAYED) : plan.head + PLAYED], how)
-    if plan.tail:
-        _play(out, times_s[-plan.tail - PLAYED :], how)
+    _play(out, times_s, how)
     return clip
 
 
@@ -196,11 +212,11 @@ def _recoded(
         out,
         encoding=how.encoding,
         fps=how.fps or video.facts.fps,
-        aspect=video.stream.sample_aspect_ratio,
+        sar=video.facts.sar,
         sound=sound,
-        crop=how.crop,
+        look=Look(how.crop, how.square, how.sdr),
     )
-    return _checked(out, times_s, "encoded", len(times_s))
+    return _checked(out, times_s, "encoded", len(times_s), video.decode_errors)
 
 
 def _sound(
@@ -232,7 +248,7 @@ def _sound(
             other.discard = discard
 
 
-def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) -> Clip:
+def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int, decode_errors: int = 0) -> Clip:
     """The written clip. Raises UncopiableError, or ItemError if `encoded`, unless its frames' times are `times_s`."""
     written = read_back(out)
     wrong = difference(written.times_s, times_s)
@@ -242,20 +258,24 @@ def _checked(out: Path, times_s: list[float], mode: str, encoded_frames: int) ->
         bytes=written.bytes,
         width_px=written.width_px,
         height_px=written.height_px,
+        sar=written.sar,
+        bit_depth=written.bit_depth,
+        transfer=written.transfer,
         frames=len(times_s),
         duration_s=written.duration_s,
         has_audio=written.has_audio,
         mode=mode,
         encoded_frames=encoded_frames,
+        decode_errors=decode_errors,
     )
 
 
 def _play(out: Path, times_s: list[float], how: Cutting) -> None:
-    """Raises UncopiableError unless exactly the frames of these times can be decoded from the clip."""
+    """Raises UncopiableError unless exactly the frames of these times can be decoded from the clip, all undamaged."""
     with open_video(str(out), how.max_pixels, how.max_s) as video:
         tick_s = video.tick_s
         first, last = round(times_s[0] / tick_s), round(times_s[-1] / tick_s)
         whole = (frame.pts or 0 for frame in decode_frames(video, first, last + 1) if not frame.is_corrupt)
         wrong = difference([float(at * tick_s) for at in whole], times_s)
     if wrong is not None:
-        raise UncopiableError(f"at a joint: {wrong}")
+        raise UncopiableError(f"as it is decoded: {wrong}")

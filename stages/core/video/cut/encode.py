@@ -70,6 +70,12 @@ def check(encoding: Encoding) -> None:
         raise InputError(f"quality={encoding.quality:g}: {encoding.codec} takes 0 (best) to {known.worst} (worst)")
 
 
+def deep_format(codec: str) -> str | None:
+    """The pixel format of 10 bits, 4:2:0, that an encoder takes; None if it takes none."""
+    taken = {known.name for known in av.Codec(codec, "w").video_formats or ()}
+    return next((name for name in ("yuv420p10le", "p010le") if name in taken), None)
+
+
 def open_encoder(context: VideoCodecContext, encoding: Encoding, extra: Mapping[str, str] | None = None) -> None:
     """Opens the encoder, `extra` being further options of FFmpeg's.
 

@@ -18,7 +18,9 @@ from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
 from stages.core.video.cut.sound import Sound
-from stages.core.video.read.frames import displayed_px
+from stages.core.video.read.columns import bit_depth, transfer
+from stages.core.video.read.facts import read_facts
+from stages.core.video.read.frames import displayed_px, displayed_sar
 from stages.core.video.read.opening import open_container
 
 NOT_THE_ITEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM)
@@ -93,6 +95,9 @@ class Written:
     bytes: int
     width_px: int
     height_px: int
+    sar: float
+    bit_depth: int
+    transfer: str | None
     times_s: list[float]
     duration_s: float
     has_audio: bool
@@ -114,7 +119,18 @@ def read_back(path: Path) -> Written:
         duration_s = float((picture.duration or 0) * base)
         first = _first_frame(container, picture)
         width_px, height_px = displayed_px(first, first.width, first.height)
-        return Written(path.stat().st_size, width_px, height_px, sorted(times_s), duration_s, has_audio=sound > 0)
+        facts = read_facts(container, picture)
+        return Written(
+            path.stat().st_size,
+            width_px,
+            height_px,
+            float(displayed_sar(first, facts.sar)),
+            bit_depth(first.format.name),
+            transfer(first, picture),
+            sorted(times_s),
+            duration_s,
+            has_audio=sound > 0,
+        )
 
 
 def _first_frame(container: InputContainer, picture: VideoStream) -> VideoFrame:

@@ -10,8 +10,8 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from slurm.errors import ItemError
-from stages.core.video.cut.convert import Crop, FrameConverter
-from stages.core.video.cut.encode import Encoding, open_encoder
+from stages.core.video.cut.convert import FrameConverter, Look
+from stages.core.video.cut.encode import Encoding, deep_format, open_encoder
 from stages.core.video.cut.mp4 import Mp4Writer, new_file
 from stages.core.video.cut.sound import Sound
 
@@ -53,20 +53,19 @@ def write_encoded(
     *,
     encoding: Encoding,
     fps: Fraction,
-    aspect: Fraction | None,
+    sar: Fraction,
     sound: Sound | None,
-    crop: Crop | None = None,
+    look: Look,
 ) -> list[float]:
     """Encodes the frames and writes them; their times in seconds from the clip's start.
 
-    `fps` is their average rate, `aspect` the sample aspect ratio of the source, `crop` the part of the picture that is
-    kept, None for all of it. Raises ItemError: encode_failed, bad_value for a crop that is not within the picture;
+    `fps` is their average rate, `sar` the shape of the source's pixels (sample aspect ratio). Raises ItemError: encode_failed, bad_value for a crop that is not within the picture;
     InputError if the encoder does not work here at all.
     """
     first = next(shown, None)
     if first is None:
         raise ItemError("encode_failed", "no frame in the span")
-    converter = FrameConverter(first.frame, crop)
+    converter = FrameConverter(first.frame, look, sar, deep_format(encoding.codec))
     times: list[int] = []
     with new_file(out) as container:
         picture = container.add_stream(encoding.codec, rate=fps)
@@ -74,8 +73,7 @@ def write_encoded(
         encoder = picture.codec_context
         converter.set_up(encoder, converter.convert(first.frame))
         encoder.time_base = tick_s
-        if aspect:
-            encoder.sample_aspect_ratio = 1 / aspect if converter.sideways else aspect
+        encoder.sample_aspect_ratio = converter.sar
         open_encoder(encoder, encoding)
         if encoder.codec.canonical_name == "hevc":
             encoder.codec_tag = "hvc1"  # Apple's players require it: parameter sets in the index only

@@ -4,13 +4,14 @@ Copied packets begin up to two AAC frames before the span, as a decoder needs th
 before its start, to the sample. Encoded sound has exactly the span's samples, with silence where the source has none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, dropwhile
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -107,8 +108,20 @@ def _copied(
             data.append(bytes(packet))
     if first_s is None or first_s > start_s or first_s + (len(data) + 1) * length_s < end_s:
         return []
+    if not _is_whole(context, data):
+        return []
     first = round((first_s - start_s) * context.sample_rate)
     return [_make_packet(part, first + n * AAC_FRAME, context.sample_rate) for n, part in enumerate(data)]
+
+
+def _is_whole(source: AudioCodecContext, data: Sequence[bytes]) -> bool:
+    """Whether all these packets can be decoded."""
+    decoder = av.CodecContext.create("aac", "r")
+    decoder.extradata = source.extradata
+    try:
+        return sum(len(decoder.decode(Packet(part))) for part in data) == len(data)
+    except av.FFmpegError:
+        return False
 
 
 def _make_packet(data: bytes, at: int, rate: int) -> "Packet[Stream]":

@@ -11,12 +11,14 @@ from stages.core.video.measure.settings import Pictures
 from stages.core.video.measure.shots import Shot
 from stages.core.video.measure.signals import Samples
 from stages.core.video.read.frames import Image, Planes, Small, copy_small, orient, resize, square_px, to_eight_bits
+from stages.core.video.read.tone import show_bgr
 
 EVERY_S = 0.25  # a frame is kept this often, beside those around possible cuts
 MOST_CANDIDATES = 128  # pictures kept around possible cuts, 0.8 MB each; only noise and strobes reach this
 HASH_PX = 32  # sides of the picture that is hashed
 
-# Rows B, G, R by columns Y, Cb, Cr; Y from 0 to 1, Cb and Cr from -0.5 to 0.5: ITU-R BT.709 and BT.601
+# Rows B, G, R by columns Y, Cb, Cr; Y from 0 to 1, Cb and Cr from -0.5 to 0.5: ITU-R BT.2020, BT.709 and BT.601
+BT2020 = np.array(((1, 1.8814, 0), (1, -0.16455, -0.57135), (1, 0, 1.4746)))
 BT709 = np.array(((1, 1.8556, 0), (1, -0.1873, -0.4681), (1, 0, 1.5748)))
 BT601 = np.array(((1, 1.772, 0), (1, -0.3441, -0.7141), (1, 0, 1.402)))
 
@@ -142,7 +144,7 @@ class KeyFrames:
 def to_bgr(planes: Planes, max_side_px: int) -> Image:
     """The picture as a viewer sees it, uint8 [height, width, 3] in B, G, R; its longer side is at most `max_side_px`.
 
-    Its pixels are square. A smaller picture is not enlarged, but for what makes them so.
+    Its pixels are square, and high dynamic range is shown as BT.709. A smaller picture is not enlarged, but for what makes them so.
     """
     stored_high, stored_wide = planes.y.shape
     shown = square_px(stored_wide, stored_high, planes.orientation.sar)
@@ -150,10 +152,11 @@ def to_bgr(planes: Planes, max_side_px: int) -> Image:
     width_px, height_px = (max(1, round(side * scale)) for side in shown)
     merged = cv2.merge([to_eight_bits(resize(plane, width_px, height_px), planes.bits) for plane in planes.samples])
     luma, chroma, black = (1, 1, 0) if planes.full_range else (255 / 219, 255 / 224, 16)
-    matrix = (BT709 if planes.bt709 else BT601) * (luma, chroma, chroma)
+    matrix = (BT2020 if planes.hdr else BT709 if planes.bt709 else BT601) * (luma, chroma, chroma)
     offsets = -matrix @ (black, 128, 128)
     bgr = cv2.transform(merged, np.column_stack([matrix, offsets]).astype(np.float32))
-    return orient(np.asarray(bgr, dtype=np.uint8), planes.orientation)
+    picture = np.asarray(bgr, dtype=np.uint8)
+    return orient(show_bgr(picture, planes.hdr) if planes.hdr else picture, planes.orientation)
 
 
 def encode_jpeg(bgr: Image, quality: int) -> bytes:

@@ -18,7 +18,7 @@ from stages.core.video.measure.motion import MotionMeter
 from stages.core.video.measure.settings import Settings
 from stages.core.video.measure.shots import ShotDetector
 from stages.core.video.measure.signals import over_video, per_second
-from stages.core.video.read.columns import picture_columns
+from stages.core.video.read.columns import describe
 from stages.core.video.read.frames import (
     Orientation,
     read_orientation,
@@ -88,7 +88,7 @@ def hand_out(video: Video, meters: Sequence[Meter], width_px: int) -> tuple["arr
         small = shrink(frame, *shape)
         for meter in meters:
             meter.add(number, time_s, small)
-    return times_s, picture_columns(video, frame, (video.facts.width_px, video.facts.height_px))
+    return times_s, describe(video.stream, video.facts, frame, (video.facts.width_px, video.facts.height_px))
 
 
 def make_tables(video: Video, meters: Meters, times_s: Sequence[float], picture: Row) -> dict[str, Records]:

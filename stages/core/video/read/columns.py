@@ -2,10 +2,11 @@
 
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from stages.core.schema.types import Row
+from stages.core.video.read.facts import Facts
 from stages.core.video.read.frames import displayed_px, displayed_sar
-from stages.core.video.read.packets import Video
 
 # ITU-T H.273, by ffmpeg's names
 TRANSFERS = {
@@ -19,21 +20,26 @@ PRIMARIES = {
 }
 
 
-def picture_columns(video: Video, frame: VideoFrame, size_px: tuple[int, int]) -> Row:
+def describe(stream: VideoStream, facts: Facts, frame: VideoFrame, size_px: tuple[int, int]) -> Row:
     """The columns of PICTURES, by one of the video's frames; `size_px` is the width and height as stored."""
-    context = video.stream.codec_context
+    context = stream.codec_context
     width_px, height_px = displayed_px(frame, *size_px)
     return {
-        "codec": video.facts.codec,
-        "pix_fmt": video.facts.pix_fmt,
-        "bit_depth": bit_depth(video.facts.pix_fmt or frame.format.name),
-        "transfer": TRANSFERS.get(frame.color_trc) or TRANSFERS.get(context.color_trc),
+        "codec": facts.codec,
+        "pix_fmt": facts.pix_fmt,
+        "bit_depth": bit_depth(facts.pix_fmt or frame.format.name),
+        "transfer": transfer(frame, stream),
         "primaries": PRIMARIES.get(frame.color_primaries) or PRIMARIES.get(context.color_primaries),
         "width_px": width_px,
         "height_px": height_px,
-        "sar": float(displayed_sar(frame, video.facts.sar)),
-        "fps": float(video.facts.fps),
+        "sar": float(displayed_sar(frame, facts.sar)),
+        "fps": float(facts.fps),
     }
+
+
+def transfer(frame: VideoFrame, stream: VideoStream) -> str | None:
+    """The transfer characteristics of a stream, by one of its frames; None where none are declared."""
+    return TRANSFERS.get(frame.color_trc) or TRANSFERS.get(stream.codec_context.color_trc)
 
 
 def bit_depth(pix_fmt: str) -> int:

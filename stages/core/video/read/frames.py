@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from slurm.errors import ItemError
+from stages.core.video.read.tone import HDR, Hdr
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
@@ -35,6 +36,7 @@ PAIRED = {"nv12", "p010le"}  # Cb and Cr interleaved in one plane (semi-planar):
 BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
 # AVColorSpace: BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020 twice; those in WIDE are nearest to BT.709
 NAMED, WIDE = {1, 4, 5, 6, 7, 9, 10}, {1, 7, 9, 10}
+BT2020 = 9  # AVColorPrimaries
 HD_LINES = 720
 LOWEST_PX = 64  # OpenCV's DIS flow segfaults at 128 x 30 and below, and cuts are measured at half the size
 SPARSEST = 3  # of a large picture at least every third line is read: reading memory is most of the cost
@@ -69,7 +71,8 @@ ORIENTATIONS = {
 class Planes:
     """A picture as stored: uint8 or uint16 [height, width] luma, and two chroma planes that may be smaller.
 
-    `bits` is the depth of a sample; `bt709` is False for BT.601. Chroma is read on demand: most frames need none.
+    `bits` is the depth of a sample; `bt709` is False for BT.601; `hdr` is its coding of high dynamic range, then of
+    BT.2020, else None. Chroma is read on demand: most frames need none.
     """
 
     y: Plane
@@ -79,6 +82,7 @@ class Planes:
     full_range: bool  # 0 to 255, else 16 to 235
     bt709: bool
     orientation: Orientation
+    hdr: Hdr | None = None
 
     @cached_property
     def samples(self) -> tuple[Plane, Plane, Plane]:
@@ -183,8 +187,9 @@ def planes(frame: VideoFrame, orientation: Orientation = AS_STORED) -> Planes:
         both = _samples(frame, 1, bits, 2)
         return both[:, ::2], both[:, 1::2]
 
+    hdr = HDR.get(frame.color_trc) if frame.color_primaries == BT2020 else None
     share = next((share for name, share in LUMA_SHARE.items() if name in frame.format.name), 2 / 3)
-    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, orientation)
+    return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, orientation, hdr)
 
 
 def _samples(frame: VideoFrame, index: int, bits: int, each: int) -> Plane:

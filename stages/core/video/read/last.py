@@ -5,7 +5,7 @@ ones by the table of samples: that says how long the frame lasts, and without an
 """
 
 from fractions import Fraction
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
@@ -22,7 +22,7 @@ def show_last(container: InputContainer, stream: Kind, packet: "Packet[Kind]") -
     """The packet, shown if it is the last frame and hidden for lack of a duration alone."""
     if not packet.is_discard or not _is_last(container, stream, packet):
         return packet
-    shown: Packet[Kind] = Packet(bytes(packet))
+    shown = cast("Packet[Kind]", Packet(bytes(packet)))
     shown.stream, shown.time_base = packet.stream, packet.time_base or Fraction(1)
     shown.pts, shown.dts, shown.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
     return shown

@@ -192,6 +192,7 @@ def _decoded(video: Video, first: int, end: int, at: int) -> Iterator[tuple[Vide
             decoded = video.stream.codec_context.decode(packet)
         except av.FFmpegError:
             decoded = []
+            video.decode_errors += pts is not None and first <= pts < end
         for frame in decoded:
             if frame.pts is None or (last is not None and frame.pts <= last):
                 raise UntimedError(f"times of frames that do not grow: {frame.pts} after {last}")
@@ -201,6 +202,7 @@ def _decoded(video: Video, first: int, end: int, at: int) -> Iterator[tuple[Vide
             if last >= end:
                 return
             if last >= first:
+                video.decode_errors += frame.is_corrupt
                 yield frame, earliest
         if packet is None:
             return

@@ -10,7 +10,7 @@ from stages.core.schema.second import LOOKS
 from stages.core.video.measure.key_frames import encode_jpeg, to_bgr
 from stages.core.video.measure.look import LookMeter
 from stages.core.video.measure.signals import over_video
-from stages.core.video.read.columns import picture_columns
+from stages.core.video.read.columns import describe
 from stages.core.video.read.frames import Image, read_orientation, shrink, small_size
 from stages.core.video.read.packets import Video, open_video
 from stages.core.video.read.sync import Sizes, SyncFrames
@@ -49,7 +49,7 @@ def skim(path: str, settings: Settings, take: Callable[[Picture], object]) -> di
             if before is None:
                 sar = float(video.facts.sar)
                 size, orientation = small_size(frame, settings.width_px, sar), read_orientation(frame, sar)
-                picture = picture_columns(video, frame, (frame.width, frame.height))
+                picture = describe(video.stream, video.facts, frame, (frame.width, frame.height))
                 blocks = frame.width * frame.height / BLOCK_PIXELS
             small = shrink(frame, size, orientation)
             look.add(len(shown), time_s, small)

@@ -58,13 +58,10 @@ def probe(file: Path, limits: Limits, sha256: str | None = None) -> Row:
     }
 
 
-def measure_end(video: Video) -> float:
-    """When a video is over whose header claims too much, by its first frame and all packets. Raises ItemError."""
+def measure_end(video: Video) -> float | None:
+    """When a video is over whose header claims too much; its first frame is read. Raises ItemError."""
     next(video.frames())
-    times = [packet.dts if packet.pts is None else packet.pts for packet in video.read() if packet.size]
-    end_s = float(video.seconds(max((at for at in times if at is not None), default=0)) + 1 / video.facts.fps)
-    video.check_seconds(end_s)
-    return end_s
+    return video.packets_end_s()
 
 
 def read_header(file: Path, limits: Limits) -> Header | None:

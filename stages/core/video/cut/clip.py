@@ -28,7 +28,6 @@ from stages.core.video.read.bitstream import UncopiableError
 from stages.core.video.read.facts import Facts
 from stages.core.video.read.opening import open_container
 from stages.core.video.read.packets import Video, open_video
-from stages.core.video.read.tone import HDR
 from stages.core.video.read.span import (
     EARLY_S,
     JOINT_S,
@@ -38,6 +37,7 @@ from stages.core.video.read.span import (
     number_recordings,
     open_in_order,
 )
+from stages.core.video.read.tone import HDR
 
 TICK_S = Fraction(1, 120_000)  # a frame of every usual rate, NTSC's too, lasts a whole number of these
 

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 from av.video.frame import VideoFrame
 
-from stages.core.video.read.opening import open_container
 from stages.core.video.read.packets import Video, open_video
 from stages.core.video.read.parts import Timed, decode_part, join_parts
-from stages.core.video.read.span import EARLY_S, UntimedError, open_in_order, read_packets
+from stages.core.video.read.span import EARLY_S, UntimedError, open_in_order
 
 FAR_S = 2  # a video that is declared to go on for so long behind its last frame does not
 LONGEST_S = 1  # a frame that is shown longer is looked for once more, from the span's start
@@ -58,7 +57,7 @@ def read_at_times(
                 yield number, float(found.at_s), found.frame
         return
     with open_video(path, max_pixels, max_s) as video:
-        end_s = 0.0 if _all_end(spans) else _last_s(path, max_pixels, max_s)
+        end_s = 0.0 if _all_end(spans) else _end_s(video) or _last_s(path, max_pixels, max_s)
         left = [one for one in _wanted(spans, end_s) if one.number not in given]
         decoded = (Timed(Fraction(time_s), frame) for time_s, frame in video.frames())
         for number, found in _choose(decoded, left):
@@ -66,36 +65,17 @@ def read_at_times(
 
 
 def _end_s(video: Video) -> float:
-    """The declared end, or when the last packet is shown where none is declared or it lies far behind that.
-
-    Raises UntimedError.
-    """
-    declared_s = video.facts.declared_s
-    for from_s in (declared_s, 0.0):
-        if from_s is None:
-            continue
-        with open_container(video.path) as container:
-            packets = read_packets(container, container.streams[video.facts.index], int(video.ticks(Fraction(from_s))))
-            times_s = [float(video.seconds(packet.pts)) for packet in packets if packet.pts is not None]
-        if times_s:
-            return _believed(declared_s, max(times_s), video)
-    return declared_s or 0.0
+    """The declared end, or the packets' where none is declared or it lies far behind that; 0 where they have no times."""
+    declared_s, packets_s = video.facts.declared_s, video.packets_end_s()
+    if declared_s is None or (packets_s is not None and declared_s > packets_s + FAR_S):
+        return packets_s or declared_s or 0.0
+    return declared_s
 
 
 def _last_s(path: str, max_pixels: int, max_s: float) -> float:
-    """As `_end_s`, by decoding all frames where no duration is declared, else by reading all packets."""
+    """When the last frame is shown, by decoding all of them."""
     with open_video(path, max_pixels, max_s) as video:
-        if video.facts.declared_s is None:
-            return max(time_s for time_s, _ in video.frames())
-        times = [packet.dts if packet.pts is None else packet.pts for packet in video.read() if packet.size]
-        last = max((at for at in times if at is not None), default=None)
-        return video.facts.declared_s if last is None else _believed(video.facts.declared_s, video.seconds(last), video)
-
-
-def _believed(declared_s: float | None, last_s: float | Fraction, video: Video) -> float:
-    """The declared end unless it is far behind the last frame."""
-    far_s = max(FAR_S, float(2 / video.facts.fps))
-    return float(last_s) if declared_s is None or declared_s > last_s + far_s else declared_s
+        return max(time_s for time_s, _ in video.frames())
 
 
 def _all_end(spans: Sequence[Span]) -> bool:

@@ -14,7 +14,6 @@ from av.stream import Stream
 
 from stages.core.video.read.opening import SAFE_INPUT
 
-
 Kind = TypeVar("Kind", bound=Stream)
 
 

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from slurm.errors import ItemError
+from stages.core.video.read.end import last_tick
 from stages.core.video.read.facts import Facts, read_facts
 from stages.core.video.read.last import show_last
 from stages.core.video.read.opening import open_container
@@ -162,16 +163,24 @@ class Video:
         return reached * (1 - min(1.0, self.decode_errors / max(1, self.packets)))
 
     def doubt_claims(self) -> None:
-        """Notes a declared size or duration beyond the limits; such a duration is forgotten. Files are not what they say.
+        """Notes a declared size or duration beyond the limits that is not so, and forgets such a duration.
 
-        The limits hold for what is read.
+        Raises ItemError: too_large where its packets do last longer than the limit.
         """
         wide, high, lasts_s = self.facts.width_px, self.facts.height_px, self.facts.declared_s
         if lasts_s is not None and lasts_s > self.max_s:
+            self.check_seconds(self.packets_end_s() or 0.0)
             self.notes.append(f"its header claims {lasts_s:.0f} s, more than {self.max_s:.0f} s")
             self.facts = replace(self.facts, declared_s=None)
         if self._claims_too_much():
             self.notes.append(f"its header claims {wide}x{high}, more than {self.max_pixels} pixels")
+
+    def packets_end_s(self) -> float | None:
+        """When the last packet is over, if it lasts one frame, by its time alone; None where packets have no times."""
+        declared_s = self.facts.declared_s
+        near = None if declared_s is None else int(self.ticks(Fraction(declared_s)))
+        last = last_tick(self.path, self.facts.index, near)
+        return None if last is None else float(self.seconds(last) + 1 / self.facts.fps)
 
     def _claims_too_much(self) -> bool:
         return self.facts.width_px * self.facts.height_px > self.max_pixels
@@ -244,7 +253,7 @@ def open_video(
     """The file, opened to decode its largest video stream; closed on leaving.
 
     `max_pixels` is width times height; `hwaccel` is a device type of ffmpeg's ("cuda"), ignored where there is none.
-    Raises ItemError: missing, unreadable, empty, corrupt, no_video.
+    Raises ItemError: missing, unreadable, empty, corrupt, no_video, too_large.
     """
     padded_pixels = 2 * max_pixels + 2**16  # decoders allocate padded frames
     with open_container(path, hwaccel, padded_pixels) as container:

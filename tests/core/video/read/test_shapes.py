@@ -50,7 +50,9 @@ def test_a_circle_is_round_in_every_picture_and_the_row_tells_the_pixels_shape(
         for one in pictures:
             wide, high = extent(one["jpeg"])
             assert wide == pytest.approx(high, abs=2)
-            assert one["width_px"] / one["height_px"] == pytest.approx(stored[0] * float(shown_sar) / stored[1], rel=0.02)
+            assert one["width_px"] / one["height_px"] == pytest.approx(
+                stored[0] * float(shown_sar) / stored[1], rel=0.02
+            )
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mpg", "a.avi", "a.ts"])

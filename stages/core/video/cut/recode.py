@@ -59,8 +59,8 @@ def write_encoded(
 ) -> list[float]:
     """Encodes the frames and writes them; their times in seconds from the clip's start.
 
-    `fps` is their average rate, `sar` the shape of the source's pixels (sample aspect ratio). Raises ItemError: encode_failed, bad_value for a crop that is not within the picture;
-    InputError if the encoder does not work here at all.
+    `fps` is their average rate, `sar` the shape of the source's pixels (sample aspect ratio). Raises ItemError:
+    encode_failed, bad_value for a crop that is not within the picture; InputError if the encoder does not work here.
     """
     first = next(shown, None)
     if first is None:

@@ -144,7 +144,7 @@ class KeyFrames:
 def to_bgr(planes: Planes, max_side_px: int) -> Image:
     """The picture as a viewer sees it, uint8 [height, width, 3] in B, G, R; its longer side is at most `max_side_px`.
 
-    Its pixels are square, and high dynamic range is shown as BT.709. A smaller picture is not enlarged, but for what makes them so.
+    Its pixels are square, and high dynamic range is shown as BT.709. A smaller picture is not enlarged.
     """
     stored_high, stored_wide = planes.y.shape
     shown = square_px(stored_wide, stored_high, planes.orientation.sar)

@@ -65,7 +65,7 @@ def read_at_times(
 
 
 def _end_s(video: Video) -> float:
-    """The declared end, or the packets' where none is declared or it lies far behind that; 0 where they have no times."""
+    """The declared end, or the packets' where none is declared or it lies far behind that; 0: they have no times."""
     declared_s, packets_s = video.facts.declared_s, video.packets_end_s()
     if declared_s is None or (packets_s is not None and declared_s > packets_s + FAR_S):
         return packets_s or declared_s or 0.0

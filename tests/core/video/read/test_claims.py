@@ -69,8 +69,8 @@ def test_a_video_that_claims_to_last_100_hours_lasts_as_long_as_it_does(tmp_path
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_video_that_is_too_long_is_refused_whatever_it_claims(tmp_path: Path, name: str) -> None:
     path = claiming(tmp_path, name, 100)
-    with open_video(str(path), MAX_PIXELS, 2) as video, pytest.raises(ItemError) as caught:
-        list(video.frames())
+    with pytest.raises(ItemError) as caught, open_video(str(path), MAX_PIXELS, 2):
+        pass
     assert caught.value.code == "too_large"
     with pytest.raises(ItemError) as caught:
         probe(path, Limits(max_s=2, max_gb=1, max_pixels=MAX_PIXELS, stall_s=1))

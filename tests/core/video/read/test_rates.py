@@ -1,4 +1,4 @@
-"""Frame rates of short files, and frames as a player shows them: what edit lists hide, and a last one without an end."""
+"""Frame rates of short files, and frames as a player shows them: edit lists, and a last frame without an end."""
 
 from pathlib import Path
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,4 +51,4 @@ def test_frames_have_the_times_that_ffmpeg_gives(make: Make, name: str) -> None:
     with open_video(str(path), 10**8, 10**5) as video:
         ours = [time_s for time_s, _ in video.frames()]
     assert ours == pytest.approx(times_by_ffmpeg(path), abs=0.0006)
-    assert [b - a for a, b in zip(ours, ours[1:], strict=False)] == pytest.approx([0.04] * 74, abs=0.0011)
+    assert [b - a for a, b in pairwise(ours)] == pytest.approx([0.04] * 74, abs=0.0011)

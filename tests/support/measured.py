@@ -1,13 +1,14 @@
 """What `analyze` and `skim` find of a file, with their own settings, and how files are made for that."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import TypeAdapter
 from support.numbered import ffmpeg
 
 from stages.analyze import analyze_video
+from stages.core.storage.spill import Tables
 from stages.core.video.measure.settings import Settings
 from stages.core.video.skim.settings import Settings as Skimming
 from stages.skim import skim_video
@@ -18,15 +19,18 @@ ROOT = Path(__file__).parents[2]
 def analyzed(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The row of a video, and its key frames."""
     tables = analyze_video({"video_id": "v", "path": str(path), "url": None}, _settings(Settings, "analyze"))
-    (row,) = list(tables["rows"])
-    return dict(row), [dict(one) for one in tables["key_frames"]]
+    return _row_and_pictures(tables, "key_frames")
 
 
 def skimmed(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The row of a video, and its sync frames."""
     tables = skim_video({"video_id": "v", "path": str(path), "url": None}, _settings(Skimming, "skim"))
-    (row,) = list(tables["rows"])
-    return dict(row), [dict(one) for one in tables["sync_frames"]]
+    return _row_and_pictures(tables, "sync_frames")
+
+
+def _row_and_pictures(tables: Tables, pictures: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    (row,) = cast(list[dict[str, Any]], tables["rows"])
+    return row, cast(list[dict[str, Any]], tables[pictures])
 
 
 def _settings(kind: type, stage: str) -> Any:

@@ -101,7 +101,8 @@ def test_pixels_stay_as_they_are_or_become_square(tmp_path: Path, sar: Fraction,
     path = made(tmp_path / "a.mp4", picture, *X264, "-pix_fmt", "yuv420p")
     for how, mode in ((SMART, "copied"), (ENCODE, "encoded")):
         clip = cut(str(path), 0, 1, tmp_path / "clip.mp4", how)
-        assert (clip.mode, clip.width_px, clip.height_px, clip.sar) == (mode, 160, 96, pytest.approx(float(sar)))
+        assert (clip.mode, clip.width_px, clip.height_px) == (mode, 160, 96)
+        assert clip.sar == pytest.approx(float(sar))
     clip = cut(str(path), 0, 1, tmp_path / "clip.mp4", replace(SMART, square=True))
     assert (clip.mode, (clip.width_px, clip.height_px), clip.sar) == ("copied" if sar == 1 else "encoded", square, 1)
     with av.open(str(tmp_path / "clip.mp4")) as container:

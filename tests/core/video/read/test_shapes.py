@@ -67,7 +67,7 @@ def test_frames_that_models_read_are_as_shown(tmp_path: Path) -> None:
     path = circle(tmp_path / "circle.mp4", "wide", *X264)
     places = {"start_s": [0.0, 0.0], "end_s": [1.0, 1.0], "share": [0.0, 0.5]}
     job = {"name": "v", "file": str(path), "side_px": 200, "columns": tuple(places), **places}
-    sizes = [shown.picture.size for shown in read_frames(job, range(2))]  # type: ignore[arg-type]
+    sizes = [shown.picture.size for shown in read_frames(job, range(2))]
     assert sizes == [(200, 112)] * 2
     (picture, *_) = _pictures_of(path, 1)
     assert picture.size == (256, 144)

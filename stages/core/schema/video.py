@@ -40,7 +40,7 @@ VIDEO: Schema = {
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that was decoded
     "hwaccel": TEXT,  # null: decoded by the CPU
-    "notes": TEXTS,  # what its header claims beyond the limits, and is not so; null: nothing
+    "notes": TEXTS,  # what its header claims and is not so; null: nothing
 }
 
 SKIM: Schema = {  # what packets and sync frames tell of it
@@ -62,7 +62,7 @@ SKIM: Schema = {  # what packets and sync frames tell of it
     "interlaced": REAL,  # share of the seconds in which a sync frame shows combing
     "decode_errors": INT,
     "coverage": REAL,  # share of the declared duration that could be read
-    "notes": TEXTS,  # what its header claims beyond the limits, and is not so; null: nothing
+    "notes": TEXTS,  # what its header claims and is not so; null: nothing
 }
 
 SHOTS: Schema = {

@@ -53,6 +53,7 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
         meters = make_meters(settings, float(video.facts.fps), take)
         times_s, picture = hand_out(video, meters, settings.width_px)
         end_s = video.end_s(times_s[-1])
+        video.doubt_end(end_s)
         coverage = video.coverage(end_s)
         if coverage < settings.min_coverage:
             raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {video.facts.declared_s} s could be decoded")

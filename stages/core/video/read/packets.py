@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from slurm.errors import ItemError
-from stages.core.video.read.end import last_tick
+from stages.core.video.read.end import is_whole, last_tick
 from stages.core.video.read.facts import Facts, read_facts
 from stages.core.video.read.last import show_last
 from stages.core.video.read.opening import open_container
@@ -30,6 +30,7 @@ from stages.core.video.read.opening import open_container
 PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 NO_TIME = -(2**63)  # AV_NOPTS_VALUE
 ROUNDED_S = 0.002  # Matroska rounds a frame's time and its duration to milliseconds
+FAR_SHARE = 0.9  # of the declared duration
 HOPELESS = 100  # packets that no decoder takes, of a video that says that it is too large
 MAX_READ_ERRORS = 20  # in a row, without a packet between them: the demuxer is stuck
 
@@ -174,6 +175,14 @@ class Video:
             self.facts = replace(self.facts, declared_s=None)
         if self._claims_too_much():
             self.notes.append(f"its header claims {wide}x{high}, more than {self.max_pixels} pixels")
+
+    def doubt_end(self, end_s: float) -> None:
+        """Forgets, with a note, a declared duration that lies far behind the end of what was read of a whole file."""
+        declared_s = self.facts.declared_s
+        if declared_s is None or end_s > FAR_SHARE * declared_s or not is_whole(self.path, self.facts.container):
+            return
+        self.notes.append(f"its header claims {declared_s:.0f} s, its pictures end after {end_s:.0f} s")
+        self.facts = replace(self.facts, declared_s=None)
 
     def packets_end_s(self) -> float | None:
         """When the last packet is over, if it lasts one frame, by its time alone; None where packets have no times."""

@@ -62,6 +62,8 @@ def skim(path: str, settings: Settings, take: Callable[[Picture], object]) -> di
             height_px, width_px = bgr.shape[:2]
             take(Picture(time_s, width_px, height_px, encode_jpeg(bgr, settings.sync_frames.quality)))
         row = make_row(video, sync.packets(), look, shown, picture)
+        video.doubt_end(row["duration_s"])
+        row["notes"] = video.notes or None
         if (coverage := video.coverage(row["duration_s"])) < settings.min_coverage:
             raise ItemError("corrupt", f"{path}: only {coverage:.0%} of {video.facts.declared_s} s could be read")
         return {**row, "coverage": coverage}
@@ -95,5 +97,4 @@ def make_row(
         **over_video(look.signals(), LOOKS),
         **look.columns(),
         "decode_errors": video.decode_errors,
-        "notes": video.notes or None,
     }

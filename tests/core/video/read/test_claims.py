@@ -77,6 +77,18 @@ def test_a_video_that_is_too_long_is_refused_whatever_it_claims(tmp_path: Path, 
     assert caught.value.code == "too_large"
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.avi"])
+def test_a_claim_within_the_limits_is_not_believed_of_a_file_that_is_all_there(tmp_path: Path, name: str) -> None:
+    path = claiming(tmp_path, name, 2)
+    for row, _ in (analyzed(path), skimmed(path)):
+        assert row["duration_s"] == pytest.approx(3, abs=0.1)
+        assert (row["coverage"], row["notes"]) == (1, ["its header claims 7200 s, its pictures end after 3 s"])
+    path.write_bytes(path.read_bytes()[:-5000])  # torn: then it may be so
+    with pytest.raises(ItemError) as caught:
+        analyzed(path)
+    assert caught.value.code == "corrupt"
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_frames_are_sampled_from_what_there_is_where_the_claim_is_within_the_limits(tmp_path: Path, name: str) -> None:
     path = claiming(tmp_path, name, 1)

@@ -98,6 +98,8 @@ def read(path: Path, seconds: float) -> Media:
         samples = np.frombuffer(heard.read_bytes() if heard.exists() else b"", np.float32)
     few = min(len(times), len(grey) // (HIGH * WIDE))
     times_s = np.array([float(at) for at in times[:few]])
+    for n in np.flatnonzero(np.diff(times_s) <= 0) + 1:  # as a player does: one frame after the last one
+        times_s[n] = times_s[n - 1] + float(np.median(np.diff(times_s)))
     return Media(times_s, grey[: few * HIGH * WIDE].reshape(-1, HIGH, WIDE), samples)
 
 

@@ -27,6 +27,9 @@ AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 1200
 # AAC has 7.1 too, but PyAV 18.1 reads beyond the eighth plane of such frames, and the process dies
 AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1")
 EARLY_S = Fraction(1, 5)  # decoding begins this much before the span: more than any codec needs to settle
+# After a seek in Ogg the times of a page's packets may be half a block off (10 ms of Vorbis); a page lasts up to a second
+EARLY_OGG_S = Fraction(2)
+SETTLED_S = 0.1  # what ends longer before the span is decoded, and its times are not looked at
 ROUNDED_S = Fraction(1, 500)  # Matroska and FLV round times to milliseconds
 GAP_S = 0.02  # decoded blocks whose times are off by less are joined without a gap
 
@@ -65,7 +68,8 @@ def read_sound(
         if copies and (copied := _copied(container, stream, start_s, end_s)):
             return Sound(copied, stream.codec_context.sample_rate, "", 0, copied=stream)
         assert stream.time_base is not None
-        read = read_packets(container, stream, int((start_s - EARLY_S) / stream.time_base))
+        early_s = EARLY_OGG_S if container.format.name == "ogg" else EARLY_S
+        read = read_packets(container, stream, int((start_s - early_s) / stream.time_base))
         return _encoded(read, stream, start_s, end_s, bit_rate)
     except UntimedError:  # seeking fails in an empty track; the picture is not affected
         return None
@@ -162,6 +166,8 @@ def _samples(
         form = new
         assert frame.pts is not None and frame.time_base is not None
         at = round((frame.pts * frame.time_base - start_s) * rate)
+        if at + frame.samples * rate / frame.sample_rate < -SETTLED_S * rate:
+            continue
         try:
             parts = resampler.resample(frame)
         except av.FFmpegError:  # more channels than it supports

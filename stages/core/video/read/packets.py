@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from slurm.errors import ItemError
 from stages.core.video.read.end import is_whole, last_tick
 from stages.core.video.read.facts import Facts, read_facts
+from stages.core.video.read.guess import TimeGuess
 from stages.core.video.read.last import show_last
 from stages.core.video.read.opening import open_container
 
@@ -73,10 +74,9 @@ class Video:
         start_s, tick_s = self.facts.start_s, self.tick_s
         unit = tick_s.denominator * start_s.denominator  # units a second, so that both are whole numbers
         tick, start = int(tick_s * unit), int(start_s * unit)
-        step, last = max(1, round(unit / self.facts.fps)), None
+        step, last, guess = max(1, round(unit / self.facts.fps)), None, TimeGuess()
         for frame in self._decoded():
-            # a container like AVI stores no times of display: as ffmpeg does, that is when the frame is decoded
-            pts = frame.dts if frame.pts is None else frame.pts
+            pts = guess.choose(frame.pts, frame.dts)
             at = None if pts is None else pts * tick - start
             # a frame whose time is missing or jumps back (joined broadcasts) comes one frame after the last one
             if at is None or (last is not None and at <= last):

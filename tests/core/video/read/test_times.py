@@ -39,6 +39,17 @@ STORED: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.parametrize("frames", [20, 75])
+def test_frames_of_an_mp4_without_offsets_have_the_times_that_ffmpeg_gives(make: Make, frames: int) -> None:
+    whole = make(f"whole{frames}.mp4", PICTURE, *PYRAMID, "-frames:v", str(frames))
+    path = whole.with_stem(f"without_offsets{frames}")
+    path.write_bytes(whole.read_bytes().replace(b"ctts", b"free"))  # now each frame is shown when it is decoded
+    with open_video(str(path), 10**8, 10**5) as video:
+        ours = [time_s for time_s, _ in video.frames()]
+    assert ours[:-2] == pytest.approx(times_by_ffmpeg(path)[:-2], abs=0.0006)  # its last two jump back
+    assert all(later > earlier for earlier, later in pairwise(ours))
+
+
 def times_by_ffmpeg(path: Path) -> list[float]:
     command = [ffmpeg_path(), "-nostdin", "-hide_banner", "-i", str(path), "-an", "-vf", "showinfo", "-f", "null", "-"]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stderr

@@ -27,7 +27,7 @@ AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 1200
 # AAC has 7.1 too, but PyAV 18.1 reads beyond the eighth plane of such frames, and the process dies
 AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1")
 EARLY_S = Fraction(1, 5)  # decoding begins this much before the span: more than any codec needs to settle
-# After a seek in Ogg the times of a page's packets may be half a block off (10 ms of Vorbis); a page lasts up to a second
+# After a seek in Ogg the times of a page's packets may be half a block off (10 ms of Vorbis); a page lasts up to 1 s
 EARLY_OGG_S = Fraction(2)
 SETTLED_S = 0.1  # what ends longer before the span is decoded, and its times are not looked at
 ROUNDED_S = Fraction(1, 500)  # Matroska and FLV round times to milliseconds

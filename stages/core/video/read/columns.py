@@ -4,7 +4,6 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stages.core.schema.types import Row
 from stages.core.video.read.facts import Facts
 from stages.core.video.read.frames import displayed_px, displayed_sar
 
@@ -20,7 +19,7 @@ PRIMARIES = {
 }
 
 
-def describe(stream: VideoStream, facts: Facts, frame: VideoFrame, size_px: tuple[int, int]) -> Row:
+def describe(stream: VideoStream, facts: Facts, frame: VideoFrame, size_px: tuple[int, int]) -> dict[str, object]:
     """The columns of PICTURES, by one of the video's frames; `size_px` is the width and height as stored."""
     context = stream.codec_context
     width_px, height_px = displayed_px(frame, *size_px)

@@ -1,6 +1,6 @@
 """Compares clips that `cut` makes of real videos with these, frame by frame and by their sound.
 
-    python -m scripts.truth.real_clips folder=FOLDER     downloads the videos there, once; FOLDER may hold any others
+    python -m scripts.truth.real.clips folder=FOLDER     downloads the videos there, once; FOLDER may hold any others
 
 The command ffmpeg reads both: the video's frames with their times, small and grey, and its sound on the same clock.
 Borders are frames' times, or lie between two frames. A clip has to have the frames that begin within it, and no other:
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from scripts.truth.real_files import fetch_files
+from scripts.truth.real.files import fetch_files
 from slurm.errors import ItemError
 from stages.core.video.cut.clip import Cutting, cut
 from stages.core.video.cut.encode import Encoding, ffmpeg_path

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.numbered import ENCODE, X264, Films, cut_frames, ffmpeg
 
-from scripts.truth.real_clips import check_file, compare, read
+from scripts.truth.real.clips import check_file, compare, read
 
 
 @pytest.fixture(scope="session")

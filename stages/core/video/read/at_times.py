@@ -49,7 +49,7 @@ def read_at_times(
     """
     given: set[int] = set()
     with suppress(UntimedError), open_in_order(path, max_pixels, max_s) as video:
-        wanted = _wanted(spans, 0.0 if _all_end(spans) else _end_s(video))
+        wanted = _wanted(spans, 0.0 if _all_end(spans) else find_end_s(video))
         # a frame is looked for until a later one is seen
         for sync_s, joined in join_parts(video, [(one.at_s, one.at_s) for one in wanted]):
             for number, found in _choose(_decode(video, sync_s, wanted[joined]), wanted[joined]):
@@ -57,14 +57,14 @@ def read_at_times(
                 yield number, float(found.at_s), found.frame
         return
     with open_video(path, max_pixels, max_s) as video:
-        end_s = 0.0 if _all_end(spans) else _end_s(video) or _last_s(path, max_pixels, max_s)
+        end_s = 0.0 if _all_end(spans) else find_end_s(video) or _last_s(path, max_pixels, max_s)
         left = [one for one in _wanted(spans, end_s) if one.number not in given]
         decoded = (Timed(Fraction(time_s), frame) for time_s, frame in video.frames())
         for number, found in _choose(decoded, left):
             yield number, float(found.at_s), found.frame
 
 
-def _end_s(video: Video) -> float:
+def find_end_s(video: Video) -> float:
     """The declared end, or the packets' where none is declared or it lies far behind that; 0: they have no times."""
     declared_s, packets_s = video.facts.declared_s, video.packets_end_s()
     if declared_s is None or (packets_s is not None and declared_s > packets_s + FAR_S):

@@ -105,9 +105,10 @@ def look_at(path: str, max_pixels: int, max_s: float, version: tuple[int, int]) 
         begin_s: NDArray[np.float64] = pts * np.float64(video.tick_s) - float(video.facts.start_s)
         if first is None or (np.diff(pts) <= 0).any() or begin_s[-1] > LONGEST_S:
             raise DistrustedError("no frame, times that do not grow, or too long")
-        if read_orientation(first) != AS_STORED:
-            raise DistrustedError("it is shown turned")
-        wrong = int(first.colorspace) == UNTAGGED and planes(first).bt709
+        stored = planes(first, read_orientation(first, float(video.facts.sar)))
+        if stored.orientation != AS_STORED or stored.hdr:
+            raise DistrustedError("it is shown turned, with pixels that are not square, or in high dynamic range")
+        wrong = int(first.colorspace) == UNTAGGED and stored.bt709
         return Trusted(begin_s, first.width, first.height, wrong)
 
 

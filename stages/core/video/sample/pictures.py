@@ -12,8 +12,8 @@ from stages.core.schema.types import Row
 from stages.core.storage.scratch import open_local_copy
 from stages.core.storage.spill import Tables
 from stages.core.video.measure.key_frames import encode_jpeg, to_bgr
-from stages.core.video.read.at_times import Span, read_at_times
-from stages.core.video.read.frames import AS_STORED, Image, planes, read_orientation
+from stages.core.video.read.at_times import Span, find_end_s, read_at_times
+from stages.core.video.read.frames import Image, planes, read_orientation
 from stages.core.video.read.jpegs import read_jpegs
 from stages.core.video.read.packets import open_video
 from stages.core.video.sample.by_decord import DistrustedError, read_by_decord
@@ -44,9 +44,9 @@ def take_pictures(job: Row, frames: Frames, limits: Limits) -> Tables:
 
 
 def find_end(row: Row, limits: Limits) -> Tables:
-    """When a video ends, as its container declares it, else by the last frame. Raises ItemError."""
+    """When a video ends: as declared if its packets do not end long before, else by these. Raises ItemError."""
     with open_local_copy(str(row["path"])) as file, open_video(str(file), limits.max_pixels, limits.max_s) as video:
-        end_s = video.facts.declared_s or max(time_s for time_s, _ in video.frames())
+        end_s = find_end_s(video) or max(time_s for time_s, _ in video.frames())
     return {"rows": [{"end_s": float(end_s)}]}
 
 
@@ -70,10 +70,12 @@ def read_even(path: str, spans: Sequence[Span], frames: Frames, limits: Limits) 
             return
         except DistrustedError:
             pass
+    with open_video(path, limits.max_pixels, limits.max_s) as video:
+        sar = float(video.facts.sar)
     orientation = None
     for _, time_s, frame in read_at_times(path, spans, limits.max_pixels, limits.max_s):
-        orientation = orientation or read_orientation(frame)
-        yield time_s, to_bgr(planes(frame, orientation or AS_STORED), frames.side_px)
+        orientation = orientation or read_orientation(frame, sar)
+        yield time_s, to_bgr(planes(frame, orientation), frames.side_px)
 
 
 def read_kept(file: Path, part: Row) -> list[tuple[float, bytes]]:

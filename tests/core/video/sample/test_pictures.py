@@ -124,6 +124,13 @@ def test_a_clip_turned_by_its_file_is_shown_upright_and_hd_has_a_players_colours
     assert np.abs(colours[0] - colours[1]).max() < 5, "15 without a correction"
 
 
+def test_pixels_that_are_not_square_are_shown_as_a_player_shows_them(tmp_path: Path) -> None:
+    wide = tmp_path / "wide.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=180x144:r=25:d=1,setsar=64/45", *X264, wide)
+    (part,) = taken(wide, frames(most=1, side_px=1000), (0.0, 1.0))
+    assert open_picture(part["jpegs"][0]).shape == (144, 256, 3)
+
+
 def test_a_clip_of_few_frames_shows_each_once_and_one_without_any_fails_alone(films: Films) -> None:
     film = films("closed.mp4", *TRUSTED["closed.mp4"])
     short, none, good = taken(film, frames(), (1.0, 1.08), (2.001, 2.03), (3.0, 4.0))

@@ -1,7 +1,13 @@
-"""Finds hard cuts: frames that show another scene than the frame before, and not only for a moment."""
+"""Finds hard cuts: frames that show another scene than the frame before, and not only for a moment.
+
+A change of the frame rate may leave a few frames at a cut that mix both scenes; such a cut lies at the first of them.
+"""
 
 from collections import deque
+from collections.abc import Sequence
 from statistics import median
+
+import numpy as np
 
 from stages.core.video.measure.match import Match, correlation, match
 from stages.core.video.read.frames import Image, difference, halve
@@ -15,12 +21,19 @@ FAST = 8.0  # frames that differ by more are examined whatever their neighbours:
 JUMP = 0.03  # frame widths; a shift of more than this between two frames, with still neighbours, is a cut
 STILL = 8.0  # neighbours are still where the frame differs by more than this times any of them
 OTHER = 0.15  # a cut changes at least this share of the picture
+MIXED = 2  # most frames at a cut that mix both scenes: 24 frames a second made 60 leave two
+STRAIGHT = 1.2  # largest ratio of the steps over mixed frames to the step over all of them: nothing else moves there
+SLIGHT = 0.06  # a frame with less than this share of one of two scenes is no mixture
+TAIL = 0.13  # a step of less than this share of the change beside it is no part of it: a frame that is nearly pure
+ONWARD = 0.6  # share of a longer step that leads the same way as the change, from which on it is a part of it
+EXPLAINED = 0.45  # what a mixture leaves unexplained of a frame's difference from the nearer scene, at most
 
 
 class CutDetector:
     """Gets every frame in order; `scores` has the score of a cut before each frame, 0 to 1.
 
-    A frame's score is known `delay_frames` later. Nearly all frames are ruled out by their difference from the frame
+    `mixed` has the number of frames, from that of a cut on, that mix both scenes, where there are any. A frame's score
+    is known `delay_frames` later. Nearly all frames are ruled out by their difference from the frame
     before, which costs microseconds. The others are examined (see match.py): whether the frame shows another scene than
     the one before, whether the scene before comes back within FLASH_S, and whether neighbouring frames are more alike,
     which they are not in a fast pan.
@@ -35,6 +48,7 @@ class CutDetector:
         self._matches: dict[int, Match] = {}
         self._frames = 0
         self.scores: list[float] = []
+        self.mixed: dict[int, int] = {}
 
     def add(self, luma: Image) -> None:
         """`luma` is uint8 [height, width], about 128 pixels wide."""
@@ -53,41 +67,70 @@ class CutDetector:
         first = self._frames - len(self._lumas)  # the number of the oldest frame that is kept
         at, steps = number - first, list(self._differences)
         step = steps[at]
-        if number == 0 or step < LEAST:
+        if number == 0 or step < LEAST or any(number <= n + self.mixed.get(n, 0) for n in range(number - MIXED, number)):
             return 0.0
-        before, after = steps[max(1, at - self._flash) : at], steps[at + 1 : at + 1 + self._flash]
+        mixed = self._count_mixed(at, steps)
+        if mixed and (score := self._change(number, mixed, steps)) >= FLOOR:
+            self.mixed[number] = mixed
+            return score
+        return self._change(number, 0, steps)
+
+    def _change(self, number: int, mixed: int, steps: Sequence[float]) -> float:
+        """The score of a cut at this frame, behind which so many frames mix both scenes."""
+        at = number - (self._frames - len(self._lumas))
+        before, after = steps[max(1, at - self._flash) : at], steps[at + mixed + 1 : at + mixed + 1 + self._flash]
         around = [*before, *after]
+        step = difference(self._lumas[at - 1], self._lumas[at + mixed]) if mixed else steps[at]
         peak = step >= max([*before[-2:], *after[:2]], default=0.0) and step >= ABOVE * median(around or [0.0])
         jump = step >= STILL * max(around, default=0.0)
-        if not jump and ((not peak and step < FAST) or alike(self._lumas[at - 1], self._lumas[at])):
+        if not jump and ((not peak and step < FAST) or alike(self._lumas[at - 1], self._lumas[at + mixed])):
             return 0.0
-        matched = self._match(number)
+        matched = match(self._lumas[at - 1], self._lumas[at + mixed]) if mixed else self._match(number)
         if matched.other < OTHER:
             return 0.0
-        calm = 1 - self._unrest(number)
-        score = calm * self._lasting(at, matched.other) if calm * matched.other >= FLOOR else 0.0
+        calm = 1 - self._unrest(number, mixed)
+        score = calm * self._lasting(at, mixed, matched.other) if calm * matched.other >= FLOOR else 0.0
         if jump:
             score = max(score, min(1.0, 0.5 * matched.shift / JUMP))
         return score
 
-    def _lasting(self, at: int, other: float) -> float:
+    def _count_mixed(self, at: int, steps: Sequence[float]) -> int:
+        """The number of frames from this place of the deque on that mix the one before them and the one after them."""
+        most = 0
+        for count in range(1, min(MIXED, len(steps) - 1 - at) + 1):
+            path = steps[at : at + count + 1]
+            beside = [*steps[max(1, at - 1) : at], *steps[at + count + 1 : at + count + 2]]
+            if min(path) < SLIGHT * sum(path) or sum(path) < ABOVE * len(path) * max(beside, default=0.0):
+                continue
+            before, after = self._lumas[at - 1], self._lumas[at + count]
+            whole = difference(before, after)
+            if (
+                sum(path) <= STRAIGHT * whole
+                and all(mixes(self._lumas[n], before, after) for n in range(at, at + count))
+                and not (at > 1 and goes_on(difference(self._lumas[at - 2], after), whole, steps[at - 1]))
+                and not (beside[1:] and goes_on(difference(before, self._lumas[at + count + 1]), whole, beside[-1]))
+            ):
+                most = count
+        return most
+
+    def _lasting(self, at: int, mixed: int, other: float) -> float:
         """The share of the picture that changes at this place of the deque and stays changed: after a flash it is 0.
 
         `other` is the share that changes at once, and the most that can be returned.
         """
-        before, after = self._lumas[at - 1], self._lumas[at]
+        before, after = self._lumas[at - 1], self._lumas[at + mixed]
         for far in (self._flash // 2, self._flash):
             if other < OTHER:
                 break
-            if at + far < len(self._lumas):
-                other = min(other, match(before, self._lumas[at + far]).other)
+            if at + mixed + far < len(self._lumas):
+                other = min(other, match(before, self._lumas[at + mixed + far]).other)
             if at - 1 - far >= 0:
                 other = min(other, match(self._lumas[at - 1 - far], after).other)
         return other
 
-    def _unrest(self, number: int) -> float:
+    def _unrest(self, number: int, mixed: int) -> float:
         """The larger of the shares of the picture that change one step earlier and one step later, 0 to 1."""
-        beside = [near for near in (number - 1, number + 1) if 0 < near < self._frames]
+        beside = [near for near in (number - 1, number + mixed + 1) if 0 < near < self._frames]
         return max((self._match(near).other for near in beside), default=0.0)
 
     def _match(self, number: int) -> Match:
@@ -121,6 +164,22 @@ class CandidateDetector:
 def flash_frames(fps: float) -> int:
     """The length of the longest flash, in frames."""
     return max(2, round(FLASH_S * fps))
+
+
+def mixes(picture: Image, one: Image, other: Image) -> bool:
+    """Whether a picture is a mixture of two others, about 128 pixels wide, rather than like either of them."""
+    middle, a, b = (halve(each, 1).astype(np.float32) for each in (picture, one, other))
+    whole, part = b - a, middle - a
+    share = float(np.vdot(part, whole) / max(1.0, np.vdot(whole, whole)))
+    if not SLIGHT <= share <= 1 - SLIGHT:
+        return False
+    left = np.abs(part - share * whole).mean()
+    return bool(left <= EXPLAINED * min(np.abs(part).mean(), np.abs(whole - part).mean()))
+
+
+def goes_on(longer: float, whole: float, beside: float) -> bool:
+    """Whether a step beside a change leads the same way, as within a fade: what they differ by adds up."""
+    return beside > TAIL * whole and longer > whole + ONWARD * beside
 
 
 def alike(one: Image, other: Image) -> bool:

@@ -14,7 +14,7 @@ class Transition(NamedTuple):
     """A possible cut or gradual transition; `taken`: it is a border of shots.
 
     `kind` is cut or gradual. `start` is the first frame that is not purely the shot before, `end` the first that is
-    purely the shot after; of a cut they are the same.
+    purely the shot after; of a cut they are the same, but for frames at it that mix both shots.
     """
 
     kind: str
@@ -88,7 +88,8 @@ class ShotDetector:
             score = self._cuts.scores[number]
             self.scores.append(score)
             if score >= FLOOR:
-                self._open.append(Transition("cut", number, number, score, score >= self._least["cut"]))
+                end = number + self._cuts.mixed.get(number, 0)
+                self._open.append(Transition("cut", number, end, score, score >= self._least["cut"]))
             if score >= self._least["cut"]:
                 self._hard.append(number)
         for window in self._graduals.find(self._hard, ended):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stages.core.video.measure.fades import fades
 from stages.core.video.measure.match import correlation, match
+from stages.core.video.measure.mixture import STEPS, evidence
 from stages.core.video.read.frames import Image, halve
 
 AT_ONCE = 24  # frames measured together: after a decode the caches are cold, so one alone takes twice as long
@@ -172,6 +173,7 @@ class GradualDetector:
             and not self._comes_back(start, end)
             and self._is_smooth(start, end)
             and (before + after < PANNED or self._travel(start, end) < TRAVEL)
+            and self._evidence(start, end) > 0
         )
 
     def _other(self, one: int, other: int) -> float:
@@ -188,6 +190,11 @@ class GradualDetector:
         largest = np.argsort(np.abs(np.diff(thumbs, axis=0)).sum(1))[-3:]
         steps = [match(self._lumas[start + int(n)], self._lumas[start + int(n) + 1]) for n in largest]
         return all(step.other < SMOOTH and step.shift * self._fps < FASTEST for step in steps)
+
+    def _evidence(self, start: int, end: int) -> float:
+        """Above 0 if one scene turns into another, and neither motion nor a change of light explains the pictures."""
+        places = np.linspace(start, end, min(STEPS, end - start) + 1).round().astype(int)
+        return evidence([self._lumas[n] for n in places])
 
     def _travel(self, start: int, end: int) -> float:
         """How far the picture moves from start to end, in frame widths."""

@@ -1,0 +1,52 @@
+"""Tells a gradual transition from motion and from a change of light, which may make as much of a picture new."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.core.video.measure.match import FINE, middle, warp
+from stages.core.video.read.frames import Image, halve
+
+STEPS = 16  # most steps of a change that are compared
+LEVELS = 12  # of brightness, for the tone curve
+# Weights of `evidence`, fitted to 280 windows of real and drawn films of which 62 held no transition.
+NEW, ASTRAY, LIGHT, BIAS = 7.5, 0.5, 7.0, -1.2
+
+
+def evidence(pictures: Sequence[Image]) -> float:
+    """Above 0 if one scene turns into another in these pictures, in order, uint8 [height, width], some 128 pixels wide.
+
+    Three things speak. In one scene motion explains the steps from picture to picture; in a dissolve or wipe it leaves
+    them as large as they are. What moves goes a longer way than the difference of the first and the last picture. And
+    where only the light changes, a tone curve makes the last of the first, or the first of the last.
+    """
+    first, last = pictures[0], pictures[-1]
+    light = tone(first, last)
+    if NEW + BIAS <= LIGHT * light:
+        return NEW + BIAS - LIGHT * light
+    left, way = map(sum, zip(*(step(a, b) for a, b in zip(pictures[:-1], pictures[1:], strict=True)), strict=True))
+    astray = np.log(max(1.0, way / max(1.0, cv2.norm(first, last, cv2.NORM_L1) / first.size)))
+    return float(NEW * min(1.0, left / max(way, 1e-6)) - ASTRAY * astray - LIGHT * light + BIAS)
+
+
+def step(one: Image, other: Image) -> tuple[float, float]:
+    """The mean difference of two pictures that motion does not explain, and that without motion; light set aside."""
+    moved = warp(other, FINE.calc(one, other, None))  # type: ignore[call-overload]
+    left, whole = (one.astype(np.float32) - each for each in (moved, other))
+    return float(np.abs(left - middle(left)).mean()), float(np.abs(whole - middle(whole)).mean())
+
+
+def tone(one: Image, other: Image) -> float:
+    """The share of one picture's contrast that a tone curve of the other explains, 0 to 1: the larger of both ways."""
+    a, b = (halve(picture, 1).ravel().astype(np.float64) for picture in (one, other))
+    return max(explained(a, b), explained(b, a))
+
+
+def explained(values: NDArray[np.float64], by: NDArray[np.float64]) -> float:
+    """The correlation ratio: the share of the variance of `values` that lies between LEVELS groups of `by`."""
+    group = np.searchsorted(np.quantile(by, np.linspace(0, 1, LEVELS + 1)[1:-1]), by)
+    counts = np.bincount(group, minlength=LEVELS)
+    means = np.bincount(group, values, LEVELS) / np.maximum(1, counts)
+    return float((counts * (means - values.mean()) ** 2).sum() / max(1.0, len(values) * values.var()))

@@ -36,7 +36,7 @@ ALIKE = 0.85  # correlation of two thumbnails above which they show one scene
 TRAVEL = 0.25  # frame widths that a camera may pan within a transition, unless the sum for TOGETHER is below
 PANNED = 1.5  # this: then the middle clearly shows both ends
 FASTEST = 1.25  # frame widths a second; faster pans and zooms blur the picture, so that its texture dips as well
-STEADY = 0.8  # least ratio, in a wipe, of the ends' difference to the sum of all steps between them
+STEADY = 0.65  # least ratio, in a wipe, of the ends' difference to the sum of all steps between them
 
 
 class Window(NamedTuple):
@@ -194,7 +194,7 @@ class GradualDetector:
     def _evidence(self, start: int, end: int) -> float:
         """Above 0 if one scene turns into another, and neither motion nor a change of light explains the pictures."""
         places = np.linspace(start, end, min(STEPS, end - start) + 1).round().astype(int)
-        return evidence([self._lumas[n] for n in places])
+        return evidence(self._other(start, end), [self._lumas[n] for n in places])
 
     def _travel(self, start: int, end: int) -> float:
         """How far the picture moves from start to end, in frame widths."""

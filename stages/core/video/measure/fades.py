@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 BLANK = 1.5  # texture of a plain picture: what grain and coding leave at 64 pixels of width
 FAINT = 0.02  # a picture is also plain with less than this share of the texture around it
 SEEN = 6.0  # least texture of a picture that shows something, if dark
+RAMP = 3  # least frames of a fade that has plain frames alone on its other side
 RISE = 1.05  # the fade is over where texture does not rise by this factor within a fifth of a second
 
 
@@ -21,8 +22,9 @@ def fades(
     """The last frame before and the first frame after each fade whose plainest frame is in [begin - 1, end - 1).
 
     `longest` is the longest half of a fade in frames; `cuts` are the frames of hard cuts, sorted. One half may be a cut
-    (fade out, cut in). Plain frames at the start or the end of a video are no transition between shots, and those
-    between two hard cuts are a shot.
+    (fade out, cut in). Plain frames between two hard cuts are a shot, and so are those that last for more than
+    `longest`: there the fade begins at the last of them. Those that begin the video are a part of the fade from them,
+    whose last frame before it is -1.
     """
     for after in range(max(2, begin), end):
         plain = texture[after - 1]
@@ -34,12 +36,36 @@ def fades(
         first = after - 1
         while first > 0 and first not in hard and texture[first - 1] <= max(BLANK, plain):
             first -= 1
-        if first == 0 or after - first > longest or (first in hard and after in hard):
+        lasting = after - first > longest
+        if first in hard and after in hard:
             continue
-        start, stop = walk(texture, first - 1, -1, longest, hard), walk(texture, after, 1, longest, hard)
+        stop = walk(texture, after, 1, longest, hard)
+        if first == 0 or lasting:
+            if stop - after >= RAMP and after not in hard and texture[stop] >= SEEN and texture[first] <= FAINT * texture[stop]:
+                yield after - 1 if lasting else -1, stop
+            continue
+        start = walk(texture, first - 1, -1, longest, hard)
         least = min(texture[start], texture[stop])
         if least >= SEEN and plain <= max(BLANK, FAINT * least):
             yield start, stop
+
+
+def fades_out(
+    texture: NDArray[np.float64], begin: int, end: int, longest: int, cuts: Sequence[int], ended: bool
+) -> Iterator[tuple[int, int]]:
+    """The last frame before and the first after each fade to plain frames that end the video, or last for `longest`.
+
+    Of these the first is in [begin - longest, end - longest), and is the first after the fade; plain frames that end
+    the video are a part of the fade. `ended`: there are no more frames than `end`.
+    """
+    for at in range(max(1, begin - longest), end if ended else end - longest):
+        faint = max(BLANK, FAINT * texture[max(0, at - longest) : at + 1].max())
+        plain = texture[at : at + longest]
+        if texture[at - 1] <= faint or plain.max() > faint or at in cuts:
+            continue
+        start = walk(texture, at - 1, -1, longest, set(cuts))
+        if at - start >= RAMP and texture[start] >= SEEN and plain.min() <= FAINT * texture[start]:
+            yield start, end if ended and at + longest >= end else at
 
 
 def is_turn(texture: NDArray[np.float64], cut: int, faint: float) -> bool:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.video.measure.fades import fades
+from stages.core.video.measure.fades import SEEN, fades, fades_out
 from stages.core.video.measure.match import correlation, match
-from stages.core.video.measure.mixture import STEPS, evidence
+from stages.core.video.measure.mixture import STEPS, evidence, uneven
 from stages.core.video.read.frames import Image, halve
 
 AT_ONCE = 24  # frames measured together: after a decode the caches are cold, so one alone takes twice as long
@@ -30,17 +30,23 @@ BACK_S = (0.5, 1.0, 1.5, 2.0, 2.5)  # if the old scene is back after one of thes
 BACK = 0.45  # difference from the old scene below which it is back
 DIP = 0.68  # largest ratio of the texture halfway to that of the ends; 0.5 where these have the same texture
 FADED = 0.9  # score of a fade
+FAINTER = 0.6  # least correlation of the picture that a fade shows with what it shows of it before
+SHOWN = 0.13  # least share of blocks with content in that picture
 BLEND = 1.7  # score lost per unit of error against the dissolve's curve
 CHANGED = 8.0  # least mean difference of the ends of a wipe, in levels of 255
 ALIKE = 0.85  # correlation of two thumbnails above which they show one scene
 TRAVEL = 0.25  # frame widths that a camera may pan within a transition, unless the sum for TOGETHER is below
 PANNED = 1.5  # this: then the middle clearly shows both ends
 FASTEST = 1.25  # frame widths a second; faster pans and zooms blur the picture, so that its texture dips as well
-STEADY = 0.65  # least ratio, in a wipe, of the ends' difference to the sum of all steps between them
+STEADY = 0.7  # least ratio, in a wipe, of the ends' difference to the sum of all steps between them
 
 
 class Window(NamedTuple):
-    """From the last frame of the old shot only, `start`, to the first of the new shot only, `end`; score 0 to 1."""
+    """From the last frame of the old shot only, `start`, to the first of the new shot only, `end`; score 0 to 1.
+
+    A fade from the first frame on has no old shot, and starts at -1; one to the last frame has no new one, and ends
+    behind that.
+    """
 
     score: float
     start: int
@@ -92,7 +98,7 @@ class GradualDetector:
         if end - self._searched < (1 if ended else self._search):
             return
         begin, self._searched = self._searched, end
-        self._waiting += [w for w in self._candidates(begin, end, cuts) if w.score > 0]
+        self._waiting += [w for w in self._candidates(begin, end, cuts, ended) if w.score > 0]
         self._waiting.sort(key=lambda window: (-window.score, window.start))
         best: list[Window] = []
         for window in self._waiting:
@@ -106,11 +112,12 @@ class GradualDetector:
         self._examined = {w: good for w, good in self._examined.items() if good and w in self._waiting}
         yield from sorted(certain, key=lambda window: window.start)
 
-    def _candidates(self, begin: int, end: int, cuts: Sequence[int]) -> Iterator[Window]:
+    def _candidates(self, begin: int, end: int, cuts: Sequence[int], ended: bool) -> Iterator[Window]:
         """Windows whose last frame lies in [begin, end) and that contain no cut."""
         texture = np.frombuffer(self._texture)
-        for start, stop in fades(texture, begin, end, self._lengths[-1], cuts):
-            yield Window(FADED, start, stop, faded=True)
+        longest = self._lengths[-1]
+        yield from (Window(FADED, *fade, faded=True) for fade in fades(texture, begin, end, longest, cuts))
+        yield from (Window(FADED, *fade, faded=True) for fade in fades_out(texture, begin, end, longest, cuts, ended))
         hard = np.asarray(cuts, dtype=np.int64)
         needed = len(self._texture) - max(0, begin - self._lengths[-1])
         thumbs = np.stack(list(self._thumbs)[-needed:])
@@ -162,8 +169,13 @@ class GradualDetector:
 
     def _changes_scene(self, window: Window) -> bool:
         oldest = len(self._texture) - len(self._lumas)
-        start, end = window.start - oldest, window.end - oldest
-        if start < 0 or correlation(self._thumbs[start], self._thumbs[end]) > ALIKE or self._other(start, end) < OTHER:
+        start = max(0, window.start) - oldest  # a fade at the edge of the video has plain frames alone on that side
+        end = min(window.end, len(self._texture) - 1) - oldest
+        if start < 0 or correlation(self._thumbs[start], self._thumbs[end]) > ALIKE:
+            return False
+        if window.faded and min(map(self._texture_at, (start, end))) < SEEN:
+            return self._appears(start, end)
+        if self._other(start, end) < OTHER:
             return False
         middle = (start + end) // 2
         before, after = self._other(start, middle), self._other(middle, end)
@@ -175,6 +187,15 @@ class GradualDetector:
             and (before + after < PANNED or self._travel(start, end) < TRAVEL)
             and self._evidence(start, end) > 0
         )
+
+    def _appears(self, start: int, end: int) -> bool:
+        """Whether a picture that fills the frame appears from plain frames, or vanishes, all of it at once."""
+        shown, plain = (end, start) if self._texture_at(end) > self._texture_at(start) else (start, end)
+        halfway = self._thumbs[round(0.7 * shown + 0.3 * plain)]
+        return uneven(self._lumas[shown]) >= SHOWN and correlation(halfway, self._thumbs[shown]) > FAINTER
+
+    def _texture_at(self, place: int) -> float:
+        return self._texture[len(self._texture) - len(self._lumas) + place]
 
     def _other(self, one: int, other: int) -> float:
         return match(self._lumas[one], self._lumas[other]).other

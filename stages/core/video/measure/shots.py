@@ -112,7 +112,8 @@ class ShotDetector:
             if self.changes[-1].taken:
                 self._close(change.start)
                 self._last = change
-                self.borders_s.append(self._times_s[change.end])
+                if change.end < len(self._times_s):  # else a fade out ends the video
+                    self.borders_s.append(self._times_s[change.end])
 
     def _close(self, end: int) -> None:
         start, score = (self._last.end, self._last.score) if self._last else (0, None)

@@ -67,7 +67,11 @@ class CutDetector:
         first = self._frames - len(self._lumas)  # the number of the oldest frame that is kept
         at, steps = number - first, list(self._differences)
         step = steps[at]
-        if number == 0 or step < LEAST or any(number <= n + self.mixed.get(n, 0) for n in range(number - MIXED, number)):
+        if (
+            number == 0
+            or step < LEAST
+            or any(number <= n + self.mixed.get(n, 0) for n in range(number - MIXED, number))
+        ):
             return 0.0
         mixed = self._count_mixed(at, steps)
         if mixed and (score := self._change(number, mixed, steps)) >= FLOOR:

@@ -41,7 +41,12 @@ def fades(
             continue
         stop = walk(texture, after, 1, longest, hard)
         if first == 0 or lasting:
-            if stop - after >= RAMP and after not in hard and texture[stop] >= SEEN and texture[first] <= FAINT * texture[stop]:
+            if (
+                stop - after >= RAMP
+                and after not in hard
+                and texture[stop] >= SEEN
+                and texture[first] <= FAINT * texture[stop]
+            ):
                 yield after - 1 if lasting else -1, stop
             continue
         start = walk(texture, first - 1, -1, longest, hard)
@@ -51,7 +56,7 @@ def fades(
 
 
 def fades_out(
-    texture: NDArray[np.float64], begin: int, end: int, longest: int, cuts: Sequence[int], ended: bool
+    texture: NDArray[np.float64], begin: int, end: int, longest: int, cuts: Sequence[int], *, ended: bool
 ) -> Iterator[tuple[int, int]]:
     """The last frame before and the first after each fade to plain frames that end the video, or last for `longest`.
 

@@ -116,8 +116,11 @@ class GradualDetector:
         """Windows whose last frame lies in [begin, end) and that contain no cut."""
         texture = np.frombuffer(self._texture)
         longest = self._lengths[-1]
-        yield from (Window(FADED, *fade, faded=True) for fade in fades(texture, begin, end, longest, cuts))
-        yield from (Window(FADED, *fade, faded=True) for fade in fades_out(texture, begin, end, longest, cuts, ended))
+        across, out = (
+            fades(texture, begin, end, longest, cuts),
+            fades_out(texture, begin, end, longest, cuts, ended=ended),
+        )
+        yield from (Window(FADED, *fade, faded=True) for fade in (*across, *out))
         hard = np.asarray(cuts, dtype=np.int64)
         needed = len(self._texture) - max(0, begin - self._lengths[-1])
         thumbs = np.stack(list(self._thumbs)[-needed:])

@@ -1,6 +1,7 @@
 """Tells a gradual transition from motion and from a change of light, which may make as much of a picture new."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ def evidence(other: float, pictures: Sequence[Image]) -> float:
     sure = OTHER * other - LIGHT * light - LEAST
     if sure + NEW <= 0 or light > SAME or min(uneven(pictures[0]), uneven(pictures[-1])) < SEEN:
         return min(0.0, sure)
-    left, whole = map(sum, zip(*(step(a, b) for a, b in zip(pictures[:-1], pictures[1:], strict=True)), strict=True))
+    left, whole = map(sum, zip(*(step(a, b) for a, b in pairwise(pictures)), strict=True))
     return float(sure + NEW * min(1.0, left / max(whole, 1e-6)))
 
 

@@ -68,7 +68,7 @@ class ShotDetector:
         self._detect()
         self._cuts.finish()
         self._gather(ended=True)
-        self._settle(self._frames)
+        self._settle(self._frames + 1)  # a fade out ends behind the last frame
         self._close(self._frames)
 
     def signals(self) -> Mapping[str, Samples]:

@@ -26,7 +26,7 @@ def fades(
     `longest`: there the fade begins at the last of them. Those that begin the video are a part of the fade from them,
     whose last frame before it is -1.
     """
-    for after in range(max(2, begin), end):
+    for after in places_of_plain(texture, max(1, begin - 1), end - 1, longest) + 1:
         plain = texture[after - 1]
         around = texture[max(0, after - 1 - longest) : after + longest]
         if not plain < texture[after] or plain > max(BLANK, FAINT * around.max()):
@@ -63,7 +63,7 @@ def fades_out(
     Of these the first is in [begin - longest, end - longest), and is the first after the fade; plain frames that end
     the video are a part of the fade. `ended`: there are no more frames than `end`.
     """
-    for at in range(max(1, begin - longest), end if ended else end - longest):
+    for at in places_of_plain(texture, max(1, begin - longest), end if ended else end - longest, longest):
         faint = max(BLANK, FAINT * texture[max(0, at - longest) : at + 1].max())
         plain = texture[at : at + longest]
         if texture[at - 1] <= faint or plain.max() > faint or at in cuts:
@@ -71,6 +71,13 @@ def fades_out(
         start = walk(texture, at - 1, -1, longest, set(cuts))
         if at - start >= RAMP and texture[start] >= SEEN and plain.min() <= FAINT * texture[start]:
             yield start, end if ended and at + longest >= end else at
+
+
+def places_of_plain(texture: NDArray[np.float64], begin: int, end: int, longest: int) -> NDArray[np.int64]:
+    """The frames in [begin, end) that may be plain, beside what is seen `longest` frames before and after them."""
+    around = texture[max(0, begin - longest) : end + longest]
+    limit = max(BLANK, FAINT * around.max()) if len(around) else 0.0
+    return np.flatnonzero(texture[begin : max(begin, end)] <= limit) + begin
 
 
 def is_turn(texture: NDArray[np.float64], cut: int, faint: float) -> bool:

@@ -22,6 +22,7 @@ SEARCH_S = 1.0  # windows are searched once a second
 PLACES = 9  # moments of a window that are compared
 ALPHA = np.linspace(0, 1, PLACES)
 
+FLOOR = 0.25  # windows that score less are not examined, and are no candidates
 OTHER = 0.55  # least share of the picture that is another scene after the transition
 TOGETHER = 1.75  # largest sum of the middle's differences from both ends; in a pan it is like neither: nearly 2
 EITHER = 0.2  # least difference of the middle from each end: else nothing happened in one half
@@ -98,7 +99,7 @@ class GradualDetector:
         if end - self._searched < (1 if ended else self._search):
             return
         begin, self._searched = self._searched, end
-        self._waiting += [w for w in self._candidates(begin, end, cuts, ended) if w.score > 0]
+        self._waiting += [w for w in self._candidates(begin, end, cuts, ended) if w.score >= FLOOR]
         self._waiting.sort(key=lambda window: (-window.score, window.start))
         best: list[Window] = []
         for window in self._waiting:
@@ -120,7 +121,7 @@ class GradualDetector:
             fades(texture, begin, end, longest, cuts),
             fades_out(texture, begin, end, longest, cuts, ended=ended),
         )
-        yield from (Window(FADED, *fade, faded=True) for fade in (*across, *out))
+        yield from (Window(FADED, int(start), int(stop), faded=True) for start, stop in (*across, *out))
         hard = np.asarray(cuts, dtype=np.int64)
         needed = len(self._texture) - max(0, begin - self._lengths[-1])
         thumbs = np.stack(list(self._thumbs)[-needed:])

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from stages.core.video.measure.match import BLOCK_PX, FINE, NOISE, middle, warp
 from stages.core.video.read.frames import Image, halve
 
-STEPS = 16  # most steps of a change that are compared
+STEPS = 8  # most steps of a change that are compared
 LEVELS = 12  # of brightness, for the tone curve
-SAME = 0.82  # a tone curve that explains so much of the contrast is a change of light, whatever else speaks
+SAME = 0.78  # a tone curve that explains so much of the contrast is a change of light, whatever else speaks
 SEEN = 0.1  # least share of the blocks that show something: mere gradients of colour can be told by nothing
 # Weights of `evidence`, fitted to 270 windows of real and drawn films of which 63 held no transition.
 OTHER, NEW, LIGHT, LEAST = 5.6, 8.4, 4.3, 7.6

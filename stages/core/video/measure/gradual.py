@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.video.measure.fades import SEEN, fades, fades_out
+from stages.core.video.measure.fades import FAINT, SEEN, fades, fades_out
 from stages.core.video.measure.match import correlation, match
 from stages.core.video.measure.mixture import STEPS, evidence, uneven
 from stages.core.video.read.frames import Image, halve
@@ -177,7 +177,8 @@ class GradualDetector:
         end = min(window.end, len(self._texture) - 1) - oldest
         if start < 0 or correlation(self._thumbs[start], self._thumbs[end]) > ALIKE:
             return False
-        if window.faded and min(map(self._texture_at, (start, end))) < SEEN:
+        plainer, richer = sorted(map(self._texture_at, (start, end)))
+        if window.faded and plainer < max(SEEN, FAINT * richer):
             return self._appears(start, end)
         if self._other(start, end) < OTHER:
             return False

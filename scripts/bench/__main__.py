@@ -39,7 +39,10 @@ BENCHMARKS = {
         name: f"scripts.bench.models.{name}"
         for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow", "caption")
     },
-    **{name: f"scripts.bench.video.{name}" for name in ("skim", "analyze", "memory", "cut", "truth", "camera", "crop")},
+    **{
+        name: f"scripts.bench.video.{name}"
+        for name in ("skim", "analyze", "memory", "cut", "truth", "real", "camera", "crop")
+    },
     **{name: f"scripts.bench.choosing.{name}" for name in ("filter", "dedup", "balance")},
     "storm": "scripts.bench.storm.storm",
 }

@@ -47,6 +47,13 @@ FIGURES = {
     "memory": ["of the worker", "of the task"],
     "cut": ["shots between hard cuts", "spans anywhere", "one GOP", "mode=encode"],
     "truth": ["hard cuts, F1", "PySceneDetect's best", "gradual changes", "one-take", "motion", "frozen share"],
+    "real": [
+        "hard cuts, F1 to the frame",
+        "gradual transitions, recall",
+        "are split",
+        "any border",
+        "PySceneDetect's best",
+    ],
     "dedup": ["hashes: wall clock", "memory", "copies found", "more / all", "precision of pairs", "recall: logo"],
     "camera": ["nothing in front", "thing in front", "person in front", "films in all"],
     "crop": ["stay whole", "freed of a logo", "freed of a ticker", "freed of bars", "CPU a clip"],

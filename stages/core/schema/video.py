@@ -86,6 +86,8 @@ HASHES: Schema = {  # of moments twice a second from the start of each shot on, 
     "version": INT,  # HASH_VERSION
 }
 
+MIXED = 2  # most frames at a cut that mix both scenes: 24 frames a second made 60 leave two
+
 CHANGES: Schema = {  # candidates for a cut or a gradual transition, those below the threshold too
     "video_id": TEXT,
     "kind": TEXT,  # cut or gradual

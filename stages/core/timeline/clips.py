@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.core.schema.video import MIXED
+
 Frames = NDArray[np.int64]
 Seconds = NDArray[np.float64]
 
@@ -51,14 +53,21 @@ def stored_clock(shots: Shots, first_us: int, steps_us: NDArray[np.int64]) -> Cl
     return Clock(np.arange(len(at_us) + 1), np.append(at_us / 1e6, shots.end_s[-1]))
 
 
+def margins_between(shots: Shots, *, at_cut: int, at_gradual: int) -> Frames:
+    """The frames that are trimmed on each side of the border behind each shot but the last.
+
+    Shots that are next to each other, but for frames that a conversion mixed of both, have a cut between them.
+    """
+    return np.where(shots.start_frame[1:] - shots.end_frame[:-1] > MIXED, at_gradual, at_cut)
+
+
 def make_clips(shots: Shots, clock: Clock, *, at_cut: int, at_gradual: int, max_s: float) -> Clips:
     """The clips of all shots: each shot without its margins, in parts of at most `max_s`, equal to within a frame.
 
     `at_cut`/`at_gradual` frames are trimmed on each side of a cut/gradual transition, except at the video's ends. A
     shot with no frames beside its margins is kept whole, and its clips are `short`.
     """
-    apart = shots.start_frame[1:] > shots.end_frame[:-1]
-    margin = np.where(apart, at_gradual, at_cut)
+    margin = margins_between(shots, at_cut=at_cut, at_gradual=at_gradual)
     start, end = shots.start_frame + np.append(0, margin), shots.end_frame - np.append(margin, 0)
     short = end <= start
     start, end = np.where(short, shots.start_frame, start), np.where(short, shots.end_frame, end)

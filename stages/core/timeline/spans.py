@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stages.core.schema.clip import OF_SPAN, SPAN
 from stages.core.schema.types import FLAG, REAL, Schema
-from stages.core.timeline.clips import Clock, Frames, Seconds, Shots
+from stages.core.timeline.clips import Clock, Frames, Seconds, Shots, margins_between
 
 CutInside = Literal["keep", "trim", "drop"]
 LAID: Schema = {**SPAN, "border_inside": FLAG, "outside_s": REAL}
@@ -87,8 +87,7 @@ def lay_spans(
 
 def longest_part(first: int, end: int, shots: Shots, *, at_cut: int, at_gradual: int) -> tuple[int, int]:
     """The longest run of frames in [first, end) that is of one shot, without margins; all of it where none is left."""
-    apart = shots.start_frame[1:] > shots.end_frame[:-1]
-    margin = np.where(apart, at_gradual, at_cut)
+    margin = margins_between(shots, at_cut=at_cut, at_gradual=at_gradual)
     before, behind = np.append(0, margin), np.append(margin, 0)
     starts = np.where(shots.start_frame > first, shots.start_frame + before, first)
     ends = np.where(shots.end_frame < end, shots.end_frame - behind, end)

@@ -66,6 +66,11 @@ def test_a_margin_is_left_out_at_every_border_but_the_ends_of_the_video() -> Non
     assert spans(clips([(0, 200)], 3, 7)) == [(0, 200)]
 
 
+def test_frames_that_a_conversion_mixed_at_a_cut_make_it_no_gradual_transition() -> None:
+    shots = [(0, 100), (102, 200), (203, 300)]
+    assert spans(clips(shots, at_cut=1, at_gradual=9)) == [(0, 99), (103, 191), (212, 300)]
+
+
 def test_a_shot_of_which_margins_leave_nothing_is_told_and_left_whole() -> None:
     made = clips([(0, 50), (50, 56), (56, 63), (63, 64)], 3)
     assert spans(made) == [(0, 47), (50, 56), (59, 60), (63, 64)]

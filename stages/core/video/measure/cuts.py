@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 
+from stages.core.schema.video import MIXED
 from stages.core.video.measure.match import Match, correlation, match
 from stages.core.video.read.frames import Image, difference, halve
 
@@ -21,7 +22,6 @@ FAST = 8.0  # frames that differ by more are examined whatever their neighbours:
 JUMP = 0.03  # frame widths; a shift of more than this between two frames, with still neighbours, is a cut
 STILL = 8.0  # neighbours are still where the frame differs by more than this times any of them
 OTHER = 0.15  # a cut changes at least this share of the picture
-MIXED = 2  # most frames at a cut that mix both scenes: 24 frames a second made 60 leave two
 STRAIGHT = 1.2  # largest ratio of the steps over mixed frames to the step over all of them: nothing else moves there
 SLIGHT = 0.06  # a frame with less than this share of one of two scenes is no mixture
 TAIL = 0.13  # a step of less than this share of the change beside it is no part of it: a frame that is nearly pure

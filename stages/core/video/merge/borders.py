@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from stages.core.schema.video import MIXED
 from stages.core.video.merge.beside import is_plain, read_pictures, unlikeness
 from stages.core.video.read.frames import Image
 
@@ -42,7 +43,8 @@ def borders_to_compare(shots: pl.DataFrame, below: float | None, flash_s: float 
     flashes = shots.with_columns(before=last_but_one, between=last, after="shot").filter(
         lasts_s <= (-1.0 if flash_s is None else flash_s + SAME_S)
     )
-    adjoins = (pl.col("start_frame") == pl.col("end_frame").shift(1).over("video_id")).fill_null(False)
+    between = pl.col("start_frame") - pl.col("end_frame").shift(1).over("video_id")
+    adjoins = (between <= MIXED).fill_null(False)
     is_cut = shots.select("video_id", after="shot", at_cut=adjoins)
     both = pl.concat([pairs, flashes]).drop_nulls("before").select("video_id", "before", "between", "after")
     found = both.join(is_cut, ["video_id", "after"], "left", maintain_order="left")

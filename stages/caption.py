@@ -155,8 +155,8 @@ class Asking(NamedTuple):
 
     def question(self, key: str, part: "Part", taken: Row, row: Row) -> "Question":
         from slurm.pool.wire import Prompt
+        from stages.core.text.caption.facts import describe_facts
         from stages.core.text.client import Question
-        from stages.core.text.facts import describe_facts
 
         config, form = self.config, self.form
         named = config.facts or {}
@@ -180,7 +180,7 @@ class Asking(NamedTuple):
 
 
 def make_output(rows: Rows, row: Row, answers: "Sequence[tuple[Part, list[float], Answer]]", asking: Asking) -> Output:
-    from stages.core.text.making import made_by
+    from stages.core.text.caption.making import made_by
 
     own: Row = {name: row[name] for name in rows.keys}
     costs = ("tokens_in", "tokens_out", "tries", "latency_s", "replica")

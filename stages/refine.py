@@ -51,7 +51,7 @@ class Config:
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
     from stages.core.text.caption.form import Judged
-    from stages.core.text.rewording import Rewording, reword
+    from stages.core.text.caption.rewording import Rewording, reword
     from stages.core.text.verdict import read_phrases
 
     how = Rewording(
@@ -85,7 +85,7 @@ def needs(config: Config) -> Mapping[str, str]:
 
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
-    from stages.core.text.rewording import check_rewording
+    from stages.core.text.caption.rewording import check_rewording
     from stages.core.text.verdict import read_phrases
 
     check_rewording(config.template, config.facts or {})

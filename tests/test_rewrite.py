@@ -18,8 +18,8 @@ from tokenizers.processors import TemplateProcessing
 from slurm.pool.wire import Reply
 from stages.core.command_line.points import points_of
 from stages.core.command_line.words import read_line
+from stages.core.text.caption.encoder import TokenCounter
 from stages.core.text.caption.form import Judged
-from stages.core.text.encoder import TokenCounter
 from stages.core.text.verdict import RejectedError
 from stages.rewrite import read_rewritten
 

@@ -23,7 +23,6 @@ from slurm.errors import (
     SpentError,
     TooEarlyError,
     UnavailableError,
-    is_disk_full,
     reported,
 )
 from slurm.owner import trust
@@ -39,6 +38,7 @@ from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
 from slurm.screen import log_to, progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure
+from slurm.task.causes import LostFlushError, TooManyErrorsError, cause_of
 from slurm.task.commit import commit
 from slurm.task.gate import GateError, gate
 
@@ -71,14 +71,6 @@ class Work(Protocol):
 
     def close(self) -> None:
         """Ends its worker processes."""
-
-
-class LostFlushError(ReelmillError):
-    """Somebody removed rows that the attempt, or one before it, had finished."""
-
-
-class TooManyErrorsError(ReelmillError):
-    """More of the chunk's items failed than chunks.max_error_share allows."""
 
 
 def run_task(spec: Spec) -> None:
@@ -282,21 +274,3 @@ def _last_error(output: Output) -> str:
     rows = output.tables["rows"]
     row = rows[-1] if isinstance(rows, list) else {}
     return f"{row.get('error')} ({row.get('error_detail')})"
-
-
-CAUSES = {
-    AlarmError: "alarm",
-    GateError: "gated",
-    TooManyErrorsError: "too_many_errors",
-    LostFlushError: "rows_removed",
-    UnavailableError: "unavailable",
-    SpentError: "budget",
-    MemoryError: "out_of_memory",
-}
-
-
-def cause_of(error: Exception) -> str:
-    """The class of a failure that the process itself could see; the others are Slurm's to tell."""
-    if is_disk_full(error):
-        return "disk_full"
-    return next((cause for kind, cause in CAUSES.items() if isinstance(error, kind)), "exception")

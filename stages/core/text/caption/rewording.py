@@ -10,9 +10,9 @@ from slurm.task.attempt import Output
 from stages.core.runner.work import Rows
 from stages.core.schema.types import Row
 from stages.core.text.ask import ask
+from stages.core.text.caption.facts import describe_facts
+from stages.core.text.caption.making import made_by
 from stages.core.text.client import Question
-from stages.core.text.facts import describe_facts
-from stages.core.text.making import made_by
 from stages.core.text.prompts import Prompts
 
 NAMES = ("text", "words", "facts")  # in prompts

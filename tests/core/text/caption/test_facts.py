@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.core.text.facts import describe, describe_facts
+from stages.core.text.caption.facts import describe, describe_facts
 
 
 @pytest.mark.parametrize(

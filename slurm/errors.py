@@ -82,6 +82,7 @@ ITEM_CODES: dict[str, str] = {
     "bad_line": "a line of its catalogue cannot be read (torn, a quote that is not closed, too many fields)",
     "bad_value": "a value in its line of the catalogue cannot be read",
     "missing": "the file is not there",
+    "changed": "the file is another one than when it was measured",
     "unreadable": "the file cannot be opened (permissions, input or output error)",
     "not_downloaded": "the row has a URL and no local file",
     "empty": "the file has zero bytes; of a model's answer: there are no words in it",

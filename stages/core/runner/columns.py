@@ -55,7 +55,8 @@ def _find_columns(stage: Stage, step: str, config: Any, inputs: Sequence[str], p
         except InputError as error:
             raise InputError(f"step {step}: {error}") from error
         more = SPAN if any(is_cut(plans[giver], name, item_keys[0]) for name, giver in columns.items()) else ()
-        for name in (*stage.takes, *more):
+        takes = stage.takes(config) if callable(stage.takes) else stage.takes
+        for name in (*takes, *more):
             with suppress(InputError):
                 columns[name] = find_own(name, inputs, plans, step, partial(has_one, item_keys))
     reads = stage.reads(config) if callable(stage.reads) else stage.reads

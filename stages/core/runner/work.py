@@ -41,6 +41,7 @@ class Rows:
         self.table = table
         self.folder = work.step.paths.media  # for the files that the stage writes
         self.root = work.step.paths.root  # for the one that it `shows`
+        self.chunk = work.chunk
         self.name = f"{work.step.paths.root}/{work.chunk}"  # of the chunk, among those of all steps
         self.keys = work.plan.item_keys
         self.cores, self.gpus = work.cores, work.gpus  # cores of each worker process, GPUs of all
@@ -85,6 +86,11 @@ class Rows:
         own: Row = {name: row[name] for name in self.keys}
         key = str(row[self._work.plan.item_key])
         return Output([key], {ROWS: [{**own, "error": error.code, "error_detail": error.detail}]}, failed=1)
+
+    @property
+    def all(self) -> pl.DataFrame:
+        """All items of the chunk, also those that are done: what one is made into may depend on the others."""
+        return self._work.whole
 
     @property
     def stopping(self) -> bool:
@@ -165,6 +171,7 @@ class Work:
             )
         self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
         self.chunk = 0  # the one whose items were read last
+        self.whole = pl.DataFrame()  # these
         self.counters: dict[str, float] = {}  # of the work on that chunk
         self.warnings: dict[str, str] = {}
         self.schemas = make_schemas(self.stage, self.plan, self.config)
@@ -187,7 +194,9 @@ class Work:
     def items(self, chunk: int) -> pl.DataFrame:
         """The input rows of a chunk; of a reduce step that has none, one item stands for all that it reads."""
         self.chunk, self.counters, self.warnings = chunk, {}, {}
-        return read_items(self.step, chunk) if self.plan.item_keys else pl.DataFrame({self.plan.item_key: ["all"]})
+        has_items = bool(self.plan.item_keys)
+        self.whole = read_items(self.step, chunk) if has_items else pl.DataFrame({self.plan.item_key: ["all"]})
+        return self.whole
 
     def side(self, name: str, items: pl.DataFrame, places: Sequence[str] = ()) -> pl.DataFrame:
         """A side table of a step before, as far as it belongs to these items; of `places` these columns only."""

@@ -31,6 +31,7 @@ CATALOGUE: Schema = {
     "url": TEXT,  # see stages/core/storage/addresses.py
     **ABOUT,
     "content_metadata": TEXT,  # an annotation in FineVideo's schema, as JSON
+    "original": TEXT,  # all else that a dataset in FineVideo's format says of it, as JSON
     "bytes": INT,
 }
 

@@ -43,7 +43,11 @@ COPIED = {  # catalogue's column → theirs
 CATEGORIES = ("content_fine_category", "content_parent_category")
 NAME, ANNOTATION = "original_video_filename", "content_metadata"
 FIELDS = (*COPIED.values(), *CATEGORIES, NAME)
-COLUMNS = ("video_id", "url", "error", "error_detail", *COPIED.values(), ANNOTATION)
+MORE = (  # what no column of the catalogue holds, or not to the letter
+    *("resolution", "youtube_categories", "timecoded_text_to_speech"),
+    *FIELDS,
+)
+COLUMNS = ("video_id", "url", "error", "error_detail", *COPIED.values(), ANNOTATION, "original")
 AT_ONCE = 8  # files read in parallel: little is read of each, most of the time is latency
 BATCH_ROWS = 256
 
@@ -54,7 +58,8 @@ log = logging.getLogger("reelmill")
 class Options:
     """`categories`: fine or parent categories, one of which a video must have; None: all videos.
 
-    `annotations`: whether what is told of each video (scenes, activities, …) is read, too.
+    `annotations`: whether all that is told of each video (scenes, activities, lines with their times, …) is read, so
+    that it can be aligned again, and packaged as it was.
     """
 
     name: Literal["finevideo"]
@@ -91,13 +96,14 @@ def read(path: str, options: Options) -> Catalogue:
     first = rows.filter(pl.col("video_id").is_first_distinct())
     left_out = {"category": sum(file_rows.others for file_rows in by_file), "duplicate": len(rows) - len(first)}
     about = {column: cast_column(theirs, TEXT, ABOUT[column]) for column, theirs in COPIED.items()}
-    own = ("video_id", "url", "error", "error_detail", ANNOTATION)
+    own = ("video_id", "url", "error", "error_detail", ANNOTATION, "original")
     table = first.lazy().select(*own, source=pl.lit("finevideo"), **about)
     return Catalogue(table, left_out={reason: count for reason, count in left_out.items() if count})
 
 
 def read_file(file: str, path: str, options: Options) -> FileRows:
-    categories, fields = options.categories, (*FIELDS, *([ANNOTATION] if options.annotations else []))
+    categories, whole = options.categories, options.annotations
+    fields = (*MORE, ANNOTATION) if whole else FIELDS
     records: list[Row] = []
     seen: set[str] = set()
     others = 0
@@ -105,10 +111,13 @@ def read_file(file: str, path: str, options: Options) -> FileRows:
         address = f"parquet://mp4@{row}::{file}"
         named: Row = {"video_id": video_id(f"{below(file, path)}@{row}"), "url": address}
         try:
-            known = parse_fields(value, fields)
+            record = parse_object(value)
         except ValueError as error:
             records.append({**named, "error": "bad_value", "error_detail": f"{address}: json: {error}"})
             continue
+        known = {name: as_text(record.get(name)) for name in fields if name in COLUMNS or name in FIELDS}
+        if whole:
+            known["original"] = as_text({name: record.get(name) for name in MORE})
         video_categories = {known[column] for column in CATEGORIES if known[column]}
         seen |= video_categories
         if categories is not None and video_categories.isdisjoint(categories):
@@ -126,15 +135,15 @@ def below(file: str, path: str) -> str:
     return file.removeprefix(folder).lstrip("/") or PurePosixPath(file).name
 
 
-def parse_fields(value: Any, fields: Sequence[str]) -> dict[str, Any]:
-    """The values of these fields in a row's `json`, as texts. Raises ValueError if it is not an object."""
+def parse_object(value: Any) -> dict[str, Any]:
+    """A row's `json`. Raises ValueError if it is not an object."""
     try:
         record = json.loads(value) if isinstance(value, str | bytes) else value or {}
     except RecursionError as error:
         raise ValueError("too deep") from error
     if not isinstance(record, dict):
         raise ValueError(f"{str(value)[:80]} is not an object")
-    return {name: as_text(record.get(name)) for name in fields}
+    return record
 
 
 def json_column(file: str, fields: Sequence[str]) -> Iterator[Any]:

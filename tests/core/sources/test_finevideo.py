@@ -78,8 +78,11 @@ def found(path: Path | str, *categories: str, annotations: bool = False) -> tupl
 def test_annotations_are_read_where_they_are_asked_for(tmp_path: Path, as_text: bool) -> None:
     file = write(tmp_path / "0.parquet", [known("a"), known("b")], as_text=as_text)
     assert found(file)[0]["content_metadata"].to_list() == [None, None]
-    told = [json.loads(text) for text in found(file, annotations=True)[0]["content_metadata"]]
+    rows = found(file, annotations=True)[0]
+    told = [json.loads(text) for text in rows["content_metadata"]]
     assert told == [known("a")["content_metadata"]] * 2
+    others = [json.loads(text) for text in rows["original"]]
+    assert others == [{k: v for k, v in known(name).items() if k != "content_metadata"} for name in "ab"]
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -90,6 +93,7 @@ def test_what_is_known_of_a_video_is_in_the_catalogues_columns(tmp_path: Path, a
         "video_id": "b",
         "source": "finevideo",
         "content_metadata": None,
+        "original": None,
         "url": f"parquet://mp4@1::{file}",
         "title": "Training Heavy Equipment Operators",
         "description": "How, it is done",

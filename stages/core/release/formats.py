@@ -1,0 +1,7 @@
+"""The formats of a release by their names: each a module with `takes` and `pack`, and the suffix of its shards."""
+
+from types import ModuleType
+
+from stages.core.release import finevideo
+
+FORMATS: dict[str, ModuleType] = {"finevideo": finevideo}

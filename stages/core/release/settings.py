@@ -1,0 +1,20 @@
+"""The keys of `package`'s formats, a class each; values are in conf/format/."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid")
+Media = Literal["path", "clip_path"]  # the column with the files that are released: whole videos, or clips
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class FineVideo:
+    name: Literal["finevideo"]
+    media: Media
+    row_group_mb: Annotated[float, Field(gt=0, le=250)]  # readers take a row group as a whole
+
+
+Format = Annotated[FineVideo, Field(discriminator="name")]

@@ -1,0 +1,127 @@
+"""Packs what is left into a dataset that others load as it is: shards, an index of their rows, checksums.
+
+Reads the files of its rows (`path`, or `clip_path` behind cut), and whatever of the columns that the format has a place
+for a step before gives; writes shards into its folder `media`, and a row for each of its rows (PACKED). A file that is
+gone, or is another one than when it was measured, fails its row and no other.
+
+    python -m stages.package run=NAME format=finevideo
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import polars as pl
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from slurm.errors import InputError, ItemError
+from slurm.task.attempt import Output
+from stages.core.command_line.start import main
+from stages.core.release.settings import Format, Positive
+from stages.core.runner.stage import Stage
+from stages.core.runner.work import Rows
+from stages.core.schema.release import PACKED
+from stages.core.schema.types import TEXT, Row
+from stages.core.storage.spill import Tables
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Config:
+    """Values are in conf/stage/package.yaml and conf/format/."""
+
+    format: Format
+    shard_gb: Positive
+
+
+def needs(config: Config) -> dict[str, str]:
+    return {config.format.media: f"format.media={config.format.media}"}
+
+
+def takes(config: Config) -> tuple[str, ...]:
+    """What a file is held against, and what the format has a place for."""
+    from stages.core.release.formats import FORMATS
+
+    measured = ("bytes", "sha256") if config.format.media == "path" else ("bytes",)  # sha256 is that of the video
+    return (*measured, *FORMATS[config.format.name].takes(config.format))
+
+
+def run(rows: Rows, config: Config) -> Iterator[Output]:
+    from stages.core.release.formats import FORMATS
+    from stages.core.release.media import size_of
+    from stages.core.release.shards import Shard, remove_others, split_by_size
+
+    key, media = rows.keys[0], config.format.media
+    if media == "path" and key != "video_id":
+        raise InputError(
+            f"its rows are named by {key}, and format.media=path is one file a video: say format.media=clip_path "
+            f"behind cut, or after=STEP, a step with a row a video"
+        )
+    items = rows.all.to_dicts()
+    sizes = [size_of(item_of(row, key, media)) for row in items]
+    spans = split_by_size(sizes, config.shard_gb * 1e9)
+    left = set(rows.table[key])
+    shards = [Shard(rows.folder, rows.chunk, n, FORMATS[config.format.name].SUFFIX) for n in range(len(spans))]
+    jobs: list[Row] = [
+        {"name": shard.name, "shard": shard, "rows": [items[n] for n in span]}
+        for shard, span in zip(shards, spans, strict=True)
+        if not left.isdisjoint(items[n][key] for n in span)
+    ]
+    finished = 0
+    for result in rows.give(pack_shard, jobs, config, key):
+        of_shard = [row for row in cast(list[Row], result.row["rows"]) if row[key] in left]
+        if result.error is not None:
+            for row in of_shard:
+                yield rows.failed(row, ItemError(result.error, result.detail or ""))
+            continue
+        finished += 1
+        given = {row[key]: row for row in cast(list[Row], result.tables["rows"])}
+        made = [{**given[row[key]], **{name: row[name] for name in rows.keys}} for row in of_shard]
+        schema = {**dict.fromkeys(rows.keys, TEXT), **PACKED, "error": TEXT, "error_detail": TEXT}
+        table = pl.DataFrame(made, schema)
+        yield Output(table[key].to_list(), {"rows": table}, failed=len(table) - table["error"].null_count())
+    if finished == len(jobs):
+        remove_others(rows.folder, rows.chunk, range(len(spans)))
+
+
+def pack_shard(job: Row, config: Config, key: str) -> Tables:
+    """Writes a shard; gives a row for each of its rows, with `error` where it is not in there."""
+    from stages.core.release.formats import FORMATS
+
+    shard: Any = job["shard"]
+    rows = [(item_of(row, key, config.format.media), row) for row in cast(list[Row], job["rows"])]
+    results = FORMATS[config.format.name].pack(shard, rows, config.format)
+    made: list[Row] = []
+    for (item, _), result in zip(rows, results, strict=True):
+        if isinstance(result, ItemError):
+            made.append({key: item.key, "error": result.code, "error_detail": result.detail})
+        else:
+            place = {"shard": shard.name, "shard_path": str(shard.path)}
+            made.append({key: item.key, **place, "media_bytes": result["bytes"], "media_sha256": result["sha256"]})
+    return {"rows": made}
+
+
+def item_of(row: Row, key: str, media: str) -> Any:
+    from stages.core.release.media import Item
+
+    address, size, sha256 = row[media], row.get("bytes"), row.get("sha256")
+    return Item(str(row[key]), cast(str | None, address), cast(int | None, size), cast(str | None, sha256))
+
+
+STAGE = Stage(
+    name="package",
+    kind="map",
+    config=Config,
+    run=run,
+    gives=PACKED,
+    needs=needs,
+    takes=takes,
+    missing={
+        "path": "format.media=path is the file of a video, which ingest or download gives",
+        "clip_path": "let cut run before it, or say format.media=path for whole videos",
+    },
+    media="shard_path",
+    shows="media",
+)
+
+if __name__ == "__main__":
+    main(STAGE)

@@ -1,0 +1,104 @@
+"""Videos that are to be released, and datasets in FineVideo's format with them."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from support.runs import command
+
+from stages.core.video.cut.encode import ffmpeg_path
+
+RED, GREEN, BLUE = (254, 0, 0), (0, 255, 0), (0, 0, 254)
+
+
+def make_video(out: Path, seconds: float = 1.0, *, noise: int = 0, size: str = "64x48") -> Path:
+    """A video of 10 fps with sound; with `noise` it takes more bytes."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    picture = f"testsrc=s={size}:r=10:d={seconds},noise=alls={noise}:allf=t:all_seed={len(out.stem)},format=yuv420p"
+    inputs = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", f"sine=frequency=300:duration={seconds}"]
+    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-fflags", "+bitexact", "-threads", "1"]
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", "-y", *inputs, *coded, str(out)], check=True)
+    return out
+
+
+def span(start: str, end: str) -> dict[str, str]:
+    return {"start_timestamp": f"00:00:{start}", "end_timestamp": f"00:00:{end}"}
+
+
+def annotation(title: str, *, full: bool = True) -> dict[str, Any]:
+    """An annotation in FineVideo's schema; `full`: no list is empty."""
+    at = span("00.000", "01.000")
+    scene = {
+        "sceneId": 1,
+        "title": f"{title}: first",
+        "timestamps": at,
+        "cast": ["Sara"] * full,
+        "activities": [{"description": "walks", "timestamp": at}] * full,
+        "props": [{"name": "hat", "timestamp": at}] * full,
+        "videoEditingDetails": [{"description": "cut", "timestamps": at}] * full,
+        "mood": {"description": "calm", "keyMoments": [{"timestamp": "00:00:00.500", "changeDescription": "wakes"}] * full},
+        "narrativeProgression": [{"description": "it begins", "timestamp": "00:00:00.100"}] * full,
+        "characterInteraction": [{"characters": ["Sara", "Ben"], "description": "talk"}] * full,
+        "thematicElements": "wörk",
+        "contextualRelevance": "much",
+        "dynamismScore": 0.75,
+        "audioVisualCorrelation": 1.0,
+    }
+    return {
+        "title": title,
+        "description": "…",
+        "characterList": [{"characterId": "1", "name": "Sara", "description": "tall"}] * full,
+        "scenes": [scene, {**scene, "sceneId": 2}],
+        "storylines": {"description": "one", "scenes": [1, 2], "climax": {"description": "end", "timestamp": "00:00:00.900"}},
+        "qAndA": [{"question": f"{n}?", "answer": "yes"} for n in range(5)],
+        "trimmingSuggestions": [{"description": "dull", "timestamps": at}] * full,
+        "fps": 29.97,
+    }
+
+
+def known(name: str, **other: object) -> dict[str, Any]:
+    """A video's `json`, field for field as FineVideo has it."""
+    return {
+        "resolution": "64x48",
+        "duration_seconds": 1,
+        "content_parent_category": "Education",
+        "content_fine_category": "Engineering Projects",
+        "youtube_title": f"Title of {name}",
+        "youtube_description": "How, it is done\nand why: 例",
+        "youtube_channel": "Heavy Metal",
+        "youtube_categories": ["Education", "How-to"],
+        "youtube_tags": ["training", "heavy, equipment", "NA"],
+        "youtube_view_count": 89462,
+        "youtube_comment_count": 12,
+        "youtube_like_count": 0,
+        "youtube_channel_follower_count": 1000,
+        "youtube_age_limit": 0,
+        "youtube_upload_date": "20160511",
+        "text_to_speech": "We are in West Bank.",
+        "text_to_speech_word_count": 5,
+        "timecoded_text_to_speech": [
+            {"start": "00:00:00.000", "end": "00:00:00.546", "text": "We are"},
+            {"start": "00:00:00.546", "end": "00:00:01.000", "text": " in West Bank."},
+        ],
+        "content_metadata": annotation(f"Title of {name}"),
+        "original_video_filename": f"{name}.mp4",
+        **other,
+    }
+
+
+def write_dataset(folder: Path, videos: dict[str, Path], **other: dict[str, object]) -> Path:
+    """A folder with a Parquet file of these videos (id → file) as FineVideo's are; `other` fields by id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [known(name, **other.get(name, {})) for name in videos]
+    table = pa.table({"mp4": [file.read_bytes() for file in videos.values()], "json": rows})
+    pq.write_table(table, folder / "train-00000-of-00001.parquet", row_group_size=2)
+    return folder
+
+
+def done(*words: str) -> str:
+    """What a command says that must succeed."""
+    said = command(*words)
+    assert said.returncode == 0, said.stdout + said.stderr
+    return said.stdout

@@ -4,13 +4,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from support.runs import command
 
 from stages.core.video.cut.encode import ffmpeg_path
-
-RED, GREEN, BLUE = (254, 0, 0), (0, 255, 0), (0, 0, 254)
 
 
 def make_video(out: Path, seconds: float = 1.0, *, noise: int = 0, size: str = "64x48") -> Path:
@@ -38,7 +36,10 @@ def annotation(title: str, *, full: bool = True) -> dict[str, Any]:
         "activities": [{"description": "walks", "timestamp": at}] * full,
         "props": [{"name": "hat", "timestamp": at}] * full,
         "videoEditingDetails": [{"description": "cut", "timestamps": at}] * full,
-        "mood": {"description": "calm", "keyMoments": [{"timestamp": "00:00:00.500", "changeDescription": "wakes"}] * full},
+        "mood": {
+            "description": "calm",
+            "keyMoments": [{"timestamp": "00:00:00.500", "changeDescription": "wakes"}] * full,
+        },
         "narrativeProgression": [{"description": "it begins", "timestamp": "00:00:00.100"}] * full,
         "characterInteraction": [{"characters": ["Sara", "Ben"], "description": "talk"}] * full,
         "thematicElements": "wörk",
@@ -51,7 +52,11 @@ def annotation(title: str, *, full: bool = True) -> dict[str, Any]:
         "description": "…",
         "characterList": [{"characterId": "1", "name": "Sara", "description": "tall"}] * full,
         "scenes": [scene, {**scene, "sceneId": 2}],
-        "storylines": {"description": "one", "scenes": [1, 2], "climax": {"description": "end", "timestamp": "00:00:00.900"}},
+        "storylines": {
+            "description": "one",
+            "scenes": [1, 2],
+            "climax": {"description": "end", "timestamp": "00:00:00.900"},
+        },
         "qAndA": [{"question": f"{n}?", "answer": "yes"} for n in range(5)],
         "trimmingSuggestions": [{"description": "dull", "timestamps": at}] * full,
         "fps": 29.97,
@@ -97,8 +102,11 @@ def write_dataset(folder: Path, videos: dict[str, Path], **other: dict[str, obje
     return folder
 
 
-def done(*words: str) -> str:
-    """What a command says that must succeed."""
-    said = command(*words)
-    assert said.returncode == 0, said.stdout + said.stderr
-    return said.stdout
+def files_of(release: Path) -> list[Path]:
+    """The shards of a release."""
+    return sorted(path for path in release.glob("data/*/*") if not path.name.startswith("."))
+
+
+def index_of(release: Path) -> pl.DataFrame:
+    """Where each row of a release lies."""
+    return pl.concat([pl.read_parquet(path) for path in sorted(release.glob("index/*/*.parquet"))])

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from slurm.errors import ItemError
 from stages.core.release.media import Item
-from stages.core.release.media_table import Entry, Placed, index_of, write_media_table
+from stages.core.release.media_table import Entry, Layout, index_of, write_media_table
 from stages.core.release.nested import arrow_type, fit
 from stages.core.release.settings import FineVideo
 from stages.core.release.shards import Shard, write_shard
@@ -39,7 +39,8 @@ COLUMNS = {  # of FineVideo → ours
     "text_to_speech": "transcript",
     "text_to_speech_word_count": "words",
 }
-MADE_HERE = ("content_parent_category", "content_fine_category", "content_metadata")  # if at all, newer than what was read
+# newer than what was read, if there at all
+MADE_HERE = ("content_parent_category", "content_fine_category", "content_metadata")
 TAKES = (
     *COLUMNS.values(),
     *("original", "content_metadata", "duration_s", "width_px", "height_px", "fps", "upload_date"),
@@ -88,7 +89,7 @@ def pack(shard: Shard, rows: Sequence[tuple[Item, Row]], options: FineVideo) -> 
             results[item.key] = error
 
     def write(path: Path) -> Any:
-        placed = write_media_table(path, shard.name, "mp4", SCHEMA, entries, options.row_group_mb * 1e6)
+        placed = write_media_table(path, shard.name, Layout(SCHEMA, "mp4", options.row_group_mb * 1e6), entries)
         results.update({one.entry.item.key: one.place for one in placed})
         return index_of(placed)
 

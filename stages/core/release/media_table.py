@@ -52,31 +52,38 @@ class Placed(NamedTuple):
     place: dict[str, object] | ItemError
 
 
-def write_media_table(
-    path: Path, name: str, column: str, schema: pa.Schema, entries: Sequence[Entry], group_bytes: float
-) -> list[Placed]:
-    """Writes the rows whose media file can be read; `name` is what the index calls the file. `schema` has all columns.
+class Layout(NamedTuple):
+    """The columns of a file, which of them holds the media, and the media's bytes in a row group."""
 
-    In memory is one row group, and one value once more.
+    schema: pa.Schema
+    media: str
+    group_bytes: float
+
+
+def write_media_table(path: Path, name: str, layout: Layout, entries: Sequence[Entry]) -> list[Placed]:
+    """Writes the rows whose media file can be read; `name` is what the index calls the file.
+
+    In memory are the media of one row group, and the largest of them once more.
     """
     found: list[Placed] = []
-    marks: list[list[bytes]] = []
-    writer = open_writer(path, column, schema)
-    for entries_of_group in groups(entries, group_bytes):
-        placed, begins = write_group(writer, column, schema, entries_of_group, len(marks))
+    marks: list[bytes] = []
+    writer, number = open_writer(path, layout), 0
+    for of_group in groups(entries, layout.group_bytes):
+        placed, begins = write_group(writer, layout, of_group, number)
         found += placed
-        marks += [begins] if begins else []
+        marks += begins
+        number += bool(begins)
     writer.close()
     there = [one.place for one in found if not isinstance(one.place, ItemError)]
-    for place, offset in zip(there, find_values(path, column, there, [mark for group in marks for mark in group]), strict=True):
+    for place, offset in zip(there, find_values(path, layout.media, there, marks), strict=True):
         place.update(file=name, offset=offset)
     return found
 
 
 def write_group(
-    writer: pq.ParquetWriter, column: str, schema: pa.Schema, entries: Sequence[tuple[Entry, int]], number: int
+    writer: pq.ParquetWriter, layout: Layout, entries: Sequence[tuple[Entry, int]], number: int
 ) -> tuple[list[Placed], list[bytes]]:
-    """Writes row group `number`; gives what became of its rows, and the first bytes of each value that is there.
+    """Writes row group `number`; gives what became of its rows, and the first bytes of each media file that is there.
 
     A function of its own, so that its memory is free before that of the next row group is taken.
     """
@@ -86,17 +93,20 @@ def write_group(
         return placed, []
     for row, (_, place) in enumerate(rows):
         place.update(row_group=number, row=row)
-    others = {field.name: pa.array([values[field.name] for values, _ in rows], field.type) for field in schema if field.name != column}
-    writer.write_table(pa.table({**others, column: media}).select(schema.names).cast(schema), row_group_size=len(rows))
+    columns = [
+        media if field.name == layout.media else pa.array([values[field.name] for values, _ in rows], field.type)
+        for field in layout.schema
+    ]
+    writer.write_table(pa.Table.from_arrays(columns, schema=layout.schema), row_group_size=len(rows))
     return placed, [value.as_buffer()[:MARK_BYTES].to_pybytes() for value in media]
 
 
-def open_writer(path: Path, column: str, schema: pa.Schema) -> pq.ParquetWriter:
-    others = [leaf for leaf in leaves(schema) if leaf != column]
+def open_writer(path: Path, layout: Layout) -> pq.ParquetWriter:
+    others = [leaf for leaf in leaves(layout.schema) if leaf != layout.media]
     return pq.ParquetWriter(
         path,
-        schema,
-        compression={column: "NONE", **dict.fromkeys(others, "ZSTD")},
+        layout.schema,
+        compression={layout.media: "NONE", **dict.fromkeys(others, "ZSTD")},
         use_dictionary=others,
         write_statistics=others,
         write_batch_size=1,  # pages are closed between two batches
@@ -164,9 +174,7 @@ def read_into(memory: np.ndarray[Any, Any], entry: Entry, size: int) -> dict[str
     return {"key": entry.item.key, "bytes": size, "sha256": media.sha256}
 
 
-def find_values(
-    path: Path, column: str, places: Sequence[Mapping[str, Any]], marks: Sequence[bytes]
-) -> Iterator[int]:
+def find_values(path: Path, column: str, places: Sequence[Mapping[str, Any]], marks: Sequence[bytes]) -> Iterator[int]:
     """Where each value of the media column begins in the file; `marks` are the first bytes of each.
 
     A value stands behind its length, the first one of a page behind the page's header.

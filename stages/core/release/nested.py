@@ -28,7 +28,8 @@ def fit(value: Any, kind: pa.DataType, where: str = "") -> Any:
     if pa.types.is_struct(kind):
         if not isinstance(value, dict):
             raise ValueError(f"{where or 'it'} is no object: {value!r:.80}")
-        return {field.name: fit(value.get(field.name), field.type, f"{where}.{field.name}".lstrip(".")) for field in kind}
+        inside = f"{where}." if where else ""
+        return {field.name: fit(value.get(field.name), field.type, f"{inside}{field.name}") for field in kind}
     if pa.types.is_list(kind):
         if not isinstance(value, list):
             raise ValueError(f"{where} is no list: {value!r:.80}")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from slurm.record.files import names, replacing
+from slurm.record.files import replacing
 from slurm.record.paths import bucket, chunk_name
 
 
@@ -84,10 +84,12 @@ def hash_file(path: Path) -> str:
 
 
 def remove_others(folder: Path, chunk: int, numbers: Iterable[int]) -> None:
-    """Removes what there is of shards of this chunk that have none of these numbers: it was laid out anew."""
+    """Removes what there is of shards of this chunk that have none of these numbers, for it was laid out anew, and what
+    tasks that were killed have left of others.
+    """
     kept = {f"{chunk_name(chunk)}-{number:04d}" for number in numbers}
     for place in (folder / "data" / bucket(chunk), folder / "index" / bucket(chunk)):
-        for name in names(place):
-            own = name.removeprefix("train-").partition(".")[0]
-            if own.startswith(f"{chunk_name(chunk)}-") and own not in kept:
-                (place / name).unlink(missing_ok=True)
+        for path in place.glob(f"*{chunk_name(chunk)}-*"):
+            own = path.name.lstrip(".").removeprefix("train-").partition(".")[0]
+            if own.startswith(f"{chunk_name(chunk)}-") and (own not in kept or path.name.startswith(".")):
+                path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from support.released import annotation, files_of, index_of, make_video, write_d
 from support.runs import ROOT, command, planned, until
 
 from slurm.control.resume import resume
+from slurm.control.survey import survey
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from stages.core.runner.pipeline import submit_steps
@@ -218,6 +219,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path, videos:
     assert whole.items() < bytes_of(undisturbed.media).items()
     pipe.unlink()
     pipe.write_bytes(videos["v5"].read_bytes())
+    until(lambda: not survey(Step(killed.run, "package")).active)
     resume(killed.run)
     until(lambda: Step(killed.run, "package").complete())
     assert bytes_of(killed.media) == bytes_of(undisturbed.media)

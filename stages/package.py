@@ -8,7 +8,7 @@ gone, or is another one than when it was measured, fails its row and no other.
 """
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 from pydantic import ConfigDict
@@ -24,6 +24,10 @@ from stages.core.schema.release import PACKED
 from stages.core.schema.types import TEXT, Row
 from stages.core.storage.spill import Tables
 
+if TYPE_CHECKING:
+    from stages.core.release.media import Item
+    from stages.core.release.shards import Shard
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
@@ -34,7 +38,10 @@ class Config:
 
 
 def needs(config: Config) -> dict[str, str]:
-    return {config.format.media: f"format.media={config.format.media}"}
+    from stages.core.release.formats import FORMATS
+
+    form = config.format
+    return {form.media: f"format.media={form.media}", **FORMATS[form.name].needs(form)}
 
 
 def takes(config: Config) -> tuple[str, ...]:
@@ -56,42 +63,40 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
             f"its rows are named by {key}, and format.media=path is one file a video: say format.media=clip_path "
             f"behind cut, or after=STEP, a step with a row a video"
         )
-    items = rows.all.to_dicts()
-    sizes = [size_of(item_of(row, key, media)) for row in items]
+    sizes = [size_of(item) for item in items_of(rows.all, key, media)]
     spans = split_by_size(sizes, config.shard_gb * 1e9)
-    left = set(rows.table[key])
     shards = [Shard(rows.folder, rows.chunk, n, FORMATS[config.format.name].SUFFIX) for n in range(len(spans))]
+    tables = [rows.all[span.start : span.stop] for span in spans]
+    left = rows.table[key].implode()
     jobs: list[Row] = [
-        {"name": shard.name, "shard": shard, "rows": [items[n] for n in span]}
-        for shard, span in zip(shards, spans, strict=True)
-        if not left.isdisjoint(items[n][key] for n in span)
+        {"name": shard.name, "shard": shard, "table": table}
+        for shard, table in zip(shards, tables, strict=True)
+        if table[key].is_in(left).any()
     ]
     finished = 0
     for result in rows.give(pack_shard, jobs, config, key):
-        of_shard = [row for row in cast(list[Row], result.row["rows"]) if row[key] in left]
+        of_shard = cast(pl.DataFrame, result.row["table"]).filter(pl.col(key).is_in(left)).select(rows.keys)
         if result.error is not None:
-            for row in of_shard:
+            for row in of_shard.to_dicts():
                 yield rows.failed(row, ItemError(result.error, result.detail or ""))
             continue
         finished += 1
-        given = {row[key]: row for row in cast(list[Row], result.tables["rows"])}
-        made = [{**given[row[key]], **{name: row[name] for name in rows.keys}} for row in of_shard]
-        schema = {**dict.fromkeys(rows.keys, TEXT), **PACKED, "error": TEXT, "error_detail": TEXT}
-        table = pl.DataFrame(made, schema)
+        made = pl.DataFrame(result.tables["rows"], {key: TEXT, **PACKED, "error": TEXT, "error_detail": TEXT})
+        table = of_shard.join(made, on=key, how="left", maintain_order="left")
         yield Output(table[key].to_list(), {"rows": table}, failed=len(table) - table["error"].null_count())
     if finished == len(jobs):
-        remove_others(rows.folder, rows.chunk, range(len(spans)))
+        remove_others(rows.folder, rows.chunk, shards)
 
 
 def pack_shard(job: Row, config: Config, key: str) -> Tables:
     """Writes a shard; gives a row for each of its rows, with `error` where it is not in there."""
     from stages.core.release.formats import FORMATS
 
-    shard: Any = job["shard"]
-    rows = [(item_of(row, key, config.format.media), row) for row in cast(list[Row], job["rows"])]
-    results = FORMATS[config.format.name].pack(shard, rows, config.format)
+    shard, table = cast("Shard", job["shard"]), cast(pl.DataFrame, job["table"])
+    items = items_of(table, key, config.format.media)
+    results = FORMATS[config.format.name].pack(shard, items, table, config.format)
     made: list[Row] = []
-    for (item, _), result in zip(rows, results, strict=True):
+    for item, result in zip(items, results, strict=True):
         if isinstance(result, ItemError):
             made.append({key: item.key, "error": result.code, "error_detail": result.detail})
         else:
@@ -100,11 +105,13 @@ def pack_shard(job: Row, config: Config, key: str) -> Tables:
     return {"rows": made}
 
 
-def item_of(row: Row, key: str, media: str) -> Any:
+def items_of(table: pl.DataFrame, key: str, media: str) -> "list[Item]":
+    """The file of each row, and what is known of it."""
     from stages.core.release.media import Item
 
-    address, size, sha256 = row[media], row.get("bytes"), row.get("sha256")
-    return Item(str(row[key]), cast(str | None, address), cast(int | None, size), cast(str | None, sha256))
+    columns = {"key": key, "address": media, "bytes": "bytes", "sha256": "sha256"}
+    known = table.select(pl.col(name).alias(field) for field, name in columns.items() if name in table.columns)
+    return [Item(**{"bytes": None, **row}) for row in known.iter_rows(named=True)]
 
 
 STAGE = Stage(

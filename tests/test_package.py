@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,17 @@ class Release:
 
 def test_a_dataset_that_is_read_and_packed_again_has_the_same_rows(tmp_path: Path, videos: dict[str, Path]) -> None:
     three = {name: videos[name] for name in NAMES[:3]}
-    bare = {"youtube_tags": [], "timecoded_text_to_speech": [], "content_metadata": annotation("v1", full=False)}
-    odd = {"youtube_title": "NA", "youtube_description": "", "resolution": "640x360", "duration_seconds": 2}
+    bare: dict[str, object] = {
+        "youtube_tags": [],
+        "timecoded_text_to_speech": [],
+        "content_metadata": annotation("v1", full=False),
+    }
+    odd: dict[str, object] = {
+        "youtube_title": "NA",
+        "youtube_description": "",
+        "resolution": "640x360",
+        "duration_seconds": 2,
+    }
     source = write_dataset(tmp_path / "in", three, v1=bare, v2=odd)
     words = ["run=r", f"runs={tmp_path}", "source=finevideo", f"input.path={source}", "source.annotations=true"]
     assert submit_steps(planned("package", *words, "after=download", *SMALL)) == 0
@@ -110,18 +120,18 @@ def test_the_index_tells_where_the_bytes_of_each_video_lie(tmp_path: Path, video
     release = Release(tmp_path, videos)
     rows = release.pack()
     index = index_of(release.media)
-    assert index["key"].to_list() == NAMES
+    assert index["id"].to_list() == NAMES
     assert index["sha256"].to_list() == rows["media_sha256"].to_list()
     for place in index.to_dicts():
         file = pq.ParquetFile(release.media / place["file"])
-        content = videos[place["key"]].read_bytes()
+        content = videos[place["id"]].read_bytes()
         assert file.read_row_group(place["row_group"])["mp4"][place["row"]].as_py() == content
         with (release.media / place["file"]).open("rb") as opened:
             opened.seek(place["offset"])
             assert opened.read(place["bytes"]) == content
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "gone": ("missing", lambda file: file.unlink()),
     "longer": ("changed", lambda file: file.write_bytes(file.read_bytes() + b"x")),
     "empty": ("empty", lambda file: file.write_bytes(b"")),
@@ -141,7 +151,7 @@ def test_a_file_that_is_gone_or_another_one_fails_its_row_only(
     assert rows["error"].to_list() == [None, code, None]
     assert str(own) in rows["error_detail"][1]
     assert rows["shard"].null_count() == 1
-    assert index_of(release.media)["key"].to_list() == ["v0", "v1"]
+    assert index_of(release.media)["id"].to_list() == ["v0", "v1"]
 
 
 def test_a_video_that_was_changed_after_its_download_is_told_by_its_checksum(

@@ -22,6 +22,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 from pydantic import TypeAdapter
+import polars as pl
 import yaml
 from stages.core.release.formats import FORMATS
 from stages.core.release.media import Item
@@ -34,10 +35,11 @@ def kib(name):
 name, files, out = sys.argv[1:]
 options = TypeAdapter(Format).validate_python(yaml.safe_load(Path(f"conf/format/{name}.yaml").read_text()))
 paths = sorted(Path(files).iterdir())
-rows = [(Item(path.stem, str(path), path.stat().st_size), {"title": path.stem}) for path in paths]
+items = [Item(path.stem, str(path), path.stat().st_size) for path in paths]
+table = pl.DataFrame({"video_id": [path.stem for path in paths], "title": [path.stem for path in paths]})
 before = kib("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")
-FORMATS[name].pack(Shard(Path(out), 0, 0, FORMATS[name].SUFFIX), rows, options)
+FORMATS[name].pack(Shard(Path(out), 0, 0, FORMATS[name].SUFFIX), items, table, options)
 print((kib("VmHWM") - before) / 1024)
 """
 BAR, BAR_MIB = 0.5, 450
@@ -54,7 +56,7 @@ def measure(
     run = f"{gb:g}-{mb:g}"
     own = [f"run={run}", f"runs={folder / 'runs'}", "source=urls", f"input.path={listed}"]
     ran("-m", "stages.ingest", *own)
-    for name in ("finevideo",):
+    for name in ("finevideo", "webdataset"):
         words = [f"format={name}", "format.media=path", "after=ingest", f"shard_gb={shard_gb}", f"step={name}"]
         walls: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(times):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from slurm.errors import ItemError
@@ -78,11 +79,18 @@ def takes(options: FineVideo) -> tuple[str, ...]:
     return (*TAKES, *(LINES if options.media == "path" else ()))
 
 
-def pack(shard: Shard, rows: Sequence[tuple[Item, Row]], options: FineVideo) -> list[dict[str, object] | ItemError]:
+def needs(options: FineVideo) -> dict[str, str]:
+    """The columns without which it is none, with the keys that ask for them."""
+    return {}
+
+
+def pack(
+    shard: Shard, items: Sequence[Item], table: pl.DataFrame, options: FineVideo
+) -> list[dict[str, object] | ItemError]:
     """Writes a shard with these rows; gives of each its place in INDEX, or why it is not there."""
     results: dict[str, dict[str, object] | ItemError] = {}
     entries = []
-    for item, row in rows:
+    for item, row in zip(items, table.iter_rows(named=True), strict=True):
         try:
             entries.append(make_entry(item, row))
         except ItemError as error:
@@ -91,10 +99,10 @@ def pack(shard: Shard, rows: Sequence[tuple[Item, Row]], options: FineVideo) -> 
     def write(path: Path) -> Any:
         placed = write_media_table(path, shard.name, Layout(SCHEMA, "mp4", options.row_group_mb * 1e6), entries)
         results.update({one.entry.item.key: one.place for one in placed})
-        return index_of(placed)
+        return {"index": index_of(placed)}
 
     write_shard(shard, write)
-    return [results[item.key] for item, _ in rows]
+    return [results[item.key] for item in items]
 
 
 def make_entry(item: Item, row: Row) -> Entry:

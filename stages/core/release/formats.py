@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from stages.core.release import finevideo
+from stages.core.release import finevideo, webdataset
 
-FORMATS: dict[str, ModuleType] = {"finevideo": finevideo}
+FORMATS: dict[str, ModuleType] = {"finevideo": finevideo, "webdataset": webdataset}

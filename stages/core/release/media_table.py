@@ -27,7 +27,7 @@ HEADER_BYTES = 1 << 12  # more than the header of a page takes
 MARK_BYTES = 32  # of a value, by which it is found in the file
 
 INDEX: Schema = {  # where each row lies
-    "key": TEXT,
+    "id": TEXT,
     "file": TEXT,  # its path in the release
     "row_group": INT,
     "row": INT,  # in its row group
@@ -171,7 +171,7 @@ def read_into(memory: np.ndarray[Any, Any], entry: Entry, size: int) -> dict[str
         for piece in media.pieces():
             memory[at : at + len(piece)] = piece
             at += len(piece)
-    return {"key": entry.item.key, "bytes": size, "sha256": media.sha256}
+    return {"id": entry.item.key, "bytes": size, "sha256": media.sha256}
 
 
 def find_values(path: Path, column: str, places: Sequence[Mapping[str, Any]], marks: Sequence[bytes]) -> Iterator[int]:

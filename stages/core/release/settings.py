@@ -17,4 +17,12 @@ class FineVideo:
     row_group_mb: Annotated[float, Field(gt=0, le=250)]  # readers take a row group as a whole
 
 
-Format = Annotated[FineVideo, Field(discriminator="name")]
+@dataclass(frozen=True, config=STRICT)
+class WebDataset:
+    name: Literal["webdataset"]
+    media: Media
+    columns: list[str] | None
+    caption_column: str | None
+
+
+Format = Annotated[FineVideo | WebDataset, Field(discriminator="name")]

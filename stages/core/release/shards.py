@@ -3,13 +3,14 @@
     data/<bucket>/train-<chunk>-<shard>.parquet       the shard; a reader of the folder takes `train` for the split
     index/<bucket>/<chunk>-<shard>.parquet            where each row lies in it
     index/<bucket>/<chunk>-<shard>.sha256             its checksum: `sha256sum -c` in the release's folder reads it
+    metadata/<bucket>/<chunk>-<shard>.parquet         what is known of its rows, where the shard is no table itself
 
 A chunk names its shards by its own number, so whatever is added to a run later renames none. What is in them follows
 from the chunk's rows and the sizes of their files alone, so whoever makes a shard again makes the same bytes.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ import polars as pl
 
 from slurm.record.files import replacing
 from slurm.record.paths import bucket, chunk_name
+
+PLACES = ("data", "index", "metadata")
 
 
 class Shard(NamedTuple):
@@ -36,9 +39,9 @@ class Shard(NamedTuple):
     def path(self) -> Path:
         return self.folder / self.name
 
-    def beside(self, suffix: str) -> Path:
+    def beside(self, place: str, suffix: str) -> Path:
         """A file that tells of it."""
-        return self.folder / "index" / bucket(self.chunk) / f"{chunk_name(self.chunk)}-{self.number:04d}{suffix}"
+        return self.folder / place / bucket(self.chunk) / f"{chunk_name(self.chunk)}-{self.number:04d}{suffix}"
 
 
 def split_by_size(sizes: Sequence[int], most: float) -> list[range]:
@@ -57,24 +60,25 @@ class EmptyError(Exception):
     """None of a shard's rows can be released."""
 
 
-def write_shard(shard: Shard, write: Callable[[Path], pl.DataFrame]) -> None:
-    """Writes a shard, its index (what `write` gives) and its checksum, each of them whole or not at all.
+def write_shard(shard: Shard, write: Callable[[Path], Mapping[str, pl.DataFrame]]) -> None:
+    """Writes a shard, the tables that `write` gives beside it (`index`, …), and its checksum, each whole or not at all.
 
-    None of them is there, and none is left of an earlier try, where `write` gives no rows.
+    None of them is there, and none is left of an earlier try, where the index has no rows.
     """
     try:
         with replacing(shard.path) as temporary:
-            index = write(temporary)
-            if index.is_empty():
+            tables = write(temporary)
+            if tables["index"].is_empty():
                 raise EmptyError
             checksum = hash_file(temporary)
     except EmptyError:
-        for path in (shard.beside(".sha256"), shard.beside(".parquet"), shard.path):
+        for path in files_of(shard.folder, shard.chunk, shard.number):
             path.unlink(missing_ok=True)
         return
-    with replacing(shard.beside(".parquet")) as temporary:
-        index.write_parquet(temporary, compression="zstd")
-    with replacing(shard.beside(".sha256")) as temporary:
+    for name, table in tables.items():
+        with replacing(shard.beside(name, ".parquet")) as temporary:
+            table.write_parquet(temporary, compression="zstd")
+    with replacing(shard.beside("index", ".sha256")) as temporary:
         temporary.write_text(f"{checksum}  {shard.name}\n")
 
 
@@ -83,13 +87,19 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_others(folder: Path, chunk: int, numbers: Iterable[int]) -> None:
-    """Removes what there is of shards of this chunk that have none of these numbers, for it was laid out anew, and what
-    tasks that were killed have left of others.
-    """
-    kept = {f"{chunk_name(chunk)}-{number:04d}" for number in numbers}
-    for place in (folder / "data" / bucket(chunk), folder / "index" / bucket(chunk)):
-        for path in place.glob(f"*{chunk_name(chunk)}-*"):
-            own = path.name.lstrip(".").removeprefix("train-").partition(".")[0]
-            if own.startswith(f"{chunk_name(chunk)}-") and (own not in kept or path.name.startswith(".")):
-                path.unlink(missing_ok=True)
+def files_of(folder: Path, chunk: int, number: int | None = None) -> Iterator[Path]:
+    """The files of a shard, or of all shards of a chunk; also those that tasks which were killed have left."""
+    begin = f"{chunk_name(chunk)}-{'' if number is None else f'{number:04d}.'}"
+    for place in PLACES:
+        for path in sorted((folder / place / bucket(chunk)).glob(f"*{begin}*")):
+            if path.name.lstrip(".").removeprefix("train-").startswith(begin):
+                yield path
+
+
+def remove_others(folder: Path, chunk: int, shards: Iterable[Shard]) -> None:
+    """Removes what there is of a chunk besides these shards: it was laid out anew, or tasks were killed."""
+    kept = {shard.number for shard in shards}
+    for path in files_of(folder, chunk):
+        number = path.name.lstrip(".").removeprefix("train-").partition(".")[0].rpartition("-")[2]
+        if path.name.startswith(".") or not number.isdecimal() or int(number) not in kept:
+            path.unlink(missing_ok=True)

@@ -118,7 +118,7 @@ def read_file(file: str, path: str, options: Options) -> FileRows:
         known = {name: as_text(record.get(name)) for name in fields if name in COLUMNS or name in FIELDS}
         if whole:
             known["original"] = as_text({name: record.get(name) for name in MORE})
-        video_categories = {known[column] for column in CATEGORIES if known[column]}
+        video_categories = {category for column in CATEGORIES if (category := known[column])}
         seen |= video_categories
         if categories is not None and video_categories.isdisjoint(categories):
             others += 1

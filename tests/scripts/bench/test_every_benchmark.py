@@ -64,7 +64,7 @@ FIGURES = {
         "CPU: TransNetV2",
     ],
     "alarms": ["equal texts and first words of 20,000", "memory of that", "others that alarm", "nearly equal texts of"],
-    "package": ["finevideo: cp + sync + sha256sum / package", "finevideo: memory"],
+    "package": ["finevideo: cp + sync + sha256sum / package", "webdataset: memory"],
     "align": ["CPU time a video", "more than a frame", "without a cut"],
     "filter": ["of ten rules over 1,000 rows", "over lists of 5", "the table `values`", "writing", "its size"],
     "submit": ["submit an array of 5: ours / submitit's"],

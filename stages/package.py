@@ -7,7 +7,7 @@ gone, or is another one than when it was measured, fails its row and no other.
     python -m stages.package run=NAME format=finevideo
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 import polars as pl
@@ -50,6 +50,13 @@ def takes(config: Config) -> tuple[str, ...]:
 
     measured = ("bytes", "sha256") if config.format.media == "path" else ("bytes",)  # sha256 is that of the video
     return (*measured, *FORMATS[config.format.name].takes(config.format))
+
+
+def fits(config: Config, types: Mapping[str, str]) -> None:
+    """Raises InputError for a column that is no text, number, date, or list of these."""
+    for name, kind in types.items():
+        if "Binary" in kind:
+            raise InputError(f"format.columns: {name} is of type {kind}, which JSON has not")
 
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
@@ -122,6 +129,7 @@ STAGE = Stage(
     gives=PACKED,
     needs=needs,
     takes=takes,
+    fits=fits,
     missing={
         "path": "format.media=path is the file of a video, which ingest or download gives",
         "clip_path": "let cut run before it, or say format.media=path for whole videos",

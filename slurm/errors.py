@@ -87,6 +87,7 @@ ITEM_CODES: dict[str, str] = {
     "not_downloaded": "the row has a URL and no local file",
     "empty": "the file has zero bytes; of a model's answer: there are no words in it",
     "corrupt": "not a readable media container, or too little of it can be decoded",
+    "hidden_frames": "its edit list hides frames, and readers differ in what they show of it",
     "encrypted": "its packets are encrypted, and nobody here has the key",
     "no_video": "there is no video stream (audio or cover picture only)",
     "no_frames": "the video stream gave no frame",

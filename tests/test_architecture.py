@@ -107,7 +107,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/text/annotation": {"frames", "runner", "schema", "storage", "text", "video/read"},
     "stages/core/text": {"models", "models/embedded", "runner", "schema"},
     "stages/core/dedup": {"schema"},
-    "stages/core/release": {"schema", "storage", "text/annotation"},
+    "stages/core/release": {"schema", "storage", "text/annotation", "video/read"},
     "stages/core/report": {"text/alarms"},
     "stages/core/runner": {"models", "schema", "storage"},
     "stages/core/command_line": {"runner"},

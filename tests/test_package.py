@@ -19,6 +19,7 @@ from slurm.control.survey import survey
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from stages.core.runner.pipeline import submit_steps
+from stages.core.video.cut.encode import ffmpeg_path
 
 SMALL = ("format=finevideo", "format.row_group_mb=0.1", "cluster.executor=debug")
 NAMES = [f"v{number}" for number in range(8)]
@@ -168,6 +169,15 @@ def test_a_video_that_was_changed_after_its_download_is_told_by_its_checksum(
     rows = Step(tmp_path / "r", "package").scan()
     assert rows is not None
     assert rows.select("error").collect().to_series().to_list() == [None, "changed"]
+
+
+def test_a_video_with_frames_that_no_player_shows_is_refused(tmp_path: Path, videos: dict[str, Path]) -> None:
+    long, cut = make_video(tmp_path / "long.mp4", 4.0), tmp_path / "cut.mp4"
+    words = ["-v", "error", "-ss", "1.3", "-i", str(long), "-c", "copy", str(cut)]
+    subprocess.run([ffmpeg_path(), "-nostdin", *words], check=True)
+    rows = Release(tmp_path, {"v0": videos["v0"], "cut": cut, "long": long}).pack("chunks.max_error_share=1")
+    assert rows["error"].to_list() == [None, "hidden_frames", None]
+    assert "release what cut makes of it" in rows["error_detail"][1]
 
 
 def test_a_shard_of_which_nothing_is_left_is_not_there(tmp_path: Path, videos: dict[str, Path]) -> None:

@@ -53,7 +53,12 @@ class Media:
 
 @contextmanager
 def open_media(item: Item) -> Iterator[Media]:
-    """The file of an item. Raises ItemError: missing, unreadable, empty, changed (its size), disk, network."""
+    """The file of an item.
+
+    Raises ItemError: missing, unreadable, empty, changed (its size), hidden_frames, disk, network.
+    """
+    from stages.core.release.hidden import count_hidden
+
     if not item.address:
         raise ItemError("missing", f"{item.key} has no file")
     with open_local_copy(item.address) as path:
@@ -69,6 +74,12 @@ def open_media(item: Item) -> Iterator[Media]:
                 raise ItemError("empty", item.address)
             if item.bytes not in (None, size):
                 raise ItemError("changed", f"{item.address}: it has {size} bytes, and had {item.bytes}")
+            if hidden := count_hidden(path):
+                raise ItemError(
+                    "hidden_frames",
+                    f"{item.address}: an edit list hides {hidden} frames, in whose place some readers show others: "
+                    f"release what cut makes of it",
+                )
             yield Media(item, file, size)
 
 

@@ -1,8 +1,8 @@
 """Packs what is left into a dataset that others load as it is: shards, an index of their rows, checksums.
 
-Reads the files of its rows (`path`, or `clip_path` behind cut), and whatever of the columns that the format has a place
-for a step before gives; writes shards into its folder `media`, and a row for each of its rows (PACKED). A file that is
-gone, or is another one than when it was measured, fails its row and no other.
+Reads the files of its rows (`path`, or `clip_path` behind cut; none for a table), and of the columns for which the
+format has a place whatever a step before gives; writes shards into its folder `media`, and a row for each of its rows
+(PACKED). A file that is gone, or is another one than when it was measured, fails its row and no other.
 
     python -m stages.package run=NAME format=finevideo
 """
@@ -41,14 +41,16 @@ def needs(config: Config) -> dict[str, str]:
     from stages.core.release.formats import FORMATS
 
     form = config.format
-    return {form.media: f"format.media={form.media}", **FORMATS[form.name].needs(form)}
+    media = {form.media: f"format.media={form.media}"} if form.media else {}
+    return {**media, **FORMATS[form.name].needs(form)}
 
 
 def takes(config: Config) -> tuple[str, ...]:
     """What a file is held against, and what the format has a place for."""
     from stages.core.release.formats import FORMATS
 
-    measured = ("bytes", "sha256") if config.format.media == "path" else ("bytes",)  # sha256 is that of the video
+    # the sha256 of rows that are clips is that of their video
+    measured = {"path": ("bytes", "sha256"), "clip_path": ("bytes",), None: ()}[config.format.media]
     return (*measured, *FORMATS[config.format.name].takes(config.format))
 
 
@@ -112,13 +114,13 @@ def pack_shard(job: Row, config: Config, key: str) -> Tables:
     return {"rows": made}
 
 
-def items_of(table: pl.DataFrame, key: str, media: str) -> "list[Item]":
+def items_of(table: pl.DataFrame, key: str, media: str | None) -> "list[Item]":
     """The file of each row, and what is known of it."""
     from stages.core.release.media import Item
 
     columns = {"key": key, "address": media, "bytes": "bytes", "sha256": "sha256"}
     known = table.select(pl.col(name).alias(field) for field, name in columns.items() if name in table.columns)
-    return [Item(**{"bytes": None, **row}) for row in known.iter_rows(named=True)]
+    return [Item(**{"address": None, "bytes": None, **row}) for row in known.iter_rows(named=True)]
 
 
 STAGE = Stage(

@@ -25,4 +25,10 @@ class WebDataset:
     caption_column: str | None
 
 
-Format = Annotated[FineVideo | WebDataset, Field(discriminator="name")]
+@dataclass(frozen=True, config=STRICT)
+class Lvd2m:
+    name: Literal["lvd2m"]
+    media: None
+
+
+Format = Annotated[FineVideo | WebDataset | Lvd2m, Field(discriminator="name")]

@@ -57,7 +57,11 @@ def test_every_row_is_a_sample_of_its_own_with_all_that_is_known_of_it(tmp_path:
     items = items_of(tmp_path)
     captions = ["A dog.", None, "Ein Hünd 🐕", "", "x\0y"]
     days = [date(2024, 1, 31), None, None, None, None]
-    more = {"rewritten_caption": captions, "flow": [1.5, float("nan"), float("inf"), None, 0.0], "upload_date": days}
+    more: dict[str, list[Any]] = {
+        "rewritten_caption": captions,
+        "flow": [1.5, float("nan"), float("inf"), None, 0.0],
+        "upload_date": days,
+    }
     table = table_of(**more, title=['"quoted"', "a\nb", "\0", None, "例"], other=[1] * 5)
     packed(tmp_path, items, table)
     found = samples(tmp_path)
@@ -134,7 +138,8 @@ def test_the_bytes_say_nothing_of_when_and_by_whom(tmp_path: Path) -> None:
 def test_the_caption_is_the_last_that_was_made_or_the_one_that_is_asked_for(
     tmp_path: Path, column: str | None, told: list[str]
 ) -> None:
-    captions = {"raw_caption": ["a"] * 3, "refined_caption": [None, None, "b"], "rewritten_caption": ["c", None, None]}
+    captions: dict[str, list[Any]] = {"raw_caption": ["a"] * 3, "refined_caption": [None, None, "b"]}
+    captions["rewritten_caption"] = ["c", None, None]
     options = WebDataset("webdataset", "clip_path", columns=None, caption_column=column)
     packed(tmp_path, items_of(tmp_path, IDS[:3]), table_of(IDS[:3], **captions), options)
     assert [sample["txt"].decode() for sample in samples(tmp_path).values()] == told

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import InputError, ItemError
 from slurm.task.attempt import Output
 from stages.core.command_line.start import main
-from stages.core.release.settings import Format, Positive
+from stages.core.release.settings import Folder, Format, Positive
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.release import PACKED
@@ -52,6 +52,14 @@ def takes(config: Config) -> tuple[str, ...]:
     # the sha256 of rows that are clips is that of their video
     measured = {"path": ("bytes", "sha256"), "clip_path": ("bytes",), None: ()}[config.format.media]
     return (*measured, *FORMATS[config.format.name].takes(config.format))
+
+
+def check(config: Config) -> None:
+    """Raises InputError for a condition that is none."""
+    from stages.core.release import folder
+
+    if isinstance(config.format, Folder):
+        folder.check(config.format)
 
 
 def fits(config: Config, types: Mapping[str, str]) -> None:
@@ -108,8 +116,10 @@ def pack_shard(job: Row, config: Config, key: str) -> Tables:
     for item, result in zip(items, results, strict=True):
         if isinstance(result, ItemError):
             made.append({key: item.key, "error": result.code, "error_detail": result.detail})
+        elif isinstance(result, str):
+            made.append({key: item.key, "drop_reason": result})
         else:
-            place = {"shard": shard.name, "shard_path": str(shard.path)}
+            place = {"shard": result["file"], "shard_path": str(shard.folder / result["file"])}
             made.append({key: item.key, **place, "media_bytes": result["bytes"], "media_sha256": result["sha256"]})
     return {"rows": made}
 
@@ -132,6 +142,7 @@ STAGE = Stage(
     needs=needs,
     takes=takes,
     fits=fits,
+    check=check,
     missing={
         "path": "format.media=path is the file of a video, which ingest or download gives",
         "clip_path": "let cut run before it, or say format.media=path for whole videos",

@@ -1,5 +1,6 @@
 """The stage over whole videos: what a release holds, what fails a row; whoever makes it makes the same bytes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -262,6 +263,30 @@ def test_a_row_that_is_tried_again_comes_into_its_shard(tmp_path: Path, videos: 
 def test_clips_where_none_were_cut_are_refused_with_what_mends_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="let cut run before it, or say"):
         submit_steps(planned("package", "run=r", f"runs={tmp_path}", "after=ingest", "format.media=clip_path"))
+
+
+def test_a_folder_holds_what_the_condition_wants_as_files(tmp_path: Path, videos: dict[str, Path]) -> None:
+    three = {name: videos[name] for name in NAMES[:3]}
+    source = write_dataset(tmp_path / "in", three, v1={"content_parent_category": "Sports"})
+    words = ["run=r", f"runs={tmp_path}", "source=finevideo", f"input.path={source}", "source.annotations=true"]
+    where = "format.where='content_parent_category == \"Sports\"'"
+    form = ("format=folder", where, "cluster.executor=debug")
+    assert submit_steps(planned("package", *words, "after=download", *form)) == 0
+    rows = Step(tmp_path / "r", "package").scan()
+    assert rows is not None
+    assert rows.select("drop_reason").collect().to_series().to_list() == ["where", None, "where"]
+    media = tmp_path / "r" / "package" / "media"
+    (video,), (told,) = media.glob("videos/*/*"), media.glob("metadata/*/*")
+    assert (video.name, video.read_bytes()) == ("v1.mp4", videos["v1"].read_bytes())
+    assert json.loads(told.read_text()) == pq.read_table(source).to_pylist()[1]["json"]
+    assert index_of(media)["file"].to_list() == [video.relative_to(media).as_posix()]
+
+
+def test_a_condition_that_is_none_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    words = ["run=r", f"runs={tmp_path / 'runs'}", f"input.path={tmp_path}", "after=ingest", "format=folder"]
+    words.append("format.where=category=='a'")
+    with pytest.raises(InputError, match=r"format.where=.*no field 'category'; there are: resolution"):
+        submit_steps(planned("package", *words))
 
 
 def test_an_unknown_format_is_told_with_those_there_are(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from slurm.errors import ItemError
 from stages.core.release.media import Item
 from stages.core.release.media_table import Entry, Layout, index_of, write_media_table
 from stages.core.release.nested import arrow_type, fit
-from stages.core.release.settings import FineVideo
+from stages.core.release.settings import FineVideo, Folder
 from stages.core.release.shards import Shard, write_shard
 from stages.core.schema.types import Row
 from stages.core.text.annotation.metadata import ContentMetadata
@@ -74,7 +74,7 @@ JSON = pa.struct(
 SCHEMA = pa.schema([pa.field("mp4", pa.binary(), nullable=False), pa.field("json", JSON)])
 
 
-def takes(options: FineVideo) -> tuple[str, ...]:
+def takes(options: FineVideo | Folder) -> tuple[str, ...]:
     """The columns that it has a field for; subtitles only of whole videos."""
     return (*TAKES, *(LINES if options.media == "path" else ()))
 

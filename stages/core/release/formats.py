@@ -2,6 +2,6 @@
 
 from types import ModuleType
 
-from stages.core.release import finevideo, lvd2m, webdataset
+from stages.core.release import finevideo, folder, lvd2m, webdataset
 
-FORMATS: dict[str, ModuleType] = {"finevideo": finevideo, "webdataset": webdataset, "lvd2m": lvd2m}
+FORMATS: dict[str, ModuleType] = {"finevideo": finevideo, "webdataset": webdataset, "lvd2m": lvd2m, "folder": folder}

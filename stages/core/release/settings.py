@@ -31,4 +31,11 @@ class Lvd2m:
     media: None
 
 
-Format = Annotated[FineVideo | WebDataset | Lvd2m, Field(discriminator="name")]
+@dataclass(frozen=True, config=STRICT)
+class Folder:
+    name: Literal["folder"]
+    media: Media
+    where: str | None
+
+
+Format = Annotated[FineVideo | WebDataset | Lvd2m | Folder, Field(discriminator="name")]

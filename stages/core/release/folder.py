@@ -1,0 +1,73 @@
+"""The format `folder`: each video a file in `videos/`, and all that is known of it in `metadata/`, a JSON by its name.
+
+The JSON is that of the format `finevideo`; `where` is a condition over its fields.
+
+    videos/<two hex digits of its id's hash>/<id>.mp4      metadata/<two hex digits>/<id>.json
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from slurm.errors import ItemError
+from slurm.record.files import replacing
+from stages.core.release.finevideo import JSON, takes
+from stages.core.release.finevideo import make_entry as make_row
+from stages.core.release.media import Item, open_media
+from stages.core.release.settings import Folder
+from stages.core.release.shards import Shard
+from stages.core.release.where import holds, read_condition
+from stages.core.schema.types import INT, TEXT, Schema
+from stages.core.storage.store import file_name, media_path
+
+SUFFIX = ""
+INDEX: Schema = {"id": TEXT, "file": TEXT, "bytes": INT, "sha256": TEXT}
+__all__ = ["SUFFIX", "check", "needs", "pack", "takes"]
+
+
+def check(options: Folder) -> None:
+    """Raises InputError for a condition that is none."""
+    if options.where is not None:
+        read_condition(options.where, "format.where", [field.name for field in JSON])
+
+
+def needs(options: Folder) -> dict[str, str]:
+    """The columns without which it is none, with the keys that ask for them."""
+    return {}
+
+
+def pack(
+    shard: Shard, items: Sequence[Item], table: pl.DataFrame, options: Folder
+) -> list[dict[str, object] | ItemError | str]:
+    """Writes the files of these rows; gives of each its place in INDEX, or why it is not there."""
+    fields = [field.name for field in JSON]
+    condition = read_condition(options.where, "format.where", fields) if options.where is not None else None
+    results: list[dict[str, object] | ItemError | str] = []
+    for item, row in zip(items, table.iter_rows(named=True), strict=True):
+        try:
+            record = make_row(item, row).values["json"]
+            unwanted = condition is not None and not holds(condition, record)
+            results.append("where" if unwanted else write_files(shard.folder, item, record))
+        except ItemError as error:
+            results.append(error)
+    index = pl.DataFrame([result for result in results if isinstance(result, dict)], INDEX)
+    with replacing(shard.beside("index", ".parquet")) as temporary:
+        index.write_parquet(temporary, compression="zstd")
+    with replacing(shard.beside("index", ".sha256")) as temporary:
+        temporary.write_text("".join(f"{digest}  {file}\n" for file, digest in index.select("file", "sha256").rows()))
+    return results
+
+
+def write_files(folder: Path, item: Item, record: dict[str, object]) -> dict[str, object]:
+    """The video and its JSON, each whole or not at all; gives their place. Raises ItemError."""
+    name = file_name(item.key)
+    suffix = PurePosixPath(str(item.address)).suffix.lower()
+    file = f"videos/{media_path(item.key, f'{name}{suffix}')}"
+    with open_media(item) as media, replacing(folder / file) as temporary, temporary.open("wb") as out:
+        for piece in media.pieces():
+            out.write(piece)
+    with replacing(folder / "metadata" / media_path(item.key, f"{name}.json")) as temporary:
+        temporary.write_text(json.dumps(record, ensure_ascii=False) + "\n")
+    return {"id": item.key, "file": file, "bytes": media.bytes, "sha256": media.sha256}

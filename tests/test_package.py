@@ -1,68 +1,34 @@
 """The stage over whole videos: what a release holds, what fails a row; whoever makes it makes the same bytes."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from support.released import annotation, files_of, index_of, make_video, write_dataset
-from support.runs import ROOT, command, planned, until
+from support.released import (
+    NAMES,
+    SMALL,
+    Release,
+    annotation,
+    files_of,
+    index_of,
+    make_video,
+    make_videos,
+    write_dataset,
+)
+from support.runs import command, planned
 
-from slurm.control.resume import resume
-from slurm.control.survey import survey
 from slurm.errors import InputError
 from slurm.record.manifest import Step
 from stages.core.runner.pipeline import submit_steps
 from stages.core.video.cut.encode import ffmpeg_path
 
-SMALL = ("format=finevideo", "format.row_group_mb=0.1", "cluster.executor=debug")
-NAMES = [f"v{number}" for number in range(8)]
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Eight videos of about 40 kB, by their ids."""
-    folder = tmp_path_factory.mktemp("videos")
-    return {name: make_video(folder / f"{name}.mp4", noise=20 + number) for number, name in enumerate(NAMES)}
-
-
-class Release:
-    """A run that packs a list of videos; `rows` may be changed before it is packed."""
-
-    def __init__(self, folder: Path, videos: dict[str, Path]) -> None:
-        self.folder, self.list = folder, folder / "list.parquet"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.rows: dict[str, dict[str, Any]] = {
-            name: {"video_id": name, "path": str(file), "bytes": file.stat().st_size, "title": f"Title of {name}"}
-            for name, file in videos.items()
-        }
-        self.run = folder / "runs" / "r"
-
-    def words(self, *more: str) -> list[str]:
-        pl.DataFrame([*self.rows.values()]).write_parquet(self.list)
-        own = ["run=r", f"runs={self.folder / 'runs'}", "source=urls", f"input.path={self.list}", "after=ingest"]
-        return [*own, "chunks.size=4", "shard_gb=0.0001", *SMALL, *more]
-
-    def pack(self, *more: str) -> pl.DataFrame:
-        """All rows of the step, once it is done."""
-        assert submit_steps(planned("package", *self.words(*more))) == 0
-        return self.table()
-
-    def table(self) -> pl.DataFrame:
-        rows = Step(self.run, "package").scan()
-        assert rows is not None
-        return rows.collect()
-
-    @property
-    def media(self) -> Path:
-        return self.run / "package" / "media"
+    return make_videos(tmp_path_factory.mktemp("videos"))
 
 
 def test_a_dataset_that_is_read_and_packed_again_has_the_same_rows(tmp_path: Path, videos: dict[str, Path]) -> None:
@@ -196,70 +162,6 @@ def test_a_shard_of_which_nothing_is_left_is_not_there(tmp_path: Path, videos: d
     assert not list(release.media.glob("index/*/000000-0001.*"))
 
 
-def test_whoever_makes_it_makes_the_same_bytes(tmp_path: Path, videos: dict[str, Path]) -> None:
-    releases = [Release(tmp_path / place, videos) for place in ("here", "there")]
-    for release, workers in zip(releases, (1, 3), strict=True):
-        release.pack(f"items.workers={workers}")
-    here, there = (bytes_of(release.media) for release in releases)
-    assert here == there
-    assert len(here) == 12
-
-
-def test_a_run_that_grows_adds_shards_and_renames_none(tmp_path: Path, videos: dict[str, Path]) -> None:
-    release = Release(tmp_path, {name: videos[name] for name in NAMES[:5]})
-    release.pack()
-    before = bytes_of(release.media)
-    release.rows |= Release(tmp_path, videos).rows
-    words = release.words()
-    assert (
-        submit_steps(
-            planned("ingest", *(word for word in words if word.startswith(("run", "source", "input"))), "extend=true")
-        )
-        == 0
-    )
-    rows = release.pack()
-    assert rows["video_id"].to_list() == NAMES
-    after = bytes_of(release.media)
-    assert before.items() < after.items()
-    assert sorted(after.keys() - before.keys())[0] == "data/000/train-000002-0000.parquet"
-
-
-def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path, videos: dict[str, Path]) -> None:
-    undisturbed, killed = Release(tmp_path / "a", videos), Release(tmp_path / "b", videos)
-    undisturbed.pack()
-    pipe = tmp_path / "pipe.mp4"  # opening it takes for ever
-    os.mkfifo(pipe)
-    killed.rows["v5"]["path"] = str(pipe)
-    words = [word for word in killed.words("chunks.flush_s=0", "items.workers=1") if word != SMALL[-1]]
-    task = subprocess.Popen([sys.executable, "-m", "stages.package", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
-    until(lambda: len(files_of(killed.media)) >= 2 and list(killed.media.rglob("*.tmp")))
-    kill_tree(task.pid)
-    task.wait()
-    assert not Step(killed.run, "package").complete()
-    whole = {name: content for name, content in bytes_of(killed.media).items() if not name.endswith(".tmp")}
-    assert whole.items() < bytes_of(undisturbed.media).items()
-    pipe.unlink()
-    pipe.write_bytes(videos["v5"].read_bytes())
-    until(lambda: not survey(Step(killed.run, "package")).active)
-    resume(killed.run)
-    until(lambda: Step(killed.run, "package").complete())
-    assert bytes_of(killed.media) == bytes_of(undisturbed.media)
-    assert killed.table().drop("shard_path").equals(undisturbed.table().drop("shard_path"))
-
-
-def test_a_row_that_is_tried_again_comes_into_its_shard(tmp_path: Path, videos: dict[str, Path]) -> None:
-    undisturbed, mended = Release(tmp_path / "a", videos), Release(tmp_path / "b", videos)
-    undisturbed.pack()
-    late = tmp_path / "late.mp4"
-    mended.rows["v2"]["path"] = str(late)
-    mended.pack()
-    assert len(index_of(mended.media)) == 7
-    late.write_bytes(videos["v2"].read_bytes())
-    resume(mended.run, retry=("missing",))
-    until(lambda: mended.table()["error"].null_count() == 8)
-    assert bytes_of(mended.media) == bytes_of(undisturbed.media)
-
-
 def test_clips_where_none_were_cut_are_refused_with_what_mends_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="let cut run before it, or say"):
         submit_steps(planned("package", "run=r", f"runs={tmp_path}", "after=ingest", "format.media=clip_path"))
@@ -294,16 +196,3 @@ def test_an_unknown_format_is_told_with_those_there_are(tmp_path: Path) -> None:
     assert said.returncode == 2
     assert "moon" in said.stderr
     assert "finevideo" in said.stderr
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def kill_tree(pid: int) -> None:
-    """Kills a process and all that it started."""
-    below = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    os.kill(pid, signal.SIGKILL)
-    for child in below.stdout.split():
-        kill_tree(int(child))

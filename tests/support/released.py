@@ -7,8 +7,14 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from support.runs import planned
 
+from slurm.record.manifest import Step
+from stages.core.runner.pipeline import submit_steps
 from stages.core.video.cut.encode import ffmpeg_path
+
+SMALL = ("format=finevideo", "format.row_group_mb=0.1", "cluster.executor=debug")
+NAMES = [f"v{number}" for number in range(8)]
 
 
 def make_video(out: Path, seconds: float = 1.0, *, noise: int = 0, size: str = "64x48") -> Path:
@@ -19,6 +25,43 @@ def make_video(out: Path, seconds: float = 1.0, *, noise: int = 0, size: str = "
     coded = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-fflags", "+bitexact", "-threads", "1"]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", "-y", *inputs, *coded, str(out)], check=True)
     return out
+
+
+def make_videos(folder: Path) -> dict[str, Path]:
+    """Eight videos of about 40 kB, by their ids."""
+    return {name: make_video(folder / f"{name}.mp4", noise=20 + number) for number, name in enumerate(NAMES)}
+
+
+class Release:
+    """A run that packs a list of videos; `rows` may be changed before it is packed."""
+
+    def __init__(self, folder: Path, videos: dict[str, Path]) -> None:
+        self.folder, self.list = folder, folder / "list.parquet"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.rows: dict[str, dict[str, Any]] = {
+            name: {"video_id": name, "path": str(file), "bytes": file.stat().st_size, "title": f"Title of {name}"}
+            for name, file in videos.items()
+        }
+        self.run = folder / "runs" / "r"
+
+    def words(self, *more: str) -> list[str]:
+        pl.DataFrame([*self.rows.values()]).write_parquet(self.list)
+        own = ["run=r", f"runs={self.folder / 'runs'}", "source=urls", f"input.path={self.list}", "after=ingest"]
+        return [*own, "chunks.size=4", "shard_gb=0.0001", *SMALL, *more]
+
+    def pack(self, *more: str) -> pl.DataFrame:
+        """All rows of the step, once it is done."""
+        assert submit_steps(planned("package", *self.words(*more))) == 0
+        return self.table()
+
+    def table(self) -> pl.DataFrame:
+        rows = Step(self.run, "package").scan()
+        assert rows is not None
+        return rows.collect()
+
+    @property
+    def media(self) -> Path:
+        return self.run / "package" / "media"
 
 
 def span(start: str, end: str) -> dict[str, str]:
@@ -110,3 +153,8 @@ def files_of(release: Path) -> list[Path]:
 def index_of(release: Path) -> pl.DataFrame:
     """Where each row of a release lies."""
     return pl.concat([pl.read_parquet(path) for path in sorted(release.glob("index/*/*.parquet"))])
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

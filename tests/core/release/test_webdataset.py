@@ -112,13 +112,18 @@ def test_what_is_known_is_in_parquet_beside_the_shard_too(tmp_path: Path) -> Non
 
 
 def test_a_file_that_turns_out_another_one_leaves_nothing_of_its_sample(tmp_path: Path) -> None:
-    items = items_of(tmp_path)
-    items[2] = items[2]._replace(sha256="0" * 64)  # told only when all of it was written
+    items, shard = items_of(tmp_path), tmp_path / "out" / "data" / "000" / "train-000000-0000.tar"
+    good = [number for number in range(5) if number not in (2, 4)]
+    packed(tmp_path, [items[number] for number in good], table_of([IDS[number] for number in good], title=list("abd")))
+    without = shard.read_bytes()
+    for number in (2, 4):
+        items[number] = items[number]._replace(sha256="0" * 64)  # told only when all of it was written
     results = packed(tmp_path, items, table_of(title=list("abcde")))
-    assert [result.code for result in results if isinstance(result, ItemError)] == ["changed"]
-    assert list(samples(tmp_path)) == [key_of(name) for name in IDS if name != IDS[2]]
+    codes = [result.code if isinstance(result, ItemError) else "" for result in results]
+    assert codes == ["", "", "changed", "", "changed"]
+    assert shard.read_bytes() == without
     beside = pl.read_parquet(tmp_path / "out" / "metadata" / "000" / "000000-0000.parquet")
-    assert beside["title"].to_list() == list("abde")
+    assert beside["title"].to_list() == list("abd")
 
 
 def test_the_bytes_say_nothing_of_when_and_by_whom(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def measure(
 def memory(name: str, files: list[Path], folder: Path) -> Line:
     """The memory of a process that packs these files into one shard."""
     links, out = folder / "links", folder / "shard"
-    links.mkdir(exist_ok=True)
+    for left in (links, out):  # by a round that failed
+        shutil.rmtree(left, ignore_errors=True)
+    links.mkdir()
     for path in files:
         (links / path.name).symlink_to(path)
     words = [sys.executable, "-c", MEMORY, name, str(links), str(out)]

@@ -103,7 +103,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/fetch/sites": {"fetch", "fetch/web", "schema", "storage", "video/cut", "video/read"},
     "stages/core/sources": {"fetch", "fetch/web", "schema", "storage"},
     "stages/core/text/alarms": {"runner", "text"},
-    "stages/core/text/caption": {"frames", "runner", "schema", "text", "video/sample"},
+    "stages/core/text/caption": {"frames", "models", "runner", "schema", "text", "video/sample"},
     "stages/core/text/annotation": {"frames", "runner", "schema", "storage", "text", "video/read"},
     "stages/core/text": {"models", "models/embedded", "runner", "schema"},
     "stages/core/dedup": {"schema"},

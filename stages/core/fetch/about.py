@@ -14,6 +14,7 @@ NAMES = {  # column → yt-dlp's names for it; the first that has a value counts
     "channel": ("channel", "uploader"),
     "channel_id": ("channel_id", "uploader_id"),
     "tags": ("tags",),
+    "site_categories": ("categories",),
     "language": ("language",),
     "duration_s": ("duration",),
     "views": ("view_count",),

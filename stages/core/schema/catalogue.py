@@ -11,6 +11,7 @@ ABOUT: Schema = {
     "channel": TEXT,
     "channel_id": TEXT,
     "tags": TEXTS,
+    "site_categories": TEXTS,  # those that its site, or whoever put it there, has filed it under
     "language": TEXT,  # as given: en, en-US
     "duration_s": REAL,
     "views": INT,

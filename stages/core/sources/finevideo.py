@@ -30,6 +30,7 @@ COPIED = {  # catalogue's column → theirs
     "description": "youtube_description",
     "channel": "youtube_channel",
     "tags": "youtube_tags",
+    "site_categories": "youtube_categories",
     "duration_s": "duration_seconds",
     "views": "youtube_view_count",
     "likes": "youtube_like_count",
@@ -43,10 +44,7 @@ COPIED = {  # catalogue's column → theirs
 CATEGORIES = ("content_fine_category", "content_parent_category")
 NAME, ANNOTATION = "original_video_filename", "content_metadata"
 FIELDS = (*COPIED.values(), *CATEGORIES, NAME)
-MORE = (  # what no column of the catalogue holds, or not to the letter
-    *("resolution", "youtube_categories", "timecoded_text_to_speech"),
-    *FIELDS,
-)
+MORE = ("resolution", "timecoded_text_to_speech", *FIELDS)  # what no column of the catalogue holds to the letter
 COLUMNS = ("video_id", "url", "error", "error_detail", *COPIED.values(), ANNOTATION, "original")
 AT_ONCE = 8  # files read in parallel: little is read of each, most of the time is latency
 BATCH_ROWS = 256

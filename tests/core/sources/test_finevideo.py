@@ -99,6 +99,7 @@ def test_what_is_known_of_a_video_is_in_the_catalogues_columns(tmp_path: Path, a
         "description": "How, it is done",
         "channel": "Heavy Metal",
         "tags": ["training", "heavy, equipment"],
+        "site_categories": ["Education"],
         "duration_s": 208.0,
         "views": 89462,
         "likes": 34,

@@ -71,6 +71,7 @@ def day(value: object) -> date | None:
 COUNTS = ("views", "likes", "comments", "followers", "age_limit")
 READERS: dict[str, Callable[[object], object]] = {
     "tags": texts,
+    "site_categories": texts,
     "duration_s": seconds,
     "upload_date": day,
     **dict.fromkeys(COUNTS, count),

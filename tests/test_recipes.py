@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.annotator import started
 from support.numbered import X264, ffmpeg
 from support.pools import MODEL, model_server
 from support.runs import command
@@ -13,10 +14,15 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from slurm.pool.engine import Remote
 from slurm.table import read_table
 
 NAMES = ("key", "video_id", "url", "dataset_src", "total score", "span", "video_time", "raw_caption", "orig_caption")
 SPANS = (("0:00:00.400", "0:00:02.400"), ("0:00:03.000", "0:00:05.600"), ("0:09:03.000", "0:09:05.600"))
+
+
+def asked(server: Remote) -> tuple[str, ...]:
+    return f"engine.url={server.url}", "engine=endpoint", "engine.dialect=tgi", f"pool.model={MODEL}"
 
 
 @pytest.fixture
@@ -47,10 +53,8 @@ def test_lvd2m_describes_its_clips_anew_and_gives_its_own_columns(tmp_path: Path
         ]
         listed = tmp_path / "list.csv"
         pl.DataFrame(rows, NAMES, orient="row").write_csv(listed)
-        asked = (f"engine.url={server.url}", "engine=endpoint", "engine.dialect=tgi", f"pool.model={MODEL}")
-        of_steps = [
-            f"steps.{step}.{word}" for step in ("caption", "refine", "rewrite") for word in (*asked, "language=null")
-        ]
+        words = (*asked(server), "language=null")
+        of_steps = [f"steps.{step}.{word}" for step in ("caption", "refine", "rewrite") for word in words]
         rules = ("steps.filter.rules.length.min=1", "steps.filter.rules.flow.min=0", "steps.split.min_s=1")
         done = command(
             "stages", "lvd2m", "run=r", f"runs={tmp_path}", "source=lvd2m", f"input.path={listed}", *of_steps, *rules,
@@ -72,3 +76,36 @@ def test_lvd2m_describes_its_clips_anew_and_gives_its_own_columns(tmp_path: Path
     assert released["raw_caption"].to_list() == released["rewritten_caption"].to_list() == ["seconds."] * 2
     flows = read_table(tmp_path / "r", "motion_flow").collect()["flow"].to_list()
     assert released["total score"].to_list() == pytest.approx(flows[:2])
+
+
+def test_finevideo_annotates_what_it_chose_and_gives_its_own_fields(tmp_path: Path, film: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    about = {"title": "A film", "channel": "Ann", "categories": ["Education"], "view_count": 7, "age_limit": 0}
+    for name in ("one", "two"):
+        (videos / f"{name}.mp4").write_bytes(film.read_bytes())
+        (videos / f"{name}.info.json").write_text(json.dumps({**about, "id": name}))
+    with model_server() as labeller, started() as annotator:
+        of_steps = [
+            f"steps.{step}.{word}"
+            for step, server in (("categorize", labeller), ("describe", annotator), ("annotate", annotator))
+            for word in asked(server)
+        ]
+        silent = ("~steps.dynamic.rules.words", "~steps.dynamic.rules.speech")
+        done = command(
+            "stages", "finevideo", "run=r", f"runs={tmp_path}", "source=folder", f"input.path={videos}", *of_steps,
+            *silent, "steps.balance.hours=0.0023", "steps.categorize.pool.name=labels", "cluster.executor=debug",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = (tmp_path / "r" / "package" / "media" / "data").rglob("*.parquet")
+    (row,) = pl.read_parquet(file).to_dicts()
+    assert row["mp4"] == film.read_bytes()
+    known = row["json"]
+    assert (known["youtube_title"], known["youtube_categories"], known["resolution"]) == (
+        "A film",
+        ["Education"],
+        "192x108",
+    )
+    scenes = known["content_metadata"]["scenes"]
+    assert [scene["timestamps"]["start_timestamp"] for scene in scenes] == ["00:00:00.000", "00:00:04.000"]
+    assert known["content_fine_category"]

@@ -30,6 +30,7 @@ from slurm.scheduler.local import processes
 
 LOOK_S = 20.0  # least time between two questions to the queue
 CLAIM_S = 120.0  # after this time without a job id the process that claimed a launch has died
+OUTSIDE = "endpoint"  # the job by which a server that is not ours is known
 IN_VAIN = 2  # after so many replicas in a row that never answered, no more are started
 
 
@@ -59,12 +60,14 @@ def set_up(folder: PoolFolder, settings: Settings) -> None:
     Raises InputError while servers of another model run: clients could not tell which model answers.
     """
     try:
-        old = folder.settings.pool if folder.exists else None
+        before = folder.settings if folder.exists else None
     except OlderFormatError:
         folder.forget()
-        old = None
-    if old:
-        new = settings.pool
+        before = None
+    if before:
+        if before.engine.url != settings.engine.url:  # one of an outside server, which is asked no more
+            folder.unregister(OUTSIDE)
+        old, new = before.pool, settings.pool
         other = (old.model, old.revision) != (new.model, new.revision)
         if other and (folder.replicas() or alive(folder, launches(folder))):
             raise InputError(
@@ -84,7 +87,7 @@ def ensure(folder: PoolFolder) -> list[str]:
         return []
     if settings.engine.url and not folder.replicas():
         server = Remote(settings.engine.url.rstrip("/"), folder.key(), "elsewhere")
-        folder.register(probe(settings, server, folder.warm_requests(), "endpoint"))
+        folder.register(probe(settings, server, folder.warm_requests(), OUTSIDE))
     if settings.engine.url or not backend(settings.cluster).submits:
         return []
     if hopeless(folder) or not _may_ask_queue(folder):

@@ -1,7 +1,7 @@
 """Several steps of a run at once: their plans in order, handed to `slurm` as plain intents."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from slurm.errors import InputError
 from slurm.pool.config import Settings
 from slurm.pool.spending import agree
 from slurm.record.manifest import Step, steps
-from slurm.record.plan import Plan, fingerprint
+from slurm.record.plan import Plan, fingerprint, flatten
 from slurm.scheduler.backend import backend
 from slurm.scheduler.environment import environment, variables
 from stages.core.models.needed import Needed, check_models
@@ -64,6 +64,7 @@ def submit_steps(order: list[Wanted], begin: Callable[[], object] = lambda: None
     `begin` is called when all is checked, before anything is written.
     """
     run, common = order[0].run, order[-1].common
+    check_pools(order)
     named = [
         name for wanted in order if not isinstance(wanted.common.overwrite, bool) for name in wanted.common.overwrite
     ]
@@ -82,6 +83,21 @@ def submit_steps(order: list[Wanted], begin: Callable[[], object] = lambda: None
     terms = agree(run, common.budget, common.price)
     growth = look_for_new(order, intents) if common.extend else None
     return start(run, intents, overwrite=overwrite, growth=growth, dry_run=common.dry_run, begin=begin, terms=terms)
+
+
+def check_pools(order: Sequence[Wanted]) -> None:
+    """Raises InputError where steps ask one pool with other settings, of which only the last would hold."""
+    known: dict[str, tuple[str, dict[str, object]]] = {}
+    for wanted in order:
+        if (servers := wanted.servers()) is None:
+            continue
+        own = flatten({"pool": asdict(servers.pool), "engine": asdict(servers.engine)})
+        first, settings = known.setdefault(servers.pool.name, (wanted.name, own))
+        if other := next((key for key in settings | own if settings.get(key) != own.get(key)), None):
+            raise InputError(
+                f"steps {first} and {wanted.name} ask one pool, {servers.pool.name}, each with another {other}: say "
+                f"the same for both, or give one a pool of its own, steps.{wanted.name}.pool.name=NAME"
+            )
 
 
 def stands(run: Path, intent: Intent) -> bool:

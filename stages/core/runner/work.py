@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from slurm.credentials import hidden
 from slurm.errors import ChunkError, ItemError
@@ -169,7 +169,12 @@ class Work:
                 f"config.{secret[0]} has a password that is kept for another user alone ({step.paths.plan}): let that "
                 f"user run the step, or make it again with an address without one"
             )
-        self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
+        try:
+            self.config: Any = TypeAdapter(self.stage.config).validate_python(self.plan.config)
+        except ValidationError as error:
+            key = ".".join(map(str, error.errors()[0]["loc"]))
+            what = "was planned by another version: this one wants another"
+            raise ChunkError(f"{step} {what} config.{key}: give the command of the step again") from error
         self.chunk = 0  # the one whose items were read last
         self.whole = pl.DataFrame()  # these
         self.counters: dict[str, float] = {}  # of the work on that chunk

@@ -212,3 +212,10 @@ def test_a_stage_that_gives_what_it_does_not_name_fails_its_chunk(
     assert result.survey.state(0) == "failed (exception)"
     (past,) = result.survey.past[0]
     assert re.search(told, past.detail)
+
+
+def test_a_step_that_another_version_planned_says_what_to_do(tmp_path: Path) -> None:
+    catalogue(tmp_path, [1])
+    step = made_step(tmp_path, "probe", stage="support.probe", config={"folder": "f"}, inputs=["catalogue"], n=1)
+    with pytest.raises(ChunkError, match=r"wants another config\.seconds: give the command of the step again"):
+        Work(step, Stop(), cluster())

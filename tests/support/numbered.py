@@ -26,7 +26,7 @@ Gray = NDArray[np.uint8]
 def ffmpeg(*arguments: str | Path) -> bytes:
     """What ffmpeg writes to its output."""
     words = [ffmpeg_path(), "-nostdin", "-v", "error", "-y", *map(str, arguments)]
-    return subprocess.run(words, check=True, capture_output=True).stdout
+    return subprocess.run(words, check=True, capture_output=True, timeout=300).stdout
 
 
 class Films:

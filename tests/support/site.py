@@ -27,7 +27,7 @@ LIMITS = Limits(max_s=3600, max_gb=1, max_pixels=10**7, stall_s=0.5)
 # and height.
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-bf", "2"]
 VP9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "100k", "-g", "50"]
-VP8 = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "16", "-b:v", "100k", "-c:a", "libvorbis"]
+VP8 = ["-c:v", "libvpx", "-threads", "1", "-deadline", "realtime", "-cpu-used", "16", "-b:v", "100k", "-c:a", "libvorbis"]
 DASH = ["-f", "mp4", "-movflags", "dash+global_sidx+frag_keyframe"]
 HLS = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0"]
 FILES = {

@@ -11,7 +11,7 @@ from stages.core.video.cut.clip import cut
 from stages.core.video.read.packets import open_video
 
 SHORT: dict[str, tuple[str, ...]] = {
-    "vp8.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"),
+    "vp8.webm": ("-c:v", "libvpx", "-threads", "1", "-deadline", "realtime", "-cpu-used", "8"),
     "mjpeg.mkv": ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
     "h264.mkv": (*X264, "-bf", "0"),
     "mpeg4.mkv": ("-c:v", "mpeg4"),

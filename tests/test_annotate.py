@@ -227,7 +227,7 @@ def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_r
         (["method=structure", "pool=text"], "say after= that step"),
         (["frames.most=2000"], "more than pool.payload_bytes=33554432"),
         (["frames.most=null"], "frames.most=null: say how many"),
-        (["templates.direct={folder}/wrong.j2"], "names 'titel'; there are: channel, characters"),
+        (["templates.direct={folder}/wrong.j2"], "names 'titel', which is not there; there are: channel, characters"),
         (["budget.tokens=0"], "budget.tokens: Input should be greater than 0"),
         (["budget.money=9"], "budget.money=9: what test/model costs is not known"),
         (["refusals={folder}/none.txt"], "none.txt cannot be read"),

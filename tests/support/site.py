@@ -27,7 +27,8 @@ LIMITS = Limits(max_s=3600, max_gb=1, max_pixels=10**7, stall_s=0.5)
 # and height.
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-bf", "2"]
 VP9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "100k", "-g", "50"]
-VP8 = ["-c:v", "libvpx", "-threads", "1", "-deadline", "realtime", "-cpu-used", "16", "-b:v", "100k", "-c:a", "libvorbis"]
+VP8 = ["-c:v", "libvpx", "-threads", "1", "-deadline", "realtime", "-cpu-used", "16"]
+VORBIS = ["-b:v", "100k", "-c:a", "libvorbis"]
 DASH = ["-f", "mp4", "-movflags", "dash+global_sidx+frag_keyframe"]
 HLS = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0"]
 FILES = {
@@ -52,7 +53,7 @@ FILES = {
     "h264+aac_72.mp4": ["-vf", "scale=-2:72", *H264, "-c:a", "aac", "-movflags", "+faststart"],
     "h264+aac_72.mkv": ["-vf", "scale=-2:72", *H264, "-c:a", "aac"],
     "vp9+opus_72.webm": ["-vf", "scale=-2:72", *VP9, "-c:a", "libopus"],
-    "vp8+vorbis_72.webm": ["-vf", "scale=-2:72", *VP8],
+    "vp8+vorbis_72.webm": ["-vf", "scale=-2:72", *VP8, *VORBIS],
     "aes.m3u8": ["-vf", "scale=-2:72", *H264, "-an", "-t", "2", *HLS, "-hls_key_info_file", "key.txt"],
     "hls.m3u8": ["-vf", "scale=-2:72", *H264, "-g", "25", "-c:a", "aac", *HLS],
 }

@@ -60,7 +60,7 @@ def test_what_the_page_says_is_the_rows_error(site: VideoSite, tmp_path: Path, s
 def test_a_page_that_cannot_be_had(site: VideoSite, tmp_path: Path, fault: int | str, code: str) -> None:
     url = site.page("one", PICTURE, SOUND)
     site.fault("watch/one", fault)
-    assert refused(lambda: fetch(url, tmp_path)).code == code
+    assert refused(lambda: fetch(url, tmp_path, limits=replace(LIMITS, stall_s=0.5))).code == code
 
 
 def test_a_page_that_sends_round_in_circles(site: VideoSite, tmp_path: Path) -> None:
@@ -103,7 +103,8 @@ def test_a_lost_connection_is_resumed(site: VideoSite, tmp_path: Path, film: Pat
     unused = 3_000_000  # bytes, in a box that readers pass over
     site.files[PICTURE] = (film / PICTURE).read_bytes() + unused.to_bytes(4) + b"free" + bytes(unused - 8)
     site.fault(PICTURE, fault, times=1)
-    assert streams(fetch(site.page("one", PICTURE, SOUND), tmp_path).file)["frames"] == SECONDS * FPS
+    fetched = fetch(site.page("one", PICTURE, SOUND), tmp_path, limits=replace(LIMITS, stall_s=2))
+    assert streams(fetched.file)["frames"] == SECONDS * FPS
     whole_blocks = len(site.files[PICTURE]) // 2 // BLOCK_BYTES * BLOCK_BYTES
     assert [request.range for request in site.asked(PICTURE)] == [None, f"bytes={whole_blocks}-"]
 

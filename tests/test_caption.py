@@ -56,7 +56,7 @@ def test_every_clip_is_described_in_parts_and_bad_ones_fail_with_their_class(tmp
     assert (rows["c0"]["caption_model"], rows["c0"]["caption_revision"]) == ("test/model", "abc")
     assert len(str(rows["c0"]["caption_prompt"])) == 16
     assert (rows["c1"]["caption_tokens_in"], rows["c1"]["caption_tokens_out"]) == (3 * 7, 3)
-    assert 0 < float(str(rows["c0"]["caption_s"])) < 10
+    assert 0 < float(str(rows["c0"]["caption_s"])) < 300
     parts = table(run, "caption", "caption_parts").sort("clip_id", "part")
     assert parts["clip_id"].to_list() == ["c0", "c1", "c1", "c1", "c2"]
     assert parts["times_s"].list.len().to_list() == [6, 6, 6, 6, 2], "a clip of two frames shows two"

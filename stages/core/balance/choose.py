@@ -131,7 +131,7 @@ def sum_us(supply: Supply, rows: NDArray[np.bool_]) -> int:
 
 def most_us(supply: Supply, damping: float) -> float:
     """No less than can be chosen without rows that were passed over: of a channel so many of its longest video."""
-    if not damping:
+    if damping < 1 / NO_LIMIT:
         return inf
     kept, free = supply.fate == KEEP, supply.fate == FULL
     of_video_us = np.bincount(supply.video[free], supply.duration_us[free], int(supply.video.max(initial=-1)) + 1)

@@ -25,3 +25,9 @@ def test_a_channel_with_more_videos_than_can_be_chosen_counts_as_ten_of_its_long
     supply = Supply(same, np.full(50, 7), same, many, np.full(50, 0.5), np.full(50, FULL, np.uint8))
     assert most_us(supply, 0.1) == 70
     assert most_us(supply, 0.0) > 350
+
+
+def test_a_damping_of_next_to_nothing_passes_nothing_over() -> None:
+    one = np.zeros(1, np.int64)
+    supply = Supply(one, one + 7, one, one, np.zeros(1), np.full(1, FULL, np.uint8))
+    assert most_us(supply, 2.2e-309) > 7

@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from scripts.words import read_words
 from slurm.ending import ending
 from slurm.errors import InputError
 from slurm.owner import reading
@@ -56,9 +57,7 @@ def confusions(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def main(words: list[str]) -> None:
-    given = dict(word.split("=", 1) for word in words if "=" in word)
-    if missing := [name for name in ("run", "labels") if name not in given]:
-        raise InputError(f"say {missing[0]}=…")
+    given = read_words(words, ("run", "labels", "step", "runs"), ("run", "labels"))
     step = Step((Path(given.get("runs", "runs")) / given["run"]).absolute(), given.get("step", "categorize"))
     with reading():
         rows = judged(Path(given["labels"]), step)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from scripts.words import read_words
 from slurm.ending import ending
 from slurm.errors import InputError
 from slurm.owner import reading
@@ -85,19 +86,19 @@ def main(words: list[str]) -> None:
     if {"--help", "-h"} & {*words}:
         print(__doc__)
         return
-    said = dict(word.split("=", 1) for word in words if "=" in word)
-    if unknown := [word for word in words if word.partition("=")[0] not in KEYS or "=" not in word]:
-        raise InputError(f"{unknown[0]}: no such key; there are: {', '.join(f'{key}=' for key in KEYS)}")
-    if missing := [name for name in ("run", "rows", "out") if not said.get(name)]:
-        raise InputError(f"say {missing[0]}=…")
+    said = read_words(words, KEYS, ("run", "rows", "out"))
     try:
         least = float(said.get("least", "0.5"))
     except ValueError:
-        raise InputError(f"least={said['least']}: a share from 0 to 1, please") from None
+        least = -1.0
+    if not 0 <= least <= 1:
+        raise InputError(f"least={said['least']}: a share from 0 to 1, please")
+    if (kept := said.get("kept", "true")) not in ("true", "false"):
+        raise InputError(f"kept={kept}: true or false, please")
     run = find_run(Path(said["runs"]) / said["run"] if "runs" in said else said["run"])
     rows = read_rows(Path(said["rows"]))
     with reading():
-        found = cover(rows, read_clips(run, said.get("step"), kept=said.get("kept", "true") == "true"))
+        found = cover(rows, read_clips(run, said.get("step"), kept=kept == "true"))
     write_table(found.drop("_row").lazy(), Path(said["out"]))
     best = found.group_by("_row").agg(pl.col("share").max().fill_null(0.0))["share"]
     well, any_of_it = int((best >= least).sum()), int((best > 0).sum())

@@ -16,6 +16,7 @@ from scripts.tune.labels import Scored, read_labels, score
 from scripts.tune.page import Shown, write_page
 from scripts.tune.pictures import read_pictures
 from scripts.tune.scores import Asked, read_scores
+from scripts.words import read_words
 from slurm.ending import ending
 from slurm.errors import InputError
 from slurm.owner import reading
@@ -30,11 +31,7 @@ def main(words: list[str]) -> None:
     if {"--help", "-h"} & {*words}:
         print(__doc__)
         return
-    said = dict(word.split("=", 1) for word in words if "=" in word)
-    if unknown := [word for word in words if word.partition("=")[0] not in KEYS or "=" not in word]:
-        raise InputError(f"{unknown[0]}: no such key; there are: {', '.join(f'{key}=' for key in KEYS)}")
-    if missing := [name for name in ("run", "column") if not said.get(name)]:
-        raise InputError(f"say {missing[0]}=…")
+    said = read_words(words, KEYS, ("run", "column"))
     run = find_run(Path(said["runs"]) / said["run"] if "runs" in said else said["run"])
     asked = Asked(
         run=run,

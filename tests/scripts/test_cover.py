@@ -67,6 +67,8 @@ def test_dropped_clips_count_on_request(run: Path) -> None:
         (("rows=theirs.txt",), "its suffix is none of .csv, .parquet, .jsonl"),
         (("step=download",), "download has no rows of clips"),
         (("least=half",), "a share from 0 to 1"),
+        (("least=50",), "a share from 0 to 1"),
+        (("kept=yes",), "true or false"),
         (("last=1",), "no such key"),
     ],
 )

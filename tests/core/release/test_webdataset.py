@@ -148,3 +148,11 @@ def test_the_caption_is_the_last_that_was_made_or_the_one_that_is_asked_for(
     options = WebDataset("webdataset", "clip_path", columns=None, caption_column=column)
     packed(tmp_path, items_of(tmp_path, IDS[:3]), table_of(IDS[:3], **captions), options)
     assert [sample["txt"].decode() for sample in samples(tmp_path).values()] == told
+
+
+def test_a_file_that_has_another_size_than_was_measured_costs_its_row_alone(tmp_path: Path) -> None:
+    items = items_of(tmp_path)
+    Path(str(items[1].address)).write_bytes(b"longer" * 999)
+    results = packed(tmp_path, items, table_of())
+    assert [result.code for result in results if isinstance(result, ItemError)] == ["changed"]
+    assert list(samples(tmp_path)) == [key_of(name) for name in IDS if name != IDS[1]]

@@ -103,3 +103,8 @@ def test_what_a_later_step_dropped_covers_nothing(run: Path) -> None:
     finish(judged, 0, table.with_columns(error=empty, error_detail=empty))
     assert covered(run)[1]["clip_id"].to_list() == ["c2", None, "c3", None]
     assert covered(run, "step=split")[1]["clip_id"].to_list() == ["c1", "c2", None, "c3", None]
+
+
+def test_a_key_that_is_needed_is_asked_for() -> None:
+    done = command("scripts.cover", "run=r", "rows=theirs.csv", "out=")
+    assert (done.returncode, done.stderr) == (2, "error: say out=…\n")

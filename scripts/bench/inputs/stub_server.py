@@ -8,17 +8,27 @@ first `skip` requests (of a client that looks whether it answers) are left out.
 import argparse
 import asyncio
 import json
+import random
 import time
 
 from aiohttp import web
 
-TEXT = "A man in a red coat walks along a beach while the waves roll in, and a dog runs ahead of him."
-CHAT = {
-    "id": "", "object": "", "created": 0, "model": "stub", "system_fingerprint": "",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
-}  # fmt: skip
+WORDS = (
+    "man woman dog child boat river beach coat hat bicycle car street light shadow wave tree hill window table lamp bird "
+    "red green yellow dark bright old small large walks runs turns looks waits sits opens holds leaves crosses slowly "
+    "quickly along behind over under towards beside and while then"
+).split()
 INFO = {"model_id": "stub", "model_sha": "abc", "max_concurrent_requests": 10**6, "version": "3"}
+
+
+def answer(drawn: random.Random) -> dict[str, object]:
+    """A text of its own each time: equal texts would raise an alarm."""
+    text = " ".join(drawn.choices(WORDS, k=24)).capitalize() + "."
+    return {
+        "id": "", "object": "", "created": 0, "model": "stub", "system_fingerprint": "",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -27,7 +37,7 @@ def main() -> None:
     parser.add_argument("--delay-s", type=float)
     parser.add_argument("--slots", type=int)
     options = parser.parse_args()
-    slots, answer = asyncio.Semaphore(options.slots), json.dumps(CHAT).encode()
+    slots, drawn = asyncio.Semaphore(options.slots), random.Random(1)
     info = json.dumps({**INFO, "max_input_tokens": 10**6, "max_total_tokens": 10**6}).encode()
     came: list[float] = []
     went: list[float] = []
@@ -38,7 +48,7 @@ def main() -> None:
         async with slots:
             await asyncio.sleep(options.delay_s)
         went.append(time.monotonic())
-        return web.Response(body=answer, content_type="application/json")
+        return web.json_response(answer(drawn))
 
     async def span(request: web.Request) -> web.Response:
         skip = int(request.query.get("skip", "0"))

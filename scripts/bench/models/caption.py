@@ -47,7 +47,7 @@ DENSE = 64  # pictures, so that hardly anything of the clip can be skipped
 
 
 def measure(folder: Path, *, clips: int = 1600, rounds: int = 3, small: bool = False) -> Iterator[Line]:
-    clips, rounds, delay_s = (40, 1, 0.02) if small else (clips, rounds, 0.2)
+    clips, rounds, delay_s = (120, 1, 0.02) if small else (clips, rounds, 0.2)
     yield from own_work(folder, clips, rounds, delay_s)
     yield from sampling(folder, rounds, small)
 

@@ -52,8 +52,8 @@ def release(run: Path) -> dict[str, bytes]:
 
 def compare(folder: Path, words: list[str], killed: str) -> None:
     """Runs both ways; the disturbed one must have lost a task and must give the bytes of the other."""
-    # on Slurm a step is planned before its input is there, and without this gets more chunks, each with its own shard
-    words = [*words, "steps.package.chunks.n=1"]
+    # on Slurm a step is planned before its input is there: without a number it gets more chunks, each with a shard
+    words = [*words, "chunks.n=2", "~stage@steps.report"]
     calm = command("stages", "-m", *words, "run=calm", f"runs={folder}", "cluster.executor=debug")
     assert calm.returncode == 0, calm.stdout + calm.stderr
     sent = command("stages", "-m", *words, "run=killed", f"runs={folder}", "cluster=devcluster")
@@ -73,7 +73,7 @@ def compare(folder: Path, words: list[str], killed: str) -> None:
 def test_lvd2m_killed_and_resumed_gives_the_release_of_the_undisturbed_run(
     tmp_path: Path, film: Path, slurm: Path
 ) -> None:
-    with Web(film.parent) as web, model_server("--delay-s", "2") as server:
+    with Web(film.parent) as web, model_server("--delay-s", "0.7") as server:
         words = [*lvd2m(tmp_path, film, web, server), "steps.filter.rules.flow.min=0,1"]
         compare(tmp_path, words, "caption")
 
@@ -81,6 +81,6 @@ def test_lvd2m_killed_and_resumed_gives_the_release_of_the_undisturbed_run(
 def test_finevideo_killed_and_resumed_gives_the_release_of_the_undisturbed_run(
     tmp_path: Path, film: Path, slurm: Path
 ) -> None:
-    with model_server() as labeller, started("--delay-s", "2") as annotator:
+    with model_server() as labeller, started("--delay-s", "0.7") as annotator:
         words = [*finevideo(tmp_path / "videos", film, labeller, annotator), "steps.balance.hours=0.0023,0.01"]
         compare(tmp_path, words, "describe")

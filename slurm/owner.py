@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from slurm.errors import InputError
 
 _trusted: set[int] = set()  # users, beside the caller and root
@@ -55,6 +53,8 @@ def trust_as_said(words: Sequence[str], run: Path) -> None:
     """Trusts whom the words of a command line name; without such a word, whom the caller's own files there name."""
     said = [value for key, _, value in (word.lstrip("+~").partition("=") for word in words) if key == "cluster.trust"]
     if said:
+        import yaml  # here, since tasks come by this module and read none
+
         with suppress(yaml.YAMLError):
             trust(yaml.safe_load(said[-1]) or ())
         return

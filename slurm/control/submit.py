@@ -2,7 +2,7 @@
 
 submissions/<id>/submission.json    frozen before anything is submitted: `tasks` (index → chunks), `cluster`, …
 submissions/<id>/jobs.json          the job of each window, written as they are submitted
-logs/<id>/                          submitit's scripts and pickles, and one log a task
+logs/<id>/                          what each task does, submitit's script, and one log a task
 """
 
 import errno

@@ -13,9 +13,9 @@ Watch = Callable[[], AbstractContextManager[Callable[[], None]]]  # opens a prog
 class Array(NamedTuple):
     """Tasks that are sent together, one for each of `arguments`."""
 
-    function: Callable[[Any], None]
-    arguments: Sequence[Any]
-    folder: Path  # for scripts and pickles, and one log a task
+    function: Callable[[Any], None]  # of a module, by whose name it is found
+    arguments: Sequence[Any]  # what JSON can hold
+    folder: Path  # for its record, its script, and one log a task
     name: str  # of the job; no other job has it
     parallel: int  # tasks at once
     dependency: str | None = None  # in sbatch's words, e.g. "afterany:12"

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -13,9 +14,12 @@ from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.environment import variables
+from slurm.scheduler.tasks import write_tasks
 
 if TYPE_CHECKING:
     import submitit
+
+    from slurm.scheduler.executors import LocalExecutor
 
 
 class Local:
@@ -40,12 +44,13 @@ class Local:
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         """Runs the tasks, `array.parallel` at once; Ctrl-C ends those that run."""
         os.environ.update(variables(self.cluster))
+        record = write_tasks(array.folder, array.name, array.function, array.arguments)
         made, running = local_executor(self.cluster, array.folder), list["submitit.Job[None]"]()
         showing: AbstractContextManager[Callable[[], None]] = watch() if watch else nullcontext(lambda: None)
         try:
             with showing as show:
-                for argument in array.arguments:
-                    running.append(_start(made, array.function, argument))
+                for number in range(len(array.arguments)):
+                    running.append(_start(made, record, number))
                     while len(running) >= array.parallel:
                         running = _wait(running, show)
                 while running:
@@ -83,8 +88,8 @@ class Local:
         """There are none."""
 
 
-def local_executor(cluster: Cluster, folder: Path) -> "submitit.LocalExecutor":
-    from slurm.scheduler.begin import LocalExecutor  # here, since commands that send nothing need none of it
+def local_executor(cluster: Cluster, folder: Path) -> "LocalExecutor":
+    from slurm.scheduler.executors import LocalExecutor  # here, since commands that send nothing need none of it
 
     check_folder(folder)
     made = LocalExecutor(folder)
@@ -98,23 +103,24 @@ def processes(
     cluster: Cluster, function: Callable[[Any], None], arguments: Sequence[Any], folder: Path
 ) -> Iterator[None]:
     """Starts a process for each argument; all are ended and waited for at the end of the `with` block."""
+    record = write_tasks(folder, uuid.uuid4().hex, function, arguments)
     made = local_executor(cluster, folder)
     jobs: list[submitit.Job[None]] = []
     try:
-        for argument in arguments:
-            jobs.append(_start(made, function, argument))
+        for number in range(len(arguments)):
+            jobs.append(_start(made, record, number))
         yield
     finally:
         _end(jobs)
 
 
-def _start(made: "submitit.LocalExecutor", function: Callable[[Any], None], argument: object) -> "submitit.Job[None]":
+def _start(made: "LocalExecutor", record: Path, number: int) -> "submitit.Job[None]":
     """Starts a task below a process of submitit's, which takes no notice of Ctrl-C: it would print a traceback."""
     if threading.current_thread() is not threading.main_thread():  # which alone may say what a signal does
-        return made.submit(function, argument)
+        return made.start(record, number)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a new process inherits that; the task handles it again
     try:
-        return made.submit(function, argument)
+        return made.start(record, number)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -8,11 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from types import FrameType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from submitit.core.utils import JobPaths
-
+LOG = "REELMILL_LOG"  # the log of the task that this process is
 KILL_AFTER_S = 2.0  # time to flush after SIGTERM: SIGKILL follows after KillWait (default 30 s; preemption: less)
 KILLED_WITHIN_S = 60.0  # Slurm kills a requeued task within this time
 RESERVE_S = 10.0  # kept before the job's time limit to flush and to requeue
@@ -21,8 +18,7 @@ RESERVE_S = 10.0  # kept before the job's time limit to flush and to requeue
 class Stop:
     """Tells whether to begin no new items (`asked`), and whether to abandon the running ones as well (`now`).
 
-    A context manager: it handles SIGTERM, SIGINT and submitit's signal until its end. submitit's own handlers, which
-    ignore SIGTERM, are replaced for that time.
+    A context manager: it handles SIGTERM, SIGINT and submitit's signal until its end.
     """
 
     def __init__(self, grace_s: float = 0.0, end: float | None = None) -> None:
@@ -73,15 +69,6 @@ def own_job() -> str | None:
     # not SLURM_JOB_ID in an array: for the last element that is the id of the whole array
     array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
-
-
-def task_paths() -> "JobPaths | None":
-    """The log and pickles of this task; None outside a task that submitit started."""
-    if "SUBMITIT_FOLDER" not in os.environ:
-        return None
-    from submitit import JobEnvironment
-
-    return JobEnvironment().paths
 
 
 def job_end(minutes: float) -> float | None:

@@ -18,9 +18,10 @@ from slurm.scheduler.accounting import Ended, Queued
 from slurm.scheduler.array import Array, Watch, check_folder
 from slurm.scheduler.cluster import Cluster, Container
 from slurm.scheduler.environment import applied, environment, variables
+from slurm.scheduler.tasks import write_tasks
 
 if TYPE_CHECKING:
-    import submitit
+    from slurm.scheduler.executors import SlurmExecutor
 
 PREEMPT_SIGNAL = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # as submitit has it
 REPLACED = "%\\\n\r"  # in the path of a log: sbatch's patterns, and what ends a line of its script
@@ -94,11 +95,10 @@ class Slurm:
 
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         """The job's id. Before another try Slurm is asked whether the last one was accepted although it failed."""
-        from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, JobPaths
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-        from slurm.scheduler.begin import closed_to_others
-
+        record = write_tasks(array.folder, _plain(array.name), array.function, array.arguments)
         made = self._executor(array.folder, job_name=_plain(array.name), dependency=array.dependency)
         made.parameters["array_parallelism"] = array.parallel
         again = Retrying(
@@ -110,26 +110,18 @@ class Slurm:
 
         def send() -> str:
             adopted = self.find(array.name) if again.statistics["attempt_number"] > 1 else None
-            if not adopted:
-                with applied(self.env):  # submitit calls sbatch in this process's environment
-                    return str(made.map_array(array.function, array.arguments)[0].job_id).split("_")[0]
-            for index, argument in enumerate(array.arguments):  # what submitit would have left for the tasks
-                job = f"{adopted}_{index}" if len(array.arguments) > 1 else adopted
-                work = DelayedSubmission(array.function, argument)
-                work.set_timeout(0, 0)
-                with closed_to_others(array.folder):
-                    work.dump(JobPaths(made.folder, job).submitted_pickle)
-            return adopted
+            if adopted:
+                return adopted
+            with applied(self.env):  # submitit calls sbatch in this process's environment
+                return made.send(record, len(array.arguments))
 
         try:
-            return str(again(send))
+            return again(send)
         except (FailedJobError, FailedSubmissionError) as error:
             raise ClusterError(str(error).strip().splitlines()[-1]) from error
 
     def script(self, folder: Path, tasks: int) -> str:
-        made = self._executor(folder)
-        made.parameters["map_count"] = tasks
-        return str(made._make_submission_file_text(made._submitit_command_str, "dry"))
+        return self._executor(folder).script(folder / "tasks.json", tasks)
 
     def nodes(self) -> list[str]:
         return [node for node, up in accounting.nodes(self.cluster.partition, self.asking).items() if up]
@@ -169,9 +161,9 @@ class Slurm:
         if answer.returncode and not waiting_only:
             raise ClusterError(f"scancel failed: {answer.stderr.strip()}")
 
-    def _executor(self, folder: Path, **more: str | None) -> "submitit.SlurmExecutor":
+    def _executor(self, folder: Path, **more: str | None) -> "SlurmExecutor":
         """submitit's executor; `more` are sbatch parameters by submitit's names."""
-        from slurm.scheduler.begin import SlurmExecutor  # here, since commands that send nothing need none of it
+        from slurm.scheduler.executors import SlurmExecutor  # here, since commands that send nothing need none of it
 
         check_folder(folder, REPLACED)
         cluster = self.cluster

@@ -1,6 +1,5 @@
 """What one array task does: the gate, then each of its chunks from the last flushed row to the done record."""
 
-import atexit
 import importlib
 import logging
 import os
@@ -11,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import polars as pl
 
@@ -34,7 +33,7 @@ from slurm.record.manifest import Step
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.scheduler.environment import task_variables
-from slurm.scheduler.signals import Stop, job_end, own_job, requeue, task_paths
+from slurm.scheduler.signals import LOG, Stop, job_end, own_job, requeue
 from slurm.screen import log_to, progress
 from slurm.task.attempt import Attempt, Output
 from slurm.task.breaker import report_failure
@@ -48,7 +47,7 @@ End = Literal["done", "advanced", "stuck", "not begun"]  # of a task's chunk; al
 
 
 class Spec(NamedTuple):
-    """All that a submission pickles; everything else is read from the run's directory."""
+    """All that a task is sent; everything else is read from the run's directory."""
 
     run: str
     step: str
@@ -73,14 +72,13 @@ class Work(Protocol):
         """Ends its worker processes."""
 
 
-def run_task(spec: Spec) -> None:
-    """Does the chunks of one array task; raises if one of them failed; requeues itself when it was stopped."""
-    run_tasks([spec])
+def run_tasks(sent: Sequence[Sequence[Any]]) -> None:
+    """Does the chunks of one array task, of several steps one after another where points of a sweep share it.
 
-
-def run_tasks(specs: Sequence[Spec]) -> None:
-    """As `run_task`, of a task with chunks of several steps: points of a sweep, one after another."""
-    if "SUBMITIT_FOLDER" in os.environ:  # in a process of its own, whose output is its log
+    Raises if one of them failed; requeues itself when it was stopped. `sent` are its Specs, as JSON has them.
+    """
+    specs = [Spec(*spec) for spec in sent]
+    if LOG in os.environ:  # in a process of its own, whose output is its log
         log_to(sys.stdout, force=True)
     logging.getLogger("submitit").propagate = False  # it has a handler of its own
     there = [(spec, Step(Path(spec.run), spec.step)) for spec in specs]
@@ -104,8 +102,6 @@ def run_tasks(specs: Sequence[Spec]) -> None:
                     except ChunkError as error:  # recorded already; the task's other chunks go on
                         failures.append(f"{step.name} chunk {chunk}: {error}")
                         gated &= isinstance(error.__cause__, GateError)
-    if not stop.asked:
-        atexit.register(remove_pickles)
     if failures:
         raise (TooEarlyError if gated else ChunkError)("; ".join(failures))
     if reached - {"done"}:
@@ -122,13 +118,6 @@ def make_work(step: Step, stop: Stop, cluster: Cluster, ends: ExitStack) -> Work
     module, _, name = step.plan.entry.partition(":")
     make: Callable[..., Work] = getattr(importlib.import_module(module), name)
     return ends.enter_context(closing(make(step, stop, cluster)))
-
-
-def remove_pickles() -> None:
-    """Removes what submitit keeps for a task beside its log, once it will not be requeued any more."""
-    if paths := task_paths():
-        for path in (paths.submitted_pickle, paths.result_pickle):
-            path.unlink(missing_ok=True)
 
 
 def attempt_name(spec: Spec) -> str:
@@ -222,7 +211,7 @@ def _circumstances(step: Step, spec: Spec, stop: Stop) -> dict[str, object]:
         "submission": spec.submission,
         "index": spec.task,
         "fingerprint": step.plan.fingerprint,
-        "log": str(paths.stdout) if (paths := task_paths()) else "",
+        "log": os.environ.get(LOG, ""),
         "end": stop.end,
     }
 

@@ -13,17 +13,17 @@ import time
 
 from aiohttp import web
 
-WORDS = (
-    "man woman dog child boat river beach coat hat bicycle car street light shadow wave tree hill window table lamp bird "
-    "red green yellow dark bright old small large walks runs turns looks waits sits opens holds leaves crosses slowly "
-    "quickly along behind over under towards beside and while then"
-).split()
+WORDS = """
+man woman dog child boat river beach coat hat bicycle car street light shadow wave tree hill window table lamp
+bird red green yellow dark bright old small large walks runs turns looks waits sits opens holds leaves crosses
+slowly quickly along behind over under towards beside and while then
+"""
 INFO = {"model_id": "stub", "model_sha": "abc", "max_concurrent_requests": 10**6, "version": "3"}
 
 
 def answer(drawn: random.Random) -> dict[str, object]:
     """A text of its own each time: equal texts would raise an alarm."""
-    text = " ".join(drawn.choices(WORDS, k=24)).capitalize() + "."
+    text = " ".join(drawn.choices(WORDS.split(), k=24)).capitalize() + "."
     return {
         "id": "", "object": "", "created": 0, "model": "stub", "system_fingerprint": "",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],

@@ -10,7 +10,7 @@ from support.slurm import ask
 from slurm.control.survey import survey
 from slurm.record.files import names
 from slurm.record.manifest import Step
-from slurm.task.task import Spec, run_task
+from slurm.task.task import Spec, run_tasks
 
 FAST = ("cluster=devcluster", "cluster.mem_gb=1", "steps.ingest.cluster.executor=local")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
@@ -82,7 +82,7 @@ def test_a_step_does_not_wait_for_a_job_whose_chunks_others_have_done(tmp_path: 
     run.submit_chain(n=1)
     (job,) = (window.job for window in run.survey().windows)
     ask("scontrol", "hold", f"{job}_1")
-    run_task(Spec(str(run.run), "probe", "0000", 1))  # as somebody may by hand
+    run_tasks([Spec(str(run.run), "probe", "0000", 1)])  # as somebody may by hand
     until(lambda: run.survey().complete())
     run.resume()
     until(lambda: second(run).complete(), 60)

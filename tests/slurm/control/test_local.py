@@ -10,7 +10,7 @@ from support.steps import cluster
 from slurm.control.submit import freeze
 from slurm.record.history import history
 from slurm.record.manifest import Step
-from slurm.task.task import Spec, run_task
+from slurm.task.task import Spec, run_tasks
 
 LOCAL = ("cluster.executor=local", "cluster.cpus=1", "chunks.flush_s=0.2")
 
@@ -52,7 +52,7 @@ def test_an_attempt_that_another_one_overtook_ends_as_done_and_leaves_nothing(tm
     faster.start()
     until(lambda: run.begun() >= 4)
     again = freeze(run.step, [[0]], cluster(executor="local", cpus=1), seen=1, size=1, why={})
-    run_task(Spec(str(run.run), "probe", again, 0))
+    run_tasks([Spec(str(run.run), "probe", again, 0)])
     faster.join()
     ends = [(past.cause, past.detail) for past in history(run.step, 0)]
     assert ends == [("done", ""), ("done", "another attempt did it")]

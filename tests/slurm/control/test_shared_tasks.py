@@ -148,14 +148,13 @@ def test_on_a_cluster_so_many_points_share_an_array_as_chunks_points_says(tmp_pa
     jobs = [load_windows(step, "0000")[0] for step in points(run)]
     assert sorted(window.job for window in jobs) == ["700", "700", "701", "701", "702"]
     assert [window.tasks for window in jobs] == [[[0], [1]]] * 5
-    # what an element does is what its pickle says: it has its chunk of both points
+    # what an element does is what the record says: it has its chunk of both points
     first = [step for step, window in zip(points(run), jobs, strict=True) if window.job == "700"]
     place, name = named_by(first[1], "0000")
-    pickle = place.paths.log_folder(name) / "700_1_submitted.pkl"
-    code = f"from submitit.core.utils import DelayedSubmission; DelayedSubmission.load({str(pickle)!r}).result()"
+    (record,) = [file for file in place.paths.log_folder(name).glob("*.json") if file.stem in scripts[0]]
     slurm = {"SUBMITIT_EXECUTOR": "slurm", "SLURM_ARRAY_JOB_ID": "700", "SLURM_ARRAY_TASK_ID": "1"}
     env = {**os.environ, "PATH": path, **slurm, "SLURM_JOB_END_TIME": str(int(time.time() + 3600))}
-    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    subprocess.run([sys.executable, "-m", "slurm.scheduler.begin", record, "022"], env=env, check=True)
     assert [[d.chunk for d in step.all_done()] for step in first] == [[1], [1]]
     assert [[past["job"] for past in starts(step)] for step in first] == [["700_1"], ["700_1"]]
 

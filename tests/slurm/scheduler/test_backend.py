@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from support.noted import meet, note
 from support.runs import until
 from support.steps import cluster
 
@@ -18,22 +19,6 @@ from slurm.scheduler.array import Array
 from slurm.scheduler.backend import BACKENDS, backend
 from slurm.scheduler.cluster import Container
 from slurm.scheduler.local import processes
-
-
-def note(path: str) -> None:
-    """Leaves its process, its start and its end in a file; a task whose file is named `bad…` raises."""
-    started = time.time()
-    time.sleep(0.3)
-    Path(path).write_text(f"{os.getpid()} {started} {time.time()} {os.environ.get('REELMILL_TEST', '')}")
-    if Path(path).name.startswith("bad"):
-        raise RuntimeError("told in its log only")
-
-
-def meet(path: str) -> None:
-    """Ends well only if three tasks run at once."""
-    Path(path).write_text("alone")
-    until(lambda: len(list(Path(path).parent.glob("[abc]"))) == 3, 60)
-    Path(path).write_text("met")
 
 
 def array(folder: Path, *names: str, parallel: int = 1) -> Array:

@@ -16,7 +16,7 @@ from slurm.record.chunks import is_behind
 from slurm.record.files import names
 from slurm.record.inputs import source_of
 from slurm.record.manifest import Step
-from slurm.task.task import Spec, run_task
+from slurm.task.task import Spec, run_tasks
 from stages.core.runner.pipeline import submit_steps
 
 DEBUG = "cluster.executor=debug"
@@ -163,7 +163,7 @@ def test_a_task_moves_the_borders_of_its_step_itself(tmp_path: Path) -> None:
     run.resume(only=["probe"])
     assert is_behind(step)
     step.paths.done(0).unlink()
-    run_task(Spec(str(run.run), "second", names(step.paths.submissions)[0], 0))
+    run_tasks([Spec(str(run.run), "second", names(step.paths.submissions)[0], 0)])
     assert not is_behind(Step(run.run, "second"))
     assert survey(step).state(0) == "done"
     assert not run.resume()["second"].set_aside
@@ -180,7 +180,7 @@ def test_a_task_whose_input_is_being_made_again_waits_and_costs_no_attempt(tmp_p
     for gone in (run.step.paths.done(1), step.paths.done(0)):
         gone.unlink()  # where the borders lie now depends on chunks that this one does not read
     with pytest.raises(ChunkError, match="1 of 2 chunks of r/probe, which it reads, is not done"):
-        run_task(Spec(str(run.run), "second", names(step.paths.submissions)[0], 0))
+        run_tasks([Spec(str(run.run), "second", names(step.paths.submissions)[0], 0)])
     assert survey(step).past[0][-1].cause == "gated"
     assert not run.resume()["second"].set_aside
     assert behind(run)[0]["video_id"].to_list() == run.names

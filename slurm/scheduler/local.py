@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -44,8 +43,8 @@ class Local:
     def send(self, array: Array, watch: Watch | None = None, tries: int = 1) -> str:
         """Runs the tasks, `array.parallel` at once; Ctrl-C ends those that run."""
         os.environ.update(variables(self.cluster))
-        record = write_tasks(array.folder, array.name, array.function, array.arguments)
         made, running = local_executor(self.cluster, array.folder), list["submitit.Job[None]"]()
+        record = write_tasks(array.folder, array.function, array.arguments)
         showing: AbstractContextManager[Callable[[], None]] = watch() if watch else nullcontext(lambda: None)
         try:
             with showing as show:
@@ -103,8 +102,8 @@ def processes(
     cluster: Cluster, function: Callable[[Any], None], arguments: Sequence[Any], folder: Path
 ) -> Iterator[None]:
     """Starts a process for each argument; all are ended and waited for at the end of the `with` block."""
-    record = write_tasks(folder, uuid.uuid4().hex, function, arguments)
     made = local_executor(cluster, folder)
+    record = write_tasks(folder, function, arguments)
     jobs: list[submitit.Job[None]] = []
     try:
         for number in range(len(arguments)):

@@ -98,8 +98,8 @@ class Slurm:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-        record = write_tasks(array.folder, _plain(array.name), array.function, array.arguments)
         made = self._executor(array.folder, job_name=_plain(array.name), dependency=array.dependency)
+        record = write_tasks(array.folder, array.function, array.arguments)
         made.parameters["array_parallelism"] = array.parallel
         again = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, FailedJobError) and _transient(str(error))),

@@ -1,6 +1,6 @@
 """What the tasks of an array do: one record for all of them, in a folder where nobody else writes.
 
-FOLDER/<name>.json     the function, by its module and name, and what each task calls it with
+FOLDER/tasks-….json     the function, by its module and name, and what each task calls it with
 
 The record says what is executed. So only the user who sends tasks may write into its folder, whatever the umask is that
 a shared run needs, and a task obeys only a record of its own user's.
@@ -9,6 +9,7 @@ a shared run needs, and a task obeys only a record of its own user's.
 import importlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,13 +53,14 @@ def umask() -> int:
     return now
 
 
-def write_tasks(folder: Path, name: str, function: Callable[[Any], None], arguments: Sequence[Any]) -> Path:
+def write_tasks(folder: Path, function: Callable[[Any], None], arguments: Sequence[Any]) -> Path:
     """Writes the record; gives where it lies. Arguments are what JSON can hold."""
-    from slurm.record.files import write_json  # here: it brings polars, which a task's start need not wait for
-
-    record = folder / f"{name}.json"
-    with closed_to_others(folder):
-        write_json(record, {"function": f"{function.__module__}:{function.__qualname__}", "arguments": [*arguments]})
+    record = folder / f"tasks-{uuid.uuid4().hex}.json"
+    work = {"function": f"{function.__module__}:{function.__qualname__}", "arguments": [*arguments]}
+    with closed_to_others(folder), record.open("x") as file:  # no task begins before it is whole
+        json.dump(work, file)
+        file.flush()
+        os.fsync(file.fileno())
     return record
 
 

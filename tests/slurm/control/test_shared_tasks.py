@@ -159,6 +159,22 @@ def test_on_a_cluster_so_many_points_share_an_array_as_chunks_points_says(tmp_pa
     assert [[past["job"] for past in starts(step)] for step in first] == [["700_1"], ["700_1"]]
 
 
+def test_a_submission_writes_no_more_files_for_more_tasks(tmp_path: Path, programs: Path) -> None:
+    run = catalogue(tmp_path)
+    path = f"{programs}:{os.environ['PATH']}"
+    files = []
+    for size in (1, 2):
+        words = [f"step=of{size}", "cluster=slurm", f"++cluster.env.PATH={path}", *WORDS[:-1], f"chunks.size={size}"]
+        done = command("stages.filter", "run=r", f"runs={tmp_path}", *words)
+        assert done.returncode == 0, done.stderr
+        assert (
+            sum(len(tasks) for window in load_windows(Step(run, f"of{size}"), "0000") for tasks in window.tasks)
+            == 4 // size
+        )
+        files.append(len([*(run / f"of{size}").rglob("*")]))
+    assert files[0] == files[1] <= 20
+
+
 def test_a_point_that_was_dropped_costs_no_other(tmp_path: Path) -> None:
     run = catalogue(tmp_path)
     sweep(tmp_path, values="0,7")

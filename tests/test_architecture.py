@@ -109,6 +109,8 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/dedup": {"schema"},
     "stages/core/release": {"schema", "storage", "text/annotation", "video/read"},
     "stages/core/report": {"text/alarms"},
+    "stages/core/card": {"report", "runner", "schema", "storage"},
+    "stages/core/hub": {"storage"},
     "stages/core/runner": {"models", "schema", "storage"},
     "stages/core/command_line": {"runner"},
 }

@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of the many processes compiles our code again
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"  # no test asks the real Hub
+os.environ["HF_HUB_DISABLE_XET"] = "1"  # the Hubs of tests take large files the way of LFS
 STATE = Path(os.environ.get("REELMILL_DEVCLUSTER", "/tmp/reelmill-devcluster"))
 
 

@@ -96,8 +96,8 @@ def add_revision(former: Former, version: Version, hashes: set[str], replace: bo
     """
     if former.hashes and not former.hashes & hashes and not replace:
         raise InputError(
-            f"the dataset that is there, version {former.revisions[-1].version}, has {len(former.hashes)} rows, and none "
-            f"of these: another one; say another hub.repo= (or step=), or hub.replace=true to take its place"
+            f"the dataset that is there, version {former.revisions[-1].version}, has none of these rows, and "
+            f"{len(former.hashes)} others: say another hub.repo= (or step=), or hub.replace=true to take its place"
         )
     added, removed = len(hashes - former.hashes), len(former.hashes - hashes)
     now = Revision(version.name, str(version.date or ""), version.change, len(hashes), added, removed)

@@ -14,13 +14,22 @@ def read_language(code: object) -> object:
     return "no" if code is False else code
 
 
+def read_version(name: object) -> object:
+    """Of a number the end may be lost on the way: 1.10 comes as 1.1."""
+    if isinstance(name, float):
+        raise ValueError(f"{name} is read as a number, as which 1.10 is 1.1: say v{name}, or {name}.0")
+    return str(name) if isinstance(name, int) else name
+
+
 Language = Annotated[str, BeforeValidator(read_language), StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class Version:
-    name: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]*$", max_length=40)]
+    name: Annotated[
+        str, BeforeValidator(read_version), StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]*$", max_length=40)
+    ]
     date: date | None
     change: Words
 

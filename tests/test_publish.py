@@ -191,7 +191,7 @@ def test_the_next_version_counts_what_came_and_went(made: Published, tmp_path: P
     other = made.copy(tmp_path / "copy")
     where = ["step=package", "overwrite=[package]", "format=folder", "format.where=original_video_filename != 'v1.mp4'"]
     words = [word for word in other.words if not word.startswith(("overwrite", "shard"))]
-    own = ["run=r", f"runs={other.folder}", *words, "after=download", "cluster.executor=debug"]
+    own = ["run=r", f"runs={other.folder}", *words, "cluster.executor=debug"]
     assert submit_steps(planned("package", *own, *where)) == 0
     assert other.publish("publish", "overwrite=[publish]") == 1
     assert "version.name=1.0.0 is published already" in other.failure("publish")

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import polars as pl
 import yaml
 from support.released import make_video, write_dataset
 from support.runs import planned
@@ -16,18 +17,23 @@ DAY = "version.date=2026-12-01"
 class Published:
     """A run with a package step `package` of FineVideo's videos; every step of `publish` has a name of its own."""
 
-    def __init__(self, folder: Path, *more: str, videos: int = 4) -> None:
+    def __init__(self, folder: Path, *more: str, videos: int = 4, source: str = "finevideo") -> None:
         self.folder, self.run = folder, folder / "r"
         made = {f"v{n}": make_video(folder / "videos" / f"v{n}.mp4", noise=20 + n) for n in range(videos)}
-        self.source = write_dataset(folder / "in", made)
-        words = ["source=finevideo", f"input.path={self.source}", "source.annotations=true"]
-        self.words = [*words, "chunks.size=2", "shard_gb=0.00005"]
+        if source == "finevideo":
+            self.source = write_dataset(folder / "in", made)
+            self.words = ["source.annotations=true", "after=download"]
+        else:
+            self.source = folder / "list.csv"
+            pl.DataFrame({"video_id": [*made], "path": [*map(str, made.values())]}).write_csv(self.source)
+            self.words = ["after=ingest"]
+        self.words += [f"source={source}", f"input.path={self.source}", "chunks.size=2", "shard_gb=0.00005"]
         self.biases = folder / "biases.md"
         self.biases.write_text("### Who is shown\nMostly test pictures. <!-- not people -->\n")
         self.pack(*more)
 
     def pack(self, *more: str) -> None:
-        words = ["run=r", f"runs={self.folder}", *self.words, "after=download", "cluster.executor=debug", *more]
+        words = ["run=r", f"runs={self.folder}", *self.words, "cluster.executor=debug", *more]
         assert submit_steps(planned("package", *words)) == 0
 
     def publish(self, step: str = "publish", *more: str) -> int:

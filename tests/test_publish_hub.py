@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.hub_repository import Repository
-from support.hub_server import HubServer
+from support.hub_server import Fault, HubServer
 from support.published import Published
 from support.released import bytes_of
 from support.runs import ROOT
@@ -56,7 +56,7 @@ def test_the_files_go_into_one_pull_request_and_are_seen_by_its_merge(made: Publ
     assert (row["repository"], row["commit"]) == ("me/data", repo.refs["main"][-1])
 
 
-FAULTS = [
+FAULTS: list[tuple[str, Fault]] = [
     ("POST /api/repos/create", 500),
     ("POST /api/datasets/me/data/discussions$", 503),
     ("POST /api/datasets/me/data/preupload", 429),

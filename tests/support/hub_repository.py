@@ -107,6 +107,11 @@ class Repository:
             found[path] = self.entry(path, files[path])
         return [entry for path, entry in found.items() if recursive or "/" not in path[len(begin) :]]
 
+    def find(self, revision: str, paths: Iterable[str]) -> list[dict[str, object]]:
+        """The files and folders with these paths, as far as there are any."""
+        there = {str(entry["path"]): entry for entry in self.below(revision, "", recursive=True)}
+        return [there[path] for path in paths if path in there]
+
     def describe(self, name: str, request: Request) -> dict[str, object]:
         """A pull request of the dataset with this name."""
         clean = self.refs["main"][-1] == request.base or request.status == "merged"

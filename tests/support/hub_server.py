@@ -134,10 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": path} for path in sorted(repo.commits[commit])]
         self.answer({"id": name, "sha": commit, "private": repo.private, "siblings": siblings, "tags": []})
 
-    def refs(self, repo: Repository) -> None:
-        branches = [{"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commit_of("main")}]
-        self.answer({"branches": branches, "tags": [], "converts": [], "pullRequests": []})
-
     def tree(self, repo: Repository, revision: str, folder: str) -> None:
         if repo.commit_of(revision) is None:
             return self.refuse(404, "RevisionNotFound")
@@ -151,13 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         if repo.commit_of(revision) is None:
             return self.refuse(404, "RevisionNotFound")
         asked = json.loads(self.body)["paths"] if self.body[:1] == b"{" else parse_qs(self.body.decode())["paths"]
-        files, found = repo.files(revision), []
-        for path in asked:
-            if path in files:
-                found.append(repo.entry(path, files[path]))
-            elif any(file.startswith(f"{path}/") for file in files):
-                found.append({"type": "directory", "path": path, "size": 0, "oid": "0" * 40})
-        self.answer(found)
+        self.answer(repo.find(revision, asked))
 
     def resolve(self, repo: Repository, revision: str, path: str) -> None:
         commit = repo.commit_of(revision)
@@ -288,7 +278,6 @@ ROUTES: list[tuple[str, Callable[..., None]]] = [
     (r"POST /api/repos/create", _Handler.create),
     (r"POST /api/validate-yaml", _Handler.check_yaml),
     (rf"GET {NAMED}(/revision/(?P<revision>[^/]+))?", _Handler.info),
-    (rf"GET {OF}/refs", _Handler.refs),
     (rf"GET {OF}/tree/(?P<revision>[^/]+)/?(?P<folder>.*)", _Handler.tree),
     (rf"POST {OF}/paths-info/(?P<revision>[^/]+)", _Handler.paths),
     (r"(GET|HEAD) /datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)", _Handler.resolve),

@@ -104,8 +104,8 @@ def merge_gates(gates: Sequence[dict[str, Any]]) -> dict[str, Any]:
             before = merged.get(name)
             if isinstance(before, dict) and isinstance(value, dict):
                 merged[name] = {**before, **value}
-            elif name == f"{GATED}prompt" and before and value not in before:
-                merged[name] = f"{before.rstrip()}\n\n{value}"
+            elif name == f"{GATED}prompt" and before:
+                merged[name] = before if value in before else f"{before.rstrip()}\n\n{value}"
             else:
                 merged[name] = value
     return merged

@@ -63,7 +63,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.hub.tree import check_files, list_tree
 
     check(config)
-    releases = read_releases(steps, config.folders)
+    releases, beside = read_releases(steps.values(), config.folders)
     history, commit = folder / "history", None
     salt = read_salt(history)
     upload = None
@@ -82,6 +82,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     revisions, hashes = write_dataset(
         folder / FOLDER,
         releases,
+        beside,
         former,
         salt,
         replace=config.hub.replace,

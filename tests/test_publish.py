@@ -64,6 +64,7 @@ def test_the_funnel_and_thresholds_are_those_of_the_steps(tmp_path: Path) -> Non
     picture = (run.run / "publish" / "release" / "plots" / "score-long-motion.svg").read_text()
     assert picture.startswith("<svg")
     assert "var(" not in picture
+    assert 'style="background: #ffffff"' in picture
 
 
 def test_the_code_for_norwegian_is_no_falsehood(made: Published) -> None:
@@ -132,13 +133,13 @@ def test_nothing_is_published_before_biases_are_written(made: Published, text: s
 
 def test_a_title_with_a_nul_is_told_without_it(tmp_path: Path) -> None:
     run = Release(tmp_path, {"v0": make_video(tmp_path / "in" / "v0.mp4")})
-    run.rows["v0"] |= {"title": "before\0after", "url": "https://site.test/v0"}
+    run.rows["v0"] |= {"title": "before\0after", "url": "https://me:secret@site.test/v0"}
     run.pack()
     words = ["run=r", f"runs={tmp_path / 'runs'}", "card.draft=true", "cluster.executor=debug"]
     assert submit_steps(planned("publish", *words)) == 0
     release = run.run / "publish" / "release"
     rows = pl.read_parquet(release / "attribution.parquet")
-    assert rows.select("title", "url").row(0) == ("beforeafter", "https://site.test/v0")
+    assert rows.select("title", "url").row(0) == ("beforeafter", "https://***@site.test/v0")
     assert "The texts of 1 row held a NUL character" in (release / "README.md").read_text()
     assert all(b"\0" not in content for name, content in bytes_of(release).items() if name.endswith((".md", ".csv")))
 

@@ -1,6 +1,5 @@
 """A dataset on the Hub: seen as a whole or not at all, whatever happens on the way; what is refused, and why."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,11 +8,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from huggingface_hub import constants
 from support.hub_repository import Repository
 from support.hub_server import Fault, HubServer
 from support.published import Published
 from support.released import bytes_of
-from support.runs import ROOT
+from support.runs import ROOT, command
 
 from slurm.record.manifest import Step
 
@@ -88,7 +88,7 @@ def test_a_commit_or_merge_whose_answer_is_lost_is_not_made_twice(made: Publishe
     assert len([message for message in repo.messages if message.startswith("main")]) == 2
 
 
-@pytest.mark.parametrize("moment", ["PUT /lfs/", "POST .*/commit/", "POST .*/merge$", "GET .*/tree/main$"])
+@pytest.mark.parametrize("moment", ["PUT /lfs/", "POST .*/commit/", "GET .*/tree/main$"])
 def test_whoever_is_killed_is_followed_by_the_same_command(made: Published, hub: HubServer, moment: str) -> None:
     """The last moment is that behind the merge, before anybody knows of it."""
     step = f"killed{len(moment)}"
@@ -187,29 +187,40 @@ def test_a_public_dataset_is_not_taken_for_a_private_one(made: Published, hub: H
     assert made.publish("public", REPO, "hub.private=false", "overwrite=[public]") == 0
 
 
-REFUSED: dict[str, dict[str, str]] = {
-    "there is no token of the Hub: say `hf auth login`, or set HF_TOKEN": {"HF_TOKEN": ""},
-    "does not know the token": {"HF_TOKEN": "hf_old"},
-    "http://127.0.0.1:9 cannot be reached from here": {"HF_ENDPOINT": "http://127.0.0.1:9"},
-    "HF_HUB_OFFLINE=1 forbids to ask the Hub": {"HF_HUB_OFFLINE": "1"},
-    "the token may not write there (You don't have the rights": {},
+REFUSED: dict[str, tuple[str, object]] = {  # what is said → what is set
+    "there is no token of the Hub: say `hf auth login`, or set HF_TOKEN": ("HF_TOKEN", ""),
+    "does not know the token": ("HF_TOKEN", "hf_old"),
+    "HF_HUB_OFFLINE=1 forbids to ask the Hub": ("HF_HUB_OFFLINE", True),
+    "the token may not write there (You don't have the rights": ("", None),
 }
 
 
 @pytest.mark.parametrize("words", REFUSED)
-def test_why_nothing_was_uploaded_is_said(made: Published, hub: HubServer, tmp_path: Path, words: str) -> None:
-    repo = "me/data" if REFUSED[words] else "others/data"
-    told = subprocess.run(
-        [sys.executable, "-m", "stages.publish", *made.command(f"refused{len(words)}", f"hub.repo={repo}")],
-        cwd=ROOT,
-        env={**os.environ, "HF_HOME": str(tmp_path), **REFUSED[words]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 1
-    assert words in told.stdout
+def test_why_nothing_was_uploaded_is_said(
+    made: Published, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    name, value = REFUSED[words]
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))  # read when the library was loaded …
+    if isinstance(value, str):
+        monkeypatch.setenv(name, value)
+    elif name:
+        monkeypatch.setattr(constants, name, value)  # … as this was
+    step = f"refused{len(words)}"
+    assert made.publish(step, "hub.repo=me/data" if name else "hub.repo=others/data") == 1
+    assert words in made.failure(step)
     assert hub.stored == []
+
+
+def test_without_a_net_the_command_says_so_and_goes_on_later(made: Published, hub: HubServer) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        assert [made.publish("later", REPO) for _ in range(3)] == [1, 1, 1]
+        failed = command("stages.publish", *made.command("later", REPO))
+    assert failed.returncode == 1
+    assert "http://127.0.0.1:9 cannot be reached from here" in failed.stdout
+    assert "the same command goes on where it was" in failed.stdout
+    assert made.publish("later", REPO) == 0
+    assert shown(hub) == bytes_of(made.release("later"))
 
 
 def test_a_token_is_in_no_file_of_the_run(made: Published, hub: HubServer) -> None:

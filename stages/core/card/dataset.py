@@ -1,6 +1,6 @@
 """Writes a dataset into a folder: the files of its packages, and all that is told of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -26,21 +26,27 @@ from stages.core.card.terms import Terms, check_biases, read_terms, sources_of, 
 from stages.core.card.write import HOME, Facts, write_card
 
 
-def read_releases(steps: Mapping[str, Step], folders: Mapping[str, str] | None) -> list[Release]:
-    """What the package steps have made, a config each. Raises InputError where it cannot be one dataset."""
-    for step in steps.values():
-        if "shard" not in step.plan.gives:
-            raise InputError(f"{step} packs nothing: say after=STEP, a step of `package`")
-    places = folders_of(list(steps), folders)
-    releases = [read_release(step, places[name], alone=len(steps) == 1) for name, step in steps.items()]
+def read_releases(steps: Iterable[Step], folders: Mapping[str, str] | None) -> tuple[list[Release], list[Step]]:
+    """What the package steps have made, a config each, and the steps beside them. Raises InputError where it cannot be
+    one dataset.
+    """
+    packages: list[Step] = []
+    beside: list[Step] = []
+    for step in steps:
+        (packages if "shard" in step.plan.gives else beside).append(step)
+    if not packages:
+        raise InputError(f"{', '.join(map(str, beside))} packs nothing: say after=STEP, a step of `package`")
+    places = folders_of([step.name for step in packages], folders)
+    alone = len(packages) == 1
+    releases = [read_release(step, beside, places[step.name], alone=alone) for step in packages]
     if len({release.name for release in releases}) < len(releases):
         raise InputError(f"two configs of one name: {', '.join(release.name for release in releases)}")
     check_kinds(releases)
-    return releases
+    return releases, beside
 
 
-def read_release(step: Step, folder: str, *, alone: bool) -> Release:
-    rows = read_rows(step)
+def read_release(step: Step, beside: Sequence[Step], folder: str, *, alone: bool) -> Release:
+    rows = read_rows(step, beside)
     if rows.is_empty():
         raise InputError(f"{step} has no rows: there is nothing to publish")
     name = "default" if alone else plain_name(step.name)
@@ -51,6 +57,7 @@ def read_release(step: Step, folder: str, *, alone: bool) -> Release:
 def write_dataset(
     folder: Path,
     releases: Sequence[Release],
+    beside: Sequence[Step],
     former: Former,
     salt: str,
     *,
@@ -69,7 +76,7 @@ def write_dataset(
     attribution = attribution_of([release.rows for release in releases])
     hashes = hash_rows(attribution, salt)
     revisions = add_revision(former, version, hashes, replace)
-    before = steps_before([release.step for release in releases])
+    before = steps_before([*(release.step for release in releases), *beside])
     named = {name for release in releases for name in release.rows["source"].drop_nulls().unique()}
     sources = sources_of(before, named)
     alone = len(releases) == 1

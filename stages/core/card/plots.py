@@ -86,11 +86,21 @@ def bars(values: pl.Series, bins: int) -> str:
 def bars_by_name(table: pl.DataFrame) -> str:
     """A bar for each category."""
     y = alt.Y("category", type="nominal", sort=table["category"].to_list(), title=None, axis=alt.Axis(labelLimit=260))
-    x = alt.X("hours", type="quantitative", title="hours", axis=alt.Axis(tickCount=5))
+    x = alt.X("hours", type="quantitative", title="hours", axis=alt.Axis(tickCount=4))
     chart = alt.Chart(table).mark_bar(color="var(--length)").encode(x=x, y=y)
     return settled(svg(chart.properties(width=420, height=alt.Step(16)).configure(**STYLE)))
 
 
 def settled(markup: str) -> str:
-    """The picture with colours of its own, for a reader who shows it alone."""
-    return re.sub(r"var\((--\w+)\)", lambda name: COLOURS[name[1]], str(markup))
+    """The picture with paper, colours and a margin of its own, for a reader who shows it alone.
+
+    The margin is for readers whose letters are wider than those by which the picture was laid out.
+    """
+    own = re.sub(r"var\((--\w+)\)", lambda name: COLOURS[name[1]], str(markup))
+    size = re.search(r'width="([\d.]+)" height="([\d.]+)" viewBox="0 0 [\d.]+ [\d.]+"', own)
+    if size is None:
+        return own
+    left, other = 36, 12
+    width, height = float(size[1]) + left + other, float(size[2]) + 2 * other
+    framed = f'width="{width:g}" height="{height:g}" viewBox="{-left} {-other} {width:g} {height:g}"'
+    return own.replace(size[0], f'{framed} style="background: #ffffff"', 1)

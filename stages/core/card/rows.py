@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from slurm.credentials import redact
 from slurm.record.manifest import Step
 from stages.core.report.lineage import lineage
 from stages.core.schema.catalogue import CATALOGUE
@@ -19,17 +20,18 @@ KNOWN: Schema = {
 YOUTUBE_IDS = ("finevideo", "youtube_commons")  # sources whose ids are YouTube's
 
 
-def read_rows(step: Step) -> pl.DataFrame:
+def read_rows(step: Step, beside: Sequence[Step] = ()) -> pl.DataFrame:
     """The rows of a finished package step, in its order: its keys, `id`, PACKED and KNOWN, null where nobody says it.
 
-    Of `url` only what others can open is left: addresses of the web. No text holds a NUL; `nul` says where one did.
+    Steps `beside` may say something of the same rows, too, as one does that categorizes the videos of clips. Of `url`
+    only what others can open is left: addresses of the web. No text holds a NUL; `nul` says where one did.
     """
     packed = ("shard", "media_bytes", "media_sha256")
     rows = step.kept().select(*step.plan.keys, *packed).collect()
     for name, kind in KNOWN.items():
-        rows = add_column(rows, step, name, kind)
+        rows = add_column(rows, givers_of(step, beside, name), name, kind)
     texts = [name for name in rows.columns if rows.schema[name] == TEXT and name != "original"]
-    public = rows["url"].str.extract(r"(https?://\S+)$")
+    public = rows["url"].str.extract(r"(https?://\S+)$").map_elements(redact, TEXT)
     ids = pl.when(pl.col("source").is_in(YOUTUBE_IDS) & pl.col(step.plan.keys[-1]).str.contains(r"^[\w-]{11}$"))
     rows = rows.with_columns(
         id=pl.col(step.plan.key),
@@ -40,10 +42,15 @@ def read_rows(step: Step) -> pl.DataFrame:
     return rows.drop("original").with_columns(pl.col(texts).str.replace_all("\0", "", literal=True))
 
 
-def add_column(rows: pl.DataFrame, step: Step, name: str, kind: pl.DataType) -> pl.DataFrame:
-    """The rows with a column more: of the nearest step that says it of the row itself, else of what it was made of."""
-    givers = [other for other in lineage(step)[1:] if name in other.plan.gives and other.plan.key in step.plan.keys]
-    givers.sort(key=lambda giver: step.plan.keys.index(giver.plan.key))  # else nearest first, as they stand
+def givers_of(step: Step, beside: Sequence[Step], name: str) -> list[Step]:
+    """The steps that give a column, of the rows themselves before what they were made of, nearest first."""
+    known = [*lineage(step)[1:], *(other for one in beside for other in lineage(one))]
+    givers = {other.name: other for other in known if name in other.plan.gives and other.plan.key in step.plan.keys}
+    return sorted(givers.values(), key=lambda giver: step.plan.keys.index(giver.plan.key))
+
+
+def add_column(rows: pl.DataFrame, givers: Sequence[Step], name: str, kind: pl.DataType) -> pl.DataFrame:
+    """The rows with a column more, each value that of the first step that has one."""
     values: list[pl.Series] = []
     for giver in givers:
         key, table = giver.plan.key, giver.scan()

@@ -28,6 +28,7 @@ class Release(NamedTuple):
 
     name: str
     step: Step
+    beside: Sequence[Step]  # steps that say something of the same rows
     folder: str  # "" at the top
     rows: pl.DataFrame
     files: Mapping[str, Path]  # path in the dataset → file

@@ -51,7 +51,7 @@ def read_release(step: Step, beside: Sequence[Step], folder: str, *, alone: bool
         raise InputError(f"{step} has no rows: there is nothing to publish")
     name = "default" if alone else plain_name(step.name)
     rows = rows.with_columns(config=pl.lit(name))
-    return Release(name, step, folder, rows, list_package(step, folder, rows), checksums_of(step, folder))
+    return Release(name, step, beside, folder, rows, list_package(step, folder, rows), checksums_of(step, folder))
 
 
 def write_dataset(

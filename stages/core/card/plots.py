@@ -9,7 +9,6 @@ import polars as pl
 
 from slurm.record.manifest import Step
 from stages.core.card.configs import Release
-from stages.core.card.rows import captions_of
 from stages.core.report.charts import STYLE, histogram, svg
 from stages.core.report.histograms import make_histograms
 
@@ -43,7 +42,7 @@ def draw_plots(releases: Sequence[Release], before: Sequence[Step], bins: int) -
         lengths = release.rows["duration_s"].drop_nulls()
         if len(lengths):
             found.append(Plot(f"plots/length{end}.svg", f"Length of each row in seconds{of}", bars(lengths, bins)))
-        words = captions_of(release.rows).drop_nulls().str.split(" ").list.len()
+        words = release.rows["caption_words"].drop_nulls()
         if len(words):
             shown = bars(words.cast(pl.Float64()), bins)
             found.append(Plot(f"plots/caption_words{end}.svg", f"Words of each caption{of}", shown))

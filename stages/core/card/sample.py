@@ -11,7 +11,7 @@ import polars as pl
 from slurm.errors import InputError
 from slurm.record.files import replacing
 from stages.core.card.configs import Release
-from stages.core.card.rows import captions_of
+from stages.core.card.rows import read_captions
 
 PIECE_BYTES = 1 << 22
 FOLDER = "sample"
@@ -44,7 +44,13 @@ def write_sample(release: Release, folder: Path, rows: int, seed: int, *, alone:
         files.append(name)
         yield f"{place}/{name}"
     columns = ["title", "channel", "category", "duration_s", "url", "licence"]
-    told = table.select("id", pl.Series("file", files, pl.String()), *columns, captions_of(table), "shard")
+    told = table.select(
+        "id",
+        pl.Series("file", files, pl.String()),
+        *columns,
+        read_captions(table, release.step, release.beside),
+        "shard",
+    )
     with replacing(folder / place / "sample.csv") as temporary:
         told.write_csv(temporary)
     yield f"{place}/sample.csv"

@@ -9,7 +9,7 @@ from slurm.record.done import Done
 from slurm.record.files import write_table
 from slurm.record.manifest import Step
 from slurm.record.plan import fingerprint
-from stages.core.card.rows import captions_of, read_rows
+from stages.core.card.rows import read_captions, read_rows
 
 
 def make(run: Path, name: str, rows: pl.DataFrame, *inputs: str) -> Step:
@@ -42,12 +42,14 @@ def packed(run: Path) -> Step:
 
 
 def test_a_row_is_told_by_what_it_is_before_what_it_was_made_of(tmp_path: Path) -> None:
-    rows = read_rows(packed(tmp_path / "run"))
+    step = packed(tmp_path / "run")
+    rows = read_rows(step)
     assert rows["id"].to_list() == ["v_0", "v_1", "a_0"]
     assert rows["duration_s"].to_list() == [1.0, 2.0, 70.0]
     assert rows["title"].to_list() == ["One", "One", "Two"]
     assert rows["nul"].to_list() == [False, False, True]
-    assert captions_of(rows).to_list() == ["d", None, "c"]
+    assert read_captions(rows, step, []).to_list() == ["d", None, "c"]
+    assert rows["caption_words"].to_list() == [1, None, 1]
     assert rows["licence"].null_count() == 3
 
 

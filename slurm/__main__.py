@@ -30,6 +30,7 @@ from slurm.record.files import names
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
+from slurm.record.removals import refuse_unfinished
 from slurm.screen import show, visible
 from slurm.table import read_table, write_table
 from slurm.words import Words, parse
@@ -138,6 +139,7 @@ def resume_command(run: Path, words: Words) -> int:
     retry = list(filter(None, words.get("retry", "").split(",")))
     if unknown := [code for code in retry if code not in ITEM_CODES]:
         raise InputError(f"retry={unknown[0]}: no such error; there are: {', '.join(ITEM_CODES)}")
+    refuse_unfinished(run)
     raise_budget(run, words)
     results = resume(run, _only(run, words), words.get("cluster"), words.get("force", False), retry)
     tell(results)
@@ -161,6 +163,7 @@ def raise_budget(run: Path, words: Words) -> None:
 
 def watch(run: Path, words: Words) -> int:
     """Resumes until everything is done (0), or until nothing more can be, as where all waits for held tasks (1)."""
+    refuse_unfinished(run)
     raise_budget(run, words)
     before, again, idle = -1, Counter[tuple[str, int]](), 0
     while True:

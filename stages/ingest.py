@@ -20,13 +20,14 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
+from slurm.record.removals import Ledger
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Former, Stage
 from stages.core.schema.catalogue import CAPTION_ROWS, CAPTIONS, CATALOGUE, LEFT_OUT, SPANS
 from stages.core.schema.types import INT, TEXT
 from stages.core.sources import finevideo, folder, lvd2m, openvid, urls, youtube_commons
 from stages.core.sources.catalogue import Catalogue
-from stages.core.sources.opt_out import OptOut, is_listed, read_opt_out
+from stages.core.sources.opt_out import OptOut, is_listed, is_removed, read_opt_out
 from stages.core.storage.addresses import VIDEO_SUFFIXES, find_fault
 from stages.core.storage.input_files import is_remote, local_glob
 from stages.core.text.alarms.settings import Alarms
@@ -81,8 +82,10 @@ def reader(config: Config) -> tuple[ModuleType, Source]:
     return urls, urls.Options("urls", column=None, id=None, columns={})
 
 
-def read_catalogue(config: Config) -> Catalogue:
-    """All videos of the source except those in the opt-out list, with the columns of CATALOGUE and unique ids.
+def read_catalogue(config: Config, run: Path | None = None) -> Catalogue:
+    """All videos of the source, with the columns of CATALOGUE and unique ids.
+
+    Left out are those in the opt-out list, and those that were taken out of the run.
 
     Wide columns are not read yet. Raises InputError, also if there is no video.
     """
@@ -92,7 +95,8 @@ def read_catalogue(config: Config) -> Catalogue:
         source: Catalogue = module.read(path, options)
         rows = complete(source.rows).with_columns(*named_faults())
         opted_out = is_listed(entries) if len(entries) else pl.lit(False)
-        narrow = rows.select("video_id", opted_out=opted_out).collect(engine="streaming")
+        removed = is_removed(Ledger(run)) if run else pl.lit(False)
+        narrow = rows.select("video_id", opted_out=opted_out | removed).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         raise InputError(f"input.path={path} cannot be read: {error}") from error
     excluded = narrow.filter("opted_out")["video_id"].unique()
@@ -140,16 +144,16 @@ def named_faults() -> tuple[pl.Expr, pl.Expr]:
     )
 
 
-def read_ids(config: Config) -> pl.Series:
+def read_ids(config: Config, run: Path) -> pl.Series:
     """The ids of all videos that the source has now."""
-    return read_catalogue(config).rows.select("video_id").collect(engine="streaming").to_series()
+    return read_catalogue(config, run).rows.select("video_id").collect(engine="streaming").to_series()
 
 
 def run(
     steps: Mapping[str, Step], config: Config, folder: Path, former: Former
 ) -> dict[str, pl.DataFrame | pl.LazyFrame]:
     """The tables of the catalogue; in an extension, those of the videos that the run does not have yet."""
-    catalogue = read_catalogue(config)
+    catalogue = read_catalogue(config, folder.parent)
     assert catalogue.spans is not None
     rows = catalogue.rows.with_columns(extension=pl.lit(former.extension, INT))
     spans, left_out = with_caption_rows(catalogue.spans), catalogue.left_out

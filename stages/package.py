@@ -72,7 +72,7 @@ def fits(config: Config, types: Mapping[str, str]) -> None:
 def run(rows: Rows, config: Config) -> Iterator[Output]:
     from stages.core.release.formats import FORMATS
     from stages.core.release.media import size_of
-    from stages.core.release.shards import Shard, remove_others, split_by_size
+    from stages.core.release.shards import Shard, remove_others, spans_of
 
     key, media = rows.keys[0], config.format.media
     if media == "path" and key != "video_id":
@@ -81,7 +81,7 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
             f"behind cut, or after=STEP, a step with a row a video"
         )
     sizes = [size_of(item) for item in items_of(rows.all, key, media)]
-    spans = split_by_size(sizes, config.shard_gb * 1e9)
+    spans = spans_of(rows.folder, rows.chunk, sizes, config.shard_gb * 1e9)
     shards = [Shard(rows.folder, rows.chunk, n, FORMATS[config.format.name].SUFFIX) for n in range(len(spans))]
     tables = [rows.all[span.start : span.stop] for span in spans]
     left = rows.table[key].implode()

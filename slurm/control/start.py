@@ -20,6 +20,7 @@ from slurm.record import chunks
 from slurm.record.chunks import is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences
+from slurm.record.removals import refuse_unfinished
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.screen import visible
@@ -56,6 +57,7 @@ def start(
     written. Raises InputError or ClusterError before that, if a step stands with another config, or the cluster would
     refuse a task.
     """
+    refuse_unfinished(run)
     check_overwrite(run, intents, overwrite)
     pools = [intent.pool.pool for intent in intents if intent.pool is not None]
     for pool in pools:

@@ -10,6 +10,7 @@ import polars as pl
 from slurm.errors import InputError
 from slurm.explain.walk import Item, walk
 from slurm.record.manifest import Step, steps
+from slurm.record.removals import removed_since
 
 ADDRESSES = ("path", "url")  # columns by which a row may be named, beside its key and its file in the media folder
 MOST_SOURCES = 3  # rows of a source with whose key the id begins: these are followed
@@ -41,6 +42,8 @@ def find(run: Path, text: str) -> Item:
     for step in _to_search(known, "/" in text):
         if (rows := step.scan()) is not None and (found := _named(step, rows, names)):
             return found
+    if removal := removed_since(run, text):
+        raise InputError(f"{text!r} was taken out of run {run.name} for good, on {removal.date}")
     near = get_close_matches(text, dict.fromkeys(made), NEAR) or _nearest(sources, text)
     what = "no key, path or URL of its rows is that"
     raise InputError(f"no {text!r} in run {run.name}: {what}" + (f"; nearest: {', '.join(near)}" if near else ""))

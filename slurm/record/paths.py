@@ -18,13 +18,14 @@
     media/                          the files that the stage writes
 <run>/tables/<step>/<table>/<bucket>/   side tables, as .parquet, under the names of their parts
 <run>/.superseded/<step>/           what was replaced, until `python -m slurm clean`
+<run>/removals/                     what was taken out for good (see removals.py)
 """
 
 from pathlib import Path
 
 PER_BUCKET = 1000
 ROWS = "rows"  # the main table of a step
-RESERVED = ("pools", "sweeps", "tables")  # directories of a run that are no steps
+RESERVED = ("pools", "removals", "sweeps", "tables")  # directories of a run that are no steps
 
 
 def bucket(chunk: int) -> str:

@@ -5,19 +5,20 @@ those who read it go by. Source: the dataset card of HuggingFaceFV/finevideo and
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from slurm.errors import ItemError
 from stages.core.release.media import Item
 from stages.core.release.media_table import Entry, Layout, index_of, write_media_table
 from stages.core.release.nested import arrow_type, fit
 from stages.core.release.settings import FineVideo, Folder
-from stages.core.release.shards import Shard, write_shard
+from stages.core.release.shards import Rewritten, Shard, damaged, read_beside, write_anew, write_shard
 from stages.core.schema.types import Row
 from stages.core.text.annotation.metadata import ContentMetadata
 from stages.core.text.annotation.times import write_time
@@ -103,6 +104,29 @@ def pack(
 
     write_shard(shard, write)
     return [results[item.key] for item in items]
+
+
+def leave_out(shard: Shard, gone: Collection[str], options: FineVideo) -> Rewritten:
+    """The shard without the rows with these ids, out of its own bytes. Raises InputError if it is damaged."""
+    index = read_beside(shard, "index")
+    records = pq.read_table(shard.path, columns=["json"]).column("json")
+    if len(records) != len(index):
+        raise damaged(shard, f"{len(records)} rows, {len(index)} in its index")
+    entries = [
+        Entry(Item(id_, str(shard.path), size, sha256, offset), {"json": record}, len(json.dumps(record)))
+        for (id_, size, sha256, offset), record in zip(
+            index.select("id", "bytes", "sha256", "offset").iter_rows(), records.to_pylist(), strict=True
+        )
+        if id_ not in gone
+    ]
+
+    def write(path: Path) -> Mapping[str, pl.DataFrame]:
+        placed = write_media_table(path, shard.name, Layout(SCHEMA, "mp4", options.row_group_mb * 1e6), entries)
+        if wrong := next((one.place for one in placed if isinstance(one.place, ItemError)), None):
+            raise damaged(shard, wrong.detail)
+        return {"index": index_of(placed)}
+
+    return write_anew(shard, write)
 
 
 def make_entry(item: Item, row: Row) -> Entry:

@@ -6,25 +6,26 @@ The JSON is that of the format `finevideo`; `where` is a condition over its fiel
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from slurm.errors import ItemError
 from slurm.record.files import replacing
+from slurm.record.removals import staged_of
 from stages.core.release.finevideo import JSON, takes
 from stages.core.release.finevideo import make_entry as make_row
 from stages.core.release.media import Item, open_media
 from stages.core.release.settings import Folder
-from stages.core.release.shards import Shard
+from stages.core.release.shards import Rewritten, Shard, read_beside
 from stages.core.release.where import holds, read_condition
 from stages.core.schema.types import INT, TEXT, Schema
 from stages.core.storage.store import file_name, media_path
 
 SUFFIX = ""
 INDEX: Schema = {"id": TEXT, "file": TEXT, "bytes": INT, "sha256": TEXT}
-__all__ = ["SUFFIX", "check", "needs", "pack", "takes"]
+__all__ = ["SUFFIX", "check", "leave_out", "needs", "pack", "takes"]
 
 
 def check(options: Folder) -> None:
@@ -53,11 +54,30 @@ def pack(
         except ItemError as error:
             results.append(error)
     index = pl.DataFrame([result for result in results if isinstance(result, dict)], INDEX)
-    with replacing(shard.beside("index", ".parquet")) as temporary:
-        index.write_parquet(temporary, compression="zstd")
-    with replacing(shard.beside("index", ".sha256")) as temporary:
-        temporary.write_text("".join(f"{digest}  {file}\n" for file, digest in index.select("file", "sha256").rows()))
+    write_index(shard, index)
     return results
+
+
+def leave_out(shard: Shard, gone: Collection[str], options: Folder) -> Rewritten:
+    """What is to be removed of the rows with these ids, and the index without them."""
+    index = read_beside(shard, "index")
+    unwanted = pl.col("id").is_in(list(gone))
+    unneeded: list[Path] = []
+    for file in index.filter(unwanted)["file"]:
+        place = PurePosixPath(file)
+        unneeded += [shard.folder / place, shard.folder / "metadata" / place.parent.name / f"{place.stem}.json"]
+    ready = write_index(shard, index.filter(~unwanted), staged_of)
+    return Rewritten([(staged_of(path), path) for path in ready], unneeded)
+
+
+def write_index(shard: Shard, index: pl.DataFrame, place: Callable[[Path], Path] = lambda path: path) -> list[Path]:
+    """Writes where each row lies, and the checksums; gives the names of these files, which lie at their `place`."""
+    listed, checksums = shard.beside("index", ".parquet"), shard.beside("index", ".sha256")
+    with replacing(place(listed)) as temporary:
+        index.write_parquet(temporary, compression="zstd")
+    with replacing(place(checksums)) as temporary:
+        temporary.write_text("".join(f"{digest}  {file}\n" for file, digest in index.select("file", "sha256").rows()))
+    return [listed, checksums]
 
 
 def write_files(folder: Path, item: Item, record: dict[str, object]) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""The formats of a release by their names: each a module with `takes` and `pack`, and the suffix of its shards."""
+"""The formats of a release by their names: each a module, and the suffix of its shards.
+
+`needs` and `takes` are the columns that it looks at, `pack` makes a shard, `leave_out` takes rows out of one.
+"""
 
 from types import ModuleType
 

@@ -4,7 +4,8 @@ Source: the CSV files of https://github.com/SilentView/LVD-2M. `total score` is 
 motion_flow gives, else the score that was read. What is not known is empty.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import polars as pl
 from slurm.errors import ItemError
 from stages.core.release.media import Item
 from stages.core.release.settings import Lvd2m
-from stages.core.release.shards import Shard, write_shard
+from stages.core.release.shards import Rewritten, Shard, damaged, read_beside, write_anew, write_shard
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 
 SUFFIX = ".csv"
@@ -57,6 +58,31 @@ def pack(
 
     write_shard(shard, write)
     return [{**place, "bytes": None, "sha256": None} for place in places]
+
+
+def leave_out(shard: Shard, gone: Collection[str], options: Lvd2m) -> Rewritten:
+    """The file without the lines of the clips with these ids. Raises InputError if it is damaged."""
+    index = read_beside(shard, "index")
+    header, *lines = split_lines(shard.path.read_bytes())
+    if len(lines) != len(index):
+        raise damaged(shard, f"{len(lines)} lines, {len(index)} in its index")
+    kept = index.filter(~pl.col("id").is_in(list(gone)))
+
+    def write(path: Path) -> Mapping[str, pl.DataFrame]:
+        path.write_bytes(b"".join([header, *(lines[row] for row in kept["row"])]))
+        return {"index": kept.with_columns(row=pl.int_range(pl.len(), dtype=INT))}
+
+    return write_anew(shard, write)
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """The lines of a CSV file, each with its end; a line break in quotes ends none."""
+    found: list[bytes] = []
+    is_open = False
+    for line in BytesIO(content):
+        found[-1:] = [found[-1] + line] if is_open else [*found[-1:], line]
+        is_open ^= line.count(b'"') % 2 == 1
+    return found
 
 
 def line_of(row: Mapping[str, Any]) -> dict[str, object]:

@@ -21,6 +21,7 @@ class Item(NamedTuple):
     address: str | None
     bytes: int | None
     sha256: str | None = None
+    offset: int | None = None  # where it begins in the file at the address, a shard; None: it is that file
 
 
 class Media:
@@ -70,6 +71,10 @@ def open_media(item: Item) -> Iterator[Media]:
             raise ItemError("unreadable", f"{item.address}: {error.strerror}") from error
         with file:
             size = os.fstat(file.fileno()).st_size
+            if item.offset is not None and item.bytes is not None:
+                file.seek(item.offset)
+                yield Media(item, file, item.bytes)
+                return
             if not size:
                 raise ItemError("empty", item.address)
             if item.bytes not in (None, size):

@@ -5,19 +5,25 @@
     index/<bucket>/<chunk>-<shard>.sha256             its checksum: `sha256sum -c` in the release's folder reads it
     metadata/<bucket>/<chunk>-<shard>.parquet         what is known of its rows, where the shard is no table itself
 
+    index/<bucket>/<chunk>.rows.json                  how many of the chunk's rows each of its shards is made of, once
+                                                      some were taken out: so the others stay where they are
+
 A chunk names its shards by its own number, so whatever is added to a run later renames none. What is in them follows
 from the chunk's rows and the sizes of their files alone, so whoever makes a shard again makes the same bytes.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from slurm.record.files import replacing
+from slurm.errors import InputError
+from slurm.record.files import read_json, replacing
 from slurm.record.paths import bucket, chunk_name
+from slurm.record.removals import staged_of
 
 PLACES = ("data", "index", "metadata")
 
@@ -56,6 +62,23 @@ def split_by_size(sizes: Sequence[int], most: float) -> list[range]:
     return [*found, range(first, len(sizes))] if len(sizes) > first else found
 
 
+def rows_file(folder: Path, chunk: int) -> Path:
+    """The file that tells how many rows each shard of a chunk is made of, if some were taken out."""
+    return folder / "index" / bucket(chunk) / f"{chunk_name(chunk)}.rows.json"
+
+
+def spans_of(folder: Path, chunk: int, sizes: Sequence[int], most: float) -> list[range]:
+    """The rows of a chunk, by the sizes of their files, that each of its shards is made of; perhaps none."""
+    try:
+        counts: list[int] = read_json(rows_file(folder, chunk))
+    except FileNotFoundError:
+        return split_by_size(sizes, most)
+    if sum(counts) != len(sizes):  # it reads other rows by now
+        return split_by_size(sizes, most)
+    ends = list(accumulate(counts, initial=0))
+    return [range(first, end) for first, end in pairwise(ends)]
+
+
 class EmptyError(Exception):
     """None of a shard's rows can be released."""
 
@@ -80,6 +103,40 @@ def write_shard(shard: Shard, write: Callable[[Path], Mapping[str, pl.DataFrame]
             table.write_parquet(temporary, compression="zstd")
     with replacing(shard.beside("index", ".sha256")) as temporary:
         temporary.write_text(f"{checksum}  {shard.name}\n")
+
+
+class Rewritten(NamedTuple):
+    """Files that are ready to be renamed to their own names, and files that have to go then."""
+
+    ready: list[tuple[Path, Path]]  # where a file lies now (`staged_of`), and its name
+    unneeded: list[Path]
+
+
+def write_anew(shard: Shard, write: Callable[[Path], Mapping[str, pl.DataFrame]]) -> Rewritten:
+    """As `write_shard`, of a shard that there is and that stays as it is until the files are renamed."""
+    with replacing(staged_of(shard.path)) as temporary:
+        tables = write(temporary)
+        checksum = hash_file(temporary)
+    if tables["index"].is_empty():
+        return Rewritten([], list(files_of(shard.folder, shard.chunk, shard.number)))
+    for name, table in tables.items():
+        with replacing(staged_of(shard.beside(name, ".parquet"))) as temporary:
+            table.write_parquet(temporary, compression="zstd")
+    with replacing(staged_of(shard.beside("index", ".sha256"))) as temporary:
+        temporary.write_text(f"{checksum}  {shard.name}\n")
+    finals = [shard.path, *(shard.beside(name, ".parquet") for name in tables), shard.beside("index", ".sha256")]
+    return Rewritten([(staged_of(path), path) for path in finals], [])
+
+
+def read_beside(shard: Shard, place: str) -> pl.DataFrame:
+    return pl.read_parquet(shard.beside(place, ".parquet"), glob=False, hive_partitioning=False)
+
+
+def damaged(shard: Shard, what: str) -> InputError:
+    return InputError(
+        f"{shard.path} is not as it was written ({what}), so nothing can be taken out of it: make it again with the "
+        f"command of its step (overwrite=STEP), or remove the step (python -m slurm drop)"
+    )
 
 
 def hash_file(path: Path) -> str:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -18,12 +18,13 @@ from typing import IO, Any
 import polars as pl
 
 from slurm.errors import ItemError
-from stages.core.release.media import Item, open_media
+from stages.core.release.media import PIECE_BYTES, Item, open_media
 from stages.core.release.settings import WebDataset
-from stages.core.release.shards import Shard, write_shard
+from stages.core.release.shards import Rewritten, Shard, damaged, read_beside, write_anew, write_shard
 from stages.core.schema.types import INT, TEXT, Schema
 
 SUFFIX = ".tar"
+END_BYTES = 2 * tarfile.BLOCKSIZE  # of zeros, at the end of a tar file
 CAPTIONS = ("rewritten_caption", "refined_caption", "raw_caption")  # the last that was made counts
 COLUMNS = (  # that are taken where there are some
     *("start_s", "end_s", "duration_s", "fps", "width_px", "height_px", "frames", "has_audio"),
@@ -70,7 +71,7 @@ def pack(
                     out.seek(begin)
                     out.truncate()
                     results.append(error)
-            out.write(bytes(2 * tarfile.BLOCKSIZE))
+            out.write(bytes(END_BYTES))
         good = [result for result in results if not isinstance(result, ItemError)]
         index = pl.DataFrame(good, INDEX)
         there = known.filter(pl.Series([not isinstance(result, ItemError) for result in results], dtype=pl.Boolean))
@@ -78,6 +79,42 @@ def pack(
 
     write_shard(shard, write)
     return results
+
+
+def leave_out(shard: Shard, gone: Collection[str], options: WebDataset) -> Rewritten:
+    """The shard without the samples with these ids, out of its own bytes. Raises InputError if it is damaged."""
+    index = read_beside(shard, "index")
+    metadata = read_beside(shard, "metadata")
+    ends = [*index["sample_offset"][1:], shard.path.stat().st_size - END_BYTES]
+    kept = index.select(stays=~pl.col("id").is_in(list(gone)))["stays"]
+
+    def write(path: Path) -> dict[str, pl.DataFrame]:
+        begins: list[int] = []
+        digest = sha256()
+        with shard.path.open("rb") as source, path.open("wb") as out:
+            for begin, end, stays in zip(index["sample_offset"], ends, kept, strict=True):
+                if begin != source.tell():
+                    raise damaged(shard, f"a sample at {source.tell()}, not at {begin}")
+                begins.append(out.tell())
+                for piece in pieces(source, end - begin):
+                    digest.update(piece)
+                    if stays:
+                        out.write(piece)
+            digest.update(source.read())
+            out.write(bytes(END_BYTES))
+        if digest.hexdigest() != shard.beside("index", ".sha256").read_text().partition(" ")[0]:
+            raise damaged(shard, "its checksum is another one")
+        moved = pl.col("sample_offset") - pl.Series(begins, dtype=pl.Int64)
+        shifted = index.with_columns(offset=pl.col("offset") - moved, sample_offset=pl.col("sample_offset") - moved)
+        return {"index": shifted.filter(kept), "metadata": metadata.filter(kept)}
+
+    return write_anew(shard, write)
+
+
+def pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (piece := source.read(min(size, PIECE_BYTES))):
+        size -= len(piece)
+        yield piece
 
 
 def columns_of(table: pl.DataFrame, options: WebDataset) -> list[str]:

@@ -148,7 +148,7 @@ def look_for_new(order: list[Wanted], intents: list[Intent]) -> Growth | None:
         raise InputError(f"extend=true: step {step} is not finished: python -m slurm resume run={step.run.name}")
     known = rows.select(step.plan.key).collect().to_series()
     assert wanted.stage.ids is not None
-    there = wanted.stage.ids(wanted.config).unique()
+    there = wanted.stage.ids(wanted.config, wanted.run).unique()
     if len(there) < len(known) and wanted.common.extend != "fewer":
         raise InputError(
             f"extend=true: the source of step {step} has {len(there):,} rows now, the run has {len(known):,} of it: "

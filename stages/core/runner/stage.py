@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
@@ -47,7 +48,8 @@ class Stage:
     continues: bool = False  # of a reduce stage: an extension of the run adds to its output
     judges: bool = False  # of a reduce stage: its items are the kept rows of the step before it, which it gives back
     without_unfinished: bool = False  # of a reduce stage: it is made of finished steps where others cannot be finished
-    ids: Callable[[Any], pl.Series] | None = None  # of a source: the keys of all rows that it has now
+    # of a source: the keys of all rows that it has now for a run, by its config and the run's folder
+    ids: Callable[[Any, Path], pl.Series] | None = None
     # of a map stage: looks at its outputs, and gives them; it is called where no item is left to be done, too
     watch: Callable[..., Any] | None = None
     media: str | None = None  # the column with the file that a row has in the step's media folder

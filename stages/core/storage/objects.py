@@ -82,6 +82,24 @@ def read(address: str) -> bytes | None:
 
 
 @retry_network
+def find(pattern: str) -> list[str]:
+    """The addresses of the objects that a pattern with * fits, sorted, as the store has them now."""
+    with translate_store_errors(pattern, STORE_CODES):
+        system, path = open_file_system(pattern)
+        system.invalidate_cache()
+        return sorted(str(system.unstrip_protocol(found)) for found in system.glob(path))
+
+
+@retry_network
+def remove(address: str) -> None:
+    """Removes an object, if there is one."""
+    with translate_store_errors(address, STORE_CODES):
+        system, path = open_file_system(address)
+        if system.exists(path):
+            system.rm_file(path)
+
+
+@retry_network
 def size(address: str) -> int | None:
     """The size of an object in bytes, None if it does not exist."""
     try:

@@ -9,7 +9,7 @@ A file appears under its name only when it is complete.
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.util import find_spec
@@ -126,6 +126,48 @@ class Store:
     def _work_folder(self, video_id: str) -> Path:
         folder = scratch.scratch_folder() / "fetch" if self.remote else Path(self.root, ".partial")
         return folder / file_name(video_id)
+
+
+def find_files(root: str, video_ids: Iterable[str]) -> Iterator[str]:
+    """Paths or addresses of all that the stores in a folder, or at an address, have of these videos.
+
+    Those are stores of several settings, and of other runs as well: video, record, and what attempts have left. Raises
+    ItemError: disk, network.
+    """
+    root = root.rstrip("/")
+    for video_id in video_ids:
+        place, name = media_path(video_id, ""), file_name(video_id)
+        if "://" in root:
+            found = objects.find(f"{root}/*/{place}{name}.*")
+            yield from (address for address in found if _is_of(address.rpartition("/")[2], name))
+            continue
+        for store in sorted(Path(root).glob("*/")):
+            folder = store / place
+            names = sorted(os.listdir(folder)) if folder.is_dir() else []
+            yield from (str(folder / file) for file in names if _is_of(file, name))
+            if (partial := store / ".partial" / name).is_dir():
+                yield str(partial)
+
+
+def _is_of(file: str, name: str) -> bool:
+    """Whether a file is that of a video, its record, or one of these half written."""
+    bare = file.lstrip(".")
+    if not bare.startswith(f"{name}."):
+        return False
+    return file != bare or "." not in bare[len(name) + 1 :]
+
+
+def remove(address: str) -> None:
+    """Removes a file, a link, a folder, or an object, if there is one. Raises ItemError: disk, network."""
+    if "://" in address:
+        objects.remove(address)
+        return
+    path = Path(address)
+    with translate_disk_errors(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _move(file: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from scripts.words import read_words
 from slurm.ending import ending
 from slurm.errors import InputError
+from slurm.explain.find import find as explained
 from slurm.record.removals import removed_since
 from slurm.table import find_run
 from stages.core.removal.asked import Found, find, read_names
@@ -68,7 +69,7 @@ def take_out(run: Path, listed: list[str], *, dry_run: bool) -> Mentions:
     if not found.videos:
         if len(unknown) == len(listed):
             raise InputError(f"none of {len(listed):,} ids is in run {run.name!r}, so nothing was changed")
-        print("nothing of it is left in the tables")
+        print("nothing of that is in the tables; the proof searches for these names alone")
         return Mentions(listed)
     task = plan(run, listed, found)
     tell_task(task)
@@ -88,12 +89,22 @@ def tell_names(run: Path, found: Found) -> list[str]:
         if videos > 1:
             print(f"{name}: {videos:,} videos")
     for name, removal in list(before.items())[:SHOWN]:
-        print(f"{name}: was taken out before, with version {removal.version} of {removal.date}")
+        print(f"{name}: stays out since version {removal.version}, of {removal.date}")
     for name in unknown[:SHOWN]:
-        print(f"{name}: not in the run")
+        print(f"{name}: {why_unknown(run, name)}")
     if len(unknown) > SHOWN:
         print(f"and {len(unknown) - SHOWN:,} more that are not in the run")
     return unknown
+
+
+def why_unknown(run: Path, name: str) -> str:
+    """What a name is that is none of a video: that of a part of one, or one of nothing in the run."""
+    try:
+        item = explained(run, name)
+    except InputError as error:
+        nearest = str(error).partition("; nearest: ")[2]
+        return f"not in the run{f'; nearest: {nearest}' if nearest else ''}"
+    return f"is a {item.key}, not a video: to take out all of its video say {[*item.above.values(), item.value][0]}"
 
 
 def tell_task(task: Task) -> None:
@@ -103,7 +114,7 @@ def tell_task(task: Task) -> None:
         print(f"{name}: {task.released.get(name, 0):,} rows in {shards:,} shards of the release")
     print(f"{len(task.files):,} files of media")
     if task.alike:
-        print(f"{len(task.alike):,} rows are like one that goes, and stay; to take them out as well, add them to ids=:")
+        print(f"like one that goes, and staying, are {len(task.alike):,} rows; to take one out as well, add it to ids=:")
     for row in task.alike[:SHOWN]:
         print(f"  {row['alike']} is like {row['of']} ({row['how']}, {row['score']:.2f})")
     if len(task.alike) > SHOWN:

@@ -27,6 +27,7 @@ class Found(NamedTuple):
     videos: list[str]
     counts: dict[str, int]  # name → videos that it names; 0: unknown
     keys: dict[str, list[str]]
+    addresses: list[str]  # paths and URLs of these videos, and of no other
     alike: list[dict[str, object]]  # ALIKE: rows that stay and are like one that goes
 
 
@@ -60,7 +61,8 @@ def find(run: Path, said: Sequence[str]) -> Found:
     for step in known if videos else ():
         for column, values in keys_in(step, keys):
             keys[column] = sorted({*keys.get(column, ()), *values})
-    return Found(videos, counts, keys, alike_to(known, keys, root) if videos else [])
+    alike = alike_to(known, keys, root) if videos else []
+    return Found(videos, counts, keys, addresses_of(known, root, videos), alike)
 
 
 def main_tables(step: Step) -> Iterator[pl.LazyFrame]:
@@ -86,6 +88,21 @@ def named_in(rows: pl.LazyFrame, root: str, said: Sequence[str]) -> pl.DataFrame
         rows.select(name=column, video=key).filter(pl.col("name").is_in(list(wanted))).collect() for column in columns
     ]
     return pl.concat(found).with_columns(pl.col("name").replace_strict(wanted)).unique()
+
+
+def addresses_of(known: Sequence[Step], root: str, videos: Sequence[str]) -> list[str]:
+    """Paths and URLs of these videos; those that others have as well are left out."""
+    own: set[str] = set()
+    others: set[str] = set()
+    for step in known if videos else ():
+        rows = step.scan() if step.plan.keys == [root] else None
+        columns = [name for name in ("path", "url") if step.plan.gives.get(name) == "String"]
+        for name in columns if rows is not None else ():
+            assert rows is not None
+            table = rows.select(name, gone=pl.col(root).is_in(videos)).drop_nulls(name).collect()
+            own |= {*table.filter("gone")[name]}
+            others |= {*table.filter(~pl.col("gone") & pl.col(name).is_in(sorted(own)))[name]}
+    return sorted(own - others - {""})
 
 
 def keys_in(step: Step, keys: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:

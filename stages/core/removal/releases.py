@@ -61,9 +61,9 @@ def half_made(step: Step, counted: dict[str, Counted], gone: Collection[str]) ->
     yield from sorted(wanted - records.keys())
 
 
-def remove_rows(run: Path, task: Task) -> int:
-    """Takes the rows out of all shards, one after another; gives the bytes that were written."""
-    written = 0
+def remove_rows(run: Path, task: Task) -> dict[str, int]:
+    """Takes the rows out of all shards, one after another; gives the bytes that were written, by step."""
+    written: Counter[str] = Counter()
     for name, chunk in task.begun_anew:
         step = Step(run, name)
         for path in [*files_of(step.paths.media, chunk), rows_file(step.paths.media, chunk)]:
@@ -81,9 +81,9 @@ def remove_rows(run: Path, task: Task) -> int:
                     f"finishes it; then give this command again"
                 )
             ready, unneeded = form.leave_out(shard, held.ids, options)
-            written += sum(staged.stat().st_size for staged, _ in ready)
+            written[step.name] += sum(staged.stat().st_size for staged, _ in ready)
             make(run, Changes([path for _, path in ready], list(unneeded)))
-    return written
+    return dict(written)
 
 
 def keep_places(step: Step, task: Task) -> None:

@@ -75,7 +75,7 @@ def carry_out(run: Path, task: Task, tell: Callable[[str], None]) -> None:
     journal.finish(run)
     written = releases.remove_rows(run, task)
     for name, shards in task.shards.items():
-        tell(f"{name}: {shards:,} shards without them, {written:,} bytes written")
+        tell(f"{name}: {shards:,} shards are without them now, {written.get(name, 0):,} bytes written")
     journal.make(run, tables.rewrite(run, task))
     remove_media(run, task)
     journal.remove(list(files.unneeded(run, task)))

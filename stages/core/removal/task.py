@@ -31,6 +31,7 @@ class Task:
     said: list[str]  # as it was asked for
     videos: list[str]
     keys: dict[str, list[str]]  # key column → its values in the rows that go
+    addresses: list[str]  # of the videos
     staying: list[str]  # names that stay, and have one that goes as a part
     alike: list[dict[str, Any]]
     rows: dict[str, int] = field(default_factory=dict)  # as in Removal
@@ -48,7 +49,7 @@ class Task:
 
     @cached_property
     def mentions(self) -> Mentions:
-        return Mentions({*self.gone, *self.said}, self.staying)
+        return Mentions({*self.gone, *self.said, *self.addresses}, self.staying)
 
     def goes(self, columns: Mapping[str, pl.DataType]) -> pl.Expr | None:
         """Whether a row of a table with these columns goes; None if it has no column that could tell."""
@@ -62,19 +63,32 @@ class Task:
 def make_task(run: Path, said: Sequence[str], found: Found) -> Task:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     staying = longer_names(run, found)
-    return Task(version_of(run) + 1, now, new_salt(run), list(said), found.videos, found.keys, staying, found.alike)
+    return Task(
+        version_of(run) + 1,
+        now,
+        new_salt(run),
+        list(said),
+        found.videos,
+        found.keys,
+        found.addresses,
+        staying,
+        found.alike,
+    )
 
 
 def longer_names(run: Path, found: Found) -> list[str]:
     """Names that stay and contain one that goes: those of videos, and of places where the run itself lies."""
-    root, gone = next(iter(found.keys)), [*found.videos]
+    root, gone = next(iter(found.keys)), [*found.videos, *found.addresses]
     longer: set[str] = set()
     for name in steps(run):
         step = Step(run, name)
-        rows = step.scan() if step.plan.keys == [root] and not step.plan.inputs and gone else None
-        if rows is not None:
-            ids = rows.select(root).filter(~pl.col(root).is_in(gone), pl.col(root).str.contains_any(gone))
-            longer |= {*ids.collect().to_series()}
+        rows = step.scan() if step.plan.keys == [root] and gone else None
+        columns = [root, *(name for name in ("path", "url") if step.plan.gives.get(name) == "String")]
+        for column in columns if rows is not None else ():
+            assert rows is not None
+            value = pl.col(column)
+            names = rows.filter(~pl.col(root).is_in(gone), value.str.contains_any(gone)).select(value)
+            longer |= {*names.collect().to_series()}
     places = [str(run), f"{run.name}/", f"run={run.name}", f"{run.name}."]
     return sorted(longer | {place for place in places if any(name in place for name in gone)})
 

@@ -17,7 +17,7 @@ from scripts.words import read_words
 from slurm.ending import ending
 from slurm.errors import InputError
 from slurm.explain.find import find as explained
-from slurm.record.removals import removed_since
+from slurm.removals import removed_since
 from slurm.table import find_run
 from stages.core.removal.asked import Found, find, read_names
 from stages.core.removal.mentions import Mentions
@@ -26,6 +26,7 @@ from stages.core.removal.remove import begin, carry_out, plan, refuse_active
 from stages.core.removal.task import Task, load
 
 KEYS = ("run", "ids", "dry_run", "proof", "runs")
+CONFIGS = ("step.json", "changes.json", "run.json", "pool.json", "submission.json")  # which are never changed
 SHOWN = 20  # names, rows that are alike, and places that are listed
 
 
@@ -114,7 +115,9 @@ def tell_task(task: Task) -> None:
         print(f"{name}: {task.released.get(name, 0):,} rows in {shards:,} shards of the release")
     print(f"{len(task.files):,} files of media")
     if task.alike:
-        print(f"like one that goes, and staying, are {len(task.alike):,} rows; to take one out as well, add it to ids=:")
+        print(
+            f"like one that goes, and staying, are {len(task.alike):,} rows; to take one out as well, add it to ids=:"
+        )
     for row in task.alike[:SHOWN]:
         print(f"  {row['alike']} is like {row['of']} ({row['how']}, {row['score']:.2f})")
     if len(task.alike) > SHOWN:
@@ -150,6 +153,8 @@ def prove(run: Path, searched: list[Mentions]) -> int:
         print(f"  {place}: {where} mentions {name}")
     if len(seen) > SHOWN:
         print(f"  and {len(seen) - SHOWN:,} more")
+    if any(Path(place).name in CONFIGS for place, _, _ in seen):
+        print("what a config names is left to you: another run with another config, or python -m slurm drop")
     return 1
 
 

@@ -30,7 +30,7 @@ from slurm.record.files import names
 from slurm.record.history import history
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
-from slurm.record.removals import refuse_unfinished
+from slurm.removals import refuse_unfinished
 from slurm.screen import show, visible
 from slurm.table import read_table, write_table
 from slurm.words import Words, parse

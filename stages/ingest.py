@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
 from slurm.record.manifest import Step
-from slurm.record.removals import Ledger
+from slurm.removals import Ledger
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Former, Stage
 from stages.core.schema.catalogue import CAPTION_ROWS, CAPTIONS, CATALOGUE, LEFT_OUT, SPANS

@@ -108,6 +108,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/text": {"models", "models/embedded", "runner", "schema"},
     "stages/core/dedup": {"schema"},
     "stages/core/release": {"schema", "storage", "text/annotation", "video/read"},
+    "stages/core/removal": {"release", "schema", "sources", "storage"},
     "stages/core/report": {"text/alarms"},
     "stages/core/card": {"report", "runner", "schema", "storage"},
     "stages/core/hub": {"storage"},

@@ -34,7 +34,10 @@ BENCHMARKS = {
         name: f"scripts.bench.runner.{name}"
         for name in ("startup", "plan", "overhead", "sweep", "status", "explain", "submit")
     },
-    **{name: f"scripts.bench.{name}" for name in ("catalogue", "zip", "download", "align", "alarms", "package")},
+    **{
+        name: f"scripts.bench.{name}"
+        for name in ("catalogue", "zip", "download", "align", "alarms", "package", "opt_out")
+    },
     **{
         name: f"scripts.bench.models.{name}"
         for name in ("generate", "embedded", "frame_scores", "describe_frames", "transnet", "motion_flow", "caption")

@@ -20,7 +20,7 @@ from slurm.record import chunks
 from slurm.record.chunks import is_behind
 from slurm.record.manifest import Step, steps
 from slurm.record.plan import Plan, differences
-from slurm.record.removals import refuse_unfinished
+from slurm.removals import refuse_unfinished
 from slurm.scheduler.backend import backend
 from slurm.scheduler.cluster import Cluster
 from slurm.screen import visible

@@ -10,7 +10,7 @@ import polars as pl
 from slurm.errors import InputError
 from slurm.explain.walk import Item, walk
 from slurm.record.manifest import Step, steps
-from slurm.record.removals import removed_since
+from slurm.removals import removed_since
 
 ADDRESSES = ("path", "url")  # columns by which a row may be named, beside its key and its file in the media folder
 MOST_SOURCES = 3  # rows of a source with whose key the id begins: these are followed

@@ -18,7 +18,7 @@
     media/                          the files that the stage writes
 <run>/tables/<step>/<table>/<bucket>/   side tables, as .parquet, under the names of their parts
 <run>/.superseded/<step>/           what was replaced, until `python -m slurm clean`
-<run>/removals/                     what was taken out for good (see removals.py)
+<run>/removals/                     what was taken out for good (see slurm/removals.py)
 """
 
 from pathlib import Path

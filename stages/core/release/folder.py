@@ -13,7 +13,7 @@ import polars as pl
 
 from slurm.errors import ItemError
 from slurm.record.files import replacing
-from slurm.record.removals import staged_of
+from slurm.removals import staged_of
 from stages.core.release.finevideo import JSON, takes
 from stages.core.release.finevideo import make_entry as make_row
 from stages.core.release.media import Item, open_media

@@ -23,7 +23,7 @@ import polars as pl
 from slurm.errors import InputError
 from slurm.record.files import read_json, replacing
 from slurm.record.paths import bucket, chunk_name
-from slurm.record.removals import staged_of
+from slurm.removals import staged_of
 
 PLACES = ("data", "index", "metadata")
 

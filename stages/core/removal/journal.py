@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from slurm.record.files import read_json, write_json
-from slurm.record.removals import folder_of, staged_of
+from slurm.removals import folder_of, staged_of
 
 
 class Changes(NamedTuple):

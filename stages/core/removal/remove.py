@@ -4,7 +4,7 @@ the task is written (task.py)       from here on nothing is submitted, and whoev
 shards, one after another           each all or not at all (releases.py)
 tables, records, borders            all at once (tables.py)
 media, leftovers, logs              removed or cleaned (files.py)
-the record (slurm/record/removals.py): the version, the counts, and hashes by which `ingest` knows who is gone
+the record (slurm/removals.py): the version, the counts, and hashes by which `ingest` knows who is gone
 reports are made again, and the task is removed
 """
 
@@ -19,7 +19,7 @@ from slurm.pool.registry import PoolFolder
 from slurm.record.files import names
 from slurm.record.formats import write_record
 from slurm.record.manifest import Step, steps
-from slurm.record.removals import Removal, hashes_of, path_of, unfinished_of
+from slurm.removals import Removal, hashes_of, path_of, unfinished_of
 from stages.core.removal import counts, files, journal, releases, tables
 from stages.core.removal.asked import Found
 from stages.core.removal.task import Task, make_task, save

@@ -19,7 +19,7 @@ from slurm.record.formats import FORMAT, load
 from slurm.record.inputs import sources_of
 from slurm.record.manifest import Step, steps
 from slurm.record.paths import ROWS
-from slurm.record.removals import staged_of
+from slurm.removals import staged_of
 from slurm.task.commit import count_rows, digest
 from stages.core.removal.counts import (
     NAMING,

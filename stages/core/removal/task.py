@@ -17,7 +17,7 @@ from slurm.errors import InputError
 from slurm.record.files import read_json, write_json
 from slurm.record.history import alive
 from slurm.record.manifest import Step, steps
-from slurm.record.removals import new_salt, unfinished_of, version_of
+from slurm.removals import new_salt, unfinished_of, version_of
 from stages.core.removal.asked import OTHERS, Found
 from stages.core.removal.mentions import Mentions
 from stages.core.schema.types import TEXT

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from slurm.errors import InputError
-from slurm.record.removals import Ledger
+from slurm.removals import Ledger
 from stages.core.schema.types import TEXT
 from stages.core.sources import youtube
 from stages.core.sources.tables import LINE, MARKS, SUFFIXES, WHY, scan, why_column

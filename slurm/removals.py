@@ -7,12 +7,12 @@
 
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from slurm.errors import InputError
-from slurm.record.files import names, read_json
+from slurm.record.files import names
 from slurm.record.formats import read_record
 
 FOLDER = "removals"
@@ -105,14 +105,5 @@ def removed_since(run: Path, name: str) -> Removal | None:
     return next((one for one in removals(run) if one.version == version), None)
 
 
-def read_unfinished(run: Path) -> dict[str, object] | None:
-    """What a removal that is not finished has to do."""
-    try:
-        content: dict[str, object] = read_json(unfinished_of(run))
-    except FileNotFoundError:
-        return None
-    return content
-
-
-def hashes_of(salt: str, names: Sequence[str]) -> list[str]:
-    return sorted({hash_name(salt, name) for name in names})
+def hashes_of(salt: str, given: Iterable[str]) -> list[str]:
+    return sorted({hash_name(salt, name) for name in given})

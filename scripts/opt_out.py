@@ -149,8 +149,8 @@ def prove(run: Path, searched: list[Mentions]) -> int:
         print(f"proof: {took}: nothing of it is left")
         return 0
     print(f"proof: {took}: {len(seen):,} still mention what was removed, and are not known here:")
-    for place, where, name in seen[:SHOWN]:
-        print(f"  {place}: {where} mentions {name}")
+    for place, how, what in seen[:SHOWN]:
+        print(f"  {place}: {how} {what}")
     if len(seen) > SHOWN:
         print(f"  and {len(seen) - SHOWN:,} more")
     if any(Path(place).name in CONFIGS for place, _, _ in seen):

@@ -1,4 +1,6 @@
-"""Runs a module as `python -m` does, and is killed at its n-th change of a file: python -m support.dying N MODULE WORDS…
+"""Runs a module as `python -m` does, and is killed at its n-th change of a file.
+
+    python -m support.dying N MODULE WORD …
 
 A change is a rename, a link, a removal, or a file that is opened to be written. N=0: it lives, and says how many.
 """

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 BLOCK_BYTES = 1 << 23
@@ -34,13 +33,18 @@ TORN = (
 )
 TAR_MARK = 257  # where `ustar` stands in a tar file
 
+
+class TornError(Exception):
+    """A packed file that cannot be read to its end."""
+
+
 Piece = tuple[str, bytes]  # where in the file it is ("" for the bytes as they lie), and the bytes
 
 
 def pieces_of(file: IO[bytes], overlap: int, depth: int = 0) -> Iterator[Piece]:
     """All that is in a file; pieces of one place that follow each other have `overlap` bytes in common.
 
-    What is torn or no file of its kind is given as far as it can be read.
+    Raises TornError where what is packed cannot be read.
     """
     head = file.read(TAR_MARK + 5)
     file.seek(0)
@@ -49,8 +53,8 @@ def pieces_of(file: IO[bytes], overlap: int, depth: int = 0) -> Iterator[Piece]:
         file.seek(0)
         try:
             yield from inside(file, head, overlap, depth)
-        except TORN:
-            return
+        except TORN as error:
+            raise TornError(f"{type(error).__name__}: {error}") from error
 
 
 def blocks(file: IO[bytes], overlap: int) -> Iterator[bytes]:
@@ -155,8 +159,7 @@ def leaves(column: pa.Array) -> Iterator[pa.Array]:
 def in_leaf(name: str, leaf: pa.Array, overlap: int, depth: int) -> Iterator[Piece]:
     """The values of a column of texts, a line each; of bytes each by itself."""
     if pa.types.is_large_string(leaf.type):
-        joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(leaf)], leaf), "\n")[0].as_py()
-        yield f"column {name}", (joined or "").encode(errors="surrogateescape")
+        yield f"column {name}", b"\n".join(leaf.cast(pa.large_binary()).to_pylist())
         return
     for value in leaf:
         content = value.as_py()

@@ -146,7 +146,8 @@ def clean_partial(step: Step, task: Task) -> None:
             rows = scan_parts([path])
             columns = rows.collect_schema()
             tests = [pl.col(ITEM).is_in(sorted(task.gone))] if ITEM in columns else []
-            goes = pl.any_horizontal(*tests, *filter(None, [task.goes(columns)])) if tests else task.goes(columns)
+            tests += [test for test in [task.goes(columns)] if test is not None]
+            goes = pl.any_horizontal(tests) if tests else None
             if goes is not None and rows.select(goes.fill_null(False).any()).collect().item():
                 write_table(path, rows.filter(~goes.fill_null(False)).collect())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from slurm.errors import InputError, ItemError
-from stages.core.removal.contents import pieces_of
+from stages.core.removal.contents import TornError, pieces_of
 from stages.core.removal.files import store_roots, walk
 from stages.core.removal.mentions import BESIDE, Mentions
 from stages.core.storage.errors import ErrorCodes, translate_store_errors
@@ -19,11 +19,11 @@ CODES = ErrorCodes(missing="missing", forbidden="disk")
 
 
 class Seen(NamedTuple):
-    """A file, or an object, that still mentions what was removed."""
+    """A file, or an object, that still mentions what was removed, or of which that cannot be told."""
 
     place: str
-    where: str  # in it
-    name: str
+    how: str
+    what: str  # the name, or why it cannot be read
 
 
 class Look(NamedTuple):
@@ -41,11 +41,11 @@ def look(run: Path, mentions: Mentions) -> Look:
     seen: list[Seen] = []
     for place, own_bytes, found in (*in_folders(dict.fromkeys(apart), mentions), *in_stores(addresses, mentions)):
         files, size = files + 1, size + own_bytes
-        seen += [Seen(place, where, name) for where, name in found[:1]]
+        seen += [Seen(place, how, what) for how, what in found[:1]]
     return Look(files, size, seen)
 
 
-Looked = tuple[str, int, list[tuple[str, str]]]  # a file, its bytes, and where in it what is mentioned
+Looked = tuple[str, int, list[tuple[str, str]]]  # a file, its bytes, and how it mentions what
 
 
 def in_folders(folders: Iterable[Path], mentions: Mentions) -> Iterator[Looked]:
@@ -53,10 +53,10 @@ def in_folders(folders: Iterable[Path], mentions: Mentions) -> Iterator[Looked]:
         for path in walk(folder):
             named = [part for part in path.relative_to(folder).parts if mentions.in_text(part)]
             if path.is_symlink() and (name := mentions.in_text(str(path.readlink()))):
-                yield str(path), 0, [("where it points to", name)]
+                yield str(path), 0, [("points to", name)]
                 continue
             if named:
-                yield str(path), 0, [("its name", mentions.in_text(named[0]) or "")]
+                yield str(path), 0, [("is named by", mentions.in_text(named[0]) or "")]
                 continue
             if not path.is_file():  # a socket, a pipe, or a link to nothing
                 yield str(path), 0, []
@@ -75,7 +75,7 @@ def in_stores(roots: Iterable[str], mentions: Mentions) -> Iterator[Looked]:
                     address = str(system.unstrip_protocol(name))
                     inside = name.removeprefix(path)
                     if named := mentions.in_text(inside):
-                        yield address, 0, [("its name", named)]
+                        yield address, 0, [("is named by", named)]
                         continue
                     with system.open(name, "rb") as file:
                         yield address, int(facts["size"] or 0), in_file(cast(IO[bytes], cast(Any, file)), mentions)
@@ -86,7 +86,10 @@ def in_stores(roots: Iterable[str], mentions: Mentions) -> Iterator[Looked]:
 def in_file(file: IO[bytes], mentions: Mentions) -> list[tuple[str, str]]:
     """The first mention in a file: where, and whose."""
     overlap = mentions.longest + 2 * BESIDE
-    for where, piece in pieces_of(file, overlap):
-        if name := mentions.in_bytes(piece):
-            return [(where or "its bytes", name)]
+    try:
+        for where, piece in pieces_of(file, overlap):
+            if name := mentions.in_bytes(piece):
+                return [(f"{where or 'bytes'}: mentions", name)]
+    except TornError as error:
+        return [("cannot be read:", str(error).partition("\n")[0])]
     return []

@@ -120,7 +120,7 @@ def in_table(file: IO[bytes], overlap: int, depth: int) -> Iterator[Piece]:
     """The texts and bytes of each column that is packed: the others lie in the file as they are."""
     table = pq.ParquetFile(file)
     columns = packed_columns(table)
-    for batch in table.iter_batches(batch_size=ROWS, columns=columns) if columns else ():
+    for batch in table.iter_batches(batch_size=ROWS, columns=columns, use_threads=False) if columns else ():
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             for leaf in leaves(column):
                 yield from in_leaf(name, leaf.drop_null(), overlap, depth)

@@ -12,11 +12,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from urllib.parse import quote
 
+import polars as pl
+
 from stages.core.release.webdataset import key_of
 from stages.core.storage.store import file_name
 
 SHORT = 6  # bytes; one of six turns up by chance in every 280 TB
-FEW = 32  # names that are looked for one by one
+FEW = 32  # names that are looked for one by one …
+QUICK = 1 << 24  # … as more are in so few bytes, times their number
 BESIDE = 8  # bytes on either side of a short name that have to be text
 MASK = b"(removed)"
 BEFORE, BEHIND = b"/\\\"'=:\n", b"/\\\"'.?&#_,;:\n"  # what stands beside a value, or a part of a path
@@ -24,22 +27,28 @@ ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 
 def forms_of(name: str) -> set[bytes]:
-    """The ways in which a name may be written."""
+    """The ways in which a name or an address may be written."""
     texts = {name, json.dumps(name)[1:-1], quote(name), quote(name, safe=""), html.escape(name)}
-    texts |= {file_name(name), key_of(name)}
     return {text.encode(errors="surrogateescape") for text in texts if text}
+
+
+def file_forms_of(name: str) -> set[bytes]:
+    """What files and samples of a video are called."""
+    return {file_name(name).encode(), key_of(name).encode()}
 
 
 class Mentions:
     """Looks for names; `staying` are longer ones in which some of them are contained, and that are none of them."""
 
-    def __init__(self, names: Iterable[str], staying: Collection[str] = ()) -> None:
-        forms = {form: name for name in sorted(names) for form in sorted(forms_of(name))}
+    def __init__(self, names: Iterable[str], staying: Collection[str] = (), addresses: Iterable[str] = ()) -> None:
+        forms = {form: name for name in sorted(names) for form in sorted(forms_of(name) | file_forms_of(name))}
+        known = Mentions(names) if addresses else None
+        for address in sorted(addresses):  # most have the name of their video in them
+            forms |= {form: address for form in sorted(forms_of(address)) if not (known and known.in_bytes(form))}
         self.forms = {form: name for form, name in forms.items() if not _has_part(form, forms)}
         kept = {form for name in staying for form in forms_of(name)} - self.forms.keys()
         self.staying = {form: [k for k in kept if form in k] for form in self.forms} if kept else {}
         self.longest = max(map(len, [*self.forms, *kept, b""]))
-        self._any: Callable[[bytes], bool] = self._one_by_one if len(self.forms) <= FEW else self._all_at_once
 
     def in_bytes(self, content: bytes) -> str | None:
         """The first name that is mentioned in the content of a file."""
@@ -64,9 +73,8 @@ class Mentions:
         return b"".join([*parts, content[end:]])
 
     def _found(self, content: bytes, counts: Callable[[bytes, int, int], bool]) -> Iterator[tuple[bytes, int]]:
-        if not self._any(content):
-            return
-        for form in self.forms:
+        few = len(self.forms) <= FEW or len(content) * len(self.forms) <= QUICK
+        for form in self._one_by_one(content) if few else self._all_at_once(content):
             at = content.find(form)
             while at >= 0:
                 stop = at + len(form)
@@ -86,14 +94,14 @@ class Mentions:
                 inside = name.find(form, inside + 1)
         return False
 
-    def _one_by_one(self, content: bytes) -> bool:
-        return any(form in content for form in self.forms)
+    def _one_by_one(self, content: bytes) -> list[bytes]:
+        return [form for form in self.forms if form in content]
 
-    def _all_at_once(self, content: bytes) -> bool:
-        import polars as pl
-
+    def _all_at_once(self, content: bytes) -> list[bytes]:
+        """As `_one_by_one`, with one look at the content for all of them."""
         patterns = [form.decode("latin-1") for form in self.forms]
-        return bool(pl.Series([content.decode("latin-1")]).str.contains_any(patterns)[0])
+        found = pl.Series([content.decode("latin-1")]).str.extract_many(patterns, overlapping=True).explode()
+        return [form.encode("latin-1") for form in found.drop_nulls().unique().sort()]
 
 
 def _has_part(form: bytes, forms: Collection[bytes]) -> bool:
@@ -102,8 +110,11 @@ def _has_part(form: bytes, forms: Collection[bytes]) -> bool:
 
 
 def _no_letters_beside(content: bytes, start: int, stop: int) -> bool:
+    """Whether it is no part of a word; at an end that is no letter itself any may follow."""
     before, behind = content[start - 1 : start] if start else b"", content[stop : stop + 1]
-    return not (before and before[0] in ALNUM) and not (behind and behind[0] in ALNUM)
+    begins_inside = bool(before) and before[0] in ALNUM and content[start] in ALNUM
+    ends_inside = bool(behind) and behind[0] in ALNUM and content[stop - 1] in ALNUM
+    return not begins_inside and not ends_inside
 
 
 def _stands_alone(content: bytes, start: int, stop: int) -> bool:

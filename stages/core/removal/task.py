@@ -49,7 +49,7 @@ class Task:
 
     @cached_property
     def mentions(self) -> Mentions:
-        return Mentions({*self.gone, *self.said, *self.addresses}, self.staying)
+        return Mentions({*self.gone, *self.said}, self.staying, self.addresses)
 
     def goes(self, columns: Mapping[str, pl.DataType]) -> pl.Expr | None:
         """Whether a row of a table with these columns goes; None if it has no column that could tell."""

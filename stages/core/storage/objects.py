@@ -87,6 +87,7 @@ def find(pattern: str) -> list[str]:
     with translate_store_errors(pattern, STORE_CODES):
         system, path = open_file_system(pattern)
         system.invalidate_cache()
+        system.info(path.partition("/")[0])  # a pattern in a bucket that is not there fits nothing
         return sorted(str(system.unstrip_protocol(found)) for found in system.glob(path))
 
 

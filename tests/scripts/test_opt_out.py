@@ -62,6 +62,12 @@ def test_a_video_is_gone_everywhere_and_all_else_is_as_it_was(run: Path, whole: 
     log = run / "analyze" / "logs" / "old" / "task.log.gz"
     log.parent.mkdir(parents=True)
     log.write_bytes(gzip.compress(f"{GONE[0]}: decoded\nthe rest\n".encode()))
+    failure = run / "cut" / "submissions" / "0000" / "failures" / "12ab34cd" / "000000"
+    failure.parent.mkdir(parents=True)
+    failure.write_text(f"/videos/{GONE[1]}.mp4 cannot be read")
+    (events,) = Step(run, "cut").paths.attempts_at(0).iterdir()
+    with events.open("a") as file:
+        file.write(json.dumps({"event": "end", "t": 1.0, "cause": "done", "detail": f"after {GONE[1]}_0_40"}) + "\n")
     status, said = take_out(f"{','.join(GONE)},nobody")
     assert status == 0
     assert "nobody: not in the run" in said
@@ -69,12 +75,15 @@ def test_a_video_is_gone_everywhere_and_all_else_is_as_it_was(run: Path, whole: 
     assert "nothing of it is left" in said
     assert holding(run, *GONE) == []
     assert gzip.decompress(log.read_bytes()) == b"(removed): decoded\nthe rest\n"
+    assert failure.read_text() == "/videos/(removed).mp4 cannot be read"
+    assert json.loads(events.read_text().splitlines()[-1])["detail"] == "after (removed)_0_40"
     tables, media = whole
     now, left = tables_of(run), {key: without(table, *GONE) for key, table in tables.items()}
     copy = now["same", "rows"].filter(video_id=COPY)  # it was dropped for one that is gone
     assert copy.select("duplicate_of", "drop_reason").row(0) == ("(removed)", "duplicate.exact")
-    names = ["group", "duplicate_of"]
-    now["same", "rows"], left["same", "rows"] = (one["same", "rows"].drop(names) for one in (now, left))
+    now["same", "rows"], left["same", "rows"] = (
+        one["same", "rows"].filter(pl.col("video_id") != COPY) for one in (now, left)
+    )
     assert now.keys() == left.keys()
     assert {key for key, table in now.items() if not table.equals(left[key])} == set()
     there = media_of(run)
@@ -112,7 +121,7 @@ def test_what_is_done_stays_done_and_counts_are_without_the_rows(run: Path, take
         find(run, GONE[0])
 
 
-def test_the_ledger_names_nobody_and_counts_for_the_card(run: Path, take_out: TakeOut) -> None:
+def test_the_ledger_names_nobody_and_counts_for_the_card(run: Path, whole: Whole, take_out: TakeOut) -> None:
     assert version_of(run) == 1
     take_out(GONE[0], "proof=false")
     take_out(GONE[1], "proof=false")
@@ -123,6 +132,9 @@ def test_the_ledger_names_nobody_and_counts_for_the_card(run: Path, take_out: Ta
     assert {first.rows[name] for name in ("ingest", "download", "same", "cut", "tars")} == {1}
     assert Ledger(run).holds([GONE[0], FILMS[0], GONE[1], None]) == [True, False, True, False]
     assert first.salt == second.salt
+    assert Ledger(run).holds([str(run.parents[1] / "films" / f"{GONE[0]}.mp4")]) == [True]
+    clips, now = whole[0]["cut", "rows"], tables_of(run)
+    assert now["cut", "rows"].equals(without(clips, *GONE))
     assert GONE[0] not in "".join(path.read_text() for path in (run / "removals").iterdir())
 
 

@@ -102,7 +102,7 @@ def remove_media(run: Path, task: Task) -> None:
 
 
 def record_of(task: Task) -> Removal:
-    hashes = hashes_of(task.salt, [*task.said, *task.videos])
+    hashes = hashes_of(task.salt, [*task.said, *task.videos, *task.addresses])
     return Removal(
         task.version,
         task.date,

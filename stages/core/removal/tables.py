@@ -114,7 +114,7 @@ def write_without(old: Path, new: Path, task: Task) -> None:
     gone = sorted(task.gone)
     named = [pl.col(name) for name in NAMING if columns.get(name) == TEXT]
     masked = [
-        pl.when(~column.is_in(gone)).then(column).otherwise(pl.lit(MASK.decode())).alias(column.meta.output_name())
+        pl.when(column.is_in(gone)).then(pl.lit(MASK.decode())).otherwise(column).alias(column.meta.output_name())
         for column in named
     ]
     if names is not None and "error_detail" in columns:

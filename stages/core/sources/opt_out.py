@@ -84,5 +84,6 @@ def is_removed(ledger: Ledger) -> pl.Expr:
     def held(values: pl.Series) -> pl.Series:
         return pl.Series(values.name, ledger.holds(values), pl.Boolean())
 
-    names = (name.map_batches(held, pl.Boolean(), is_elementwise=True) for name in names_of_rows())
+    columns = (*names_of_rows(), pl.col("path"))
+    names = (column.map_batches(held, pl.Boolean(), is_elementwise=True) for column in columns)
     return pl.any_horizontal(*names) if ledger else pl.lit(False)

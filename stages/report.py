@@ -1,9 +1,11 @@
-"""A report of the run on one page: rows per step, losses by reason, score histograms, thumbnails, cost.
+"""A report of the run on one page: rows by step and by source, losses by reason, scores, sweeps, pictures, cost.
 
-Reads every step before it that is finished, and names the others; writes `report.html` (one self-contained file without
-scripts) into its own folder, and a row per step.
+Reads every step before it that is finished, and names the others; writes `report.html` (one self-contained file) into
+its own folder, and a row per step. The points of sweeps that are finished are shown, too: they are no input of its own,
+so after another sweep it is made again by overwrite=report.
 
     python -m stages.report run=NAME
+    python -m stages.report run=NAME overwrite=report price.cpu_hour=0.04 price.gpu_hour=2
 """
 
 from collections.abc import Mapping
@@ -39,39 +41,52 @@ class Config:
 
 
 def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame]:
-    from stages.core.report.balanced import read_balanced
-    from stages.core.report.categories import count_categories, count_untrained
-    from stages.core.report.costs import read_cost
-    from stages.core.report.funnel import read_flow
-    from stages.core.report.histograms import make_histograms
-    from stages.core.report.media import describe_media
-    from stages.core.report.page import write
-    from stages.core.report.texts import read_texts
-    from stages.core.report.thumbnails import choose_thumbnails
+    from slurm.pool.spending import read_terms
+    from stages.core.report.content.balanced import read_balanced
+    from stages.core.report.content.categories import count_categories, count_untrained
+    from stages.core.report.content.contested import choose_contested
+    from stages.core.report.content.histograms import judged_columns, make_histograms, make_unjudged
+    from stages.core.report.content.media import describe_media
+    from stages.core.report.content.texts import read_texts
+    from stages.core.report.content.thumbnails import choose_thumbnails
+    from stages.core.report.flow.costs import read_cost
+    from stages.core.report.flow.funnel import read_flow
+    from stages.core.report.flow.places import find_places, read_settings
+    from stages.core.report.flow.sources import read_sources
+    from stages.core.report.flow.still import hold_still
+    from stages.core.report.flow.sweeps import read_sweeps
+    from stages.core.report.flow.throughput import read_throughput
+    from stages.core.report.page import Page, write
 
-    others = [step for step in steps.values() if step.plan.stage != STAGE.name]
+    others = hold_still(step for step in steps.values() if step.plan.stage != STAGE.name)
     ordered = [step for step in others if step.complete()]
-    unfinished = {step.name: (len(step.all_done()), step.plan.n) for step in others if step not in ordered}
-    flows, costs = [read_flow(step) for step in ordered], [read_cost(step) for step in ordered]
-    shown = [histogram for step in ordered for histogram in make_histograms(step, config.bins)]
-    categorized = [counts for step in ordered if (counts := count_categories(step))]
-    balanced = [found for step in ordered if (found := read_balanced(step))]
-    texts = [alarms for step in ordered if (alarms := read_texts(step))]
-    media = [videos for step in ordered if (videos := describe_media(step))]
-    untrained = {step.name: number for step in ordered if (number := count_untrained(step))}
-    write(
-        folder / "report.html",
+    sources, terms = read_sources(ordered), read_terms(folder.parent)
+    flows, costs = [read_flow(step, sources) for step in ordered], [read_cost(step, terms) for step in ordered]
+    judged = judged_columns(ordered)
+    sweeps = read_sweeps(folder.parent) if "@" not in folder.name else []
+    page = Page(
+        run=folder.parent,
         flows=flows,
         costs=costs,
-        histograms=shown,
-        thumbnails=choose_thumbnails(ordered, config.thumbnails),
-        media=media,
-        categorized=categorized,
-        balanced=balanced,
-        texts=texts,
-        untrained=untrained,
-        unfinished=unfinished,
+        currency=terms.currency,
+        sources=sources,
+        histograms=[
+            *(shown for step in ordered for shown in make_histograms(step, config.bins)),
+            *(shown for step in ordered for shown in make_unjudged(step, judged, config.bins)),
+        ],
+        thumbnails=choose_thumbnails(ordered, config.thumbnails, sources),
+        media=[videos for step in ordered if (videos := describe_media(step))],
+        categorized=[counts for step in ordered if (counts := count_categories(step))],
+        balanced=[chosen for step in ordered if (chosen := read_balanced(step))],
+        texts=[alarms for step in ordered if (alarms := read_texts(step))],
+        sweeps=[(sweep, choose_contested(sweep, config.thumbnails // 2)) for sweep in sweeps],
+        throughput=read_throughput(ordered),
+        places=find_places(ordered),
+        settings=read_settings(folder.parent),
+        untrained={step.name: number for step in ordered if (number := count_untrained(step))},
+        unfinished={step.name: (len(step.all_done()), step.plan.n) for step in others if step not in ordered},
     )
+    write(folder / "report.html", page)
     rows = [
         {
             "step": flow.step.name,

@@ -36,7 +36,7 @@ BENCHMARKS = {
     },
     **{
         name: f"scripts.bench.{name}"
-        for name in ("catalogue", "zip", "download", "align", "alarms", "package", "opt_out")
+        for name in ("catalogue", "zip", "download", "align", "alarms", "package", "opt_out", "report")
     },
     **{
         name: f"scripts.bench.models.{name}"

@@ -52,7 +52,7 @@ def start(
 ) -> int:
     """Plans the steps and submits them all at once; 0 if everything is done or under way, 1 if chunks failed.
 
-    `terms` are the budget and the prices that hold from now on, where a step asks model servers.
+    `terms` are the budget and the prices that hold from now on, where a step asks model servers or hours have a price.
     `growth` says what the source has that the run has not; `begin` is called once all is checked, before anything is
     written. Raises InputError or ClusterError before that, if a step stands with another config, or the cluster would
     refuse a task.
@@ -73,7 +73,7 @@ def start(
         show_plans(run, intents, growth)
         return 0
     begin()
-    if terms is not None and pools:
+    if terms is not None and (pools or terms.priced):
         set_terms(run, terms)
     if overwrite is True and (kept := [intent.name for intent in intents if is_done_alike(run, intent)]):
         print(

@@ -41,10 +41,15 @@ class Budget:
 
 @checked(frozen=True, config=STRICT)
 class Prices:
-    """Values are in conf/price/*.yaml. Model → money for a million tokens: of those it reads, of those it writes."""
+    """Values are in conf/price/*.yaml. Model → money for a million tokens: of those it reads, of those it writes.
+
+    Files that were written before there were prices of hours do not say any.
+    """
 
     currency: str
     models: dict[str, tuple[Price, Price]]
+    cpu_hour: Price | None = None  # of one core
+    gpu_hour: Price | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,18 @@ class Terms:
     money: float | None = None
     currency: str = ""
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)
+    cpu_hour: float | None = None  # what an hour of a core costs; None: nobody has said so
+    gpu_hour: float | None = None
 
     @property
     def limited(self) -> bool:
         """Whether there is a budget."""
         return self.tokens is not None or self.money is not None
+
+    @property
+    def priced(self) -> bool:
+        """Whether hours of machines have a price."""
+        return self.cpu_hour is not None or self.gpu_hour is not None
 
 
 class Spent(NamedTuple):
@@ -202,7 +214,14 @@ def agree(run: Path, budget: Budget, prices: Prices | None = None) -> Terms:
     """The terms of a run with a new budget and new prices as far as they say any; writes nothing."""
     terms = read_terms(run)
     terms = replace(terms, tokens=budget.tokens or terms.tokens, money=budget.money or terms.money)
-    return terms if prices is None else replace(terms, currency=prices.currency, prices=dict(prices.models))
+    if prices is None:
+        return terms
+    same = prices.currency == terms.currency  # a command that says no prices of hours leaves those that were said
+    hours = {
+        name: getattr(terms, name) if getattr(prices, name) is None and same else getattr(prices, name)
+        for name in ("cpu_hour", "gpu_hour")
+    }
+    return replace(terms, currency=prices.currency, prices=dict(prices.models), **hours)
 
 
 def check_priced(terms: Terms, model: str) -> None:

@@ -8,8 +8,8 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from slurm.record.manifest import Step, steps
-from stages.core.report.histograms import over_columns
-from stages.core.report.lineage import lineage
+from stages.core.report.content.histograms import over_columns
+from stages.core.report.flow.lineage import lineage
 from stages.core.runner.stage import load
 
 LIMITS = {"min": "≥", "above": ">", "max": "≤", "below": "<", "equals": "=", "in": "one of"}

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from io import StringIO
+from typing import Any, NamedTuple
 
 import altair as alt
 import polars as pl
 
 from slurm.record.manifest import Step
 from stages.core.card.configs import Release
-from stages.core.report.charts import STYLE, histogram, svg
-from stages.core.report.histograms import make_histograms
+from stages.core.report.charts.histogram import draw_histogram
+from stages.core.report.content.histograms import make_histograms
 
 COLOURS = {  # of the report's page; a picture in a card has no page around it, so they stand in it
     "--ink": "#1f2328",
@@ -23,6 +24,20 @@ COLOURS = {  # of the report's page; a picture in a card has no page around it, 
     "--limit": "#b3382c",
 }
 MOST_BARS = 40  # categories
+STYLE: dict[str, Any] = {
+    "background": "transparent",
+    "font": "sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--ink)",
+        "titleColor": "var(--soft)",
+        "titleFontWeight": "normal",
+        "gridColor": "var(--line)",
+        "domainColor": "var(--line)",
+        "tickColor": "var(--line)",
+        "labelFontSize": 11,
+    },
+}
 
 
 class Plot(NamedTuple):
@@ -59,7 +74,7 @@ def draw_scores(before: Sequence[Step], bins: int) -> Iterator[Plot]:
         for shown in make_histograms(step, bins):
             name = re.sub(r"[^\w.-]+", "-", f"{step.name}-{shown.name}")
             words = f"{shown.caption}, of all rows that {step.name} judged by {shown.name}"
-            yield Plot(f"plots/score-{name}.svg", words, settled(histogram(shown)))
+            yield Plot(f"plots/score-{name}.svg", words, settled(draw_histogram(shown)))
 
 
 def hours_by_category(rows: pl.DataFrame) -> pl.DataFrame:
@@ -88,6 +103,13 @@ def bars_by_name(table: pl.DataFrame) -> str:
     x = alt.X("hours", type="quantitative", title="hours", axis=alt.Axis(tickCount=4))
     chart = alt.Chart(table).mark_bar(color="var(--length)").encode(x=x, y=y)
     return settled(svg(chart.properties(width=420, height=alt.Step(16)).configure(**STYLE)))
+
+
+def svg(chart: alt.TopLevelMixin) -> str:
+    """The chart as SVG markup, in which Vega has escaped all text."""
+    out = StringIO()
+    chart.save(out, format="svg")
+    return out.getvalue()
 
 
 def settled(markup: str) -> str:

@@ -7,7 +7,7 @@ import polars as pl
 
 from slurm.credentials import redact
 from slurm.record.manifest import Step
-from stages.core.report.lineage import lineage
+from stages.core.report.flow.lineage import lineage
 from stages.core.schema.catalogue import CATALOGUE
 from stages.core.schema.types import INT, REAL, TEXT, Schema
 

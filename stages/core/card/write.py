@@ -16,10 +16,10 @@ from stages.core.card.plots import Plot
 from stages.core.card.revisions import Revision
 from stages.core.card.settings import Card, Version
 from stages.core.card.terms import Terms, merge_gates
-from stages.core.report import formatting
-from stages.core.report.categories import count_untrained
-from stages.core.report.funnel import Flow, read_flow
-from stages.core.report.lineage import unit
+from stages.core.report.charts import formatting
+from stages.core.report.content.categories import count_untrained
+from stages.core.report.flow.funnel import Flow, read_flow
+from stages.core.report.flow.lineage import unit
 
 MOST_REASONS, MOST_VALUES = 6, 30
 LICENCES = {  # of sites and datasets → as the Hub names them

@@ -1,7 +1,9 @@
-"""Renders the page from page.html.j2 and page.css. All text from the run is escaped; only our own charts are not."""
+"""Renders the page from templates/. All text from the run is escaped; only our own charts, style and script are not."""
 
-import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,109 +13,115 @@ from markupsafe import Markup
 from slurm.credentials import masked, redact
 from slurm.errors import ITEM_CODES
 from slurm.record.files import replacing
+from slurm.record.manifest import Step
 from slurm.record.plan import flatten
-from stages.core.report import charts, formatting
-from stages.core.report.balanced import Balanced
-from stages.core.report.categories import Categories
-from stages.core.report.costs import Cost
-from stages.core.report.funnel import Flow
-from stages.core.report.histograms import Histogram
-from stages.core.report.media import Media
-from stages.core.report.texts import Texts
-from stages.core.report.thumbnails import Thumbnail
+from stages.core.report import summary
+from stages.core.report.charts import formatting
+from stages.core.report.charts.histogram import draw_histogram
+from stages.core.report.charts.timeline import draw_rates
+from stages.core.report.charts.treemap import lay_out
+from stages.core.report.content.balanced import Balanced
+from stages.core.report.content.categories import Categories
+from stages.core.report.content.contested import Contested
+from stages.core.report.content.histograms import Histogram
+from stages.core.report.content.media import Media
+from stages.core.report.content.texts import Texts
+from stages.core.report.content.thumbnails import Thumbnail, describe_damage
+from stages.core.report.flow.costs import Cost
+from stages.core.report.flow.funnel import Flow
+from stages.core.report.flow.places import Place
+from stages.core.report.flow.sources import Sources
+from stages.core.report.flow.sweeps import MATRIX, Sweep
+from stages.core.report.flow.throughput import Throughput
 from stages.core.text.alarms.settings import KINDS
 
-HERE = Path(__file__).parent
+TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write(
-    path: Path,
-    *,
-    flows: Sequence[Flow],
-    costs: Sequence[Cost],
-    histograms: Sequence[Histogram],
-    thumbnails: Sequence[Thumbnail],
-    media: Sequence[Media],
-    categorized: Sequence[Categories],
-    balanced: Sequence[Balanced],
-    texts: Sequence[Texts],
-    untrained: Mapping[str, int],
-    unfinished: Mapping[str, tuple[int, int]],
-) -> None:
-    """Writes the page to `path` atomically.
+@dataclass(frozen=True)
+class Page:
+    """What the page shows."""
 
-    `untrained`: step → rows made by a model with random weights; `unfinished`: step that is not on the page → how many
-    of its chunks are done, and how many there are.
-    """
+    run: Path
+    flows: Sequence[Flow]
+    costs: Sequence[Cost]
+    currency: str
+    sources: Sources
+    histograms: Sequence[Histogram]
+    thumbnails: Sequence[Thumbnail]
+    media: Sequence[Media]
+    categorized: Sequence[Categories]
+    balanced: Sequence[Balanced]
+    texts: Sequence[Texts]
+    sweeps: Sequence[tuple[Sweep, Sequence[Contested]]]
+    throughput: Throughput | None
+    places: Sequence[Place]
+    settings: Mapping[str, Any]  # what the run remembers of its commands
+    untrained: Mapping[str, int]  # step → rows made by a model with random weights
+    unfinished: Mapping[str, tuple[int, int]]  # step that is not on the page → how many of its chunks are done, of all
+
+
+def write(path: Path, page: Page) -> None:
+    """Writes the page to `path` atomically."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals |= {
-        "formatting": formatting,
-        "plain": plain,
-        "codes": ITEM_CODES,
-        "kinds": KINDS,
-        "redact": redact,
+        **{"formatting": formatting, "plain": plain, "codes": ITEM_CODES, "kinds": KINDS, "redact": redact},
+        **{"tiles": lay_out, "rates": draw_rates, "damage": describe_damage, "matrix": MATRIX},
     }
-    page = environment.get_template("page.html.j2").render(
-        style=Markup((HERE / "page.css").read_text()),
-        run=path.parent.parent.name,
-        totals=totals(flows, costs),
-        ended=moment(max((cost.ended for cost in costs), default=0.0)),
-        flows=flows,
-        untrained=untrained,
-        unfinished=unfinished,
-        media=media,
-        categorized=categorized,
-        balanced=balanced,
-        texts=texts,
-        chart=charts.funnel(flows) if flows else "",
-        failures=[(flow, loss) for flow in flows for loss in flow.losses if loss.kind == "failed"],
+    script = (TEMPLATES / "page.js").read_text()
+    shown = environment.get_template("page.html.j2").render(
+        page=page,
+        style=Markup((TEMPLATES / "page.css").read_text()),
+        script=Markup(script),
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        run=page.run.name,
+        totals=summary.sum_up(page.flows, page.costs, page.currency),
+        ended=formatting.moment(max((cost.ended for cost in page.costs), default=0.0)),
+        units=by_unit(page.flows),
+        longest=max((flow.kept.seconds for flow in page.flows), default=0) or 1,
+        sources=summary.by_source(page.flows, page.sources),
+        way=summary.find_way(page.flows),
+        classes=summary.by_class(page.flows),
+        failures=[(flow, loss) for flow in page.flows for loss in flow.losses if loss.kind == "failed"],
         filters=[
-            (name, [(shown, charts.histogram(shown)) for shown in histograms if shown.step.name == name])
-            for name in dict.fromkeys(shown.step.name for shown in histograms)
+            (name, [(shown, draw_histogram(shown)) for shown in page.histograms if shown.step.name == name])
+            for name in dict.fromkeys(shown.step.name for shown in page.histograms)
         ],
         thumbnails=[
-            ("kept", [t for t in thumbnails if t.reason is None]),
-            ("dropped or failed", [t for t in thumbnails if t.reason is not None]),
+            ("kept", [t for t in page.thumbnails if t.reason is None]),
+            ("dropped or failed", [t for t in page.thumbnails if t.reason is not None]),
         ],
-        costs=[(cost, [*flatten(masked(cost.step.plan.config)).items()]) for cost in costs],
+        kept_hours=summary.kept_hours(page.flows),
+        money=summary.add_money(page.costs),
+        configs=[
+            (cost.step, [*flatten(masked(cost.step.plan.config)).items()], resources(cost.step)) for cost in page.costs
+        ],
     )
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(shown, encoding="utf-8")
 
 
-def totals(flows: Sequence[Flow], costs: Sequence[Cost]) -> list[tuple[str, str, str]]:
-    """The large figures at the top: (figure, caption, detail)."""
-    made: list[tuple[str, str, str]] = []
-    lasting = {flow.unit for flow in flows if "duration_s" in flow.step.plan.gives}  # units whose rows have a length
-    media = [flow for flow in flows if flow.unit in lasting]
-    if media:
-        first, last = media[0], media[-1]
-        made.append((formatting.count(first.rows_out), first.unit, f"out of {first.step.name}"))
-        measured = next((flow for flow in media if flow.kept.rows and flow.kept.unknown < flow.kept.rows), None)
-        if measured is not None:
-            made.append((formatting.length(measured.kept), "of video", f"after {measured.step.name}"))
-        if last is not first:
-            made.append((formatting.count(last.kept.rows), f"{last.unit} kept", f"after {last.step.name}"))
-            share = (
-                formatting.share(last.kept.seconds, measured.kept.seconds) if measured and not last.kept.unknown else ""
-            )
-            made.append((formatting.length(last.kept), "kept", f"{share} of the video" if share else ""))
-    failed = sum(flow.lost("failed") for flow in flows)
-    made.append((formatting.count(failed), "failed", "rows of all steps"))
-    gpu_s = sum(cost.gpu_s for cost in costs)
-    wasted_s = sum(cost.wasted_s for cost in costs)
-    made.append(
-        (formatting.seconds(sum(cost.cpu_s for cost in costs)), "CPU time", f"{formatting.seconds(wasted_s)} wasted")
-    )
-    if gpu_s:
-        made.append((formatting.seconds(gpu_s), "GPU time", ""))
-    return made
+def by_unit(flows: Sequence[Flow]) -> list[tuple[str, int, list[Flow]]]:
+    """Each unit of rows with the most rows that a step gave, and its steps."""
+    units = dict.fromkeys(flow.unit for flow in flows)
+    grouped = [(unit, [flow for flow in flows if flow.unit == unit]) for unit in units]
+    return [(unit, max(flow.rows_out for flow in own) or 1, own) for unit, own in grouped]
 
 
-def moment(t: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(t)) if t else ""
+def resources(step: Step) -> list[tuple[str, Any]]:
+    """How the step was run: its chunks, its retries, and the cluster of its last submission. It decides no result."""
+    plan = step.plan
+    known: dict[str, Any] = {"chunks": asdict(plan.chunking), "retry": asdict(plan.policy), "items": asdict(plan.items)}
+    last = max(step.submissions().items(), default=None)
+    if last is not None:
+        known["cluster"] = asdict(last[1].cluster)
+    return [*flatten(masked(known)).items()]
 
 
 def plain(value: Any) -> str:

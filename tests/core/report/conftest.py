@@ -16,6 +16,10 @@ from slurm.record.plan import fingerprint
 Make = Callable[..., Step]
 
 
+def columns_of(table: pl.DataFrame) -> dict[str, str]:
+    return {column: str(dtype) for column, dtype in table.schema.items()}
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """make(name, rows, inputs, **plan fields): a step of the run `run` in tmp_path, with these rows in one part."""
@@ -23,13 +27,18 @@ def make(tmp_path: Path) -> Make:
     def made(name: str, rows: pl.DataFrame, inputs: tuple[str, ...] = (), **about: Any) -> Step:
         step = Step(tmp_path / "run", name)
         tables: dict[str, pl.DataFrame] = about.pop("tables", {})
-        gives = {column: str(dtype) for column, dtype in rows.schema.items()}
+        gives = columns_of(rows)
         identity = {"stage": name, **{f"upstream.{i}": Step(step.run, i).plan.fingerprint for i in inputs}}
         key = "clip_id" if "clip_id" in rows.columns else "video_id"
         keys = [key, "video_id"] if key == "clip_id" else [key]
         standing: dict[str, Any] = {
             **{"stage": name, "n": 1, "inputs": list(inputs), "input_chunks": dict.fromkeys(inputs, 1)},
-            **{"keys": keys, "item_keys": keys, "gives": gives, "tables": {name: {} for name in tables}},
+            **{
+                "keys": keys,
+                "item_keys": keys,
+                "gives": gives,
+                "tables": {name: columns_of(table) for name, table in tables.items()},
+            },
             **{"identity": identity, "fingerprint": fingerprint(identity), **about},
         }
         step.create(plan(**standing))

@@ -35,7 +35,7 @@ def test_names_cannot_break_out_of_a_chart(
     make: Make, verdicts: Table, scored: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     made = page(tmp_path, make("a<script>b", verdicts("<script>.min"), **scored([1.0], min=2)))
-    assert "<script" not in made
+    assert made.count("<script") == 1  # ours
     assert "a&lt;script&gt;b" in made
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.categories import MOST, count_categories, count_untrained
+from stages.core.report.content.categories import MOST, count_categories, count_untrained
 from stages.report import Config, run
 
 Make = Callable[..., Step]

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from slurm.record.manifest import Step
-from stages.core.report import charts
-from stages.core.report.histograms import make_histograms
+from stages.core.report.charts.histogram import draw_histogram
+from stages.core.report.content.histograms import make_histograms
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]
@@ -44,7 +44,7 @@ def test_any_values_are_drawn(make: Make, verdicts: Table, scored: Scored, value
     (shown,) = make_histograms(step, 10)
     assert shown.values == shown.bins["rows"].sum() == len([v for v in values if v is not None])
     assert shown.axis[0] < shown.axis[1]
-    assert charts.histogram(shown).startswith("<svg")
+    assert draw_histogram(shown).startswith("<svg")
 
 
 def test_far_value_does_not_squeeze_the_others(make: Make, verdicts: Table, scored: Scored) -> None:
@@ -73,7 +73,7 @@ def test_rules_in_groups_have_histograms_and_rules_over_text_have_none(make: Mak
     assert (wide_shown.name, wide_shown.caption) == ("size.any.wide", "mean of width_px")
     assert (wide_shown.above, wide_shown.bins["passes"].to_list()) == (1, [True, False])
     assert areas_shown.caption == "all of areas: share of elements with above 2.0"
-    assert charts.histogram(areas_shown).startswith("<svg")
+    assert draw_histogram(areas_shown).startswith("<svg")
 
 
 def test_step_without_rules_has_none(make: Make, verdicts: Table) -> None:

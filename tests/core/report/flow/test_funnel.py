@@ -8,9 +8,9 @@ import pytest
 
 from slurm.record.manifest import Step
 from slurm.task.attempt import Attempt
-from stages.core.report.costs import read_cost
-from stages.core.report.formatting import length
-from stages.core.report.funnel import Amount, read_flow
+from stages.core.report.charts.formatting import length
+from stages.core.report.flow.costs import read_cost
+from stages.core.report.flow.funnel import Amount, read_flow
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]
@@ -43,9 +43,9 @@ def test_row_that_failed_is_not_counted_as_dropped_too(make: Make) -> None:
     rows = [("b", "too_short", "corrupt", "second"), ("a", None, "corrupt", "first"), ("c", "too_short", None, None)]
     made = read_flow(make("split", pl.DataFrame(rows, schema=schema, orient="row")))
     assert (made.kept, made.lost("failed"), made.lost("dropped"), made.rows_out) == (Amount(0, 0.0, 0), 2, 1, 3)
-    assert [(loss.kind, loss.example, loss.detail) for loss in made.losses] == [
-        ("failed", "a", "first"),
-        ("dropped", "c", ""),
+    assert [(loss.kind, loss.examples) for loss in made.losses] == [
+        ("failed", [("a", "first"), ("b", "second")]),
+        ("dropped", []),
     ]
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.thumbnails import choose_thumbnails, share_fairly, space_evenly, spread
+from stages.core.report.content.spread import share_fairly, space_evenly, spread
+from stages.core.report.content.thumbnails import choose_thumbnails
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]

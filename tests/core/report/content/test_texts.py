@@ -8,7 +8,7 @@ import polars as pl
 from support.texts import alarms
 
 from slurm.record.manifest import Step
-from stages.core.report.texts import read_texts
+from stages.core.report.content.texts import read_texts
 from stages.report import Config, run
 
 Make = Callable[..., Step]
@@ -23,8 +23,6 @@ def test_texts_that_alarm_are_on_the_page_with_their_rows(make: Make, tmp_path: 
     settings = asdict(alarms("caption", "raw", "none"))
     step = make("caption", rows, config={"alarms": settings}, tables={"spans": spans})
     plain = make("plain", rows)
-    # the fixture's side tables name no columns
-    step.__dict__["plan"].tables["spans"] = dict.fromkeys(spans.columns, "String")
     found = read_texts(step)
     assert read_texts(plain) is None
     assert found is not None
@@ -36,6 +34,6 @@ def test_texts_that_alarm_are_on_the_page_with_their_rows(make: Make, tmp_path: 
     run({"caption": step, "plain": plain}, Config(6, 10), folder)
     page = (folder / "report.html").read_text()
     assert "A man &amp; a &lt;dog&gt; on a stage." in page
-    assert '<td class="n">50 of 100</td><td class="n">50 %</td>' in page
+    assert '<td class="n" data-l="texts">50 of 100</td><td class="n" data-l="share">50 %</td>' in page
     assert "50 rows: <code>v1, v3, v5</code>" in page
     assert "12 rows: <code>s0, s1, s2</code>" in page

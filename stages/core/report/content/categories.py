@@ -8,6 +8,7 @@ from slurm.pool.config import UNTRAINED
 from slurm.record.manifest import Step
 
 MOST = 20  # categories and disagreements shown
+TILES = 60  # categories of the treemap
 
 
 class Categories(NamedTuple):
@@ -16,6 +17,7 @@ class Categories(NamedTuple):
     step: Step
     rows: int
     counts: pl.DataFrame
+    tiles: list[tuple[str, str, int]]  # group (or ""), category, rows: the most frequent ones
     distinct: int  # categories that occur
     compared: int  # rows categorized by the model for which embeddings exist too
     agreed: int  # of these, rows in which both agree …
@@ -25,22 +27,31 @@ class Categories(NamedTuple):
 
 def count_categories(step: Step) -> Categories | None:
     """The categories of a step; None if it does not categorize."""
-    rows = step.scan() if {"category", "category_by", "nearest"} <= step.plan.gives.keys() else None
+    gives = step.plan.gives.keys()
+    rows = step.scan() if {"category", "category_by", "nearest"} <= gives else None
     if rows is None:
         return None
     by_model, by_embedding = pl.col("category"), pl.col("nearest").list.first()
-    good = rows.filter(pl.col("error").is_null()).select("category", "category_by", "nearest").collect()
+    good = rows.filter(pl.col("error").is_null())
     both = good.filter(pl.col("category_by") == "generate", pl.col("nearest").is_not_null())
-    counts = good.group_by("category").len("rows").sort(["rows", "category"], descending=[True, False])
-    disagreements = both.filter(by_model != by_embedding).group_by(model=by_model, embedding=by_embedding).len("rows")
+    path = pl.col("category_path").list.first() if "category_path" in gives else pl.lit(None, pl.String)
+    by_group = good.group_by("category", group=path).len("rows").collect(engine="streaming")
+    by_category = by_group.group_by("category").agg(pl.col("rows").sum())
+    counts = by_category.sort(["rows", "category"], descending=[True, False])
+    tiles = by_group.sort("rows", "category", "group", descending=[True, False, False]).head(TILES)
+    pairs = both.group_by(model=by_model, embedding=by_embedding, among=pl.col("nearest").list.contains(by_model))
+    compared = pairs.len("rows").collect(engine="streaming")
+    unlike = compared.filter(pl.col("model") != pl.col("embedding")).group_by("model", "embedding")
+    disagreements = unlike.agg(pl.col("rows").sum())
     return Categories(
         step,
-        len(good),
+        int(counts["rows"].sum()),
         counts.head(MOST),
+        [(group or "", category or "–", number) for category, group, number in tiles.iter_rows()],
         len(counts),
-        len(both),
-        both.select((by_model == by_embedding).sum()).item(),
-        both.select(pl.col("nearest").list.contains(by_model).sum()).item(),
+        int(compared["rows"].sum()),
+        int(compared.filter(pl.col("model") == pl.col("embedding"))["rows"].sum()),
+        int(compared.filter("among")["rows"].sum()),
         disagreements.sort(["rows", "model", "embedding"], descending=[True, False, False]).head(MOST),
     )
 
@@ -51,4 +62,5 @@ def count_untrained(step: Step) -> int:
     models = [column for column in step.plan.gives if column.endswith("_model")]
     if rows is None or not models:
         return 0
-    return int(rows.select(pl.any_horizontal(pl.col(models) == UNTRAINED).sum()).collect().item())
+    counted = rows.select(pl.any_horizontal(pl.col(models) == UNTRAINED).sum())
+    return int(counted.collect(engine="streaming").item())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.media import describe_media
+from stages.core.report.content.media import describe_media
 
 Make = Callable[..., Step]
 

@@ -1,6 +1,8 @@
 """Formats numbers, times and lengths for readers."""
 
-from stages.core.report.funnel import Amount
+import time
+
+from stages.core.report.flow.funnel import Amount
 
 UNKNOWN = "–"
 
@@ -55,3 +57,24 @@ def clock(s: float) -> str:
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{tenths / 10:04.1f}" if hours else f"{minutes}:{tenths / 10:04.1f}"
+
+
+def hours(length_s: float) -> str:
+    """A length in hours."""
+    return small(length_s / 3600)
+
+
+def small(x: float) -> str:
+    """A number of four significant digits, and no more than four decimals."""
+    return "< 0.0001" if 0 < x < 0.0001 else number(x) if x >= 1 else f"{x:.4f}".rstrip("0").rstrip(".")
+
+
+def money(amount: float | None, currency: str) -> str:
+    """An amount of money; – if it is not known."""
+    if amount is None:
+        return UNKNOWN
+    return f"{'< 0.01' if 0 < amount < 0.01 else f'{amount:,.2f}'} {currency}".strip()
+
+
+def moment(t: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(t)) if t else ""

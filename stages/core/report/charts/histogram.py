@@ -1,0 +1,63 @@
+"""A histogram: bars, coloured by whether they pass the limits, and the limits as lines."""
+
+from collections import Counter
+
+from markupsafe import Markup
+
+from stages.core.report.charts.formatting import count, number
+from stages.core.report.charts.svg import element, round_steps
+from stages.core.report.content.histograms import Histogram
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 160, 44, 8, 18, 20
+
+
+def draw_histogram(shown: Histogram) -> Markup:
+    start, end = shown.axis
+    totals: Counter[float] = Counter()
+    for at, rows in shown.bins.select("start", "rows").iter_rows():
+        totals[at] += rows
+    most, floor_y = max(totals.values(), default=1), HEIGHT - BOTTOM
+
+    def x(at: float) -> float:
+        return LEFT + (at - start) / (end - start) * (WIDTH - LEFT - RIGHT)
+
+    def y(rows: float) -> float:
+        return floor_y - rows / most * (floor_y - TOP)
+
+    parts = []
+    for rows in round_steps(0, most, 3):
+        if rows == int(rows):
+            parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(rows), y2=y(rows), class_="grid"))
+            parts.append(element("text", compact(rows), x=LEFT - 6, y=y(rows) + 4, text_anchor="end", class_="tick"))
+    below: Counter[float] = Counter()
+    for at, to, passes, rows in shown.bins.sort("start", "passes", descending=[False, True]).iter_rows():
+        place = {"x": x(at) + 0.5, "width": max(0.8, x(to) - x(at) - 1), "y": y(below[at] + rows)}
+        fill = {"fill": "var(--kept)" if passes else "var(--dropped)", "height": y(below[at]) - y(below[at] + rows)}
+        span = f"{number(at)} to {number(to)}: {count(rows)} {'pass' if passes else 'fail'}"
+        parts.append(element("rect", element("title", span), **place, **fill))
+        below[at] += rows
+    for at in round_steps(start, end, 5):
+        parts.append(element("text", number(at), x=x(at), y=HEIGHT - 5, text_anchor="middle", class_="tick"))
+    for name, at in limit_lines(shown):
+        if start <= at <= end:
+            late = at > (start + end) / 2
+            parts.append(element("line", x1=x(at), x2=x(at), y1=TOP - 4, y2=floor_y, class_="limit"))
+            side = {"x": x(at) + (-4 if late else 4), "text_anchor": "end" if late else "start"}
+            parts.append(element("text", f"{name} {number(at)}", y=TOP - 6, class_="limit-name", **side))
+    words = f"Histogram of {shown.name}: {count(shown.values)} values from {number(start)} to {number(end)}"
+    return element("svg", Markup("").join(parts), viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=words)
+
+
+def compact(rows: float) -> str:
+    """A number of rows in few letters: 1.2M, 35k."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if rows >= size:
+            return f"{rows / size:.3g}{unit}"
+    return f"{rows:.0f}"
+
+
+def limit_lines(shown: Histogram) -> list[tuple[str, float]]:
+    """(label, value) of each limit to draw: those of the rule, or for all/any those of the share that passes."""
+    if shown.rule["reduce"] == "any":
+        return [("more than", 0.0)]
+    return [(name, at) for name, at in (("min", shown.low), ("max", shown.high)) if at is not None]

@@ -51,7 +51,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.content.thumbnails import choose_thumbnails
     from stages.core.report.flow.costs import read_cost
     from stages.core.report.flow.funnel import read_flow
-    from stages.core.report.flow.places import find_places, read_settings
+    from stages.core.report.flow.paths import list_paths, read_settings
     from stages.core.report.flow.sources import read_sources
     from stages.core.report.flow.still import hold_still
     from stages.core.report.flow.sweeps import read_sweeps
@@ -81,7 +81,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         texts=[alarms for step in ordered if (alarms := read_texts(step))],
         sweeps=[(sweep, choose_contested(sweep, config.thumbnails // 2)) for sweep in sweeps],
         throughput=read_throughput(ordered),
-        places=find_places(ordered),
+        paths=list_paths(ordered),
         settings=read_settings(folder.parent),
         untrained={step.name: number for step in ordered if (number := count_untrained(step))},
         unfinished={step.name: (len(step.all_done()), step.plan.n) for step in others if step not in ordered},

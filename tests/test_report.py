@@ -149,3 +149,87 @@ def test_a_report_is_made_without_a_step_that_failed_and_again_when_that_is_done
     page = Page(run.run / "report")
     assert "not in this report" not in page.text
     assert list(page.funnel()) == ["ingest", "probe"]
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over two sources that grew by a video of a third one, was swept, and whose report was made again."""
+    folder = tmp_path_factory.mktemp("grown")
+    for name, picture in (("one", SHOTS), ("two", SHOTS), ("still", "color=gray:s=128x72:r=25:d=3")):
+        command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", picture, "-t", "6", "-pix_fmt", "yuv420p"]
+        subprocess.run([*command, str(folder / f"{name}.mp4")], check=True)
+    (folder / "empty.mp4").touch()
+    listed, rows = folder / "list.csv", ["a,one.mp4", "a,empty.mp4", "b,still.mp4"]
+
+    def command_over(rows: list[str], *words: str) -> None:
+        listed.write_text("\n".join(["source,path", *(row.replace(",", f",{folder}/") for row in rows)]) + "\n")
+        run = ["run=grown", f"runs={folder}", f"input.path={listed}", "cluster.executor=debug"]
+        subprocess.run([sys.executable, "-m", *words, *run], check=True, cwd=ROOT, capture_output=True)
+
+    recipe = ("stages", "clips", "~stage@steps.cut")
+    command_over(rows, *recipe)
+    rows.append("c,two.mp4")
+    command_over(rows, *recipe, "extend=true")
+    command_over(rows, "stages.filter", "-m", "rules.motion.min=0.0,0.05,1000")
+    command_over(rows, "stages.report", "overwrite=report", "price.cpu_hour=3.6", "price.currency=EUR")
+    return folder / "grown"
+
+
+def test_what_is_kept_of_each_source_of_a_run_that_grew_agrees_with_its_tables(grown: Path) -> None:
+    page = Page(grown / "report")
+    catalogue = Step(grown, "ingest").kept().collect().select("video_id", "source")
+    read = Step(grown, "analyze").kept().collect().join(catalogue, on="video_id")
+    made = Step(grown, "split").scan()
+    assert made is not None
+    whole = made.collect().join(catalogue, on="video_id")
+    kept = Step(grown, "filter").kept().collect().join(whole, on="clip_id")
+    shown = {row[0]: row[1:8] for row in page.tables["sources"][1:]}
+    assert list(shown) == ["a", "b", "c"]
+    for name, (videos, failed, length, clips, *_, share) in shown.items():
+        of_source = [table.filter(source=name) for table in (catalogue, read, whole, kept)]
+        assert (videos, failed) == (str(len(of_source[0])), "1" if name == "a" else "0")
+        assert clips == f"{len(of_source[3])} of {len(of_source[2])}"
+        read_s, kept_s = (sum(of_source[n]["duration_s"]) for n in (1, 3))
+        assert length == f"{read_s:.1f} s"
+        assert share == (f"{100 * kept_s / read_s:.3g} %" if kept_s else "0 %")
+    assert page.funnel()["ingest"][1] == "4 videos"
+    assert sum(Step(grown, name).plan.n for name in ("analyze", "split")) == 4  # a chunk each came later
+
+
+def test_points_of_a_sweep_stand_beside_the_run(grown: Path) -> None:
+    points = [f"rules.motion.min={value}" for value in ("0.0", "0.05", "1000")]
+    names = {"as in the run": "filter", **{words: f"filter@{words}" for words in points}}
+    shown = {row[1]: row for row in Page(grown / "report").tables["points"][1:]}
+    assert list(shown) == list(names)
+    for words, name in names.items():
+        records = Step(grown, name).all_done()
+        rows, kept = (sum(getattr(done, field) for done in records) for field in ("rows_out", "rows_kept"))
+        assert shown[words][2:4] == [str(rows), str(kept)]
+    assert shown["rules.motion.min=1000"][3] == "0"
+    assert "motion.min" in shown["rules.motion.min=1000"][7]
+
+
+def test_cost_is_that_of_the_done_records_at_the_prices_that_were_set(grown: Path, real: Path) -> None:
+    header, *rows, total = Page(grown / "report").tables["costs"]
+    assert header[3:8] == ["CPU-h", "GPU-h", "EUR", "CPU-h a kept hour", "EUR a kept hour"]
+    hours = {row[0]: sum(d.seconds * d.cpus for d in Step(grown, row[0]).all_done()) / 3600 for row in rows}
+    kept_h = sum(Step(grown, "report").kept().collect().filter(step="filter")["hours"])
+    assert float(total[3]) == pytest.approx(sum(hours.values()), abs=1e-4)
+    assert float(total[5]) == pytest.approx(3.6 * sum(hours.values()), abs=0.01)
+    assert float(total[6].replace(",", "")) == pytest.approx(sum(hours.values()) / kept_h, rel=1e-3)
+    assert not [title for title in Page(real / "report").tables["costs"][0] if title.startswith(("USD", "EUR"))]
+
+
+def test_the_report_says_where_things_lie_and_how_they_were_set(grown: Path) -> None:
+    page = Page(grown / "report")
+    for row in page.tables["places"][1:]:
+        assert all((grown / path).is_dir() for cell in row[1:] for path in cell.split())
+    assert ["input.path", f"input.path={grown.parent}/list.csv"] in page.tables["settings"]
+    assert "cluster.executor" in [row[0] for row in page.tables["resources"]]
+
+
+def test_the_same_report_again_has_the_same_bytes(grown: Path) -> None:
+    before = (grown / "report" / "report.html").read_bytes()
+    words = ["run=grown", f"runs={grown.parent}", "cluster.executor=debug", "overwrite=report"]
+    subprocess.run([sys.executable, "-m", "stages.report", *words], check=True, cwd=ROOT, capture_output=True)
+    assert (grown / "report" / "report.html").read_bytes() == before

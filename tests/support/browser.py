@@ -16,15 +16,16 @@ WAIT_S = 120.0
 
 
 @contextmanager
-def browsed(page: Path, folder: Path, width_px: int = 1100) -> Iterator[Callable[[str], Any]]:
+def browsed(page: Path | str, folder: Path, width_px: int = 1100) -> Iterator[Callable[[str], Any]]:
     """A function that gives the value of a JavaScript expression in the page; what it downloads goes to the folder."""
+    address = page if isinstance(page, str) else page.as_uri()
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--window-size={width_px},900"]
-    words = [str(CHROMIUM), *flags, "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", page.as_uri()]
+    words = [str(CHROMIUM), *flags, "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}", address]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
         try:
             port = wait(lambda: (folder / "profile" / "DevToolsActivePort").read_text().split()[0])
             loop = asyncio.new_event_loop()
-            session, socket = loop.run_until_complete(connect(port, page.as_uri()))
+            session, socket = loop.run_until_complete(connect(port, address))
             numbers = iter(range(1, 10_000))
 
             async def call(method: str, **params: Any) -> Any:
@@ -43,7 +44,7 @@ def browsed(page: Path, folder: Path, width_px: int = 1100) -> Iterator[Callable
 
             download = {"behavior": "allow", "downloadPath": str(folder)}
             loop.run_until_complete(call("Browser.setDownloadBehavior", **download))
-            wait(lambda: value("[location.href, document.readyState]") == [page.as_uri(), "complete"] or None)
+            wait(lambda: value("[location.href, document.readyState]") == [address, "complete"] or None)
             yield value
             loop.run_until_complete(session.close())
             loop.close()

@@ -29,7 +29,7 @@ from stages.core.report.content.texts import Texts
 from stages.core.report.content.thumbnails import Thumbnail, describe_damage
 from stages.core.report.flow.costs import Cost
 from stages.core.report.flow.funnel import Flow
-from stages.core.report.flow.places import Place
+from stages.core.report.flow.paths import Paths
 from stages.core.report.flow.sources import Sources
 from stages.core.report.flow.sweeps import MATRIX, Sweep
 from stages.core.report.flow.throughput import Throughput
@@ -55,7 +55,7 @@ class Page:
     texts: Sequence[Texts]
     sweeps: Sequence[tuple[Sweep, Sequence[Contested]]]
     throughput: Throughput | None
-    places: Sequence[Place]
+    paths: Sequence[Paths]
     settings: Mapping[str, Any]  # what the run remembers of its commands
     untrained: Mapping[str, int]  # step → rows made by a model with random weights
     unfinished: Mapping[str, tuple[int, int]]  # step that is not on the page → how many of its chunks are done, of all

@@ -7,7 +7,13 @@ import polars as pl
 
 from stages.core.report.content.sample import SPAN, read_columns
 from stages.core.report.content.spread import space_evenly, spread
-from stages.core.report.content.thumbnails import Thumbnail, find_pictured, find_places, keep_pictured, make_thumbnails
+from stages.core.report.content.thumbnails import (
+    Thumbnail,
+    find_pictured,
+    keep_pictured,
+    locate_pictures,
+    make_thumbnails,
+)
 from stages.core.report.flow.lineage import hashed, lineage
 from stages.core.report.flow.sweeps import Sweep
 
@@ -34,7 +40,7 @@ def choose_contested(sweep: Sweep, most: int) -> list[Contested]:
     parts = [read_spans(sweep, number, wanted) for number in range(len(sweep.points))]
     rows = pl.concat(parts).unique("id", keep="first", maintain_order=True).sort("id")
     of_videos = read_columns(last, ("source",), rows["video_id"])
-    places = find_places(source)
+    places = locate_pictures(source)
     rows = keep_pictured(rows.join(of_videos, on="video_id", how="left", maintain_order="left"), places)
     pictures = make_thumbnails(spread(rows.with_columns(reason=pl.lit(None, pl.String)), most), places, last)
     shown = np.searchsorted(sweep.ids, pl.Series([one.id for one in pictures], dtype=pl.String).hash().to_numpy())

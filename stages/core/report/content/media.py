@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from slurm.credentials import redact
 from slurm.record.manifest import Step
+from stages.core.report.content.sample import read_columns
 
 NEEDED = {"codec", "width_px", "height_px", "fps", "duration_s", "has_audio", "decode_errors", "coverage"}
 MOST = 6  # values of each that are shown
@@ -23,14 +25,14 @@ class Media(NamedTuple):
     step: Step
     videos: int
     tables: dict[str, list[tuple[str, int]]]
-    torn: list[tuple[str, int | None, float | None]]  # id, decode errors, coverage; those with least coverage first
+    torn: list[tuple[str, str, int | None, float | None]]  # id, path, decode errors, coverage; the worst first
     torn_in_all: int
 
 
 def describe_media(step: Step) -> Media | None:
     """What the good videos of a step are; None if it does not tell."""
-    rows = step.scan() if step.plan.gives.keys() >= NEEDED else None
-    if rows is None:
+    videos_of = step.scan() if step.plan.gives.keys() >= NEEDED else None
+    if videos_of is None:
         return None
     size, duration_s = pl.format("{} x {}", "width_px", "height_px"), pl.col("duration_s").cast(pl.Float64)
     lengths = (pl.when(duration_s < below_s).then(pl.lit(name)) for name, below_s in LENGTHS_S.items())
@@ -48,7 +50,7 @@ def describe_media(step: Step) -> Media | None:
     }
     if "transfer" in step.plan.gives:
         counted["light"] = pl.col("transfer").replace_strict(DYNAMICS, default="SDR, or not declared")
-    good = rows.filter(pl.col("error").is_null())
+    good = videos_of.filter(pl.col("error").is_null())
     lazy = [good.group_by(value=of.alias("value")).len("videos") for of in counted.values()]
     tables = {
         what: order(what, found) for what, found in zip(counted, pl.collect_all(lazy, engine="streaming"), strict=True)
@@ -57,7 +59,14 @@ def describe_media(step: Step) -> Media | None:
     torn = good.filter(HALF | DAMAGED).select("video_id", "decode_errors", "coverage")
     listed = torn.sort("coverage", "decode_errors", "video_id", descending=[False, True, False], nulls_last=True)
     in_all = sum(number for value, number in tables["read"] if value != "whole")
-    return Media(step, videos, tables, listed.head(MOST_TORN).collect().rows(), in_all) if videos else None
+    worst = listed.head(MOST_TORN).collect()
+    worst = worst.join(
+        read_columns(step, ("path", "url"), worst["video_id"]), on="video_id", how="left", maintain_order="left"
+    )
+    place = pl.coalesce("path", "url", pl.lit(""))
+    rows = worst.select("video_id", place, "decode_errors", "coverage").rows()
+    named = [(video, redact(path), errors, coverage) for video, path, errors, coverage in rows]
+    return Media(step, videos, tables, named, in_all) if videos else None
 
 
 def order(what: str, counted: pl.DataFrame) -> list[tuple[str, int]]:

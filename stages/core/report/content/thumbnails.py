@@ -45,11 +45,11 @@ def choose_thumbnails(steps: Sequence[Step], max_count: int, sources: Sources = 
     last, source = find_pictured(steps)
     if last is None or source is None:
         return []
-    rows, places = read_outcomes(last, sources), find_places(source)
+    rows, places = read_outcomes(last, sources), locate_pictures(source)
     of_rows = choose_rows(keep_pictured(rows, places), max_count)
     made = make_thumbnails(of_rows, places, last)
     if len(made) < len(of_rows) or (of_rows.is_empty() and len(rows)):  # some good videos have no picture
-        places = find_places(source, exactly=True)
+        places = locate_pictures(source, exactly=True)
         rows = read_outcomes(last, sources, places.select("video").unique())
         made = make_thumbnails(choose_rows(keep_pictured(rows, places), max_count), places, last)
     return made
@@ -67,7 +67,7 @@ def find_pictured(steps: Sequence[Step]) -> tuple[Step | None, Step | None]:
     return None, None
 
 
-def find_places(source: Step, *, exactly: bool = False) -> pl.DataFrame:
+def locate_pictures(source: Step, *, exactly: bool = False) -> pl.DataFrame:
     """In which `file` the pictures of each `video` (its hash) lie.
 
     Those of a good video are taken to be in the file beside that of its row, since to read that of all pictures takes

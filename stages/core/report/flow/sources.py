@@ -35,7 +35,7 @@ def read_sources(steps: Iterable[Step]) -> Sources:
     known = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
     number = pl.col("source").replace_strict(known, list(range(len(known))), default=len(known), return_dtype=pl.UInt16)
     numbers = videos.select(video=hashed("video_id"), source=number).drop_nulls("video").unique("video", keep="first")
-    names = [UNKNOWN if name is None else str(redact(name)) for name in known]
+    names = [UNKNOWN if name is None else redact(name) for name in known]
     if len(known) < len(ordered):
         names.append(f"{len(ordered) - len(known):,} {OTHERS}")
     return Sources(names, numbers.collect(engine="streaming"))

@@ -48,6 +48,25 @@ def test_good_videos_are_counted_by_codec_size_rate_length_sound_and_whether_the
     }
 
 
+def test_torn_videos_are_listed_with_their_paths_and_what_they_lack(make: Make) -> None:
+    videos = ["v0", "v1", "v2", "v3"]
+    about = {"video_id": videos, "path": [f"/data/{video}.mp4" for video in videos]}
+    make("ingest", pl.DataFrame(about), kind="reduce", item_keys=[])
+    changes: list[dict[str, object]] = [{"decode_errors": 3}, {}, {"coverage": 0.94, "decode_errors": 23}]
+    changes.append({"coverage": None, "has_audio": None})
+    rows = [{"video_id": video, **VIDEO, **change} for video, change in zip(videos, changes, strict=True)]
+    found = describe_media(make("analyze", pl.DataFrame(rows, schema_overrides={"error": pl.String}), ("ingest",)))
+    assert found is not None
+    assert found.torn == [("v2", "/data/v2.mp4", 23, 0.94), ("v0", "/data/v0.mp4", 3, 1.0)]
+    assert found.torn_in_all == 2
+    assert found.tables["sound"] == [("with sound", 3), ("unknown", 1)]
+
+
+def test_hdr_is_counted_where_the_step_tells_it(make: Make) -> None:
+    found = told(make, {"transfer": "smpte2084"}, {"transfer": "bt709"}, {"transfer": None})
+    assert found["light"] == [("SDR, or not declared", 2), ("HDR (PQ)", 1)]
+
+
 def test_of_many_values_the_rare_ones_are_one_line(make: Make) -> None:
     found = told(make, *({"width_px": 100 + n} for n in range(10)), {"width_px": 100})
     assert found["size"][0] == ("100 x 1080", 2)

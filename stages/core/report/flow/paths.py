@@ -9,7 +9,7 @@ from slurm.record.files import names, read_json
 from slurm.record.manifest import Step
 
 
-class Place(NamedTuple):
+class Paths(NamedTuple):
     """Paths below the run; `media`: "" if the step writes no files."""
 
     step: Step
@@ -19,10 +19,10 @@ class Place(NamedTuple):
     logs: str
 
 
-def find_places(steps: Sequence[Step]) -> list[Place]:
-    """The places of the steps' rows, side tables, files and logs, as far as they are there."""
+def list_paths(steps: Sequence[Step]) -> list[Paths]:
+    """Where the steps' rows, side tables, files and logs lie, as far as they are there."""
     return [
-        Place(
+        Paths(
             step,
             f"{step.name}/parts/",
             [f"tables/{step.name}/{table}/" for table in names(step.paths.tables)],
@@ -39,4 +39,4 @@ def read_settings(run: Path) -> dict[str, str]:
         words = read_json(run / "run.json")["words"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return {str(key): str(redact(str(word))) for key, word in words.items()} if isinstance(words, dict) else {}
+    return {str(key): redact(str(word)) for key, word in words.items()} if isinstance(words, dict) else {}

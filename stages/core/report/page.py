@@ -19,7 +19,7 @@ from stages.core.report import summary
 from stages.core.report.charts import formatting
 from stages.core.report.charts.histogram import draw_histogram
 from stages.core.report.charts.timeline import draw_rates
-from stages.core.report.charts.treemap import lay_out
+from stages.core.report.charts.treemap import choose_aspect, lay_out
 from stages.core.report.content.balanced import Balanced
 from stages.core.report.content.categories import Categories
 from stages.core.report.content.contested import Contested
@@ -72,7 +72,7 @@ def write(path: Path, page: Page) -> None:
     )
     environment.globals |= {
         **{"formatting": formatting, "plain": plain, "codes": ITEM_CODES, "kinds": KINDS, "redact": redact},
-        **{"tiles": lay_out, "rates": draw_rates, "damage": describe_damage, "matrix": MATRIX},
+        **{"tiles": lay_out, "aspect": choose_aspect, "rates": draw_rates, "damage": describe_damage, "matrix": MATRIX},
     }
     script = (TEMPLATES / "page.js").read_text()
     shown = environment.get_template("page.html.j2").render(

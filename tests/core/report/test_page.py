@@ -50,4 +50,4 @@ def test_what_a_stage_counted_is_summed_over_its_chunks(make: Make, clips: Table
     step = make("caption", clips([1.0]))
     (done,) = step.all_done()
     step.finish(done._replace(counters={"tokens_out": 12_345.0, "most_queued": 3.0}))
-    assert re.search(r"tokens_out 12,345, most_queued 3</td>", page(tmp_path, step))
+    assert re.search(r"tokens_out 12,345, most_queued 3</span></td>", page(tmp_path, step))

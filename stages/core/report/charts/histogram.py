@@ -39,11 +39,12 @@ def draw_histogram(shown: Histogram) -> Markup:
     for at in round_steps(start, end, 5):
         parts.append(element("text", number(at), x=x(at), y=HEIGHT - 5, text_anchor="middle", class_="tick"))
     for name, at in limit_lines(shown):
-        if start <= at <= end:
-            late = at > (start + end) / 2
+        shown_at = min(max(at, start), end)
+        late, off = shown_at > (start + end) / 2, "" if start <= at <= end else "→ " if at > end else "← "
+        if not off:
             parts.append(element("line", x1=x(at), x2=x(at), y1=TOP - 4, y2=floor_y, class_="limit"))
-            side = {"x": x(at) + (-4 if late else 4), "text_anchor": "end" if late else "start"}
-            parts.append(element("text", f"{name} {number(at)}", y=TOP - 6, class_="limit-name", **side))
+        side = {"x": x(shown_at) + (-4 if late else 4), "text_anchor": "end" if late else "start"}
+        parts.append(element("text", f"{off}{name} {number(at)}", y=TOP - 6, class_="limit-name", **side))
     words = f"Histogram of {shown.name}: {count(shown.values)} values from {number(start)} to {number(end)}"
     return element("svg", Markup("").join(parts), viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=words)
 

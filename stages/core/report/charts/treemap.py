@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 HUES = 9  # of groups, in turn
-ASPECT = 3.0  # width by height of the whole
+ASPECT, LOW_ASPECT = 3.0, 9.0  # width by height of the whole, and of one …
+FEW = 4  # … with so few rectangles
 
 
 class Tile(NamedTuple):
@@ -30,15 +31,21 @@ def lay_out(counts: Sequence[tuple[str, str, int]]) -> list[Tile]:
     for one in counts:
         if one[2] > 0:
             groups.setdefault(one[0], []).append(one)
+    aspect = choose_aspect(counts)
     ordered = sorted(groups.items(), key=lambda item: (-sum(rows for _, _, rows in item[1]), item[0]))
-    places = squarify([sum(rows for _, _, rows in own) for _, own in ordered], 0, 0, 100 * ASPECT, 100)
+    places = squarify([sum(rows for _, _, rows in own) for _, own in ordered], 0, 0, 100 * aspect, 100)
     tiles = []
     for number, ((group, own), box) in enumerate(zip(ordered, places, strict=True)):
         largest_first = sorted(own, key=lambda one: (-one[2], one[1]))
         inner = squarify([rows for _, _, rows in largest_first], *box)
         for (_, name, rows), (left, top, width, height) in zip(largest_first, inner, strict=True):
-            tiles.append(Tile(group, name, rows, number % HUES, left / ASPECT, top, width / ASPECT, height))
+            tiles.append(Tile(group, name, rows, number % HUES, left / aspect, top, width / aspect, height))
     return tiles
+
+
+def choose_aspect(counts: Sequence[tuple[str, str, int]]) -> float:
+    """Width by height of the treemap of these."""
+    return LOW_ASPECT if len(counts) <= FEW else ASPECT
 
 
 Box = tuple[float, float, float, float]

@@ -89,9 +89,9 @@ def limits(rule: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 
 def judged_columns(steps: Iterable[Step]) -> set[str]:
-    """The columns that rules of these steps judge."""
-    rules = (rule for step in steps for rule in over_columns(step.plan.config.get("rules", {})))
-    return {(rule["column"] or name.rpartition(".")[2]).rpartition(".")[2] for name, rule in rules}
+    """The columns that rules of these steps judge, and the names of the rules, which mostly say what they judge."""
+    rules = [rule for step in steps for rule in over_columns(step.plan.config.get("rules", {}))]
+    return {word.rpartition(".")[2] for name, rule in rules for word in (name, rule["column"] or name)}
 
 
 def make_histograms(step: Step, bins: int) -> list[Histogram]:

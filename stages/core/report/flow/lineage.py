@@ -4,7 +4,7 @@ Rows are matched by 64 bits of their ids, since a million of these take a tenth 
 added up as whole microseconds: the sum is the same in any order, so a report that is made again has the same bytes.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 import polars as pl
 
@@ -70,13 +70,21 @@ def outcomes(step: Step) -> pl.LazyFrame:
 def with_lengths(step: Step, rows: pl.LazyFrame) -> pl.LazyFrame:
     """The rows with `length_us` filled in from the steps before this one, the nearest that knows it first."""
     for source in steps_with_column(step, "duration_s", step.plan.key):
-        table = None if source is step else source.scan()
-        if table is not None:
-            known = table.select(row=hashed(step.plan.key), us=microseconds()).drop_nulls().collect(engine="streaming")
-            look_up = partial(find_lengths, known.sort("row", maintain_order=True))
+        if source is not step:
+            look_up = partial(find_lengths, read_lengths(source))
             found = pl.col("row").map_batches(look_up, pl.Int64, is_elementwise=True)
             rows = rows.with_columns(length_us=pl.coalesce("length_us", found))
     return rows
+
+
+@lru_cache(maxsize=1)  # the steps that follow each other, and the points of a sweep, mostly ask the same one
+def read_lengths(source: Step) -> pl.DataFrame:
+    """The hash of each `row` of a step whose length is known, in their order, and the length, `us`."""
+    table = source.scan()
+    if table is None:
+        return pl.DataFrame(schema={"row": pl.UInt64(), "us": pl.Int64()})
+    known = table.select(row=hashed(source.plan.key), us=microseconds()).drop_nulls()
+    return known.collect(engine="streaming").sort("row", "us")
 
 
 def find_lengths(known: pl.DataFrame, rows: pl.Series) -> pl.Series:

@@ -26,7 +26,7 @@ def list_paths(steps: Sequence[Step]) -> list[Paths]:
             step,
             f"{step.name}/parts/",
             [f"tables/{step.name}/{table}/" for table in names(step.paths.tables)],
-            f"{step.name}/media/" if step.plan.media and step.paths.media.exists() else "",
+            f"{step.name}/media/" if step.paths.media.exists() else "",
             f"{step.name}/logs/" if step.paths.logs.exists() else "",
         )
         for step in steps

@@ -36,14 +36,17 @@ class Sweep:
     def __init__(self, name: str, steps: Sequence[Step], left_out: int, unfinished: Sequence[Step]) -> None:
         self.name, self.left_out, self.unfinished = name, left_out, [step.name for step in unfinished]
         self.ids: Hashes = np.empty(0, np.uint64)  # hashes of the ids that any point has, sorted
-        hashes = [read_kept(step) for step in steps]
-        self.ids = np.unique(np.concatenate([one for one in hashes if one is not None] or [self.ids]))
+        for step in steps:  # read again below: all points' hashes at once would take eight bytes a row and point
+            if (kept := read_kept(step)) is not None:
+                self.ids = np.union1d(self.ids, kept)
         self.points = [
-            Point(step, step.name.partition("@")[2], read_flow(step), None if own is None else self.bits(own))
-            for step, own in zip(steps, hashes, strict=True)
+            Point(step, step.name.partition("@")[2], read_flow(step), self.bits(read_kept(step))) for step in steps
         ]
 
-    def bits(self, kept: Hashes) -> Bits:
+    def bits(self, kept: Hashes | None) -> Bits | None:
+        """A bit for each of the sweep's ids: whether it is one of these."""
+        if kept is None:
+            return None
         flags = np.zeros(len(self.ids), np.bool_)
         flags[np.searchsorted(self.ids, kept)] = True
         return np.packbits(flags)

@@ -8,7 +8,7 @@ import pytest
 
 from slurm.record.manifest import Step
 from stages.core.report.charts.histogram import draw_histogram
-from stages.core.report.content.histograms import make_histograms
+from stages.core.report.content.histograms import judged_columns, make_histograms, make_unjudged
 
 Make = Callable[..., Step]
 Table = Callable[..., pl.DataFrame]
@@ -85,3 +85,19 @@ def test_a_limit_that_does_not_pass_itself_counts_what_lies_on_it_as_below(
 ) -> None:
     (shown,) = make_histograms(make("filter", verdicts("score.above", None), **scored([0.5, 0.6], above=0.5)), 4)
     assert (shown.below, shown.values) == (1, 2)
+
+
+def test_a_limit_far_off_the_values_is_marked_at_the_edge(make: Make, scored: Scored, verdicts: Table) -> None:
+    (shown,) = make_histograms(make("filter", verdicts(None, None), **scored([17.0, 20.0], min=0.5, max=1000)), 4)
+    assert [text in draw_histogram(shown) for text in (">← min 0.5</text>", ">→ max 1000</text>")] == [True, True]
+
+
+def test_scores_that_no_rule_judges_have_histograms_without_limits(make: Make, scored: Scored, verdicts: Table) -> None:
+    frames = {"aesthetic": [4.0, 6.0, None], "watermark": [0.1, 0.2, 0.3], "nsfw": [None] * 3}
+    rows = pl.DataFrame({"video_id": ["a", "b", "c"], **frames}, schema_overrides={"nsfw": pl.Float64})
+    step = make("frames", rows)
+    judged = judged_columns([make("filter", verdicts(None), **scored([1.0], column="frames.watermark"))])
+    (shown,) = make_unjudged(step, judged, 10)
+    assert (shown.name, shown.values, shown.missing, shown.low, shown.high) == ("aesthetic", 2, 1, None, None)
+    assert shown.caption == "no rule judges it"
+    assert shown.bins["passes"].to_list() == [True, True]

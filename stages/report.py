@@ -50,7 +50,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.content.texts import read_texts
     from stages.core.report.content.thumbnails import choose_thumbnails
     from stages.core.report.flow.costs import read_cost
-    from stages.core.report.flow.funnel import read_flow
+    from stages.core.report.flow.funnel import read_flows
     from stages.core.report.flow.paths import list_paths, read_settings
     from stages.core.report.flow.sources import read_sources
     from stages.core.report.flow.still import hold_still
@@ -61,7 +61,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     others = hold_still(step for step in steps.values() if step.plan.stage != STAGE.name)
     ordered = [step for step in others if step.complete()]
     sources, terms = read_sources(ordered), read_terms(folder.parent)
-    flows, costs = [read_flow(step, sources) for step in ordered], [read_cost(step, terms) for step in ordered]
+    flows, costs = read_flows(ordered, sources), [read_cost(step, terms) for step in ordered]
     judged = judged_columns(ordered)
     sweeps = read_sweeps(folder.parent) if "@" not in folder.name else []
     page = Page(

@@ -9,7 +9,7 @@ import polars as pl
 
 from slurm.errors import ITEM_CODES, TRANSIENT
 from slurm.record.manifest import Step
-from stages.core.report.flow.lineage import MICROSECONDS, outcomes, unit
+from stages.core.report.flow.lineage import MICROSECONDS, outcomes, read_lengths, unit
 from stages.core.report.flow.sources import NO_SOURCES, Sources
 
 EXAMPLES = 5  # of a class of errors
@@ -72,6 +72,13 @@ class Flow:
     @property
     def rows_out(self) -> int:
         return self.kept.rows + self.lost("dropped") + self.lost("failed")
+
+
+def read_flows(steps: Iterable[Step], sources: Sources) -> list[Flow]:
+    """The flow of each step."""
+    flows = [read_flow(step, sources) for step in steps]
+    read_lengths.cache_clear()  # 16 bytes a row
+    return flows
 
 
 def read_flow(step: Step, sources: Sources = NO_SOURCES) -> Flow:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from slurm.record.files import names
 from slurm.record.manifest import Step
@@ -35,21 +36,41 @@ class Sweep:
 
     def __init__(self, name: str, steps: Sequence[Step], left_out: int, unfinished: Sequence[Step]) -> None:
         self.name, self.left_out, self.unfinished = name, left_out, [step.name for step in unfinished]
-        self.ids: Hashes = np.empty(0, np.uint64)  # hashes of the ids that any point has, sorted
-        for step in steps:  # read again below: all points' hashes at once would take eight bytes a row and point
-            if (kept := read_kept(step)) is not None:
-                self.ids = np.union1d(self.ids, kept)
+        self.ids: Hashes = np.empty(0, np.uint64)  # hashes of the ids that any point has, as they come
+        kept = [self.read_bits(step) for step in steps]
         self.points = [
-            Point(step, step.name.partition("@")[2], read_flow(step), self.bits(read_kept(step))) for step in steps
+            Point(step, step.name.partition("@")[2], read_flow(step), None if own is None else self.whole(own))
+            for step, own in zip(steps, kept, strict=True)
         ]
 
-    def bits(self, kept: Hashes | None) -> Bits | None:
-        """A bit for each of the sweep's ids: whether it is one of these."""
-        if kept is None:
+    def read_bits(self, step: Step) -> Bits | None:
+        """A bit for each of the ids known by then: whether the step keeps it."""
+        rows = step.scan()
+        if rows is None or step.plan.key not in step.plan.gives:
             return None
+        marks = [pl.col(mark).is_null() for mark in ("error", "drop_reason") if mark in step.plan.gives]
+        table = rows.select(hash=hashed(step.plan.key), kept=pl.all_horizontal(pl.lit(value=True), *marks))
+        known = table.drop_nulls("hash").collect(engine="streaming")
         flags = np.zeros(len(self.ids), np.bool_)
-        flags[np.searchsorted(self.ids, kept)] = True
+        numbers = self.number(known["hash"].to_numpy())
+        flags.resize(len(self.ids))
+        flags[numbers[known["kept"].to_numpy()]] = True
         return np.packbits(flags)
+
+    def number(self, hashes: Hashes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The number of each of these ids; new ones get the next. Points of a filter mostly have the same rows."""
+        if not np.array_equal(hashes, self.ids):
+            new = np.unique(hashes[~np.isin(hashes, self.ids)]) if len(self.ids) else hashes
+            self.ids = np.concatenate([self.ids, new])
+        if np.array_equal(hashes, self.ids):
+            return np.arange(len(hashes))
+        order = np.argsort(self.ids)
+        numbers: np.ndarray[tuple[int], np.dtype[np.int64]] = order[np.searchsorted(self.ids, hashes, sorter=order)]
+        return numbers
+
+    def whole(self, bits: Bits) -> Bits:
+        """The bits of a point, and none of the ids that came after it."""
+        return np.pad(bits, (0, (len(self.ids) + 7) // 8 - len(bits)))
 
     @property
     def keeps(self) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
@@ -73,14 +94,6 @@ def jaccard(a: Bits | None, b: Bits | None) -> float | None:
         return None
     either = int(np.bitwise_count(a | b).sum())
     return int(np.bitwise_count(a & b).sum()) / either if either else 1.0
-
-
-def read_kept(step: Step) -> Hashes | None:
-    """The hashes of the ids that a step keeps."""
-    if step.plan.key not in step.plan.gives:
-        return None
-    kept = step.kept().select(hash=hashed(step.plan.key)).drop_nulls().collect(engine="streaming")
-    return kept["hash"].to_numpy()
 
 
 def read_sweeps(run: Path) -> list[Sweep]:

@@ -79,3 +79,19 @@ def test_rows_on_which_points_differ_are_shown_with_who_keeps_them(swept: Step) 
 
 def test_a_run_without_points_has_no_sweep(make: Make, verdicts: Table) -> None:
     assert read_sweeps(make("filter", verdicts(None)).run) == []
+
+
+def test_points_with_other_rows_are_compared_by_what_they_keep(make: Make, clips: Table) -> None:
+    frames = pl.DataFrame({"video_id": ["v"], "shot": [0], "position": ["first"], "time_s": [1.0], "jpeg": [b"0"]})
+    make("analyze", pl.DataFrame({"video_id": ["v"]}), tables={"key_frames": frames})
+    few, many = clips([5.0] * 2), clips([5.0] * 5)
+    other = few.with_columns(clip_id="x" + pl.col("clip_id"))
+    for value, rows in ((2, few), (4, many.reverse()), (8, other)):
+        make(f"split@min_s={value}", rows, ("analyze",))
+    (sweep,) = read_sweeps(make("ingest", few).run)
+    assert [point.flow.kept.rows for point in sweep.points] == [2, 5, 2]
+    assert sweep.overlap == [[None, 0.4, 0.0], [0.4, None, 0.0], [0.0, 0.0, None]]
+    kept = {one.picture.id: one.kept for one in choose_contested(sweep, 10)}
+    assert [kept.pop(clip) for clip in ("c0", "c1")] == [[True, True, False]] * 2
+    assert [kept.pop(clip) for clip in ("c2", "c3", "c4")] == [[False, True, False]] * 3
+    assert kept == {clip: [False, False, True] for clip in ("xc0", "xc1")}

@@ -76,9 +76,8 @@ def make_run(run: Path, clips: int, chunks: int) -> None:
         own = catalogue["video_id"][videos * chunk // chunks : videos * (chunk + 1) // chunks]
         finish(analyze, chunk, media(own, random), key_frames=key_frames(own, picture))
         spans = clips_of(own)
-        finish(split, chunk, good(spans.with_columns(drop_reason=dropped(spans, random))))
-        kept = spans.select("clip_id", "video_id")
-        verdicts, seen = judge(kept, random)
+        finish(split, chunk, good(spans.with_columns(drop_reason=pl.lit(None, pl.String))))
+        verdicts, seen = judge(spans.select("clip_id", "video_id"), random)
         finish(judged, chunk, good(verdicts), values=seen)
 
 
@@ -133,10 +132,6 @@ def clips_of(videos: pl.Series) -> pl.DataFrame:
             duration_s=pl.lit(5.0),
         )
     )
-
-
-def dropped(rows: pl.DataFrame, random: np.random.Generator) -> pl.Series:
-    return pl.select(pl.when(pl.Series(random.random(len(rows)) < 0.1)).then(pl.lit("too_short"))).to_series()
 
 
 def judge(rows: pl.DataFrame, random: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:

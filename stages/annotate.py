@@ -27,7 +27,7 @@ from stages.core.frames.settings import Frames
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.annotation import ANNOTATED, TELLINGS
-from stages.core.schema.types import TEXT, Row
+from stages.core.schema.types import Row
 from stages.core.text.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ LINES = ("subtitles.start_s", "subtitles.end_s", "subtitles.text", "subtitles.la
 SIGNALS = ("signals.second", "signals.motion")
 JPEG_BYTES = 0.25  # of a pixel of a picture, about
 PICTURES_SHARE = 0.9  # of the bytes of a request; the rest is left to words
+LEAST_PX = 16
 TELLING = "tellings"
 TWO_STEP = """\
 method=two_step is two steps, each with a pool of its own; python -m stages annotated run=NAME … does both. One by one:
@@ -115,7 +116,9 @@ def take(rows: Rows, telling: "Telling", answer: "Answer", config: Config) -> It
 
 def begin(rows: Rows, config: Config) -> "Iterator[tuple[Row, Telling | ItemError]]":
     """Each video, ready to be told, with what was kept of it; or why it cannot be."""
+    from stages.core.text.annotation.pictures import find_pictures
     from stages.core.text.annotation.telling import Telling, Told, Video
+    from stages.core.video.sample.parts import Part
 
     ways = read_ways(config)
     items = {str(row["video_id"]): row for row in rows.table.to_dicts()}
@@ -127,7 +130,14 @@ def begin(rows: Rows, config: Config) -> "Iterator[tuple[Row, Telling | ItemErro
         else timeline.parts(config.part_s)
         for key, timeline in timelines.items()
     }
-    pictures = find(rows, items, parts, config) if sees(config) else None
+    pictures = None
+    if sees(config):
+        own = [
+            Part(number, n, len(parts[key]), *span)
+            for number, key in enumerate(items)
+            for n, span in enumerate(parts.get(key, ()))
+        ]
+        pictures = find_pictures(rows, [*items.values()], own, config.frames)
     for key, row in items.items():
         if key not in timelines:
             yield row, ItemError("no_frames", "neither its length nor its shots are known: annotate needs analyze")
@@ -187,23 +197,6 @@ def read_descriptions(rows: Rows) -> dict[str, list[tuple[float, float, str]]]:
     return found
 
 
-def find(
-    rows: Rows, items: Mapping[str, Row], parts: Mapping[str, Sequence[tuple[float, float]]], config: Config
-) -> "Pictures":
-    """The pictures of all parts."""
-    from stages.core.text.annotation.pictures import find_pictures
-
-    spans = [(key, n, start_s, end_s) for key, own in parts.items() for n, (start_s, end_s) in enumerate(own)]
-    table = pl.DataFrame(
-        spans,
-        {"video_id": pl.String(), "part": pl.Int64(), "start_s": pl.Float64(), "end_s": pl.Float64()},
-        orient="row",
-    )
-    if config.frames.source == "even":
-        table = table.with_columns(path=pl.Series([items[key]["path"] for key, *_ in spans], dtype=TEXT))
-    return find_pictures(rows, table, config.frames)
-
-
 def show(pictures: "Pictures | None", key: str, payload_bytes: int) -> "Callable[[int], Sequence[Picture]]":
     """What gives the pictures of a part of a video, as many as go into a request."""
     most_bytes = int(payload_bytes * PICTURES_SHARE)
@@ -252,6 +245,8 @@ def check(config: Config) -> None:
     check_frames(config.frames, 1)
     if config.frames.most is None:
         raise InputError("frames.most=null: say how many pictures of a part a model is shown at most")
+    if config.frames.side_px < LEAST_PX:
+        raise InputError(f"frames.side_px={config.frames.side_px} is below {LEAST_PX}")
     if not config.pool.images:
         raise InputError(
             f"pool.images=false: the model {config.pool.model} takes no pictures, and method={config.method} "

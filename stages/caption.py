@@ -27,13 +27,13 @@ from stages.core.schema.text import CAPTION, PARTS
 from stages.core.schema.types import Row
 from stages.core.text.alarms.settings import Alarms
 from stages.core.text.alarms.watch import watch
-from stages.core.video.sample.settings import Frames, Limits
+from stages.core.video.sample.settings import KEPT, Frames, Limits
 
 if TYPE_CHECKING:
-    from stages.core.text.caption.clips import Part
     from stages.core.text.caption.form import Form
     from stages.core.text.client import Answer, Question
     from stages.core.text.prompts import Prompts
+    from stages.core.video.sample.parts import Part
 
 NAMES = ("details", "defects", "kinds", "json", "pictures", "grid", "seconds", "part", "parts", "facts")  # in prompts
 BYTES_PER_PIXEL = 1.0  # of a JPEG at quality 85, at most: noise has 0.9, a clear picture 0.1 to 0.3
@@ -83,8 +83,8 @@ class Config:
 
 def run(rows: Rows, config: Config) -> Iterator[Output]:
     from stages.core.text.ask import ask
-    from stages.core.text.caption.shown import Shown
     from stages.core.text.prompts import Prompts
+    from stages.core.video.sample.shown import Shown
 
     items = rows.table.to_dicts()
     pictures = Shown(rows, items, config.frames, config.limits)
@@ -255,8 +255,11 @@ STAGE = Stage(
     tables={"caption_parts": PARTS},
     needs=needs,
     takes=("start_s", "end_s"),
-    reads=lambda config: ("key_frames",) if config.frames.source == "key" else (),
-    missing={"key_frames": "let analyze come before it, or say frames.source=even"},
+    reads=lambda config: (KEPT[config.frames.source],) if config.frames.source in KEPT else (),
+    missing={
+        "key_frames": "let analyze come before it, or say frames.source=even",
+        "sync_frames": "let skim come before it, or say frames.source=even",
+    },
     check=check,
     files=lambda config: (
         config.template,

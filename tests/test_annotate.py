@@ -1,15 +1,20 @@
 """Videos are told by servers that answer as models do: in two steps or one, in parts, whatever goes wrong."""
 
+import base64
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 from support.annotator import started
+from support.numbered import FPS, X264, Films, grays, number
 from support.runs import command
 from support.steps import finish, made_step
 
@@ -24,6 +29,8 @@ from stages.core.schema.types import Schema
 from stages.core.schema.video import SHOTS
 from stages.core.text.annotation.check import Stretch, check_content
 from stages.core.text.annotation.metadata import ContentMetadata
+from stages.core.video.measure.key_frames import encode_jpeg
+from stages.core.video.sample.pictures import open_picture as to_array
 
 GIVES = {"title": "String", "fps": "Float64", "duration_s": "Float64", "path": "String"}
 ERRORS = {"error": "String", "error_detail": "String"}
@@ -37,22 +44,32 @@ def jpeg() -> bytes:
     return written.getvalue()
 
 
-def analyzed(run: Path, durations_s: dict[str, float | None]) -> None:
-    """A step of videos with these lengths: a cut and a key frame every 10 s; all speak German in every second shot."""
+def analyzed(
+    run: Path,
+    durations_s: dict[str, float | None],
+    films: Mapping[str, Path] = {},
+    kept: Mapping[str, Sequence[tuple[float, bytes]]] = {},
+) -> None:
+    """A step of videos with these lengths: a cut and a key frame every 10 s; all speak German in every second shot.
+
+    `films` are their files, and `kept` the times and pictures of other key frames that some of them have.
+    """
+    unseen = {"unseen", *kept}
     shots: list[dict[str, Any]] = []
     frames: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     for video, duration_s in durations_s.items():
-        for number in range(int((duration_s or 0) // 10)):
+        frames += [{"video_id": video, "shot": 0, "time_s": at_s, "jpeg": one} for at_s, one in kept.get(video, ())]
+        for shot in range(ceil((duration_s or 0) / 10)):
             span: dict[str, Any] = {
                 "video_id": video,
-                "shot": number,
-                "start_s": 10.0 * number,
-                "end_s": 10.0 * (number + 1),
+                "shot": shot,
+                "start_s": 10.0 * shot,
+                "end_s": 10.0 * (shot + 1),
             }
             shots.append(span)
-            frames.append({**span, "time_s": span["start_s"] + 5, "jpeg": jpeg()} if video != "unseen" else {})
-            lines.append({**span, "language": "de", "text": f"Satz {number}"} if number % 2 else {})
+            frames.append({**span, "time_s": span["start_s"] + 5, "jpeg": jpeg()} if video not in unseen else {})
+            lines.append({**span, "language": "de", "text": f"Satz {shot}"} if shot % 2 else {})
     seconds = [{"video_id": "v0", "second": second, "motion": 0.25} for second in range(10)]
     rows = pl.DataFrame(
         {
@@ -60,7 +77,7 @@ def analyzed(run: Path, durations_s: dict[str, float | None]) -> None:
             "title": [f"Film {video}" for video in durations_s],
             "fps": [25.0] * len(durations_s),
             "duration_s": list(durations_s.values()),
-            "path": [None] * len(durations_s),
+            "path": [str(films[video]) if video in films else None for video in durations_s],
             "error": [None] * len(durations_s),
             "error_detail": [None] * len(durations_s),
         },
@@ -155,6 +172,37 @@ def test_in_two_steps_a_description_becomes_an_annotation_that_align_takes(tmp_p
     assert {key: row["error"] for key, row in rows_of(tmp_path, "align").items()} == {"v0": None, "long": None}
 
 
+def shown(said: dict[str, Any]) -> list[tuple[float, int]]:
+    """The time, and the number of the frame, of each picture that a prompt has, of a film of numbered frames."""
+    times = re.findall(r"00:00:(\d\d\.\d{3})", said["said"].partition("in this order:")[2].partition("\n")[0])
+    numbers = [number(to_array(base64.b64decode(jpeg)).mean(axis=2)) for jpeg in said["jpegs"]]
+    return [(float(at_s), shows) for at_s, shows in zip(times, numbers, strict=True)]
+
+
+@pytest.mark.parametrize("source", ["even", "key_frames"])
+def test_a_model_is_shown_the_frames_of_each_part_decoded_or_kept(tmp_path: Path, server: Remote, source: str) -> None:
+    film = Films(tmp_path)("film.mp4", *X264, "-g", "40", "-bf", "2")
+    kept = [(at_s, encode_jpeg(np.repeat(gray[:, :, None], 3, 2), 90)) for at_s, gray in grays(film)[::8]]
+    kept[3] = kept[3][0], b"torn"
+    films = {"v0": film, "gone": tmp_path / "gone.mp4"}
+    analyzed(tmp_path / "r", {"v0": 5.8, "gone": 5.8, "none": 5.8}, films, {"v0": kept, "gone": [], "none": []})
+    words = ["method=describe", f"frames.source={source}", "frames.most=4", "frames.side_px=80", "part_s=3"]
+    found = annotate(tmp_path, server, *words, "chunks.max_error_share=1")
+    none = ["missing", "not_downloaded"] if source == "even" else ["no_frames"] * 2
+    assert [found[key]["error"] for key in ("v0", "gone", "none")] == [None, *none]
+    parts = [shown(said) for said in told(tmp_path)]
+    middles_s = [[2.9 * part + 2.9 * (n + 0.5) / 4 for n in range(4)] for part in range(2)]
+    if source == "even":  # the frame that a player shows then
+        assert [[shows for _, shows in part] for part in parts] == [
+            [int(at_s * FPS) for at_s in own] for own in middles_s
+        ]
+    else:  # four at even distances of ten and of nine, without the one that cannot be read
+        assert [[shows for _, shows in part] for part in parts] == [[0, 48, 72], [80, 104, 120, 144]]
+    assert all(at_s == pytest.approx(shows / FPS, abs=0.001) for part in parts for at_s, shows in part)
+    sizes = {to_array(base64.b64decode(jpeg)).shape for said in told(tmp_path) for jpeg in said["jpegs"]}
+    assert sizes == {(48, 80, 3)}
+
+
 def test_where_every_fifth_answer_is_wrong_all_is_right_or_failed_with_its_class(
     tmp_path: Path,
 ) -> None:
@@ -227,6 +275,7 @@ def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_r
         (["method=structure", "pool=text"], "say after= that step"),
         (["frames.most=2000"], "more than pool.payload_bytes=33554432"),
         (["frames.most=null"], "frames.most=null: say how many"),
+        (["frames.side_px=8"], "frames.side_px=8 is below 16"),
         (["templates.direct={folder}/wrong.j2"], "names 'titel', which is not there; there are: channel, characters"),
         (["budget.tokens=0"], "budget.tokens: Input should be greater than 0"),
         (["budget.money=9"], "budget.money=9: what test/model costs is not known"),

@@ -2,7 +2,7 @@
 
 It reads the times and characters of the prompts of conf/prompt/annotate_*.j2. --fault-share S --seed N: of so many
 requests something goes wrong: 429, 5xx, silence, a cut connection, torn or cut JSON, what is not in the form, an answer
-to another request. --tell FILE: appends each prompt that it was asked, as JSON lines.
+to another request. --tell FILE: appends each prompt that it was asked, and its pictures, as JSON lines.
 """
 
 import argparse
@@ -56,7 +56,8 @@ class Annotator(Server):
         await asyncio.sleep(0.3 if fault == "late" else self.options.delay_s)
         if self.options.tell:
             with Path(self.options.tell).open("a") as file:
-                file.write(json.dumps({"said": said, "pictures": json.dumps(body).count("data:image/jpeg")}) + "\n")
+                jpegs = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", json.dumps(body))
+                file.write(json.dumps({"said": said, "pictures": len(jpegs), "jpegs": jpegs}) + "\n")
         grammar = body.get("response_format") or (body.get("parameters") or {}).get("grammar")
         text = tell(said, grammar, fault)
         finish = "length" if fault == "cut" or len(text) > self.options.most_characters else "stop"

@@ -30,12 +30,12 @@ from stages.caption import Asking, Config, make_form
 from stages.core.command_line.points import points_of
 from stages.core.command_line.words import read_line
 from stages.core.schema.types import Row
-from stages.core.text.caption.clips import Part
 from stages.core.text.client import Question, ask_all
 from stages.core.text.prompts import Prompts
 from stages.core.video.cut.encode import ffmpeg_path
 from stages.core.video.measure.key_frames import encode_jpeg
 from stages.core.video.sample.by_decord import look_at, open_reader
+from stages.core.video.sample.parts import Part
 from stages.core.video.sample.pictures import take_pictures
 from stages.core.video.sample.settings import Frames, Limits
 

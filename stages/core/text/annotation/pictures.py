@@ -1,27 +1,26 @@
 """The pictures of the parts of videos, as JPEG: key frames that a step before has kept, or frames decoded for it."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import polars as pl
-from PIL import Image
 
 from slurm.errors import ItemError
-from stages.core.frames.choose import choose_frames, make_jobs, split_job, spread_frames
-from stages.core.frames.pictures import open_picture
-from stages.core.frames.reading import read_frames
-from stages.core.frames.settings import Frames
+from stages.core.frames import settings
+from stages.core.frames.reading import MAX_PIXELS, MAX_S
 from stages.core.runner.work import Rows
 from stages.core.schema.types import Row
 from stages.core.storage.scratch import scratch_folder
-from stages.core.storage.spill import Tables
-from stages.core.video.read.jpegs import read_jpegs
+from stages.core.video.sample.parts import Part
+from stages.core.video.sample.pictures import take_pictures
+from stages.core.video.sample.settings import Frames, Limits
+from stages.core.video.sample.shown import Shown
 
+LIMITS = Limits(MAX_PIXELS, MAX_S)
 QUALITY = 85  # of JPEG
+SOURCES: dict[str, Literal["even", "key", "sync"]] = {"even": "even", "key_frames": "key", "sync_frames": "sync"}
 Place = tuple[str, int]  # of a part: its video and its number
 
 
@@ -31,18 +30,18 @@ class Picture(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """Where a picture is: a row of a Parquet file, or (`row` None) a file of its own."""
+    """Where the pictures of a part are: rows of the column `jpeg` of a Parquet file."""
 
-    time_s: float
     file: str
-    row: int | None
+    rows: Sequence[int]
+    times_s: Sequence[float]
 
 
 class Pictures:
     """The pictures of each part, read when they are wanted."""
 
-    def __init__(self, stored: dict[Place, list[Stored]], errors: dict[str, ItemError], side_px: int) -> None:
-        self.stored, self.errors, self.side_px = stored, errors, side_px
+    def __init__(self, stored: dict[Place, Stored], errors: dict[str, ItemError], frames: Frames) -> None:
+        self.stored, self.errors, self.frames = stored, errors, frames
         self.shown = {video for video, _ in stored}  # videos that have pictures
 
     def why_none(self, video: str) -> ItemError | None:
@@ -50,83 +49,48 @@ class Pictures:
         return None if video in self.shown else self.errors.get(video, ItemError("no_frames", "no picture of it"))
 
     def of(self, video: str, part: int, most_bytes: int) -> list[Picture]:
-        """Those of a part, in order of time; evenly fewer where they would not go into so many bytes as base64."""
-        read = [Picture(one.time_s, shrink(read_jpeg(one), self.side_px)) for one in self.stored.get((video, part), [])]
+        """Those of a part, in order of time; evenly fewer where they would not go into so many bytes as base64.
+
+        One that cannot be read is left out.
+        """
+        stored = self.stored.get((video, part))
+        read = [] if stored is None else self._read(stored)
         while len(read) > 1 and sum(len(one.jpeg) for one in read) * 4 / 3 > most_bytes:
             read = read[::2]
         return read
 
-
-def find_pictures(rows: Rows, parts: pl.DataFrame, chosen: Frames) -> Pictures:
-    """The pictures of parts (`video_id`, `part`, `start_s`, `end_s`, perhaps `path`) of the videos of a chunk."""
-    names = parts.select("video_id", "part").rows()
-    stored: dict[Place, list[Stored]] = defaultdict(list)
-    errors: dict[str, ItemError] = {}
-    if chosen.source == "even":
-        frames = spread_frames(parts, cast(int, chosen.most))
-        folder = Path(mkdtemp(dir=scratch_folder()))
-        owners = frames["item"].to_list()
-        for place, found in decode(rows, frames, chosen.side_px, folder):
-            name = names[owners[place]]
-            if isinstance(found, ItemError):
-                errors.setdefault(name[0], found)
-            else:
-                stored[name].append(found)
-    else:
-        frames = choose_frames(parts, rows.places(chosen.source, ["video_id", "time_s"]), chosen.most)
-        for item, time_s, file, row in frames.select("item", "time_s", "file", "row").iter_rows():
-            stored[names[item]].append(Stored(time_s, file, row))
-    return Pictures({place: sorted(set(found)) for place, found in stored.items()}, errors, chosen.side_px)
+    def _read(self, stored: Stored) -> list[Picture]:
+        part: Row = {"number": 0, "rows": stored.rows, "times_s": stored.times_s}
+        job: Row = {"file": stored.file, "parts": [part]}
+        (taken,) = cast(list[dict[str, Any]], list(take_pictures(job, self.frames, LIMITS)["parts"]))
+        if "error" not in taken:
+            return [Picture(*one) for one in zip(taken["times_s"], taken["jpegs"], strict=True)]
+        each = zip(stored.rows, stored.times_s, strict=True) if len(stored.rows) > 1 else ()
+        return [one for row, time_s in each for one in self._read(Stored(stored.file, [row], [time_s]))]
 
 
-def decode(rows: Rows, frames: pl.DataFrame, side_px: int, folder: Path) -> Iterator[tuple[int, Stored | ItemError]]:
-    """Each frame's place among all, and the file that it became, or why it could not be decoded by a worker process."""
-    for job, tables, error, detail in rows.give_whole(
-        store_frames, list(make_jobs(frames, side_px)), str(folder), split=split_job
-    ):
-        places = cast(Sequence[int], job["places"])
-        if error is not None:
-            yield from ((place, ItemError(error, detail or "")) for place in places)
+def find_pictures(rows: Rows, items: Sequence[Row], parts: Sequence[Part], chosen: settings.Frames) -> Pictures:
+    """The pictures of parts of the videos of a chunk; each of `items` has a `video_id`, and a `path` to decode."""
+    # decord would first read all packets of each video
+    frames = Frames(SOURCES[chosen.source], cast(int, chosen.most), chosen.side_px, QUALITY, None, "pyav")
+    names = [str(row["video_id"]) for row in items]
+    shown, stored, errors = Shown(rows, items, frames, LIMITS), dict[Place, Stored](), dict[str, ItemError]()
+    if not shown.decodes:
+        for job in shown.find_kept(parts):
+            for kept in cast(list[Row], job["parts"]):
+                part = parts[cast(int, kept["number"])]
+                stored[names[part.item], part.number] = Stored(str(job["file"]), kept["rows"], kept["times_s"])  # type: ignore[arg-type]
+        return Pictures(stored, errors, frames)
+    folder = Path(mkdtemp(dir=scratch_folder()))  # what a part shows is asked for when those before it are answered
+    for part in parts:
+        if not items[part.item]["path"]:
+            errors[names[part.item]] = ItemError("not_downloaded", "no file of it, of which pictures are decoded")
+    for part, taken in shown.take([part for part in parts if items[part.item]["path"]]):
+        name = names[part.item]
+        if isinstance(taken, ItemError):
+            errors.setdefault(name, taken)
             continue
-        for place, row in zip(places, cast(Sequence[Row], tables["frames"]), strict=True):
-            if row["error"] is None:
-                yield place, Stored(cast(float, row["time_s"]), str(row["file"]), None)
-            else:
-                yield place, ItemError(str(row["error"]), str(row["error_detail"]))
-
-
-def store_frames(job: Row, folder: str) -> Tables:
-    """Writes the frames of a job as files; a row each with `time_s` and `file`, or the error of one that is unread."""
-    places = cast(Sequence[int], job["places"])
-    rows: list[Row] = [{} for _ in places]
-    for shown in read_frames(job, range(len(places))):
-        if isinstance(shown.picture, ItemError):
-            rows[shown.number] = {"error": shown.picture.code, "error_detail": shown.picture.detail}
-        else:
-            file = Path(folder, f"{places[shown.number]:07d}.jpg")
-            file.write_bytes(to_jpeg(shown.picture))
-            rows[shown.number] = {"error": None, "time_s": shown.time_s, "file": str(file)}
-    return {"frames": rows}
-
-
-def read_jpeg(stored: Stored) -> bytes:
-    if stored.row is None:
-        return Path(stored.file).read_bytes()
-    return read_jpegs(stored.file, [stored.row])[stored.row] or b""
-
-
-def shrink(jpeg: bytes, side_px: int) -> bytes:
-    """The picture with its longer side at most `side_px`."""
-    with Image.open(BytesIO(jpeg)) as picture:
-        if max(picture.size) <= side_px:
-            return jpeg
-    whole = open_picture(jpeg)
-    scale = side_px / max(whole.size)
-    size = (max(1, round(whole.width * scale)), max(1, round(whole.height * scale)))
-    return to_jpeg(whole.resize(size, Image.Resampling.BICUBIC))
-
-
-def to_jpeg(picture: Image.Image) -> bytes:
-    written = BytesIO()
-    picture.save(written, "JPEG", quality=QUALITY)
-    return written.getvalue()
+        file, times_s = folder / f"{part.item:07d}_{part.number:05d}.parquet", cast(Sequence[float], taken["times_s"])
+        pl.DataFrame({"jpeg": taken["jpegs"]}).write_parquet(file, compression="uncompressed")
+        stored[name, part.number] = Stored(str(file), range(len(times_s)), times_s)
+    return Pictures(stored, errors, frames)

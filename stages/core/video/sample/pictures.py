@@ -35,7 +35,7 @@ def take_pictures(job: Row, frames: Frames, limits: Limits) -> Tables:
     taken = []
     for part in parts:  # type: ignore[attr-defined]
         try:
-            found = read_kept(Path(file), part) if frames.source == "key" else decode(file, part, frames, limits)
+            found = read_kept(Path(file), part) if "rows" in part else decode(file, part, frames, limits)
             times_s, jpegs = shrink(found, frames)
             taken.append({"number": part["number"], "times_s": times_s, "jpegs": jpegs})
         except ItemError as error:

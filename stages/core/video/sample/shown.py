@@ -9,10 +9,11 @@ from slurm.errors import ItemError
 from stages.core.frames.choose import choose_frames
 from stages.core.runner.work import Rows
 from stages.core.schema.types import Row
-from stages.core.text.caption.clips import Part, kept_jobs, split_clip, split_job, video_jobs
+from stages.core.video.sample.parts import Part, kept_jobs, split_clip, split_job, video_jobs
 from stages.core.video.sample.pictures import work_on
-from stages.core.video.sample.settings import Frames, Limits
+from stages.core.video.sample.settings import KEPT, Frames, Limits
 
+NONE_KEPT = "no key frame of it was kept"
 AFTER_S = 0.001  # a video ends so long after its last key frame, where nothing else is known of it
 
 
@@ -34,7 +35,7 @@ class Shown:
                 if number in ends:
                     parts += split_clip(number, row, ends[number], part_s)
                 elif number not in bad and not self.rows.stopping:
-                    raise ItemError("no_frames", "no key frame of it was kept")
+                    raise ItemError("no_frames", NONE_KEPT)
             except ItemError as error:
                 bad[number] = error
         return parts, bad
@@ -45,7 +46,7 @@ class Shown:
         bad: dict[int, ItemError] = {}
         whole = [n for n in range(len(self.items)) if n not in ends]
         if whole and not self.decodes:
-            last = self.rows.side("key_frames").group_by("video_id").agg(pl.col("time_s").max())
+            last = self.rows.side(KEPT[self.frames.source]).group_by("video_id").agg(pl.col("time_s").max())
             last_s = dict(last.select("video_id", "time_s").iter_rows())
             ends |= {n: last_s[video] + AFTER_S for n in whole if (video := self.items[n]["video_id"]) in last_s}
         elif whole:
@@ -61,10 +62,10 @@ class Shown:
 
     def take(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Row | ItemError]]:
         """The pictures of each part (`times_s`, `jpegs`) as they are ready, or why there are none."""
-        jobs = list(video_jobs(self.items, parts) if self.decodes else self._find_kept(parts))
+        jobs = list(video_jobs(self.items, parts) if self.decodes else self.find_kept(parts))
         there = {cast(int, part["number"]) for job in jobs for part in cast(list[Row], job["parts"])}
         for place in sorted(set(range(len(parts))) - there):
-            yield parts[place], ItemError("no_frames", "no key frame of it was kept")
+            yield parts[place], ItemError("no_frames", NONE_KEPT)
         for result in self.rows.give_whole(work_on, jobs, self.frames, self.limits, split=split_job):
             if result.error is not None:
                 for part in cast(list[Row], result.row["parts"]):
@@ -74,12 +75,12 @@ class Shown:
                 error = ItemError(str(taken["error"]), str(taken["error_detail"])) if "error" in taken else None
                 yield parts[cast(int, taken["number"])], error or taken
 
-    def _find_kept(self, parts: Sequence[Part]) -> Iterator[Row]:
-        """Jobs of the parts of which analyze has kept pictures."""
+    def find_kept(self, parts: Sequence[Part]) -> Iterator[Row]:
+        """Jobs of the parts of which a step before has kept pictures."""
         spans = pl.DataFrame(
             [(self.items[part.item]["video_id"], part.start_s, part.end_s) for part in parts],
             schema={"video_id": pl.String, "start_s": pl.Float64, "end_s": pl.Float64},
             orient="row",
         )
-        frames = self.rows.places("key_frames", ["video_id", "time_s"])
+        frames = self.rows.places(KEPT[self.frames.source], ["video_id", "time_s"])
         return kept_jobs(parts, choose_frames(spans, frames, self.frames.most))

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from slurm.errors import ItemError
-from stages.core.text.caption.clips import KEY_PARTS, Part, kept_jobs, split_clip, split_job
+from stages.core.video.sample.parts import KEY_PARTS, Part, kept_jobs, split_clip, split_job
 
 
 @pytest.mark.parametrize(

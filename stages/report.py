@@ -46,6 +46,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     from stages.core.report.content.categories import count_categories, count_untrained
     from stages.core.report.content.contested import choose_contested
     from stages.core.report.content.histograms import judged_columns, make_histograms, make_unjudged
+    from stages.core.report.content.matches import read_matches
     from stages.core.report.content.media import describe_media
     from stages.core.report.content.texts import read_texts
     from stages.core.report.content.thumbnails import choose_thumbnails
@@ -79,6 +80,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         categorized=[counts for step in ordered if (counts := count_categories(step))],
         balanced=[chosen for step in ordered if (chosen := read_balanced(step))],
         texts=[alarms for step in ordered if (alarms := read_texts(step))],
+        matches=[lowest for step in ordered if (lowest := read_matches(step))],
         sweeps=[(sweep, choose_contested(sweep, config.thumbnails // 2)) for sweep in sweeps],
         throughput=read_throughput(ordered),
         paths=list_paths(ordered),

@@ -1,5 +1,6 @@
 """Small models with random weights in folders as the Hub has them, and pictures: for tests of what scores frames."""
 
+import json
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import pairwise
@@ -12,6 +13,10 @@ import transformers
 import yaml
 from PIL import Image
 from pydantic import TypeAdapter
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 from transformers import (
     CLIPConfig,
     CLIPImageProcessorPil,
@@ -37,7 +42,14 @@ VISION = {
     "image_size": 48,
     "patch_size": 16,
 }
-TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 99}
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "vocab_size": 99,
+    "eos_token_id": 98,
+}
 SIZE = 24  # of CLIP's vectors
 
 
@@ -61,6 +73,19 @@ def save_siglip(folder: Path) -> Path:
     SiglipModel(SiglipConfig(vision_config=VISION, text_config=TEXT)).save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 48, "width": 48}).save_pretrained(folder)
     return folder
+
+
+def save_tokenizer(folder: Path, kind: str) -> None:
+    """The tokenizer of a text tower of 99 tokens: a token a word or mark, the words that it knows by their hash."""
+    end, begin = 98, 97
+    words = {f"w{n}": n for n in range(3, begin)}
+    made = Tokenizer(WordLevel({"[UNK]": 0, "<pad>": 1, **words, "<s>": begin, "</s>": end}, unk_token="[UNK]"))
+    made.pre_tokenizer = Whitespace()
+    around = "<s> $A </s>" if kind == "clip" else "$A </s>"
+    made.post_processor = TemplateProcessing(single=around, special_tokens=[("<s>", begin), ("</s>", end)])
+    made.save(str(folder / "tokenizer.json"))
+    named = {"tokenizer_class": "CLIPTokenizer" if kind == "clip" else "SiglipTokenizer", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps({**named, "pad_token": {"content": "<pad>"}}))
 
 
 def save_classifier(folder: Path) -> Path:

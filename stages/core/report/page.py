@@ -24,6 +24,7 @@ from stages.core.report.content.balanced import Balanced
 from stages.core.report.content.categories import Categories
 from stages.core.report.content.contested import Contested
 from stages.core.report.content.histograms import Histogram
+from stages.core.report.content.matches import Matches
 from stages.core.report.content.media import Media
 from stages.core.report.content.texts import Texts
 from stages.core.report.content.thumbnails import Thumbnail, describe_damage
@@ -53,6 +54,7 @@ class Page:
     categorized: Sequence[Categories]
     balanced: Sequence[Balanced]
     texts: Sequence[Texts]
+    matches: Sequence[Matches]
     sweeps: Sequence[tuple[Sweep, Sequence[Contested]]]
     throughput: Throughput | None
     paths: Sequence[Paths]

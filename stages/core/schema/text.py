@@ -71,3 +71,10 @@ REWRITTEN: Schema = {
     "rewritten_tokens": INT,  # of the text encoder, its marks included
     **made("rewrite"),
 }
+
+MATCH: Schema = {
+    "caption_match": REAL,  # mean cosine of the text and the frames, -1 to 1
+    "match_frames": INT,
+    "match_pieces": INT,  # in which the text was embedded: more than one where it is longer than the model reads
+    "match_model": TEXT,  # model@revision
+}

@@ -53,10 +53,11 @@ def test_a_caption_on_many_clips_is_counted_told_and_filtered(tmp_path: Path) ->
     assert spans["rewritten_caption_rows"].to_list() == [150, None] * 150
     assert spans["orig_caption_rows"].null_count() == CLIPS
     told = command("slurm", "status", *at).stdout
-    assert "ingest: of 300 refined_caption: same 10.00%, near 0.00%," in told
-    assert 'ingest: 10.00% of 300 texts in refined_caption are equal to many others, such as "THE VIDEO SHOWS' in told
+    assert "ingest: of 300 texts in refined_caption 10.00% are equal to many others" in told
+    assert 'ingest: texts in refined_caption that are equal to many others, such as "THE VIDEO SHOWS' in told
     assert 'on 30 rows: "v0000000000_0", "v0000000005_0", "v0000000010_0"' in told
-    assert "ingest: 100.00% of 150 texts in rewritten_caption are equal" in told
+    assert "ingest: of 150 texts in rewritten_caption 100.00% are equal to many others" in told
+    assert "ingest: 300 texts in raw_caption: no alarm" in told
     rule = ["rules.once.column=spans.refined_caption_rows", "rules.once.reduce=max", "rules.once.below=10"]
     done = command("stages.filter", *at, "after=ingest", "rules=[]", *rule)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -225,12 +225,24 @@ def show_counters(counters: Mapping[str, float]) -> str:
 
 
 def show_shares(counters: Mapping[str, float]) -> Iterator[str]:
-    """A line for each counter of which others count a part, as "same of texts" does of "texts": their shares of it."""
-    for whole in dict.fromkeys(_whole_of(name, counters) for name in counters):
-        if whole:
-            parts = {name: value for name, value in counters.items() if _whole_of(name, counters) == whole}
-            shares = (f"{name.partition(' of ')[0]} {value / counters[whole]:.2%}" for name, value in parts.items())
-            yield f"of {counters[whole]:,.10g} {whole}: {', '.join(shares)}"
+    """A line for each counter of which others count what alarms ("are refusals of texts" of "texts"): their shares.
+
+    Only those that are not zero; all counters of which none is share one line.
+    """
+    clean = []
+    for whole in dict.fromkeys(filter(None, (_whole_of(name, counters) for name in counters))):
+        parts = {name: value for name, value in counters.items() if value and _whole_of(name, counters) == whole}
+        if parts:
+            shares = (f"{_share(value / counters[whole])} {name.partition(' of ')[0]}" for name, value in parts.items())
+            yield f"of {counters[whole]:,.10g} {whole} {', '.join(shares)}"
+        else:
+            clean.append(f"{counters[whole]:,.10g} {whole}")
+    if clean:
+        yield f"{', '.join(clean)}: no alarm"
+
+
+def _share(share: float) -> str:
+    return f"{share:.2%}" if share >= 0.00005 else "under 0.01%"
 
 
 def _whole_of(name: str, counters: Mapping[str, float]) -> str:

@@ -17,23 +17,27 @@ def describe(alarm: Alarm) -> str:
     What differs from chunk to chunk is a number or stands in quotes, so that failures for one cause are told as alike.
     """
     line = f"{alarm.share:.2%} of {alarm.of:,} texts in {alarm.column} {KINDS[alarm.kind]}"
-    if not alarm.examples:
-        return line
+    return f"{line}, such as {show_example(alarm)}" if alarm.examples else line
+
+
+def show_example(alarm: Alarm) -> str:
+    """The text that stands on most rows, and the first of these."""
     first = alarm.examples[0]
     plain = " ".join(first.text.replace('"', "'").split())
     text = plain if len(plain) <= SHOWN_CHARACTERS else f"{plain[:SHOWN_CHARACTERS]}…"
     rows = ", ".join(f'"{name}"' for name in first.ids)
-    return f'{line}, such as "{text}" on {first.rows:,} rows: {rows}'
+    return f'"{text}" {f"on {first.rows:,} rows: " if first.rows > 1 else "of "}{rows}'
 
 
 def tell(alarms: Sequence[Alarm], counted: Mapping[str, int], rows: Rows | Former) -> None:
-    """Counts the texts of each column (column → number), and the share of them with each alarm; warns of alarms."""
+    """Counts the texts of each column (column → number), and those with each alarm; shows an example of each."""
     for column, number in counted.items():
-        own = [alarm for alarm in alarms if alarm.column == column]
-        rows.note(**{column: number, **{f"{alarm.kind} of {column}": alarm.share * number for alarm in own}})
+        own, texts = [alarm for alarm in alarms if alarm.column == column], f"texts in {column}"
+        rows.note(**{texts: number, **{f"{KINDS[alarm.kind]} of {texts}": alarm.share * number for alarm in own}})
         for alarm in own:
-            if alarm.rows:
-                rows.warn(f"{alarm.kind} of {column}", describe(alarm))
+            if alarm.rows and alarm.examples:
+                line = f"texts in {column} that {KINDS[alarm.kind]}, such as {show_example(alarm)}"
+                rows.warn(f"{alarm.kind} of {column}", line)
 
 
 def refuse_more(alarms: Sequence[Alarm], settings: Alarms) -> None:

@@ -28,6 +28,8 @@ from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.annotation import ANNOTATED, TELLINGS
 from stages.core.schema.types import Row
+from stages.core.text.alarms.settings import Alarms
+from stages.core.text.alarms.watch import watch
 from stages.core.text.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Config:
     refusals: str
     pool: Pool
     engine: Engine
+    alarms: Alarms
 
 
 def sees(config: Config) -> bool:
@@ -208,9 +211,12 @@ def give(rows: Rows, telling: "Telling", config: Config) -> Output:
     from stages.core.text.annotation.telling import usage
 
     metadata = telling.metadata
+    said = {"description": telling.told[0].text} if metadata is None else metadata  # of a description its first part
     own = {name: telling.row[name] for name in rows.keys}
     columns = {
         "content_metadata": None if metadata is None else write(metadata, telling.fps),
+        "annotation_title": said.get("title"),
+        "annotation_description": said.get("description"),
         "annotation_by": config.method,
         "parts": len(telling.parts),
         **usage(telling.told),
@@ -284,6 +290,7 @@ STAGE = Stage(
     check=check,
     files=lambda config: (template_of(config), config.templates.overview, config.refusals),
     pool=lambda config: True,
+    watch=watch,
 )
 
 if __name__ == "__main__":

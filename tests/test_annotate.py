@@ -158,6 +158,9 @@ def test_in_two_steps_a_description_becomes_an_annotation_that_align_takes(tmp_p
     assert long.scenes[-1].cast == ["Worker", long.characterList[-1].name]
     assert long.storylines.scenes == list(range(1, 73))
     assert json.loads(found["v0"]["content_metadata"])["fps"] == 25.0
+    assert found["v0"]["annotation_title"] == json.loads(found["v0"]["content_metadata"])["title"] == "About Film v0"
+    assert described["v0"]["annotation_title"] is None
+    assert "Film v0 shows a person at work" in described["v0"]["annotation_description"]
     assert (found["v0"]["annotation_by"], found["v0"]["tries"], found["long"]["tries"]) == ("structure", 1, 37)
     assert set(ANNOTATED) <= set(found["v0"])
     second = [one["said"] for one in told(tmp_path) if "part 2 of 36" in one["said"]]
@@ -237,6 +240,19 @@ def test_what_cannot_be_told_has_its_class(tmp_path: Path) -> None:
     assert texts is not None
     (kept,) = texts.collect().to_dicts()
     assert (kept["video_id"], kept["error"], kept["tries"], len(kept["text"])) == ("v0", "truncated", 3, 900)
+
+
+@pytest.mark.parametrize("method", ["describe", "direct"])
+def test_one_annotation_for_all_videos_stops_the_step_and_status_says_which(tmp_path: Path, method: str) -> None:
+    analyzed(tmp_path / "r", {f"v{n}": 20.0 for n in range(150)})
+    with started("--same") as server:
+        words_of = words(tmp_path, server, f"method={method}", "chunks.size=200", "pool.in_flight=4")
+        done = command("stages.annotate", *words_of, "alarms.min_rows=50")
+    assert done.returncode == 1, done.stdout
+    said = command("slurm", "status", f"runs={tmp_path}", "run=r").stdout
+    column = "annotation_description" if method == "describe" else "annotation_title"
+    assert f"100.00% of 50 texts in {column} are equal to many others, such as" in said
+    assert "alarms.max_share.same=0.1" in said
 
 
 def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_raised(

@@ -3,6 +3,7 @@
 It reads the times and characters of the prompts of conf/prompt/annotate_*.j2. --fault-share S --seed N: of so many
 requests something goes wrong: 429, 5xx, silence, a cut connection, torn or cut JSON, what is not in the form, an answer
 to another request. --tell FILE: appends each prompt that it was asked, and its pictures, as JSON lines.
+--same: it says the same of all films.
 """
 
 import argparse
@@ -59,7 +60,7 @@ class Annotator(Server):
                 jpegs = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", json.dumps(body))
                 file.write(json.dumps({"said": said, "pictures": len(jpegs), "jpegs": jpegs}) + "\n")
         grammar = body.get("response_format") or (body.get("parameters") or {}).get("grammar")
-        text = tell(said, grammar, fault)
+        text = tell(re.sub(r"Film v\d+", "Film", said) if self.options.same else said, grammar, fault)
         finish = "length" if fault == "cut" or len(text) > self.options.most_characters else "stop"
         text = text[: len(text) // 2] if fault in ("cut", "torn") and grammar else text[: self.options.most_characters]
         return self.reply(request, text, finish, len(said.split()), fault)
@@ -187,6 +188,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--fault-share", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tell")
+    parser.add_argument("--same", action="store_true")
     parser.add_argument("--most-characters", type=int, default=10**9)
     options, _ = parser.parse_known_args(words)
     options.fault, options.strict = None, True

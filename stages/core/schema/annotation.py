@@ -14,6 +14,8 @@ ALIGNED: Schema = {
 
 ANNOTATED: Schema = {
     "content_metadata": TEXT,  # JSON; null: so far it is only described
+    "annotation_title": TEXT,  # as in the JSON
+    "annotation_description": TEXT,  # as in the JSON; null there: what was told of the first part
     "annotation_by": TEXT,  # describe, structure or direct
     "parts": INT,  # of the video that were asked about one after another
     "annotation_model": TEXT,

@@ -9,7 +9,7 @@ timed subtitles where there are some; writes ANNOTATED, and TELLINGS: the answer
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -214,7 +214,7 @@ def give(rows: Rows, telling: "Telling", config: Config) -> Output:
     said = {"description": telling.told[0].text} if metadata is None else metadata  # of a description its first part
     own = {name: telling.row[name] for name in rows.keys}
     columns = {
-        "content_metadata": None if metadata is None else write(metadata, telling.fps),
+        "content_metadata": metadata and json.dumps({**metadata, "fps": telling.fps}, ensure_ascii=False),
         "annotation_title": said.get("title"),
         "annotation_description": said.get("description"),
         "annotation_by": config.method,
@@ -222,10 +222,6 @@ def give(rows: Rows, telling: "Telling", config: Config) -> Output:
         **usage(telling.told),
     }
     return Output([telling.key], {ROWS: [{**own, **columns}], TELLING: tellings_of(rows, telling)})
-
-
-def write(metadata: Mapping[str, object], fps: float) -> str:
-    return json.dumps({**metadata, "fps": fps}, ensure_ascii=False)
 
 
 def tellings_of(rows: Rows, telling: "Telling") -> list[Row]:
@@ -244,8 +240,10 @@ def template_of(config: Config) -> str:
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
     from stages.core.models.hub import takes_images
+    from stages.core.text.verdict import check_language
 
     read_ways(config)
+    check_language(config.language)
     if not sees(config):
         return
     check_frames(config.frames, 1)
@@ -285,7 +283,10 @@ STAGE = Stage(
     ),
     takes=("title", "channel", "language", "transcript", "offset_s", *LINES, *SIGNALS),
     reads=lambda config: tables_read(config.frames) if sees(config) else (TELLING,),
-    missing={TELLING: "method=structure follows a step with method=describe: say after= that step"},
+    missing={
+        TELLING: "method=structure follows a step with method=describe: say after= that step",
+        **dict.fromkeys(("duration_s", "fps", "shots.start_s"), "let analyze come before it: after=analyze"),
+    },
     tables={TELLING: TELLINGS},
     check=check,
     files=lambda config: (template_of(config), config.templates.overview, config.refusals),

@@ -220,10 +220,12 @@ def needs(config: Config) -> Mapping[str, str]:
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
     from stages.core.text.prompts import Prompts
+    from stages.core.text.verdict import check_language
 
     if not config.details.asked:
         raise InputError("details: all are null; say what is to be described, details.detailed=120")
     make_form(config)
+    check_language(config.language)
     prompts = Prompts(Path(config.template))
     prompts.check_names({*NAMES, *(config.facts or {})}, "a column gets a name there by facts={NAME: COLUMN}")
     if taken := [name for name in config.facts or {} if name in NAMES]:

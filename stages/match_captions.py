@@ -104,6 +104,12 @@ def split_job(job: Row) -> Iterator[Row]:
         yield {"name": f"text {at}", "at": at, "texts": [text]}
 
 
+def fits(config: Config, types: Mapping[str, str]) -> None:
+    from stages.core.text.caption.rewording import check_text
+
+    check_text(config.column, types)
+
+
 STAGE = Stage(
     name="match_captions",
     kind="map",
@@ -111,6 +117,7 @@ STAGE = Stage(
     run=run,
     gives=MATCH,
     needs=lambda config: {config.column: "column", "embedding": "after", "models": "after"},
+    fits=fits,
     missing={
         "raw_caption": "let caption come before it, or name another text: column=NAME",
         "embedding": "let score_frames with scorers=[embed] come before it: after=[caption,score_frames]",

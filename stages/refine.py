@@ -86,11 +86,18 @@ def needs(config: Config) -> Mapping[str, str]:
 def check(config: Config) -> None:
     """Raises InputError for what can be told before submission."""
     from stages.core.text.caption.rewording import check_rewording
-    from stages.core.text.verdict import read_phrases
+    from stages.core.text.verdict import check_language, read_phrases
 
     check_rewording(config.template, config.facts or {})
+    check_language(config.language)
     read_phrases(Path(config.refusals))
     read_phrases(Path(config.frame_talk), "frame_talk")
+
+
+def fits(config: Config, types: Mapping[str, str]) -> None:
+    from stages.core.text.caption.rewording import check_text
+
+    check_text(config.column, types)
 
 
 STAGE = Stage(
@@ -100,6 +107,7 @@ STAGE = Stage(
     run=run,
     gives=REFINED,
     needs=needs,
+    fits=fits,
     missing={"raw_caption": "let caption come before it, or name another text: column=NAME"},
     check=check,
     files=lambda config: (config.template, config.refusals, config.frame_talk),

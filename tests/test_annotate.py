@@ -3,119 +3,29 @@
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
-from math import ceil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
+from support.annotated import ERRORS, analyzed, annotate, rows_of, told, words
 from support.annotator import started
 from support.numbered import FPS, X264, Films, grays, number
 from support.runs import command
-from support.steps import finish, made_step
+from support.steps import made_step
 
 from slurm.pool.engine import Remote
 from slurm.record.manifest import Step
 from stages.core.command_line.command import command as start
 from stages.core.schema.annotation import ANNOTATED
-from stages.core.schema.download import SUBTITLES
-from stages.core.schema.frame import KEY_FRAMES
-from stages.core.schema.second import SIGNALS
-from stages.core.schema.types import Schema
-from stages.core.schema.video import SHOTS
 from stages.core.text.annotation.check import Stretch, check_content
 from stages.core.text.annotation.metadata import ContentMetadata
 from stages.core.video.measure.key_frames import encode_jpeg
 from stages.core.video.sample.pictures import open_picture as to_array
 
-GIVES = {"title": "String", "fps": "Float64", "duration_s": "Float64", "path": "String"}
-ERRORS = {"error": "String", "error_detail": "String"}
-TABLES: dict[str, Schema] = {"shots": SHOTS, "key_frames": KEY_FRAMES, "signals": SIGNALS, "subtitles": SUBTITLES}
 LONG_S = 3 * 3600.0
-
-
-def jpeg() -> bytes:
-    written = BytesIO()
-    Image.new("RGB", (64, 36), "teal").save(written, "JPEG")
-    return written.getvalue()
-
-
-def analyzed(
-    run: Path,
-    durations_s: dict[str, float | None],
-    films: Mapping[str, Path] = {},
-    kept: Mapping[str, Sequence[tuple[float, bytes]]] = {},
-) -> None:
-    """A step of videos with these lengths: a cut and a key frame every 10 s; all speak German in every second shot.
-
-    `films` are their files, and `kept` the times and pictures of other key frames that some of them have.
-    """
-    unseen = {"unseen", *kept}
-    shots: list[dict[str, Any]] = []
-    frames: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
-    for video, duration_s in durations_s.items():
-        frames += [{"video_id": video, "shot": 0, "time_s": at_s, "jpeg": one} for at_s, one in kept.get(video, ())]
-        for shot in range(ceil((duration_s or 0) / 10)):
-            span: dict[str, Any] = {
-                "video_id": video,
-                "shot": shot,
-                "start_s": 10.0 * shot,
-                "end_s": 10.0 * (shot + 1),
-            }
-            shots.append(span)
-            frames.append({**span, "time_s": span["start_s"] + 5, "jpeg": jpeg()} if video not in unseen else {})
-            lines.append({**span, "language": "de", "text": f"Satz {shot}"} if shot % 2 else {})
-    seconds = [{"video_id": "v0", "second": second, "motion": 0.25} for second in range(10)]
-    rows = pl.DataFrame(
-        {
-            "video_id": list(durations_s),
-            "title": [f"Film {video}" for video in durations_s],
-            "fps": [25.0] * len(durations_s),
-            "duration_s": list(durations_s.values()),
-            "path": [str(films[video]) if video in films else None for video in durations_s],
-            "error": [None] * len(durations_s),
-            "error_detail": [None] * len(durations_s),
-        },
-        {"video_id": pl.String(), "title": pl.String(), "fps": pl.Float64(), "duration_s": pl.Float64()}
-        | dict.fromkeys(("path", *ERRORS), pl.String()),
-    )
-    tables = {name: {column: str(kind) for column, kind in schema.items()} for name, schema in TABLES.items()}
-    step = made_step(
-        run, "analyze", stage="analyze", n=1, gives={"video_id": "String", **GIVES, **ERRORS}, tables=tables
-    )
-    made = {"shots": shots, "key_frames": frames, "signals": seconds, "subtitles": lines}
-    parts = {name: pl.DataFrame(list(filter(None, given)), TABLES[name], strict=False) for name, given in made.items()}
-    finish(step, 0, rows, "1_0_0", **parts)
-
-
-def words(tmp_path: Path, server: Remote, *more: str) -> list[str]:
-    """Words for the stage, whose servers are this one."""
-    engine = ["engine=endpoint", f"engine.url={server.url}", "engine.dialect=tgi", "pool.model=test/model"]
-    return [f"runs={tmp_path}", "run=r", *engine, *more]
-
-
-def annotate(tmp_path: Path, server: Remote, *more: str, step: str = "annotate") -> dict[str, dict[str, Any]]:
-    """The rows of a run of the stage, by video; it must succeed."""
-    done = command("stages.annotate", *words(tmp_path, server, f"step={step}", *more))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return rows_of(tmp_path, step)
-
-
-def rows_of(tmp_path: Path, step: str) -> dict[str, dict[str, Any]]:
-    rows = Step(tmp_path / "r", step).scan()
-    assert rows is not None
-    return {row["video_id"]: row for row in rows.collect().to_dicts()}
-
-
-def told(tmp_path: Path) -> list[dict[str, Any]]:
-    """What the server was asked, but for the question whether it answers."""
-    asked = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
-    return [one for one in asked if "The video lasts" in one["said"]]
 
 
 def content_of(row: dict[str, Any], duration_s: float) -> ContentMetadata:
@@ -290,6 +200,8 @@ def test_when_the_budget_is_spent_it_stops_and_goes_on_where_it_was_when_it_is_r
         (["engine=embedded", "engine.url=null", "pool.model={folder}"], "takes no pictures, by its config.json"),
         (["method=structure", "pool=text"], "say after= that step"),
         (["frames.most=2000"], "more than pool.payload_bytes=33554432"),
+        (["after=bare"], "let analyze come before it: after=analyze"),
+        (["language=klingon"], "language=klingon is no code by which answers can be judged"),
         (["frames.most=null"], "frames.most=null: say how many"),
         (["frames.side_px=8"], "frames.side_px=8 is below 16"),
         (["templates.direct={folder}/wrong.j2"], "names 'titel', which is not there; there are: channel, characters"),
@@ -302,6 +214,7 @@ def test_what_cannot_work_is_told_before_anything_is_asked(
     tmp_path: Path, given: list[str], named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     analyzed(tmp_path / "r", {"v0": 40.0})
+    made_step(tmp_path / "r", "bare", stage="ingest", n=1, gives={"video_id": "String", **ERRORS})
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "wrong.j2").write_text("Watch.\n-----\n{% if title %}{{ titel }}{% endif %}")
     more = [word.replace("{folder}", str(tmp_path)) for word in given]

@@ -181,6 +181,7 @@ REFUSED = {
     "frames.side_px=4096": "pool.payload_bytes=33554432: take fewer or smaller ones",
     "pool.payload_bytes=1000000": "frames.most=6 pictures of frames.side_px=512 may take",
     "frames.grid=[1,2]": r"frames.grid=\[1, 2\] has no room for frames.most=6",
+    "language=english": "language=english is no code by which answers can be judged: say an ISO 639 code",
     "details.detailed=null": "say what is to be described",
     "facts.parts=camera_move": "facts.parts: prompts have something else",
     "kinds={folder}/none.yaml inspect=true": "kinds=.*none.yaml cannot be read",

@@ -86,6 +86,16 @@ def test_what_can_be_told_before_submission(tmp_path: Path, word: str, told: str
         check(step.config)
 
 
+def test_a_column_without_texts_and_an_unreadable_file_are_told_with_their_key(run: Path) -> None:
+    for word, said in {
+        "column=start_s": "column=start_s holds Float64, and no texts: name a column of texts",
+        "refusals=/none.txt": "refusals=/none.txt cannot be read",
+        "language=xx": "language=xx is no code by which answers can be judged",
+    }.items():
+        done = command("stages.refine", "run=r", f"runs={run.parent}", "after=caption", word)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
 def test_a_run_without_captions_is_told_what_to_do(run: Path) -> None:
     done = command("stages.refine", "run=r", f"runs={run.parent}", "after=split")
     assert done.returncode == 2

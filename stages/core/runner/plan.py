@@ -83,11 +83,12 @@ def make_plan(stage: Stage, common: Common, config: Any, inputs: Sequence[str], 
 def make_identity(stage: Stage, config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the step's result, but for the steps before it; without credentials."""
     shown = flatten(masked(values))
+    named_by = {value: f"{key}={value}" for key, value in flatten(values).items() if isinstance(value, str)}
     return {
         "stage": stage.name,
         "version": stage.version,
         **{f"config.{key}": decisive(value, shown[key]) for key, value in flatten(values).items()},
-        **{f"file.{path}": hash_content(path) for path in stage.files(config)},
+        **{f"file.{path}": hash_content(path, named_by.get(path, path)) for path in stage.files(config)},
     }
 
 
@@ -105,9 +106,9 @@ def named(schema: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(kind) for name, kind in schema.items()}
 
 
-def hash_content(path: str) -> str:
+def hash_content(path: str, shown: str) -> str:
     """16 hex digits of a file that the config names; an InputError if it cannot be read."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error
+        raise InputError(f"{shown} cannot be read: {error.strerror} (seen from {Path.cwd()})") from error

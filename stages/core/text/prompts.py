@@ -12,6 +12,8 @@ SEPARATOR = "\n-----\n"  # between the system message and the user message
 # For English with most tokenizers, and within a half for other scripts: these have fewer characters per token,
 # but of more bytes each. (The tokenizer itself is not used: a server with OpenAI's API has it, this machine may not.)
 BYTES_PER_TOKEN = 4
+# what the words of a template raise: 1 / 0, range(10**9) | list, …
+BROKEN = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 
 class Prompts:
@@ -52,7 +54,7 @@ class Prompts:
     def _render(self, template: Template, values: Mapping[str, object]) -> str:
         try:
             return template.render(values).strip()
-        except TemplateError as error:
+        except BROKEN as error:
             raise InputError(f"template={self.path}: {error}; available: {', '.join(sorted(values))}") from error
 
 

@@ -25,6 +25,7 @@ SENTENCE_WORDS = 4  # shorter ones may return
 LEAST_CHARACTERS = 20  # of less than that the language is not judged
 UNLIKELY = 0.005  # probability of the wanted language
 LIKELY = 0.5  # … beside that of another one
+COMMON = "en"
 NO_LANGUAGE = "zxx"  # py3langid's class of what is no language: numbers, names of files
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -139,6 +140,17 @@ def find_other_language(text: str, wanted: str) -> str | None:
     if best in (wanted, NO_LANGUAGE) or probability < LIKELY or dict(ranked).get(wanted, 1.0) >= UNLIKELY:
         return None
     return best
+
+
+def check_language(language: str | None) -> None:
+    """Raises InputError for a code by which no text can be judged."""
+    if language in (None, COMMON):
+        return  # without the second that the model takes to load
+    if language not in {name for name, _ in identifier()("") if name != NO_LANGUAGE}:
+        raise InputError(
+            f"language={language} is no code by which answers can be judged: say an ISO 639 code, as en, de or zh, or "
+            f"null for any language"
+        )
 
 
 @cache

@@ -5,6 +5,9 @@ from functools import lru_cache
 from math import ceil
 
 CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}):(\d{1,2})(?:[:;](\d{1,3}))?(?:[.,](\d{1,9}))?")  # 4th: frames
+CLOCK_UNIT = re.compile(r"(?<=\d) ?(?:s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?)|z")  # behind a clock: 1:20s, 2:30 minutes
+MINUS = ("-", "–", "—", "−")
+SIGNS = str.maketrans({"：": ":", "′": "'", "″": '"', "’": "'", "”": '"'})
 UNITS = re.compile(
     r"(?=.)(?:(\d+(?:\.\d+)?) ?h(?:ours?|rs?)?)?,?(?: and)? ?"
     r"(?:(\d+(?:\.\d+)?) ?(?:m(?:in(?:ute)?s?)?|'))?,?(?: and)? ?"
@@ -56,8 +59,8 @@ def read_text(text: str, is_end: bool, fps: float) -> float | str | None:
     """Seconds; `start` or `end` for a word that says so; None for what is no time."""
     if (clock := CLOCK.fullmatch(text)) is not None:
         return read_clock(clock, fps)
-    plain = " ".join(text[: LONGEST_CHARACTERS + 1].casefold().split())
-    if len(plain) > LONGEST_CHARACTERS or plain.startswith("-"):
+    plain = " ".join(text[: LONGEST_CHARACTERS + 1].translate(SIGNS).casefold().split())
+    if len(plain) > LONGEST_CHARACTERS or without_before(plain).startswith(MINUS):
         return None
     if WHOLE.fullmatch(plain):
         return "end" if is_end else "start"
@@ -65,7 +68,9 @@ def read_text(text: str, is_end: bool, fps: float) -> float | str | None:
     for words, name in ((START, "start"), (END, "end")):
         if words.fullmatch(side):
             return name
-    if (clock := CLOCK.fullmatch(side)) is not None:
+    unit = CLOCK_UNIT.search(side)
+    bare = side[: unit.start()] if unit and unit.end() == len(side) else side
+    if (clock := CLOCK.fullmatch(bare.replace(";", ":"))) is not None:
         return read_clock(clock, fps)
     return read_units(side)
 
@@ -75,8 +80,14 @@ def pick_side(plain: str, is_end: bool) -> str:
     if plain.startswith("between "):
         plain = plain.replace(" and ", " to ")
     sides = BETWEEN.split(plain)
+    if not all(sides[1:-1]):  # 5 to -3
+        return ""
     side = AFTER.sub("", sides[-1 if is_end else 0]).rstrip(TRAILING)
-    return side[before.end() :] if (before := BEFORE.match(side)) else side
+    return without_before(side)
+
+
+def without_before(plain: str) -> str:
+    return plain[before.end() :] if (before := BEFORE.match(plain)) else plain
 
 
 def read_units(text: str) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from slurm.errors import ItemError
+from slurm.errors import InputError, ItemError
 from slurm.pool.wire import Prompt, Reply
 from slurm.task.attempt import Output
 from stages.core.runner.work import Rows
@@ -60,3 +60,9 @@ def make_prompt(row: Mapping[str, Any], how: Rewording, prompts: Prompts) -> Pro
 def check_rewording(template: str, facts: Mapping[str, str]) -> None:
     """Raises InputError for a template that cannot be read, or names what is not there."""
     Prompts(Path(template)).check_names({*NAMES, *facts}, "a column gets a name there by facts={NAME: COLUMN}")
+
+
+def check_text(column: str, types: Mapping[str, str]) -> None:
+    """Raises InputError for a column that holds no texts; `types`: of each column the text of its polars type."""
+    if types[column] != "String":
+        raise InputError(f"column={column} holds {types[column]}, and no texts: name a column of texts")

@@ -29,8 +29,9 @@ def sides(value: object, fps: float = 24.0, limit_s: float = 10_000.0) -> tuple[
         *dict.fromkeys(
             ["01:20 (approx)", "1:20ish", "1'20\"", " 01:20 ", "1 minute and 20 seconds", "t=80"], 80.0
         ).items(),
+        *dict.fromkeys(["1:20s", "1:20 min", "1:20 minutes", "1′20″", "1：20", "00:01:20Z"], 80.0).items(),
         *dict.fromkeys(
-            ["80.5s", "80,5 s", "00:01:20.500", "0:01:20,5", "00:01:20:12", "00:01:20;12", 80.5], 80.5
+            ["80.5s", "00;01;20;12", "80,5 s", "00:01:20.500", "0:01:20,5", "00:01:20:12", "00:01:20;12", 80.5], 80.5
         ).items(),
         *dict.fromkeys(["1:02:03", "62:03", "1h 2m 3s", "1 hour, 2 minutes and 3 seconds", "3723s"], 3723.0).items(),
         ("0:00:05,300", 5.3),
@@ -62,6 +63,7 @@ def test_words_mean_the_borders_of_the_scene() -> None:
 
 
 NO_TIMES: list[object] = ["1:75", "00:61:00", "-3", "-1:20", "unknown", "n/a", "", None, "soon", "00:01:20:24", "nan"]
+NO_TIMES += ["–1:20", "−1:20", "~-5s", "at -1:20", "(-3)", "to -5", "1:75s", "00;61;00;00"]
 NO_TIMES += [
     "inf",
     True,

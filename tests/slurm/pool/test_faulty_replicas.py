@@ -25,7 +25,7 @@ from slurm.record.manifest import Step
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
-VIDEOS, CLIPS = 20, 40
+VIDEOS, CLIPS = 16, 32
 PROMPT = "Answer well.\n-----\nTitle: {{ id }}\n"
 CLASSES = {"refused", "truncated", "invalid_json", "schema", "no_answer"}
 

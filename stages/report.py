@@ -1,10 +1,12 @@
 """A report of the run on one page: rows by step and by source, losses by reason, scores, sweeps, pictures, cost.
 
 Reads every step before it that is finished, and names the others; writes `report.html` (one self-contained file) into
-its own folder, and a row per step. The points of sweeps that are finished are shown, too: they are no input of its own,
-so after another sweep it is made again by overwrite=report.
+its own folder, and a row per step; beside it `explorer/`, in which each row of the run is looked at. The points of sweeps
+that are finished are shown, too: they are no input of its own, so after another sweep it is made again by
+overwrite=report.
 
     python -m stages.report run=NAME
+    python -m stages.report run=NAME explorer=false
     python -m stages.report run=NAME overwrite=report price.cpu_hour=0.04 price.gpu_hour=2
 """
 
@@ -38,6 +40,9 @@ class Config:
 
     thumbnails: Annotated[int, Field(ge=0)]
     bins: Annotated[int, Field(gt=0)]
+    explorer: bool = False
+    posters: Annotated[int, Field(ge=0)] = 0
+    media_base: str | None = None
 
 
 def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame]:
@@ -65,6 +70,10 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
     flows, costs = read_flows(ordered, sources), [read_cost(step, terms) for step in ordered]
     judged = judged_columns(ordered)
     sweeps = read_sweeps(folder.parent) if "@" not in folder.name else []
+    if config.explorer:
+        from stages.core.explorer.write import write_explorer
+
+        write_explorer(folder / "explorer", ordered, config.posters, config.media_base)
     page = Page(
         run=folder.parent,
         flows=flows,

@@ -1,0 +1,126 @@
+"""Which steps of a run the explorer reads, and which columns of them: those of clips, of videos, and of frames."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from slurm.record.manifest import Step
+from stages.core.report.histograms import over_columns
+from stages.core.report.lineage import lineage
+
+Level = Literal["clip", "video", "frame"]
+Kind = Literal["number", "flag", "text"]
+KEYS: dict[Level, str] = {"clip": "clip_id", "video": "video_id"}
+MARKS = ("error", "error_detail", "drop_reason")
+# how a value was made, and where it lies: shown of a row, no filter
+BOOKKEEPING = re.compile(
+    r"(^|_)(model|models|revision|prompt|replica|tries|tokens_in|tokens_out|latency_s|taxonomy|extension|frame|version"
+    r"|path|id|sha256|hash|bytes|frames|px|raw|by|hwaccel|rank|url|notes|shard)$|^(caption|refine|rewrite|start|end|span_start|span_end|orig_start|orig_end|offset)_s$|^shot$"
+)
+WORDS = ("title", "description", "transcript", "content_metadata", "original", "detailed_caption")
+CAPTION = re.compile(r"(^|_)caption(_(short|detailed|motion|camera|background))?$")
+FRAME_FACTS = ("frame_id", "time_s", "width_px", "height_px", "caption", "detailed_caption", "regions", "texts")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of items: the steps that give it, nearest first, those of clips apart from those of videos."""
+
+    name: str
+    kind: Kind
+    clip: tuple[str, ...] = ()
+    video: tuple[str, ...] = ()
+    frame: tuple[str, ...] = ()
+
+    @property
+    def is_words(self) -> bool:
+        return self.name in WORDS or bool(CAPTION.search(self.name))
+
+    @property
+    def filters(self) -> bool:
+        """Whether rows can be filtered by it, as far as its name tells."""
+        return not self.is_words and not BOOKKEEPING.search(self.name)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`steps` in their order; `clips`, `videos` and `frames`: those with a row each, nearest to the result first."""
+
+    steps: Sequence[Step]
+    clips: Sequence[Step]
+    videos: Sequence[Step]
+    frames: Sequence[Step]
+    columns: Sequence[Column]
+
+    def chain(self, level: Level) -> list[Step]:
+        """The last step of a level and those before it, nearest first: what decides whether an item is kept."""
+        own = self.clips if level == "clip" else self.videos
+        near = {step.name for step in lineage(own[0])} if own else set()
+        return [step for step in own if step.name in near]
+
+    def table(self, table: str) -> Step | None:
+        """The nearest step with a side table of which it has files."""
+        near = [*self.clips, *self.videos, *self.frames]
+        return next((step for step in near if table in step.plan.tables and step.files(table)), None)
+
+    def judged(self) -> list[str]:
+        """The columns that rules look at."""
+        rules = [dict(over_columns(step.plan.config.get("rules", {}))) for step in self.steps]
+        return [str(rule["column"] or key.rpartition(".")[2]) for own in rules for key, rule in own.items()]
+
+
+def lay_out(steps: Sequence[Step]) -> Layout:
+    """The layout of finished steps that are in their order."""
+    with_rows = [step for step in steps if step.files()]
+    clips = nearest_first([s for s in with_rows if s.plan.key == "clip_id" and "video_id" in s.plan.gives])
+    videos = nearest_first([s for s in with_rows if s.plan.key == "video_id"], clips[:1])
+    others = [s for s in with_rows if s not in clips and s not in videos]
+    frames = [s for s in reversed(others) if {"time_s", "video_id"} <= s.plan.gives.keys()]
+    found: dict[str, Column] = {}
+    for level, own in (("clip", clips), ("frame", frames), ("video", videos)):
+        for step in own:
+            for name, kind in kinds(step, level == "frame"):
+                column = found.setdefault(name, Column(name, kind))
+                if column.kind == kind:
+                    places = (*getattr(column, level), step.name)
+                    found[name] = Column(**{**vars(column), level: places})
+    return Layout([s for s in with_rows if s in (*clips, *videos, *frames)], clips, videos, frames, [*found.values()])
+
+
+def nearest_first(steps: Sequence[Step], before: Sequence[Step] = ()) -> list[Step]:
+    """The steps: those before some step, else before the one with most steps before it, and then the others."""
+    if not steps:
+        return []
+    last = before[0] if before else max(reversed(steps), key=lambda step: len(lineage(step)))
+    near = [step.name for step in lineage(last)]
+    own = sorted((step for step in steps if step.name in near), key=lambda step: near.index(step.name))
+    return [*own, *(step for step in reversed(steps) if step.name not in near)]
+
+
+def kinds(step: Step, of_frames: bool) -> Iterator[tuple[str, Kind]]:
+    """The columns of a step that a row can show, each with what it is."""
+    for name, dtype in step.plan.gives.items():
+        if name in (*step.plan.keys, *MARKS, *(FRAME_FACTS if of_frames else ())):
+            continue
+        if re.fullmatch(r"(List\()?(U?Int\d+|Float(32|64))\)?", dtype) and not dtype.startswith("List(Int"):
+            yield name, "number"
+        elif of_frames:
+            continue
+        elif dtype == "Boolean":
+            yield name, "flag"
+        elif dtype in ("String", "List(String)", "Date"):
+            yield name, "text"
+
+
+def as_kind(name: str, dtype: str) -> pl.Expr:
+    """The value of a column as one number or text: the mean of a list, texts with commas."""
+    value = pl.col(name)
+    if dtype.startswith("List(") and dtype != "List(String)":
+        value = value.list.mean()
+    if re.search(r"Int|Float", dtype):
+        value = value.cast(pl.Float64)
+        return pl.when(value.is_finite()).then(value).alias(name)
+    return value.list.drop_nulls().list.join(", ") if dtype == "List(String)" else value.cast(pl.String, strict=False) if dtype == "Date" else value

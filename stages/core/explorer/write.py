@@ -1,0 +1,152 @@
+"""The explorer: a folder of static files in which a run is looked at row by row, from disk or from any web host.
+
+    index.html, *.css, *.js    the page, and what it runs
+    data/index.js              what the page has to know at first
+    data/cards/…               what the grid shows of some rows      data/texts/…     what a search looks at
+    data/columns/<n>/…         a column, to filter by                data/details/…   all of some rows
+    posters/…                  a small picture of a row
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from slurm.record.manifest import Step
+from stages.core.explorer.chunks import chunk_path, dump, write_chunk
+from stages.core.explorer.details import make_details
+from stages.core.explorer.gather import Block, read_blocks, spool_tables
+from stages.core.explorer.index import Index
+from stages.core.explorer.items import BLOCK_ROWS, OUTCOMES, list_items
+from stages.core.explorer.layout import Layout, lay_out
+from stages.core.explorer.media import Places, find_places, origins
+from stages.core.explorer.posters import write_posters
+from stages.core.explorer.spool import Spool
+from stages.core.report.histograms import over_columns
+from stages.core.storage.scratch import scratch_folder
+
+PAGE = Path(__file__).parent / "page"
+CARD_ROWS = 256
+DETAIL_ROWS, DETAIL_CHARS = 64, 1 << 19  # of a chunk of details, whichever is reached first
+SEARCH_CHARS = 1000  # of a row that a search looks at
+LINE_CHARS = 160
+
+
+def write_explorer(folder: Path, steps: Sequence[Step], posters: int, media_base: str | None) -> int:
+    """Writes the explorer of finished steps into a folder, in place of what is there; gives the number of its rows."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    layout = lay_out(steps)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as place:
+        made, spooled = Path(place) / "made", Path(place) / "spool"
+        items = list_items(layout)
+        pictured = write_posters(made, layout, items, posters)
+        spool = Spool(spooled)
+        spool_tables(layout, items, spool)
+        places = find_places(folder, media_base, layout.steps)
+        index = write_data(made / "data", layout, items, read_blocks(layout, items, spool), places, pictured)
+        write_chunk(made / "data" / "index.js", {**index, "run": folder.absolute().parents[1].name})
+        write_page(made, folder.absolute().parents[1].name, media_base)
+        if folder.exists():
+            folder.rename(Path(place) / "old")
+        made.rename(folder)
+    return len(items)
+
+
+def write_data(
+    data: Path, layout: Layout, items: pl.DataFrame, blocks: Iterator[Block], places: Places, pictured: set[int]
+) -> dict[str, Any]:
+    """Writes the chunks; gives what the page has to know of them."""
+    index, details = Index(data, layout, len(items)), 0
+    cards: list[list[Any]] = []
+    for block in blocks:
+        index.add(block.items)
+        write_chunk(data / chunk_path("texts", block.number), search_texts(block.items, layout).to_list())
+        numbers: list[int] = []
+        for number, some in in_groups(make_details(block, layout, places)):
+            write_chunk(data / chunk_path("details", details + number), some)
+            numbers += [details + number] * len(some)
+        details = max(numbers, default=details - 1) + 1
+        for row, detail in zip(block.items.iter_rows(named=True), numbers, strict=True):
+            cards.append(make_card(row, layout, detail, row["row"] in pictured))
+        write_cards(data, cards, block.number)
+        cards = []
+    outcomes = items["outcome"]
+    return {
+        "rows": len(items),
+        "clips": int(items["clip"].sum()),
+        "outcomes": {name: int((outcomes == number).sum()) for number, name in enumerate(OUTCOMES)},
+        "cards": CARD_ROWS,
+        "texts": BLOCK_ROWS,
+        "steps": [describe_step(step) for step in layout.steps],
+        **index.tell(),
+    }
+
+
+def write_cards(data: Path, cards: list[list[Any]], block: int) -> None:
+    for start in range(0, len(cards), CARD_ROWS):
+        number = block * (BLOCK_ROWS // CARD_ROWS) + start // CARD_ROWS
+        write_chunk(data / chunk_path("cards", number), cards[start : start + CARD_ROWS])
+
+
+def in_groups(details: Iterator[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Details in groups that are quickly loaded, each with its number."""
+    group: list[dict[str, Any]] = []
+    number = chars = 0
+    for detail in details:
+        size = len(dump(detail))
+        if group and (len(group) == DETAIL_ROWS or chars + size > DETAIL_CHARS):
+            yield number, group
+            group, number, chars = [], number + 1, 0
+        group.append(detail)
+        chars += size
+    if group:
+        yield number, group
+
+
+def make_card(row: dict[str, Any], layout: Layout, detail: int, pictured: bool) -> list[Any]:
+    """What the grid shows of a row: id, title, outcome, reason, length, start, a line of text, poster, its details."""
+    captions = [column.name for column in layout.columns if column.is_words and "caption" in column.name]
+    line = next((row[name] for name in captions if row.get(name)), row.get("category")) or ""
+    start_s, length_s = (row.get(name) for name in ("start_s", "duration_s"))
+    title = (row.get("title") or row["id"])[:LINE_CHARS]
+    return [
+        *(row["id"], title, row["outcome"], row["reason"], None if length_s is None else round(length_s, 2)),
+        *(round(start_s, 2) if row["clip"] and start_s is not None else None, line[:LINE_CHARS], int(pictured), detail),
+    ]
+
+
+def search_texts(items: pl.DataFrame, layout: Layout) -> pl.Series:
+    """What a search looks at: names, categories, captions, then as much of description and transcript as is left."""
+    first = ["id", "video_id", "title", "channel", "category", "site_categories", "tags"]
+    captions = [column.name for column in layout.columns if column.is_words and "caption" in column.name]
+    names = [name for name in (*first, *captions, "description", "transcript") if name in items.columns]
+    joined = pl.concat_str([pl.col(name).str.slice(0, SEARCH_CHARS) for name in names], separator="\n", ignore_nulls=True)
+    return items.select(joined.str.slice(0, SEARCH_CHARS).str.normalize("NFKC").str.to_lowercase()).to_series()
+
+
+def limit_words(rule: Mapping[str, Any]) -> str:
+    """What a rule asks of its value, in words: min 0.002."""
+    keys = ("min", "max", "above", "below", "equals", "in", "matches")
+    return ", ".join(f"{key} {rule[key]}" for key in keys if rule.get(key) is not None)
+
+
+def describe_step(step: Step) -> dict[str, Any]:
+    """What the page says of a step: its name, its stage, and the limits of its rules."""
+    rules = {name: limit_words(rule) for name, rule in over_columns(step.plan.config.get("rules", {}))}
+    return {"name": step.name, "stage": step.plan.stage, "inputs": step.plan.inputs, "rules": rules}
+
+
+def write_page(folder: Path, run: str, media_base: str | None) -> None:
+    """Copies the page's own files; none of them has a part that data decides but the page's title and policy."""
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    scripts = sorted(path.name for path in PAGE.glob("*.js"))
+    page = environment.get_template("page.html.j2").render(run=run, scripts=scripts, media=origins(media_base))
+    for path in [*PAGE.glob("*.js"), *PAGE.glob("*.css")]:
+        shutil.copyfile(path, folder / path.name)
+    (folder / "index.html").write_text(page, encoding="utf-8")

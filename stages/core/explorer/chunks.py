@@ -19,8 +19,13 @@ def chunk_path(kind: str, number: int) -> str:
 
 
 def write_chunk(path: Path, value: object) -> None:
+    write_json(path, dump(value))
+
+
+def write_json(path: Path, text: str) -> None:
+    """Writes a chunk of a value that is JSON already."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"take({dump(dump(value))});\n", encoding="utf-8")
+    path.write_text(f"take({json.dumps(text, ensure_ascii=False)});\n", encoding="utf-8")
 
 
 def dump(value: object) -> str:

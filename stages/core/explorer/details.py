@@ -20,8 +20,8 @@ APART = ("content_metadata", "original", "transcript", "path", "clip_path")  # s
 
 def make_details(block: Block, layout: Layout, places: Places) -> Iterator[Detail]:
     """Of each item of the block, in their order; times are those of its video's file."""
-    words = [column.name for column in layout.columns if column.is_words]
-    names = [column.name for column in layout.columns if column.name not in (*APART, *words)]
+    words = layout.words
+    names = [column.name for column in layout.columns if column.name not in {*APART, *words}]
     for row in block.items.iter_rows(named=True):
         span = (row.get("start_s"), row.get("end_s")) if row["clip"] else (None, None)
         duration_s = row.get("duration_s")

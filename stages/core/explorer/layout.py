@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
@@ -63,8 +64,25 @@ class Layout:
 
     def table(self, table: str) -> Step | None:
         """The nearest step with a side table of which it has files."""
-        near = [*self.clips, *self.videos, *self.frames]
-        return next((step for step in near if table in step.plan.tables and step.files(table)), None)
+        return self._tables.get(table)
+
+    @cached_property
+    def _tables(self) -> dict[str, Step]:
+        found: dict[str, Step] = {}
+        for step in (*self.clips, *self.videos, *self.frames):
+            for table in step.plan.tables.keys() - found.keys():
+                if step.files(table):
+                    found[table] = step
+        return found
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The columns that hold texts to be read."""
+        return [column.name for column in self.columns if column.is_words]
+
+    @cached_property
+    def captions(self) -> list[str]:
+        return [name for name in self.words if "caption" in name]
 
     def judged(self) -> list[str]:
         """The columns that rules look at."""

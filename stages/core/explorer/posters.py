@@ -1,8 +1,9 @@
-"""Posters: of each item a small JPEG of the frame that is nearest to its middle, of as many items as are asked for."""
+"""Posters: of each item the frame that is nearest to its middle, small, sixteen in a JPEG, of as many items as are asked for."""
 
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -10,29 +11,37 @@ from stages.core.explorer.chunks import PER_FOLDER
 from stages.core.explorer.layout import Layout
 from stages.core.video.read.jpegs import read_jpegs
 
-SIDE_PX, QUALITY = 320, 72
-AT_ONCE = 256  # pictures of a file that are read together
+if TYPE_CHECKING:
+    from PIL import Image
+
+TILE_PX = (320, 180)
+ACROSS = 4  # tiles in a line of a sheet, and lines
+SHEET = ACROSS * ACROSS
+QUALITY = 72
+AT_ONCE = 32 * SHEET  # pictures that are read together
 PLACE = {"row": pl.UInt32(), "file": pl.UInt32(), "number": pl.UInt32()}
 
 
-def poster_path(row: int) -> str:
-    return f"posters/{row // PER_FOLDER:03d}/{row:06d}.jpg"
-
-
 def write_posters(folder: Path, layout: Layout, items: pl.DataFrame, most: int) -> set[int]:
-    """Writes the posters of the first items; gives the rows that have one."""
+    """Writes the posters of the first items, some in a sheet; gives the rows that have one."""
+    from PIL import Image
+
     source = next(((step, name) for name in ("key_frames", "sync_frames") if (step := layout.table(name))), None)
     if source is None or not most:
         return set()
-    files = source[0].files(source[1])
-    written = set()
-    for row, jpeg in read_pictures(files, choose_frames(files, spans_of(layout, items.head(most)))):
-        small = shrink(jpeg)
-        if small is not None:
-            path = folder / poster_path(row)
+    files, written = source[0].files(source[1]), set()
+    chosen = choose_frames(files, spans_of(layout, items.head(most)))
+    for some in chosen.sort("row").with_columns(part=pl.col("row") // AT_ONCE).partition_by("part", maintain_order=True):
+        sheets: dict[int, Image.Image] = {}
+        for row, jpeg in read_pictures(files, some):
+            if row // SHEET not in sheets:
+                sheets[row // SHEET] = Image.new("RGB", (ACROSS * TILE_PX[0], ACROSS * TILE_PX[1]))
+            if lay_in(sheets[row // SHEET], row % SHEET, jpeg):
+                written.add(row)
+        for number, sheet in sheets.items():
+            path = folder / f"posters/{number // PER_FOLDER:03d}/{number:06d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(small)
-            written.add(row)
+            sheet.save(path, "JPEG", quality=QUALITY)
     return written
 
 
@@ -68,25 +77,27 @@ def choose_frames(files: list[Path], spans: pl.DataFrame) -> pl.DataFrame:
 
 def read_pictures(files: list[Path], places: pl.DataFrame) -> Iterator[tuple[int, bytes]]:
     """The row and the picture of each item, file by file."""
-    for (file,), own in places.sort("file", "number", "row").partition_by("file", as_dict=True, maintain_order=True).items():
-        for some in own.iter_slices(AT_ONCE):
-            jpegs = read_jpegs(files[int(file)], set(some["number"]))
-            for row, number in some.select("row", "number").iter_rows():
-                if (jpeg := jpegs[number]) is not None:
-                    yield row, jpeg
+    for (file,), own in places.partition_by("file", as_dict=True, maintain_order=True).items():
+        jpegs = read_jpegs(files[int(file)], set(own["number"]))
+        for row, number in own.select("row", "number").iter_rows():
+            if (jpeg := jpegs[number]) is not None:
+                yield row, jpeg
 
 
-def shrink(jpeg: bytes) -> bytes | None:
-    """A small picture of it; None of what is no picture."""
+def lay_in(sheet: "Image.Image", tile: int, jpeg: bytes) -> bool:
+    """Draws a picture into a tile of a sheet, as large as it fits; whether it is a picture."""
     from PIL import Image
 
     try:
         with Image.open(BytesIO(jpeg)) as picture:
-            picture.draft("RGB", (SIDE_PX, SIDE_PX))
+            picture.draft("RGB", TILE_PX)
             small = picture.convert("RGB")
-            small.thumbnail((SIDE_PX, SIDE_PX))
-            out = BytesIO()
-            small.save(out, "JPEG", quality=QUALITY)
-            return out.getvalue()
     except (OSError, ValueError):
-        return None
+        return False
+    share = min(TILE_PX[0] / small.width, TILE_PX[1] / small.height)
+    size = max(1, round(small.width * share)), max(1, round(small.height * share))
+    small = small.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    line, column = divmod(tile, ACROSS)
+    left, top = column * TILE_PX[0] + (TILE_PX[0] - size[0]) // 2, line * TILE_PX[1] + (TILE_PX[1] - size[1]) // 2
+    sheet.paste(small, (left, top))
+    return True

@@ -4,7 +4,7 @@
     data/index.js              what the page has to know at first
     data/cards/…               what the grid shows of some rows      data/texts/…     what a search looks at
     data/columns/<n>/…         a column, to filter by                data/details/…   all of some rows
-    posters/…                  a small picture of a row
+    posters/…                  small pictures of some rows in one
 """
 
 import shutil
@@ -17,7 +17,7 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from slurm.record.manifest import Step
-from stages.core.explorer.chunks import chunk_path, dump, write_chunk
+from stages.core.explorer.chunks import chunk_path, dump, write_chunk, write_json
 from stages.core.explorer.details import make_details
 from stages.core.explorer.gather import Block, read_blocks, spool_tables
 from stages.core.explorer.index import Index
@@ -31,7 +31,7 @@ from stages.core.storage.scratch import scratch_folder
 
 PAGE = Path(__file__).parent / "page"
 CARD_ROWS = 256
-DETAIL_ROWS, DETAIL_CHARS = 64, 1 << 19  # of a chunk of details, whichever is reached first
+DETAIL_ROWS, DETAIL_CHARS = 128, 1 << 19  # of a chunk of details, whichever is reached first
 SEARCH_CHARS = 1000  # of a row that a search looks at
 LINE_CHARS = 160
 
@@ -66,8 +66,8 @@ def write_data(
         index.add(block.items)
         write_chunk(data / chunk_path("texts", block.number), search_texts(block.items, layout).to_list())
         numbers: list[int] = []
-        for number, some in in_groups(make_details(block, layout, places)):
-            write_chunk(data / chunk_path("details", details + number), some)
+        for number, some in in_groups(map(dump, make_details(block, layout, places))):
+            write_json(data / chunk_path("details", details + number), f"[{','.join(some)}]")
             numbers += [details + number] * len(some)
         details = max(numbers, default=details - 1) + 1
         for row, detail in zip(block.items.iter_rows(named=True), numbers, strict=True):
@@ -92,25 +92,23 @@ def write_cards(data: Path, cards: list[list[Any]], block: int) -> None:
         write_chunk(data / chunk_path("cards", number), cards[start : start + CARD_ROWS])
 
 
-def in_groups(details: Iterator[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def in_groups(details: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     """Details in groups that are quickly loaded, each with its number."""
-    group: list[dict[str, Any]] = []
+    group: list[str] = []
     number = chars = 0
     for detail in details:
-        size = len(dump(detail))
-        if group and (len(group) == DETAIL_ROWS or chars + size > DETAIL_CHARS):
+        if group and (len(group) == DETAIL_ROWS or chars + len(detail) > DETAIL_CHARS):
             yield number, group
             group, number, chars = [], number + 1, 0
         group.append(detail)
-        chars += size
+        chars += len(detail)
     if group:
         yield number, group
 
 
 def make_card(row: dict[str, Any], layout: Layout, detail: int, pictured: bool) -> list[Any]:
     """What the grid shows of a row: id, title, outcome, reason, length, start, a line of text, poster, its details."""
-    captions = [column.name for column in layout.columns if column.is_words and "caption" in column.name]
-    line = next((row[name] for name in captions if row.get(name)), row.get("category")) or ""
+    line = next((row[name] for name in layout.captions if row.get(name)), row.get("category")) or ""
     start_s, length_s = (row.get(name) for name in ("start_s", "duration_s"))
     title = (row.get("title") or row["id"])[:LINE_CHARS]
     return [
@@ -122,8 +120,7 @@ def make_card(row: dict[str, Any], layout: Layout, detail: int, pictured: bool) 
 def search_texts(items: pl.DataFrame, layout: Layout) -> pl.Series:
     """What a search looks at: names, categories, captions, then as much of description and transcript as is left."""
     first = ["id", "video_id", "title", "channel", "category", "site_categories", "tags"]
-    captions = [column.name for column in layout.columns if column.is_words and "caption" in column.name]
-    names = [name for name in (*first, *captions, "description", "transcript") if name in items.columns]
+    names = [name for name in (*first, *layout.captions, "description", "transcript") if name in items.columns]
     joined = pl.concat_str([pl.col(name).str.slice(0, SEARCH_CHARS) for name in names], separator="\n", ignore_nulls=True)
     return items.select(joined.str.slice(0, SEARCH_CHARS).str.normalize("NFKC").str.to_lowercase()).to_series()
 

@@ -4,6 +4,7 @@
 const CARD_PX = 210; // least width of a card
 const TEXT_PX = 84; // height of what stands below the poster
 const GAP_PX = 12;
+const ACROSS = 4; // tiles in a line of a sheet of posters, and lines
 const PAGE_ROWS = 50000; // browsers have a largest height of an element
 
 class Grid {
@@ -129,13 +130,19 @@ async function loadCard(index, row) {
   return { id, title, outcome: Object.keys(index.outcomes)[outcome], reason, length, start, line, poster, detail };
 }
 
+// The poster of a row, which is a tile of a sheet; it fills its parent.
 function posterOf(row) {
-  return `posters/${pad(Math.floor(row / 1000), 3)}/${pad(row, 6)}.jpg`;
+  const [sheet, tile] = [Math.floor(row / (ACROSS * ACROSS)), row % (ACROSS * ACROSS)];
+  const name = `posters/${pad(Math.floor(sheet / 1000), 3)}/${pad(sheet, 6)}.jpg`;
+  const picture = el("img", { src: name, alt: "", decoding: "async" });
+  picture.style.left = `${-100 * (tile % ACROSS)}%`;
+  picture.style.top = `${-100 * Math.floor(tile / ACROSS)}%`;
+  return el("span", { class: "tile" }, picture);
 }
 
 function cardParts(card, row) {
   const picture = card.poster
-    ? el("img", { src: posterOf(row), alt: "", loading: "lazy", decoding: "async" })
+    ? posterOf(row)
     : el("span", { class: "none", "aria-hidden": "true" }, "no picture");
   const length = card.length === null ? null : el("span", { class: "length" }, clock(card.length));
   const reason = card.reason ? `${card.outcome}: ${card.reason}` : card.outcome;

@@ -23,8 +23,7 @@ class Player {
       const why = this.media.path ? "Its file is where this page cannot read it" : "There is no file of it";
       return this.poster(card, this.media.path ? `${why}: say media_base=, the address at which it is read.` : `${why}.`);
     }
-    const poster = card.poster ? posterOf(this.row) : null;
-    const about = { controls: true, playsinline: true, preload: "metadata", poster, src: this.media.src };
+    const about = { controls: true, playsinline: true, preload: "auto", src: this.media.src };
     this.video = el("video", { ...about, "aria-label": card.title, tabindex: 0 });
     const fail = () => this.replace(card);
     this.video.addEventListener("error", fail);
@@ -50,7 +49,7 @@ class Player {
   }
 
   poster(card, message) {
-    const picture = card.poster ? el("img", { src: posterOf(this.row), alt: "" }) : null;
+    const picture = card.poster ? posterOf(this.row) : null;
     const path = this.media.path ? el("code", {}, this.media.path) : null;
     return [picture, el("p", { class: "message", role: "status" }, message, path)].filter(Boolean);
   }

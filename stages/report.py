@@ -96,6 +96,7 @@ def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl
         settings=read_settings(folder.parent),
         untrained={step.name: number for step in ordered if (number := count_untrained(step))},
         unfinished={step.name: (len(step.all_done()), step.plan.n) for step in others if step not in ordered},
+        explorer=config.explorer,
     )
     write(folder / "report.html", page)
     rows = [

@@ -1,4 +1,4 @@
-"""A tab of a real browser at any address, with keys, screenshots and what went wrong in it, by the devtools protocol."""
+"""A tab of a real browser at any address: keys, screenshots, what went wrong in it; by the devtools protocol."""
 
 import asyncio
 import base64
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-
 from support.browser import CHROMIUM, WAIT_S, connect, wait
 
 CODES = {

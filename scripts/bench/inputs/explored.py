@@ -15,49 +15,53 @@ import polars as pl
 from PIL import Image
 
 sys.path.append(str(Path(__file__).parents[3] / "tests"))
-from support.steps import finish, made_step  # noqa: E402
+from support.steps import finish, made_step
 
-from slurm.record.manifest import Step  # noqa: E402
-from stages.core.schema.catalogue import CATALOGUE  # noqa: E402
-from stages.core.schema.clip import CLIP  # noqa: E402
-from stages.core.schema.download import SUBTITLES  # noqa: E402
-from stages.core.schema.frame import KEY_FRAMES  # noqa: E402
-from stages.core.schema.text import CAPTION  # noqa: E402
-from stages.core.schema.types import REAL, TEXT, Schema  # noqa: E402
-from stages.core.schema.video import SHOTS, VIDEO  # noqa: E402
+from slurm.record.manifest import Step
+from stages.core.schema.catalogue import CATALOGUE
+from stages.core.schema.clip import CLIP
+from stages.core.schema.download import SUBTITLES
+from stages.core.schema.frame import KEY_FRAMES
+from stages.core.schema.text import CAPTION
+from stages.core.schema.types import REAL, TEXT, Schema
+from stages.core.schema.video import SHOTS, VIDEO
 
 CLIPS = 5  # of a video
 CLIP_S = 4.0
 PER_CHUNK = 2000  # videos
 LINES = 8  # of a video's subtitles
-WORDS = "river city dance engine cook bridge garden winter music market dog train paint light storm child".split()
+WORDS = ("river", "city", "dance", "engine", "cook", "bridge", "garden", "winter", "music", "market", "dog", "train")
 CATEGORIES = [f"Category {n}" for n in range(40)]
+CATEGORY: Schema = {"video_id": TEXT, "category": TEXT, "confidence": REAL}
 ERRORS: Schema = {"error": TEXT, "error_detail": TEXT}
 VALUES: Schema = {"clip_id": TEXT, "video_id": TEXT, "rule": TEXT, "value": REAL, "text": TEXT, "failed": TEXT}
-RULES = {"motion": {"column": None, "reduce": "mean", "min": 0.3}, "luma": {"column": None, "reduce": "mean", "max": 0.98}}
+RULES = {
+    "motion": {"column": None, "reduce": "mean", "min": 0.3},
+    "luma": {"column": None, "reduce": "mean", "max": 0.98},
+}
 
 
 def make(run: Path, clips: int, pictured: int) -> None:
     """Makes the run; the first `pictured` videos have key frames."""
     videos = -(-clips // CLIPS)
-    layout: dict[str, Any] = {"n": -(-videos // PER_CHUNK), "error": 0}
-    add = layout.pop("error")  # chunks are numbered from here
+    layout: dict[str, Any] = {"n": -(-videos // PER_CHUNK)}
+    ids: Schema = {"clip_id": TEXT, "video_id": TEXT}
+    measured, limits = {"shots": SHOTS, "key_frames": KEY_FRAMES}, {"rules": RULES}
+    made = step(run, "ingest", CATALOGUE, [], kind="reduce", tables={"subtitles": SUBTITLES}, **layout)
+    verdict: Schema = {**ids, "drop_reason": TEXT}
     steps = {
-        "ingest": step(run, "ingest", CATALOGUE, [], n=layout["n"], kind="reduce", tables={"subtitles": SUBTITLES}),
-        "analyze": step(run, "analyze", VIDEO, ["ingest"], tables={"shots": SHOTS, "key_frames": KEY_FRAMES}, **layout),
-        "categorize": step(run, "categorize", {"video_id": TEXT, "category": TEXT, "confidence": REAL}, ["ingest"], **layout),
+        "ingest": made,
+        "analyze": step(run, "analyze", VIDEO, ["ingest"], tables=measured, **layout),
+        "categorize": step(run, "categorize", CATEGORY, ["ingest"], **layout),
         "split": step(run, "split", CLIP, ["analyze"], **layout),
-        "caption": step(run, "caption", {"clip_id": TEXT, "video_id": TEXT, **CAPTION}, ["split"], **layout),
-        "filter": step(
-            run, "filter", {"clip_id": TEXT, "video_id": TEXT, "drop_reason": TEXT}, ["caption"],
-            tables={"values": VALUES}, config={"rules": RULES}, **layout,
-        ),
-    }  # fmt: skip
-    for chunk, first in enumerate(range(0, videos, PER_CHUNK), start=add):
+        "caption": step(run, "caption", {**ids, **CAPTION}, ["split"], **layout),
+        "filter": step(run, "filter", verdict, ["caption"], tables={"values": VALUES}, config=limits, **layout),
+    }
+    for chunk, first in enumerate(range(0, videos, PER_CHUNK)):
         count = min(PER_CHUNK, videos - first)
         for name, tables in tables_of(run, first, count, pictured):
             rows = tables.pop("rows")
-            finish(steps[name], chunk, rows, **tables)
+            finish(steps[name], chunk, rows, "1_0_0", **tables)
 
 
 def step(run: Path, name: str, gives: Schema, inputs: list[str], **about: Any) -> Step:
@@ -88,7 +92,9 @@ def tables_of(run: Path, first: int, count: int, pictured: int) -> Iterator[tupl
         language=pl.lit("en"), kind=pl.lit("manual"),
     )  # fmt: skip
     yield "ingest", {"rows": full(catalogue, {**CATALOGUE, **ERRORS}), "subtitles": full(lines, SUBTITLES)}
-    looks = {name: chance.random(count) for name in ("motion", "luma", "sharpness", "colour", "contrast", "freeze_share")}
+    looks = {
+        name: chance.random(count) for name in ("motion", "luma", "sharpness", "colour", "contrast", "freeze_share")
+    }
     sizes = {"width_px": [192] * count, "height_px": [108] * count, "codec": ["h264"] * count, "fps": [25.0] * count}
     shots = each(video, CLIPS, start_s=CLIP_S, end_s=CLIP_S)
     seen = video.head(max(0, min(count, pictured - first)))
@@ -96,20 +102,28 @@ def tables_of(run: Path, first: int, count: int, pictured: int) -> Iterator[tupl
         shot=pl.int_range(len(seen) * CLIPS) % CLIPS, jpeg=pl.Series(pictures(len(seen), chance), dtype=pl.Binary)
     )
     analyzed = {**of_video, **looks, **sizes, "duration_s": [CLIPS * CLIP_S] * count}
-    yield "analyze", {
-        "rows": full(analyzed, {**VIDEO, **ERRORS}), "shots": full(shots, SHOTS), "key_frames": full(frames, KEY_FRAMES),
-    }  # fmt: skip
+    sides = {"shots": full(shots, SHOTS), "key_frames": full(frames, KEY_FRAMES)}
+    yield "analyze", {"rows": full(analyzed, {**VIDEO, **ERRORS}), **sides}
     categories = {**of_video, "category": chance.choice(CATEGORIES, count), "confidence": chance.random(count)}
-    yield "categorize", {"rows": full(categories, {"video_id": TEXT, "category": TEXT, "confidence": REAL, **ERRORS})}
+    yield "categorize", {"rows": full(categories, {**CATEGORY, **ERRORS})}
     clips = each(video, CLIPS, start_s=CLIP_S, end_s=CLIP_S)
     total, number = len(clips), pl.int_range(len(clips)) % CLIPS
     clips = clips.with_columns(clip_id=pl.format("{}_{}", "video_id", number), shot=number)
-    lists = {name: pl.Series(chance.random((total, 4), np.float32)).arr.to_list() for name in ("motion", "luma", "camera", "zoom")}
-    moves = {"camera_move": chance.choice(["static", "pan_left", "zoom_in"], total), "duration_s": pl.lit(CLIP_S)}
+    lists = {
+        name: pl.Series(chance.random((total, 4), np.float32)).arr.to_list()
+        for name in ("motion", "luma", "camera", "zoom")
+    }
+    moves: dict[str, Any] = {
+        "camera_move": chance.choice(["static", "pan_left", "zoom_in"], total),
+        "duration_s": pl.lit(CLIP_S),
+    }
     yield "split", {"rows": full(clips.with_columns(**lists, **moves), {**CLIP, **ERRORS})}
     said = [" ".join(chance.choice(WORDS, 25)) for _ in range(total)]
     keys = clips.select("clip_id", "video_id")
-    yield "caption", {"rows": full(keys.with_columns(raw_caption=pl.Series(said)), {**keys.schema, **CAPTION, **ERRORS})}
+    yield (
+        "caption",
+        {"rows": full(keys.with_columns(raw_caption=pl.Series(said)), {**keys.schema, **CAPTION, **ERRORS})},
+    )
     motion = chance.random(total)
     failed = pl.when(pl.Series(motion) < 0.33).then(pl.lit("motion.min"))
     dropped = keys.with_columns(drop_reason=failed)
@@ -124,14 +138,19 @@ def tables_of(run: Path, first: int, count: int, pictured: int) -> Iterator[tupl
 def each(video: pl.Series, times: int, **every_s: float) -> pl.DataFrame:
     """So many rows of each video; times grow by so much, those called end_s begin with it."""
     number = pl.int_range(len(video) * times) % times
-    columns = {name: (number + (name == "end_s")) * step_s for name, step_s in every_s.items()}
-    return pl.DataFrame({"video_id": video}).select(pl.col("video_id").repeat_by(times).explode()).with_columns(**columns)
+    columns: dict[str, pl.Expr] = {name: (number + int(name == "end_s")) * step_s for name, step_s in every_s.items()}
+    return (
+        pl.DataFrame({"video_id": video}).select(pl.col("video_id").repeat_by(times).explode()).with_columns(**columns)
+    )
 
 
 def full(rows: pl.DataFrame | dict[str, Any], schema: Schema) -> pl.DataFrame:
     """The rows with all columns of the schema, null where there are none."""
     table = pl.DataFrame(rows)
-    given = [pl.col(name).cast(kind) if name in table.columns else pl.lit(None, kind).alias(name) for name, kind in schema.items()]
+    given = [
+        pl.col(name).cast(kind) if name in table.columns else pl.lit(None, kind).alias(name)
+        for name, kind in schema.items()
+    ]
     return table.select(given)
 
 

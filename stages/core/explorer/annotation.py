@@ -17,7 +17,7 @@ def read_annotation(text: str | None, duration_s: float | None) -> Shown | None:
     if not isinstance(told, dict):
         return None
     fps, last_s = number(told.get("fps")) or 25.0, duration_s or 0.0
-    story = told.get("storylines") if isinstance(told.get("storylines"), dict) else {}
+    story = part(told, "storylines")
     return {
         "title": words(told.get("title")),
         "description": words(told.get("description")),
@@ -30,7 +30,7 @@ def read_annotation(text: str | None, duration_s: float | None) -> Shown | None:
 
 def read_scene(scene: Shown, fps: float, last_s: float) -> Shown:
     start_s, end_s = read_span(scene.get("timestamps"), fps, 0.0, last_s)
-    mood = scene.get("mood") if isinstance(scene.get("mood"), dict) else {}
+    mood = part(scene, "mood")
     moments = [
         [*read_span(one.get("timestamp"), fps, start_s or 0.0, end_s or last_s), words(one.get("description"))]
         for key in ("activities", "narrativeProgression")
@@ -52,6 +52,11 @@ def read_span(told: object, fps: float, first_s: float, last_s: float) -> list[f
     """Start and end in seconds; of a single time both are that."""
     sides = (told.get("start_timestamp"), told.get("end_timestamp")) if isinstance(told, dict) else (told, told)
     return [read_time(side, is_end=bool(n), first_s=first_s, last_s=last_s, fps=fps) for n, side in enumerate(sides)]
+
+
+def part(told: Shown, key: str) -> Shown:
+    found = told.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def parts(told: Shown, key: str) -> list[Shown]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-
 from slurm.credentials import redact
 from slurm.record.manifest import Step
 from stages.core.explorer.annotation import read_annotation
@@ -88,7 +87,9 @@ def listed(original: str | None) -> list[Detail]:
 
 
 def read_line(line: Detail) -> tuple[float | None, float | None, str] | None:
-    start, end = (read_time(line.get(side), is_end=side == "end", first_s=0, last_s=0, fps=25) for side in ("start", "end"))
+    start, end = (
+        read_time(line.get(side), is_end=side == "end", first_s=0, last_s=0, fps=25) for side in ("start", "end")
+    )
     return (start, end, str(line["text"])) if line.get("text") else None
 
 
@@ -129,7 +130,9 @@ def read_frames(row: Detail, block: Block, span: tuple[float | None, float | Non
 
 
 def is_fact(name: str, value: object) -> bool:
-    return name not in (*FRAME_FACTS, "clip_id", "video_id", "error", "error_detail") and isinstance(value, int | float | str)
+    return name not in (*FRAME_FACTS, "clip_id", "video_id", "error", "error_detail") and isinstance(
+        value, int | float | str
+    )
 
 
 def read_state(step: Step, ids: dict[str, str | None], block: Block, layout: Layout) -> list[Any] | None:
@@ -155,4 +158,6 @@ def cut(text: str | None) -> str | None:
 
 def shown(value: object) -> object:
     """A number with at most six digits, a text without credentials."""
-    return float(f"{value:.6g}") if isinstance(value, float) else cut(redact(value)) if isinstance(value, str) else value
+    return (
+        float(f"{value:.6g}") if isinstance(value, float) else cut(redact(value)) if isinstance(value, str) else value
+    )

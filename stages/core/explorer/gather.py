@@ -21,7 +21,7 @@ RULE_COLUMNS = ("rule", "value", "text", "failed")
 
 @dataclass(frozen=True)
 class Block:
-    """`items` with a column each of the layout; `steps`, `side`, `values`, `frames`: rows of tables by item or video."""
+    """`items` with the layout's columns; `steps`, `side`, `values`, `frames`: rows of tables by item or video."""
 
     number: int
     items: pl.DataFrame
@@ -42,7 +42,11 @@ def spool_tables(layout: Layout, items: pl.DataFrame, spool: Spool) -> None:
         wanted = frame_columns(step) if of_frames else row_columns(layout, step)
         lay_down(spool, f"{step.name}.rows", read_batches(step, "rows", wanted), key, places[key])
         if "values" in step.plan.tables and step.files("values"):
-            columns = [pl.col(name) for name in (step.plan.key, *RULE_COLUMNS) if name in (step.plan.key, *step.plan.tables["values"])]
+            columns = [
+                pl.col(name)
+                for name in (step.plan.key, *RULE_COLUMNS)
+                if name in (step.plan.key, *step.plan.tables["values"])
+            ]
             lay_down(spool, f"{step.name}.values", read_batches(step, "values", columns), key, places[key])
     for table, names in SIDE_TABLES.items():
         if (giver := layout.table(table)) is not None:
@@ -100,7 +104,12 @@ def states(step: Step, rows: pl.DataFrame) -> dict[str, tuple[str, str | None, s
     marks = {name: pl.col(name) if name in rows.columns else pl.lit(None, pl.String) for name in MARKS}
     failed, dropped = marks["error"].is_not_null(), marks["drop_reason"].is_not_null()
     outcome = pl.when(failed).then(pl.lit("failed")).when(dropped).then(pl.lit("dropped")).otherwise(pl.lit("kept"))
-    said = rows.select(step.plan.key, outcome.alias("outcome"), pl.coalesce(marks["error"], marks["drop_reason"]).alias("r"), marks["error_detail"].alias("d"))
+    said = rows.select(
+        step.plan.key,
+        outcome.alias("outcome"),
+        pl.coalesce(marks["error"], marks["drop_reason"]).alias("r"),
+        marks["error_detail"].alias("d"),
+    )
     return {row[0]: row[1:] for row in said.iter_rows()}
 
 

@@ -15,7 +15,17 @@ MOST_LABELS = 500  # a column with more values is no filter
 LONGEST_LABEL = 100
 SAMPLE = 20_000  # rows that a histogram counts
 BINS = 24
-FIRST = ("outcome", "reason", "category", "category_parent", "site_categories", "kind", "camera_move", "source", "language")
+FIRST = (
+    "outcome",
+    "reason",
+    "category",
+    "category_parent",
+    "site_categories",
+    "kind",
+    "camera_move",
+    "source",
+    "language",
+)
 
 
 class Index:
@@ -23,7 +33,7 @@ class Index:
 
     def __init__(self, data: Path, layout: Layout, rows: int) -> None:
         self._data, self._rows = data, rows
-        self._every = ceil(rows / SAMPLE)
+        self._every = max(1, ceil(rows / SAMPLE))
         columns = [column for column in layout.columns if column.filters]
         told = [Column("outcome", "text"), Column("reason", "text"), *columns]
         judged = layout.judged()
@@ -41,7 +51,7 @@ class Index:
         coded = [pl.Series(n, facet.code(as_text(items[n]))) for n, facet in self._facets.items()]
         scores = [items[name].cast(pl.Float32) for name in self._scores]
         for score, values in zip(self._scores.values(), scores, strict=True):
-            score.add(values, values.gather(range((-int(items["row"][0])) % self._every, len(values), self._every)))
+            score.add(values, values.gather_every(self._every, -int(items["row"][0]) % self._every))
         self._waiting.append(pl.DataFrame([*coded, *scores]))
         if sum(map(len, self._waiting)) >= CHUNK_ROWS:
             self._flush()
@@ -61,11 +71,15 @@ class Index:
         if self._waiting:
             self._flush()
         names = [*self._facets, *self._scores]
-        facets = [{"name": n, "column": names.index(n), "labels": f.labels()} for n, f in self._facets.items() if f.tells(self._rows)]
+        facets = [
+            {"name": n, "column": names.index(n), "labels": f.labels()}
+            for n, f in self._facets.items()
+            if f.tells(self._rows)
+        ]
         scores = [
             {"name": n, "column": names.index(n), "judged": n in self._judged, **score.tell()}
             for n, score in self._scores.items()
-            if score.least < score.most
+            if score.least <= score.most
         ]
         return {"chunk": CHUNK_ROWS, "facets": facets, "scores": scores}
 
@@ -115,7 +129,7 @@ class Score:
 
     def tell(self) -> dict[str, Any]:
         """Least, most, and a histogram over a sample of the rows."""
-        some, width = pl.concat(self._some), (self.most - self.least) / BINS
+        some, width = pl.concat(self._some), (self.most - self.least) / BINS or 1.0
         bins = ((some.cast(pl.Float64) - self.least) / width).floor().clip(0, BINS - 1).cast(pl.Int64)
         counts = dict(bins.value_counts().iter_rows())
         return {"least": self.least, "most": self.most, "bins": [counts.get(n, 0) for n in range(BINS)]}

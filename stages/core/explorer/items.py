@@ -1,5 +1,7 @@
 """The items of the explorer, a row a clip, and a row a video of which there is no clip; what is kept comes first."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from slurm.record.manifest import Step
@@ -23,9 +25,9 @@ def list_items(layout: Layout) -> pl.DataFrame:
     return rows.with_columns(block=pl.col("row") // BLOCK_ROWS)
 
 
-def ids_of(steps: list[Step] | tuple[Step, ...] | object, keys: list[str]) -> pl.DataFrame:
+def ids_of(steps: Sequence[Step], keys: list[str]) -> pl.DataFrame:
     """Each id that a step has, once, in the order of the step that has most."""
-    tables = [table.select(keys).drop_nulls() for step in steps if (table := step.scan()) is not None]  # type: ignore[attr-defined]
+    tables = [table.select(keys).drop_nulls() for step in steps if (table := step.scan()) is not None]
     found = [table.unique(keys[0], keep="first", maintain_order=True).collect() for table in tables]
     found.sort(key=len, reverse=True)
     return pl.concat(found).unique(keys[0], keep="first", maintain_order=True)
@@ -56,7 +58,9 @@ def items_key(level: Level) -> str:
 def loss_of(step: Step, level: Level) -> pl.DataFrame:
     """LOSS of the items that a step failed or dropped; of a video also what failed before it had a clip."""
     rows, key = step.scan(), items_key(level)
-    marks = {name: pl.col(name) if name in step.plan.gives else pl.lit(None, pl.String) for name in ("error", "drop_reason")}
+    marks = {
+        name: pl.col(name) if name in step.plan.gives else pl.lit(None, pl.String) for name in ("error", "drop_reason")
+    }
     if rows is None:
         return pl.DataFrame(schema=LOSS)
     if key != step.plan.key:

@@ -141,4 +141,10 @@ def as_kind(name: str, dtype: str) -> pl.Expr:
     if re.search(r"Int|Float", dtype):
         value = value.cast(pl.Float64)
         return pl.when(value.is_finite()).then(value).alias(name)
-    return value.list.drop_nulls().list.join(", ") if dtype == "List(String)" else value.cast(pl.String, strict=False) if dtype == "Date" else value
+    return (
+        value.list.drop_nulls().list.join(", ")
+        if dtype == "List(String)"
+        else value.cast(pl.String, strict=False)
+        if dtype == "Date"
+        else value
+    )

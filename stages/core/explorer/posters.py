@@ -1,4 +1,4 @@
-"""Posters: of each item the frame that is nearest to its middle, small, sixteen in a JPEG, of as many items as are asked for."""
+"""Posters: of the first items the frame that is nearest to the middle, small, sixteen of them in a JPEG."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -31,7 +31,9 @@ def write_posters(folder: Path, layout: Layout, items: pl.DataFrame, most: int) 
         return set()
     files, written = source[0].files(source[1]), set()
     chosen = choose_frames(files, spans_of(layout, items.head(most)))
-    for some in chosen.sort("row").with_columns(part=pl.col("row") // AT_ONCE).partition_by("part", maintain_order=True):
+    for some in (
+        chosen.sort("row").with_columns(part=pl.col("row") // AT_ONCE).partition_by("part", maintain_order=True)
+    ):
         sheets: dict[int, Image.Image] = {}
         for row, jpeg in read_pictures(files, some):
             if row // SHEET not in sheets:
@@ -60,7 +62,11 @@ def spans_of(layout: Layout, items: pl.DataFrame) -> pl.DataFrame:
 def choose_frames(files: list[Path], spans: pl.DataFrame) -> pl.DataFrame:
     """PLACE of the picture of each item: preferably one within its span, the nearest to the middle."""
     videos = spans["video_id"].unique()
-    found = [pl.DataFrame(schema={"video_id": pl.String(), "time_s": pl.Float64(), "file": pl.UInt32(), "number": pl.UInt32()})]
+    found = [
+        pl.DataFrame(
+            schema={"video_id": pl.String(), "time_s": pl.Float64(), "file": pl.UInt32(), "number": pl.UInt32()}
+        )
+    ]
     for number, file in enumerate(files):
         table = pl.scan_parquet(file, glob=False, hive_partitioning=False).select("video_id", "time_s")
         rows = table.with_row_index("number").filter(pl.col("video_id").is_in(videos.implode())).collect()

@@ -1,10 +1,10 @@
 """The explorer: a folder of static files in which a run is looked at row by row, from disk or from any web host.
 
-    index.html, *.css, *.js    the page, and what it runs
-    data/index.js              what the page has to know at first
-    data/cards/…               what the grid shows of some rows      data/texts/…     what a search looks at
-    data/columns/<n>/…         a column, to filter by                data/details/…   all of some rows
-    posters/…                  small pictures of some rows in one
+index.html, *.css, *.js    the page, and what it runs
+data/index.js              what the page has to know at first
+data/cards/…               what the grid shows of some rows      data/texts/…     what a search looks at
+data/columns/<n>/…         a column, to filter by                data/details/…   all of some rows
+posters/…                  small pictures of some rows in one
 """
 
 import shutil
@@ -40,45 +40,48 @@ def write_explorer(folder: Path, steps: Sequence[Step], posters: int, media_base
     """Writes the explorer of finished steps into a folder, in place of what is there; gives the number of its rows."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     layout = lay_out(steps)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as place:
-        made, spooled = Path(place) / "made", Path(place) / "spool"
-        items = list_items(layout)
+    for left in folder.parent.glob(f".{folder.name}.*"):  # of an attempt that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place,
+        tempfile.TemporaryDirectory(dir=scratch_folder()) as spooled,
+    ):
+        made, items = Path(place) / "made", list_items(layout)
         pictured = write_posters(made, layout, items, posters)
-        spool = Spool(spooled)
+        items = items.with_columns(pictured=pl.col("row").is_in(pictured))
+        spool = Spool(Path(spooled))
         spool_tables(layout, items, spool)
-        places = find_places(folder, media_base, layout.steps)
-        index = write_data(made / "data", layout, items, read_blocks(layout, items, spool), places, pictured)
-        write_chunk(made / "data" / "index.js", {**index, "run": folder.absolute().parents[1].name})
-        write_page(made, folder.absolute().parents[1].name, media_base)
+        places, run = find_places(folder, media_base, layout.steps), folder.absolute().parents[1].name
+        index = Index(made / "data", layout, len(items))
+        known = write_data(made / "data", index, layout, read_blocks(layout, items, spool), places)
+        write_chunk(made / "data" / "index.js", {**known, "run": run})
+        write_page(made, run, media_base)
         if folder.exists():
             folder.rename(Path(place) / "old")
         made.rename(folder)
     return len(items)
 
 
-def write_data(
-    data: Path, layout: Layout, items: pl.DataFrame, blocks: Iterator[Block], places: Places, pictured: set[int]
-) -> dict[str, Any]:
+def write_data(data: Path, index: Index, layout: Layout, blocks: Iterator[Block], places: Places) -> dict[str, Any]:
     """Writes the chunks; gives what the page has to know of them."""
-    index, details = Index(data, layout, len(items)), 0
-    cards: list[list[Any]] = []
+    details, clips, outcomes = 0, 0, [0] * len(OUTCOMES)
     for block in blocks:
         index.add(block.items)
         write_chunk(data / chunk_path("texts", block.number), search_texts(block.items, layout).to_list())
         numbers: list[int] = []
-        for number, some in in_groups(map(dump, make_details(block, layout, places))):
-            write_json(data / chunk_path("details", details + number), f"[{','.join(some)}]")
-            numbers += [details + number] * len(some)
-        details = max(numbers, default=details - 1) + 1
-        for row, detail in zip(block.items.iter_rows(named=True), numbers, strict=True):
-            cards.append(make_card(row, layout, detail, row["row"] in pictured))
-        write_cards(data, cards, block.number)
-        cards = []
-    outcomes = items["outcome"]
+        for number, some in in_groups(map(dump, make_details(block, layout, places)), details):
+            write_json(data / chunk_path("details", number), f"[{','.join(some)}]")
+            numbers += [number] * len(some)
+        rows = zip(block.items.iter_rows(named=True), numbers, strict=True)
+        write_cards(data, [make_card(row, layout, place) for row, place in rows], block.number)
+        details = numbers[-1] + 1
+        clips += int(block.items["clip"].sum())
+        for outcome, count in block.items["outcome"].value_counts().iter_rows():
+            outcomes[outcome] += count
     return {
-        "rows": len(items),
-        "clips": int(items["clip"].sum()),
-        "outcomes": {name: int((outcomes == number).sum()) for number, name in enumerate(OUTCOMES)},
+        "rows": sum(outcomes),
+        "clips": clips,
+        "outcomes": dict(zip(OUTCOMES, outcomes, strict=True)),
         "cards": CARD_ROWS,
         "texts": BLOCK_ROWS,
         "steps": [describe_step(step) for step in layout.steps],
@@ -92,10 +95,10 @@ def write_cards(data: Path, cards: list[list[Any]], block: int) -> None:
         write_chunk(data / chunk_path("cards", number), cards[start : start + CARD_ROWS])
 
 
-def in_groups(details: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Details in groups that are quickly loaded, each with its number."""
+def in_groups(details: Iterator[str], number: int) -> Iterator[tuple[int, list[str]]]:
+    """Details in groups that are quickly loaded, numbered from `number` on."""
     group: list[str] = []
-    number = chars = 0
+    chars = 0
     for detail in details:
         if group and (len(group) == DETAIL_ROWS or chars + len(detail) > DETAIL_CHARS):
             yield number, group
@@ -106,14 +109,19 @@ def in_groups(details: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         yield number, group
 
 
-def make_card(row: dict[str, Any], layout: Layout, detail: int, pictured: bool) -> list[Any]:
+def make_card(row: dict[str, Any], layout: Layout, detail: int) -> list[Any]:
     """What the grid shows of a row: id, title, outcome, reason, length, start, a line of text, poster, its details."""
     line = next((row[name] for name in layout.captions if row.get(name)), row.get("category")) or ""
     start_s, length_s = (row.get(name) for name in ("start_s", "duration_s"))
     title = (row.get("title") or row["id"])[:LINE_CHARS]
     return [
         *(row["id"], title, row["outcome"], row["reason"], None if length_s is None else round(length_s, 2)),
-        *(round(start_s, 2) if row["clip"] and start_s is not None else None, line[:LINE_CHARS], int(pictured), detail),
+        *(
+            round(start_s, 2) if row["clip"] and start_s is not None else None,
+            line[:LINE_CHARS],
+            int(row["pictured"]),
+            detail,
+        ),
     ]
 
 
@@ -121,14 +129,19 @@ def search_texts(items: pl.DataFrame, layout: Layout) -> pl.Series:
     """What a search looks at: names, categories, captions, then as much of description and transcript as is left."""
     first = ["id", "video_id", "title", "channel", "category", "site_categories", "tags"]
     names = [name for name in (*first, *layout.captions, "description", "transcript") if name in items.columns]
-    joined = pl.concat_str([pl.col(name).str.slice(0, SEARCH_CHARS) for name in names], separator="\n", ignore_nulls=True)
+    joined = pl.concat_str(
+        [pl.col(name).str.slice(0, SEARCH_CHARS) for name in names], separator="\n", ignore_nulls=True
+    )
     return items.select(joined.str.slice(0, SEARCH_CHARS).str.normalize("NFKC").str.to_lowercase()).to_series()
 
 
 def limit_words(rule: Mapping[str, Any]) -> str:
     """What a rule asks of its value, in words: min 0.002."""
     keys = ("min", "max", "above", "below", "equals", "in", "matches")
-    return ", ".join(f"{key} {rule[key]}" for key in keys if rule.get(key) is not None)
+    known = {key: rule[key] for key in keys if rule.get(key) is not None}
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in known.items()
+    )
 
 
 def describe_step(step: Step) -> dict[str, Any]:

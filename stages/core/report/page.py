@@ -61,6 +61,7 @@ class Page:
     settings: Mapping[str, Any]  # what the run remembers of its commands
     untrained: Mapping[str, int]  # step → rows made by a model with random weights
     unfinished: Mapping[str, tuple[int, int]]  # step that is not on the page → how many of its chunks are done, of all
+    explorer: bool  # beside it, so that the page has a link
 
 
 def write(path: Path, page: Page) -> None:

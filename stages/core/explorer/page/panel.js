@@ -5,7 +5,8 @@ const OPEN_FACETS = 3;
 const MORE_SCORES = 8; // those behind them are hidden until asked for
 
 function fillPanel(form, filters, changed) {
-  const { facets, scores } = filters.index;
+  const { facets } = filters.index;
+  const scores = filters.index.scores.filter((score) => score.least < score.most);
   const clear = el("button", { type: "button", class: "clear" }, "Clear all filters");
   clear.addEventListener("click", () => {
     filters.labels.clear();

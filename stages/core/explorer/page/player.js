@@ -23,7 +23,7 @@ class Player {
       const why = this.media.path ? "Its file is where this page cannot read it" : "There is no file of it";
       return this.poster(card, this.media.path ? `${why}: say media_base=, the address at which it is read.` : `${why}.`);
     }
-    const about = { controls: true, playsinline: true, preload: "auto", src: this.media.src };
+    const about = { controls: true, playsinline: true, preload: "metadata", src: this.media.src };
     this.video = el("video", { ...about, "aria-label": card.title, tabindex: 0 });
     const fail = () => this.replace(card);
     this.video.addEventListener("error", fail);
@@ -31,7 +31,7 @@ class Player {
       if (!this.video.videoWidth) fail(); // it plays the sound alone
       else if (!this.end) this.end = this.video.duration;
       if (this.video && this.first() > 0) this.video.currentTime = this.first();
-      this.resize();
+      this.follow();
     });
     this.video.addEventListener("timeupdate", () => this.follow());
     this.video.addEventListener("seeking", () => this.follow());
@@ -143,10 +143,6 @@ class Player {
   }
 
   // boxes
-
-  resize() {
-    this.follow();
-  }
 
   drawBoxes(time) {
     const frames = this.detail.frames.filter((frame) => frame.regions.length || frame.texts.length);

@@ -3,17 +3,18 @@
 
 class RowView {
   constructor(dialog, index, step) {
-    Object.assign(this, { dialog, index, step, player: null });
+    Object.assign(this, { dialog, index, step, player: null, turn: 0 });
+    dialog.addEventListener("cancel", () => this.turn++); // Escape: what is still being loaded is not opened
     dialog.addEventListener("close", () => this.leave());
     dialog.addEventListener("keydown", (event) => this.key(event));
   }
 
   async open(row) {
-    this.row = row;
+    const mine = ++this.turn;
     const card = await loadCard(this.index, row);
     const some = await loadNumbered("details", card.detail);
     const detail = some.find((one) => one.row === row);
-    if (this.row !== row) return; // another one was opened meanwhile
+    if (mine !== this.turn) return; // another one was opened meanwhile
     if (this.player) this.player.stop();
     this.player = new Player(row, card, detail);
     const player = this.player;
@@ -23,24 +24,30 @@ class RowView {
       el("h2", { id: "row-title" }, card.title),
       button("‹", "Row before (p)", () => this.step(-1)),
       button("›", "Next row (n)", () => this.step(1)),
-      button("×", "Close (Escape)", () => this.dialog.close()),
+      button("×", "Close (Escape)", () => this.close()),
     );
     const boxes = detail.frames.some((frame) => frame.regions.length || frame.texts.length);
     const check = el("input", { type: "checkbox", checked: true });
     check.addEventListener("change", () => this.showBoxes(check.checked));
     this.check = check;
     const keys = "Keys: space plays · ← → a second · [ ] scenes · , . shots · n p rows" + (boxes ? " · b boxes" : "");
-    const left = el("div", { class: "left" }, player.element, boxes ? el("label", {}, check, " boxes over the picture") : null, el("p", { class: "soft small" }, keys));
+    const left = el("div", { class: "left" }, player.element, boxes ? el("label", {}, check, " boxes over the picture") : null, el("p", { class: "soft small keys" }, keys));
     const right = el("div", { class: "right" }, ...sectionsOf(this.index, detail, player));
     this.dialog.replaceChildren(head, el("div", { class: "columns" }, left, right));
     if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.focus(); // what had it before is gone
     this.dialog.scrollTop = 0;
     player.follow();
   }
 
+  close() {
+    this.turn++;
+    this.dialog.close();
+  }
+
   leave() {
     if (this.player) this.player.stop();
-    this.player = this.row = null;
+    this.player = null;
     this.dialog.replaceChildren();
     this.step(0);
   }
@@ -99,8 +106,9 @@ function lineageOf(index, detail) {
     el("ol", { class: "steps" }, detail.steps.map(([place, outcome, reason, why, rules]) => {
       const { name, stage, rules: limits } = index.steps[place];
       const seen = rules.map(([rule, value, failed]) =>
-        el("tr", { class: failed ? "failed-rule" : null }, el("td", {}, rule), el("td", { class: "n" }, value === null ? "–" : number(value)),
-          el("td", { class: "soft" }, limits[rule] || ""), el("td", {}, failed ? `✗ ${failed}` : "✓")));
+        el("tr", { class: failed && outcome === "dropped" ? "failed-rule" : null }, el("td", {}, rule),
+          el("td", { class: "n" }, value === null ? "–" : number(value)), el("td", { class: "soft" }, limits[rule] || ""),
+          el("td", {}, failed ? `✗ ${failed}` : "✓")));
       const table = seen.length ? el("table", {}, el("thead", { class: "hidden" }, el("tr", {}, ["rule", "value", "limit", "verdict"].map((head) => el("th", {}, head)))), el("tbody", {}, seen)) : null;
       const said = reason ? `${outcome}: ${reason}` : outcome;
       return el("li", {}, el("b", {}, name), name === stage ? null : el("span", { class: "soft" }, ` (${stage})`), " ",
@@ -124,7 +132,7 @@ function tableOf(entries) {
   return rows.length ? [el("table", { class: "facts" }, el("tbody", {}, rows))] : [];
 }
 
-function scenesOf({ scenes, description, story }, player) {
+function scenesOf({ title, scenes, description, story }, player) {
   const list = el("ol", { class: "scenes-list" });
   const buttons = [];
   for (const scene of scenes) {
@@ -138,7 +146,7 @@ function scenesOf({ scenes, description, story }, player) {
     list.append(item);
   }
   rove(list, buttons);
-  return [description && el("p", {}, description), story && el("p", {}, story), scenes.length ? list : null];
+  return [title && el("p", {}, el("b", {}, title)), description && el("p", {}, description), story && el("p", {}, story), scenes.length ? list : null];
 }
 
 function mark(element, here) {

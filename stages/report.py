@@ -36,13 +36,13 @@ STEPS: Schema = {
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Config:
-    """Maximum number of key frames, and number of histogram bins; values are in conf/stage/report.yaml."""
+    """Maximum number of key frames, and number of histogram bins; what of the explorer; see conf/stage/report.yaml."""
 
     thumbnails: Annotated[int, Field(ge=0)]
     bins: Annotated[int, Field(gt=0)]
-    explorer: bool = False
-    posters: Annotated[int, Field(ge=0)] = 0
-    media_base: str | None = None
+    explorer: bool
+    posters: Annotated[int, Field(ge=0)]
+    media_base: str | None
 
 
 def run(steps: Mapping[str, Step], config: Config, folder: Path) -> dict[str, pl.DataFrame]:

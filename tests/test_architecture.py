@@ -115,7 +115,7 @@ ARROWS = {  # folder → folders that it may import from; what stands in none of
     "stages/core/report": {"report/charts", "report/content", "report/flow", "text/alarms"},
     "stages/core/card": {"report/charts", "report/content", "report/flow", "runner", "schema", "storage"},
     "stages/core/hub": {"storage"},
-    "stages/core/explorer": {"report", "storage", "text/annotation", "video/read"},
+    "stages/core/explorer": {"storage", "text/annotation", "video/read"},
     "stages/core/runner": {"models", "schema", "storage"},
     "stages/core/command_line": {"runner"},
 }

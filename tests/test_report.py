@@ -1,5 +1,6 @@
 """The report of a real small run agrees with its tables and is one file."""
 
+import json
 import re
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def test_funnel_of_a_real_run_agrees_with_its_tables(real: Path) -> None:
 
 def test_page_asks_for_nothing_from_elsewhere(real: Path) -> None:
     page = Page(real / "report")
+    assert page.links.pop(0) == "explorer/index.html"
     assert page.links
     assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in page.links)
     assert not re.search(r"url\(|@import", page.source)
@@ -107,6 +109,15 @@ def test_page_asks_for_nothing_from_elsewhere(real: Path) -> None:
     digest = b64encode(sha256(script.encode()).digest()).decode()
     assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}';" in page.source
     assert [path.name for path in (real / "report").glob("*report.html*")] == ["report.html"]
+
+
+def test_an_explorer_lies_beside_the_page(real: Path) -> None:
+    folder = real / "report" / "explorer"
+    assert (folder / "index.html").exists()
+    text = (folder / "data" / "index.js").read_text()
+    rows = {name: Step(real, name).kept().collect().height for name in ("ingest", "split")}
+    assert json.loads(json.loads(text.removeprefix("take(").removesuffix(");\n")))["clips"] == rows["split"]
+    assert not [path for path in (real / "report").iterdir() if path.name.startswith(".explorer")]
 
 
 def test_names_of_the_run_are_shown_as_text(real: Path) -> None:

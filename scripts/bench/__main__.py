@@ -36,7 +36,7 @@ BENCHMARKS = {
     },
     **{
         name: f"scripts.bench.{name}"
-        for name in ("catalogue", "zip", "download", "align", "alarms", "package", "opt_out", "report")
+        for name in ("catalogue", "zip", "download", "align", "alarms", "package", "opt_out", "report", "explorer")
     },
     **{
         name: f"scripts.bench.models.{name}"

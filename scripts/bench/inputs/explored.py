@@ -1,7 +1,8 @@
 """A run of the shape that an explorer shows: videos with shots, subtitles and key frames, their clips with captions and
 scores, and a filter that drops a third of them. Its rows are made up, its tables are as those of a real run.
 
-    python -m scripts.bench.inputs.explored RUN CLIPS PICTURED
+    python -m scripts.bench.inputs.explored make RUN CLIPS PICTURED
+    python -m scripts.bench.inputs.explored write RUN
 """
 
 import sys
@@ -165,5 +166,17 @@ def pictures(videos: int, chance: np.random.Generator) -> Sequence[bytes]:
     return found
 
 
+def write(run: Path) -> None:
+    """Writes the explorer of the run."""
+    from slurm.record.manifest import steps
+    from stages.core.explorer.write import write_explorer
+
+    write_explorer(run / "report" / "explorer", [Step(run, name) for name in steps(run)], 20_000, None)
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    what, run, *numbers = sys.argv[1:]
+    if what == "make":
+        make(Path(run), *map(int, numbers))
+    else:
+        write(Path(run))

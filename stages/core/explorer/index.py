@@ -32,7 +32,7 @@ class Index:
     """Collects the columns of block after block; `tell` says what the page has to know of them."""
 
     def __init__(self, data: Path, layout: Layout, rows: int) -> None:
-        self._data, self._rows = data, rows
+        self._data, self.rows = data, rows
         self._every = max(1, ceil(rows / SAMPLE))
         columns = [column for column in layout.columns if column.filters]
         told = [Column("outcome", "text"), Column("reason", "text"), *columns]
@@ -74,7 +74,7 @@ class Index:
         facets = [
             {"name": n, "column": names.index(n), "labels": f.labels()}
             for n, f in self._facets.items()
-            if f.tells(self._rows)
+            if f.tells(self.rows)
         ]
         scores = [
             {"name": n, "column": names.index(n), "judged": n in self._judged, **score.tell()}

@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from slurm.record.manifest import Step
-from stages.core.report.histograms import over_columns
-from stages.core.report.lineage import lineage
 
 Level = Literal["clip", "video", "frame"]
 Kind = Literal["number", "flag", "text"]
@@ -59,7 +57,7 @@ class Layout:
     def chain(self, level: Level) -> list[Step]:
         """The last step of a level and those before it, nearest first: what decides whether an item is kept."""
         own = self.clips if level == "clip" else self.videos
-        near = {step.name for step in lineage(own[0])} if own else set()
+        near = lineage(own[0], self.steps) if own else []
         return [step for step in own if step.name in near]
 
     def table(self, table: str) -> Step | None:
@@ -86,15 +84,38 @@ class Layout:
 
     def judged(self) -> list[str]:
         """The columns that rules look at."""
-        rules = [dict(over_columns(step.plan.config.get("rules", {}))) for step in self.steps]
-        return [str(rule["column"] or key.rpartition(".")[2]) for own in rules for key, rule in own.items()]
+        rules = [rule for step in self.steps for rule in rules_of(step).items()]
+        return [str(rule["column"] or key.rpartition(".")[2]) for key, rule in rules]
+
+
+def rules_of(step: Step) -> dict[str, dict[str, Any]]:
+    """The rules of a step, those in groups, too, each by its key: `motion`, `size.any.wide`."""
+    found: dict[str, dict[str, Any]] = {}
+    left = list(step.plan.config.get("rules", {}).items())
+    for key, rule in left:  # the list grows during the loop
+        joins = next((name for name in ("any", "all") if rule.get(name)), None)
+        if joins is None:
+            found[key] = rule
+        else:
+            left += [(f"{key}.{joins}.{name}", member) for name, member in rule[joins].items()]
+    return found
+
+
+def lineage(step: Step, steps: Sequence[Step]) -> list[str]:
+    """The names of the step and of those before it, nearest first."""
+    known = {other.name: other for other in steps}
+    names = [step.name]
+    for name in names:  # the list grows during the loop
+        names += [other for other in known[name].plan.inputs if other in known and other not in names]
+    return names
 
 
 def lay_out(steps: Sequence[Step]) -> Layout:
     """The layout of finished steps that are in their order."""
     with_rows = [step for step in steps if step.files()]
-    clips = nearest_first([s for s in with_rows if s.plan.key == "clip_id" and "video_id" in s.plan.gives])
-    videos = nearest_first([s for s in with_rows if s.plan.key == "video_id"], clips[:1])
+    of_clips = [step for step in with_rows if step.plan.key == "clip_id" and "video_id" in step.plan.gives]
+    clips = nearest_first(of_clips, with_rows)
+    videos = nearest_first([step for step in with_rows if step.plan.key == "video_id"], with_rows, clips[:1])
     others = [s for s in with_rows if s not in clips and s not in videos]
     frames = [s for s in reversed(others) if {"time_s", "video_id"} <= s.plan.gives.keys()]
     found: dict[str, Column] = {}
@@ -108,12 +129,12 @@ def lay_out(steps: Sequence[Step]) -> Layout:
     return Layout([s for s in with_rows if s in (*clips, *videos, *frames)], clips, videos, frames, [*found.values()])
 
 
-def nearest_first(steps: Sequence[Step], before: Sequence[Step] = ()) -> list[Step]:
+def nearest_first(steps: Sequence[Step], among: Sequence[Step], before: Sequence[Step] = ()) -> list[Step]:
     """The steps: those before some step, else before the one with most steps before it, and then the others."""
     if not steps:
         return []
-    last = before[0] if before else max(reversed(steps), key=lambda step: len(lineage(step)))
-    near = [step.name for step in lineage(last)]
+    last = before[0] if before else max(reversed(steps), key=lambda step: len(lineage(step, among)))
+    near = lineage(last, among)
     own = sorted((step for step in steps if step.name in near), key=lambda step: near.index(step.name))
     return [*own, *(step for step in reversed(steps) if step.name not in near)]
 

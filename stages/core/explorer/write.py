@@ -22,17 +22,17 @@ from stages.core.explorer.details import make_details
 from stages.core.explorer.gather import Block, read_blocks, spool_tables
 from stages.core.explorer.index import Index
 from stages.core.explorer.items import BLOCK_ROWS, OUTCOMES, list_items
-from stages.core.explorer.layout import Layout, lay_out
+from stages.core.explorer.layout import Layout, lay_out, rules_of
 from stages.core.explorer.media import Places, find_places, origins
 from stages.core.explorer.posters import write_posters
 from stages.core.explorer.spool import Spool
-from stages.core.report.histograms import over_columns
 from stages.core.storage.scratch import scratch_folder
 
 PAGE = Path(__file__).parent / "page"
 CARD_ROWS = 256
-DETAIL_ROWS, DETAIL_CHARS = 128, 1 << 19  # of a chunk of details, whichever is reached first
-SEARCH_CHARS = 1000  # of a row that a search looks at
+DETAIL_ROWS, DETAIL_CHARS = 64, 1 << 18  # of a chunk of details, whichever is reached first
+SEARCH_CHARS = (200, 1000)  # of a row that a search looks at: so few of many rows, so many of few …
+ALL_CHARS = 250_000_000  # … for the browser holds all of them
 LINE_CHARS = 160
 
 
@@ -65,9 +65,10 @@ def write_explorer(folder: Path, steps: Sequence[Step], posters: int, media_base
 def write_data(data: Path, index: Index, layout: Layout, blocks: Iterator[Block], places: Places) -> dict[str, Any]:
     """Writes the chunks; gives what the page has to know of them."""
     details, clips, outcomes = 0, 0, [0] * len(OUTCOMES)
+    chars = max(SEARCH_CHARS[0], min(SEARCH_CHARS[1], ALL_CHARS // max(1, index.rows)))
     for block in blocks:
         index.add(block.items)
-        write_chunk(data / chunk_path("texts", block.number), search_texts(block.items, layout).to_list())
+        write_chunk(data / chunk_path("texts", block.number), search_texts(block.items, layout, chars).to_list())
         numbers: list[int] = []
         for number, some in in_groups(map(dump, make_details(block, layout, places)), details):
             write_json(data / chunk_path("details", number), f"[{','.join(some)}]")
@@ -125,14 +126,12 @@ def make_card(row: dict[str, Any], layout: Layout, detail: int) -> list[Any]:
     ]
 
 
-def search_texts(items: pl.DataFrame, layout: Layout) -> pl.Series:
-    """What a search looks at: names, categories, captions, then as much of description and transcript as is left."""
-    first = ["id", "video_id", "title", "channel", "category", "site_categories", "tags"]
-    names = [name for name in (*first, *layout.captions, "description", "transcript") if name in items.columns]
-    joined = pl.concat_str(
-        [pl.col(name).str.slice(0, SEARCH_CHARS) for name in names], separator="\n", ignore_nulls=True
-    )
-    return items.select(joined.str.slice(0, SEARCH_CHARS).str.normalize("NFKC").str.to_lowercase()).to_series()
+def search_texts(items: pl.DataFrame, layout: Layout, chars: int) -> pl.Series:
+    """What a search looks at: names, categories, captions, then as much of the longer texts as is left."""
+    first, last = ("id", "title", "channel", "category", "site_categories"), ("tags", "description", "transcript")
+    names = [name for name in (*first, *layout.captions, *last) if name in items.columns]
+    joined = pl.concat_str([pl.col(name).str.slice(0, chars) for name in names], separator="\n", ignore_nulls=True)
+    return items.select(joined.str.slice(0, chars).str.normalize("NFKC").str.to_lowercase()).to_series()
 
 
 def limit_words(rule: Mapping[str, Any]) -> str:
@@ -146,7 +145,7 @@ def limit_words(rule: Mapping[str, Any]) -> str:
 
 def describe_step(step: Step) -> dict[str, Any]:
     """What the page says of a step: its name, its stage, and the limits of its rules."""
-    rules = {name: limit_words(rule) for name, rule in over_columns(step.plan.config.get("rules", {}))}
+    rules = {name: limit_words(rule) for name, rule in rules_of(step).items()}
     return {"name": step.name, "stage": step.plan.stage, "inputs": step.plan.inputs, "rules": rules}
 
 

@@ -16,7 +16,7 @@ Table = Callable[..., pl.DataFrame]
 
 def page(folder: Path, *steps: Step) -> str:
     folder.mkdir(exist_ok=True)
-    assert len(run({step.name: step for step in steps}, Config(6, 10), folder)["rows"]) == len(steps)
+    assert len(run({step.name: step for step in steps}, Config(6, 10, False, 0, None), folder)["rows"]) == len(steps)
     return (folder / "report.html").read_text()
 
 

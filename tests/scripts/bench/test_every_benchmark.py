@@ -67,6 +67,7 @@ FIGURES = {
     "package": ["finevideo: cp + sync + sha256sum / package", "webdataset: memory"],
     "opt_out": ["10 videos out of two releases of 20", "webdataset: shards that were written anew", "finevideo: bytes"],
     "report": ["report over 400 clips", "memory of report", "its page"],
+    "explorer": ["writing the explorer of 400 rows", "200 rows: first view", "a filter by words", "a row's detail"],
     "align": ["CPU time a video", "more than a frame", "without a cut"],
     "filter": ["of ten rules over 1,000 rows", "over lists of 5", "the table `values`", "writing", "its size"],
     "submit": ["submit an array of 5: ours / submitit's"],

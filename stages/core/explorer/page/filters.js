@@ -1,6 +1,8 @@
 "use strict";
 // Which rows are shown: by labels of texts, ranges of numbers, and words; and in which order.
 
+const AHEAD = 3; // chunks of texts that are read while one is searched
+
 class Filters {
   constructor(index) {
     this.index = index;
@@ -66,6 +68,7 @@ class Filters {
     const hits = [];
     let told = performance.now();
     for (const [done, number] of numbers.entries()) {
+      for (const next of numbers.slice(done + 1, done + 1 + AHEAD)) loadNumbered("texts", next).catch(() => null);
       const texts = await loadNumbered("texts", number);
       const places = at ? at.get(number) : texts.keys();
       for (const place of places) {

@@ -39,6 +39,17 @@ class Grid {
     this.lay();
   }
 
+  // Shows more rows of a search that goes on; who reads meanwhile is not disturbed.
+  extend(rows) {
+    this.rows = rows;
+    for (const [place, item] of this.shown) {
+      if (this.row(place) === Number(item.dataset.row)) continue;
+      item.remove();
+      this.shown.delete(place);
+    }
+    this.lay();
+  }
+
   empty() {
     for (const item of this.shown.values()) item.remove();
     this.shown.clear();
@@ -80,14 +91,17 @@ class Grid {
     const row = this.row(place);
     const button = el("button", { type: "button", class: "card", onclick: () => this.open(row, this.first + place) });
     button.tabIndex = place === this.focused ? 0 : -1;
-    const about = { "aria-setsize": this.total, "aria-posinset": this.first + place + 1, "data-place": place };
+    const about = { "aria-setsize": this.total, "aria-posinset": this.first + place + 1, "data-place": place, "data-row": row };
     const item = el("li", about, button);
     this.put(item, place);
     this.shown.set(place, item);
     const next = [...this.list.children].find((other) => Number(other.dataset.place) > place); // read in their order
     this.list.insertBefore(item, next || null);
     loadCard(this.index, row).then(
-      (card) => button.append(...cardParts(card, row)),
+      (card) => {
+        button.append(...cardParts(card, row));
+        button.addEventListener("pointerenter", () => loadNumbered("details", card.detail), { once: true });
+      },
       (error) => button.append(el("span", { class: "title" }, error.message)),
     );
   }

@@ -46,6 +46,7 @@ class RowView {
   }
 
   leave() {
+    if (this.dialog.open) return; // the next one was opened before this was told
     if (this.player) this.player.stop();
     this.player = null;
     this.dialog.replaceChildren();

@@ -1,12 +1,15 @@
 "use strict";
 // Puts the page together.
 
+const FEW_ROWS = 20000;
+
 async function start() {
   const by = (id) => document.getElementById(id);
   const index = await load("index");
   const filters = new Filters(index);
   let place = 0; // of the open row among those that are shown
-  let turn = 0;
+  let turn = 0; // raised by each change of the filters
+  let drawn = 0; // the turn that is shown
   const view = new RowView(by("row"), index, (way) => {
     if (!way) return closed();
     const next = place + way;
@@ -27,7 +30,9 @@ async function start() {
   }
 
   function show(rows, searched) {
-    grid.show(rows);
+    if (drawn === turn && turn) grid.extend(rows);
+    else grid.show(rows);
+    drawn = turn;
     by("count").textContent = describe(grid.total, index, searched);
     by("active").textContent = filters.active ? ` (${filters.active})` : "";
     by("scroll").dataset.turn = searched === null ? turn : "";
@@ -69,12 +74,14 @@ async function start() {
   show(null, null);
   const asked = Number(location.hash.slice(1));
   if (location.hash.length > 1 && asked < index.rows) openPlace(asked);
-  if (index.rows <= 20000) prefetch(index);
+  if (index.rows <= FEW_ROWS) prefetch(filters);
 }
 
-// Of few rows all that a search looks at is loaded as soon as there is time.
-function prefetch(index) {
+// Of few rows all that filters look at is loaded as soon as there is time.
+function prefetch(filters) {
+  const { index } = filters;
   const later = window.requestIdleCallback || ((action) => setTimeout(action, 200));
+  for (const { name } of [...index.facets, ...index.scores.filter((score) => score.judged)]) later(() => filters.column(name));
   for (let number = 0; number < Math.ceil(index.rows / index.texts); number++) later(() => loadNumbered("texts", number));
 }
 

@@ -44,7 +44,7 @@ def test_a_step_that_does_not_balance_has_none(make: Make) -> None:
 @pytest.mark.parametrize("more", [0, 2])
 def test_the_page_has_it_as_a_table(make: Make, tmp_path: Path, more: int) -> None:
     made = step(make, *((0, f"<b>{n}", 10.0, 14.0, 0.0) for n in range(MOST + more)))
-    run({"balance": made}, Config(thumbnails=0, bins=10), tmp_path)
+    run({"balance": made}, Config(0, 10, False, 0, None), tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert page.count("&lt;b&gt;") == MOST
     assert "What was chosen" in page

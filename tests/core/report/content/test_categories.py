@@ -49,7 +49,7 @@ def test_the_page_shows_the_most_frequent_and_how_many_more_there_are(make: Make
     table = pl.concat([table, more.with_columns(video_id="w" + pl.col("video_id"))])
     step = make("categorize", table)
     tmp_path.joinpath("page").mkdir()
-    run({"categorize": step}, Config(0, 10), tmp_path / "page")
+    run({"categorize": step}, Config(0, 10, False, 0, None), tmp_path / "page")
     page = (tmp_path / "page" / "report.html").read_text()
     assert "judged 3 rows: <b>0 %</b> alike" in page
     assert "<td>Jazz</td><td>Rock</td>" in page
@@ -63,6 +63,6 @@ def test_rows_of_an_untrained_model_are_reported_at_the_top(make: Make, tmp_path
     step = make("categorize", table.with_columns(category_model=model))
     assert count_untrained(step) == 1
     tmp_path.joinpath("page").mkdir()
-    run({"categorize": step}, Config(0, 10), tmp_path / "page")
+    run({"categorize": step}, Config(0, 10, False, 0, None), tmp_path / "page")
     page = (tmp_path / "page" / "report.html").read_text()
     assert page.index("1 rows of categorize mean nothing") < page.index("What went where")

@@ -31,7 +31,7 @@ def test_texts_that_alarm_are_on_the_page_with_their_rows(make: Make, tmp_path: 
         "raw": [("same", 12, 12)],
     }
     (folder := tmp_path / "page").mkdir()
-    run({"caption": step, "plain": plain}, Config(6, 10), folder)
+    run({"caption": step, "plain": plain}, Config(6, 10, False, 0, None), folder)
     page = (folder / "report.html").read_text()
     assert "A man &amp; a &lt;dog&gt; on a stage." in page
     assert '<td class="n" data-l="texts">50 of 100</td><td class="n" data-l="share">50 %</td>' in page

@@ -47,9 +47,9 @@ def case(folder: Path, rows: int, *, large: bool, turns: int) -> Iterator[Line]:
     for _ in range(turns):
         for what, seconds in visit(page).items():
             figures.setdefault(what, []).append(seconds)
-    for what, seconds in figures.items():
+    for what, turns_s in figures.items():
         bar = bars[0] if what == "first view" else bars[2] if "detail" in what else bars[1]
-        yield Line(f"{rows:,} rows: {what}", median(seconds), "s", bar, each(seconds))
+        yield Line(f"{rows:,} rows: {what}", median(turns_s), "s", bar, each(turns_s))
 
 
 def visit(page: Path) -> dict[str, float]:

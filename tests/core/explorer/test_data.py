@@ -13,6 +13,7 @@ from support.explored import add, explored_run
 from scripts.bench.inputs.explored import make
 from slurm.record.manifest import Step
 from slurm.record.manifest import steps as steps_of
+from slurm.table import read_table
 from stages.core.explorer.chunks import chunk_path, dump, pack
 from stages.core.explorer.write import write_explorer
 from stages.core.schema.catalogue import CATALOGUE
@@ -24,7 +25,7 @@ def read(folder: Path, name: str) -> Any:
     return json.loads(json.loads(text.removeprefix("take(").removesuffix(");\n")))
 
 
-def column(folder: Path, index: dict[str, Any], name: str) -> list[float]:
+def column(folder: Path, index: dict[str, Any], name: str) -> list[Any]:
     facet = next((one for one in index["facets"] if one["name"] == name), None)
     about = facet or next(one for one in index["scores"] if one["name"] == name)
     chunks = [
@@ -55,7 +56,7 @@ def test_every_row_is_in_its_chunks(many: Path) -> None:
     assert [detail["id"] for n in details for detail in details[n]] == [card[0] for card in cards]
     texts = [text for n in range(3) for text in read(many, chunk_path("texts", n))]
     assert all(text.startswith(card[0]) for text, card in zip(texts, cards, strict=True))
-    pictured = set(Step(many.parent, "ingest").scan().collect()["video_id"].head(10))  # type: ignore[union-attr]
+    pictured = set(read_table(many.parent, "ingest").collect()["video_id"].head(10))
     assert [card[7] for card in cards] == [
         n < 100 and card[0].split("_")[0] in pictured for n, card in enumerate(cards)
     ]
@@ -65,13 +66,11 @@ def test_columns_say_of_each_row_what_the_tables_say(many: Path) -> None:
     index, run = read(many, "index.js"), many.parent
     ids = [card[0] for n in range(-(-9000 // index["cards"])) for card in read(many, chunk_path("cards", n))]
     verdicts = pl.DataFrame({"clip_id": ids}).join(
-        Step(run, "filter").scan().collect(), on="clip_id", maintain_order="left"
-    )  # type: ignore[union-attr]
+        read_table(run, "filter").collect(), on="clip_id", maintain_order="left"
+    )
     assert column(many, index, "reason") == verdicts["drop_reason"].to_list()
     assert column(many, index, "outcome") == ["kept" if r is None else "dropped" for r in verdicts["drop_reason"]]
-    spans = pl.DataFrame({"clip_id": ids}).join(
-        Step(run, "split").scan().collect(), on="clip_id", maintain_order="left"
-    )  # type: ignore[union-attr]
+    spans = pl.DataFrame({"clip_id": ids}).join(read_table(run, "split").collect(), on="clip_id", maintain_order="left")
     motion = spans["motion"].list.mean().to_list()
     assert column(many, index, "motion") == pytest.approx(motion, rel=1e-6)
     labels = next(facet["labels"] for facet in index["facets"] if facet["name"] == "category")

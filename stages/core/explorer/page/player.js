@@ -23,7 +23,7 @@ class Player {
       const why = this.media.path ? "Its file is where this page cannot read it" : "There is no file of it";
       return this.poster(card, this.media.path ? `${why}: say media_base=, the address at which it is read.` : `${why}.`);
     }
-    const about = { controls: true, playsinline: true, preload: "metadata", src: this.media.src };
+    const about = { controls: true, playsinline: true, preload: "metadata" };
     this.video = el("video", { ...about, "aria-label": card.title, tabindex: 0 });
     const fail = () => this.replace(card);
     this.video.addEventListener("error", fail);
@@ -46,6 +46,11 @@ class Player {
       requestAnimationFrame(tick);
     });
     return [this.video, this.overlay];
+  }
+
+  // Begins to load the video, once the row is seen.
+  begin() {
+    if (this.video) this.video.src = this.media.src;
   }
 
   poster(card, message) {

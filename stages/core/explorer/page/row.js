@@ -38,6 +38,7 @@ class RowView {
     this.dialog.focus(); // what had it before is gone
     this.dialog.scrollTop = 0;
     player.follow();
+    requestAnimationFrame(() => setTimeout(() => player.begin()));
   }
 
   close() {

@@ -1,8 +1,8 @@
 """A report of the run on one page: rows by step and by source, losses by reason, scores, sweeps, pictures, cost.
 
 Reads every step before it that is finished, and names the others; writes `report.html` (one self-contained file) into
-its own folder, and a row per step; beside it `explorer/`, in which each row of the run is looked at. The points of sweeps
-that are finished are shown, too: they are no input of its own, so after another sweep it is made again by
+its own folder, and a row per step; beside it `explorer/`, in which each row of the run is looked at. The points of
+sweeps that are finished are shown, too: they are no input of its own, so after another sweep it is made again by
 overwrite=report.
 
     python -m stages.report run=NAME

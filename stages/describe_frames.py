@@ -1,7 +1,8 @@
 """Describes frames: captions, regions with labels, texts and where they are, kinds of shot; each is decoded once.
 
-Reads frames as score_frames does, and writes a row a frame (FRAME_TEXTS). Florence-2 answers all tasks of a step, its
-vision tower looks at each frame once; a model tuned for other tasks is a second step. OCR can be rapidocr's, on CPUs.
+Reads frames as score_frames does, and writes a row a frame (FRAME_TEXTS, BY_TASK). Florence-2 answers all tasks of a
+step, its vision tower looks at each frame once; a model tuned for other tasks is a second step. OCR can be rapidocr's,
+on CPUs.
 
     python -m stages.describe_frames run=NAME 'tasks=[caption,detailed_caption]' cluster.gpus=1
     python -m stages.describe_frames run=NAME step=texts 'tasks=[ocr_with_region]' ocr=rapidocr
@@ -18,7 +19,8 @@ from stages.core.frames.describe.settings import Settings
 from stages.core.models.needed import Needed
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
-from stages.core.schema.frame import FRAME_TEXTS
+from stages.core.schema.frame import BY_TASK, FRAME_TEXTS
+from stages.core.schema.types import Schema
 
 RAPIDOCR = "make models, or pip install --no-deps -r scripts/models.txt"
 
@@ -27,6 +29,11 @@ def run(rows: Rows, settings: Settings) -> Iterator[Output]:
     from stages.core.frames.describe.describers import load_describers
 
     yield from look_at_frames(rows, settings.frames, load_describers, settings)
+
+
+def gives(settings: Settings) -> Schema:
+    """The columns of the tasks that are asked."""
+    return FRAME_TEXTS | {name: kind for task in settings.tasks for name, kind in BY_TASK[task].items()}
 
 
 def models(settings: Settings) -> list[Needed]:
@@ -59,7 +66,7 @@ STAGE = Stage(
     kind="map",
     config=Settings,
     run=run,
-    gives=FRAME_TEXTS,
+    gives=gives,
     needs=lambda settings: columns_read(settings.frames),
     takes=("start_s", "end_s", "shot"),
     reads=lambda settings: tables_read(settings.frames),

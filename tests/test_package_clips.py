@@ -40,6 +40,24 @@ def test_every_clip_that_was_cut_is_a_sample(run: Path) -> None:
     assert beside["clip_id"].to_list() == cut["clip_id"].to_list()
 
 
+def test_every_clip_that_was_cut_is_a_row_with_its_key_frames(run: Path) -> None:
+    own = [f"runs={run.parent}", "run=r", "cluster.executor=debug", "after=cut", "format=clips", "step=clips"]
+    assert submit_steps(planned("package", *own)) == 0
+    media = run / "clips" / "media"
+    cut = Step(run, "cut").kept().select("clip_id", "clip_path").collect()
+    shown = Step(run, "analyze").scan("key_frames")
+    assert shown is not None
+    jpegs = dict(shown.group_by("video_id").agg("jpeg").collect().iter_rows())
+    (shard,) = files_of(media)
+    rows = pl.read_parquet(shard).to_dicts()
+    assert [row["id"] for row in rows] == cut["clip_id"].to_list()
+    for row, path in zip(rows, cut["clip_path"], strict=True):
+        assert (media / row["file"]).read_bytes() == Path(path).read_bytes()
+        assert [(media / name).read_bytes() for name in row["frames"]] == jpegs[row["video_id"]]
+        assert row["motion"] > 0
+        assert row["caption"] is None
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

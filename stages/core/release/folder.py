@@ -16,7 +16,7 @@ from slurm.record.files import replacing
 from slurm.removals import staged_of
 from stages.core.release.finevideo import JSON, takes
 from stages.core.release.finevideo import make_entry as make_row
-from stages.core.release.media import Item, open_media
+from stages.core.release.media import Item, copy_media
 from stages.core.release.settings import Folder
 from stages.core.release.shards import Rewritten, Shard, read_beside
 from stages.core.release.where import holds, read_condition
@@ -85,9 +85,7 @@ def write_files(folder: Path, item: Item, record: dict[str, object]) -> dict[str
     name = file_name(item.key)
     suffix = PurePosixPath(str(item.address)).suffix.lower()
     file = f"videos/{media_path(item.key, f'{name}{suffix}')}"
-    with open_media(item) as media, replacing(folder / file) as temporary, temporary.open("wb") as out:
-        for piece in media.pieces():
-            out.write(piece)
+    media = copy_media(item, folder / file)
     with replacing(folder / "metadata" / media_path(item.key, f"{name}.json")) as temporary:
         temporary.write_text(json.dumps(record, ensure_ascii=False) + "\n")
     return {"id": item.key, "file": file, "bytes": media.bytes, "sha256": media.sha256}

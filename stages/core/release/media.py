@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from slurm.errors import ItemError
+from slurm.record.files import replacing
 from stages.core.storage.addresses import classify_address
 from stages.core.storage.scratch import open_local_copy
 
@@ -86,6 +87,14 @@ def open_media(item: Item) -> Iterator[Media]:
                     f"release what cut makes of it",
                 )
             yield Media(item, file, size)
+
+
+def copy_media(item: Item, file: Path) -> Media:
+    """Writes the file of an item, whole or not at all. Raises ItemError."""
+    with open_media(item) as media, replacing(file) as temporary, temporary.open("wb") as out:
+        for piece in media.pieces():
+            out.write(piece)
+    return media
 
 
 def size_of(item: Item) -> int:

@@ -32,10 +32,16 @@ class Lvd2m:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Clips:
+    name: Literal["clips"]
+    media: Media
+
+
+@dataclass(frozen=True, config=STRICT)
 class Folder:
     name: Literal["folder"]
     media: Media
     where: str | None
 
 
-Format = Annotated[FineVideo | WebDataset | Lvd2m | Folder, Field(discriminator="name")]
+Format = Annotated[FineVideo | Clips | WebDataset | Lvd2m | Folder, Field(discriminator="name")]

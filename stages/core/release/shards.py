@@ -13,7 +13,7 @@ from the chunk's rows and the sizes of their files alone, so whoever makes a sha
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -160,3 +160,25 @@ def remove_others(folder: Path, chunk: int, shards: Iterable[Shard]) -> None:
         number = path.name.lstrip(".").removeprefix("train-").partition(".")[0].rpartition("-")[2]
         if path.name.startswith(".") or not number.isdecimal() or int(number) not in kept:
             path.unlink(missing_ok=True)
+
+
+def own_folder(place: str, chunk: int) -> str:
+    """The folder of a chunk in a place of the release that has many files: `clips/000/000042`."""
+    return f"{place}/{bucket(chunk)}/{chunk_name(chunk)}"
+
+
+def index_of(folder: Path, chunk: int, place: str = "index") -> pl.DataFrame:
+    """The rows of all shards of a chunk, in their order, as they stand beside them."""
+    files = sorted((folder / place / bucket(chunk)).glob(f"{chunk_name(chunk)}-*.parquet"))
+    return pl.concat([pl.read_parquet(file) for file in files]) if files else pl.DataFrame()
+
+
+def remove_unnamed(folder: Path, named: Collection[str], patterns: Iterable[str]) -> None:
+    """Removes the files that these patterns match, unless their paths in the release are in `named`.
+
+    They are of rows that were there once, or of tasks that were killed.
+    """
+    for pattern in patterns:
+        for path in sorted(folder.glob(pattern)):
+            if path.relative_to(folder).as_posix() not in named:
+                path.unlink(missing_ok=True)

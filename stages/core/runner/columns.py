@@ -59,6 +59,9 @@ def _find_columns(stage: Stage, step: str, config: Any, inputs: Sequence[str], p
         for name in (*takes, *more):
             with suppress(InputError):
                 columns[name] = find_own(name, inputs, plans, step, partial(has_one, item_keys))
+        for name in stage.takes_lists(config):
+            with suppress(InputError):
+                columns.setdefault(name, find_giver(name, inputs, plans, step, partial(has_several, item_keys)))
     reads = stage.reads(config) if callable(stage.reads) else stage.reads
     return Columns(columns, {table: find_giver(table, inputs, plans, step, has_table) for table in reads})
 
@@ -116,6 +119,11 @@ def has(plan: Plan, name: str) -> bool:
 def has_one(item_keys: Sequence[str], plan: Plan, name: str) -> bool:
     """Whether a step gives a column with one value an item."""
     return has(plan, name) and plan.key in item_keys
+
+
+def has_several(item_keys: Sequence[str], plan: Plan, name: str) -> bool:
+    """Whether a step gives a column with several rows an item."""
+    return name in plan.gives and item_keys[0] in plan.keys[1:]
 
 
 def has_table(plan: Plan, name: str) -> bool:

@@ -32,8 +32,10 @@ class Stage:
     needs: Sequence[str] | Callable[[Any], Sequence[str] | Mapping[str, str]] = ()
     # raises InputError for a config that does not suit the types of the columns that it needs (column → str(type))
     fits: Callable[[Any, Mapping[str, str]], None] = lambda config, types: None
-    # columns that it is given as well where a step before it gives them
+    # columns that it is given as well where a step before it gives them, one value an item
     takes: Sequence[str] | Callable[[Any], Sequence[str]] = ()
+    # likewise of a step with several rows an item, as lists
+    takes_lists: Callable[[Any], Sequence[str]] = lambda config: ()
     reads: Sequence[str] | Callable[[Any], Sequence[str]] = ()  # side tables of steps before it
     missing: Mapping[str, str] = field(default_factory=dict)  # what to do where no step gives a column or side table
     key: str | None = None  # the column that names a row it gives; None: the one that names its items

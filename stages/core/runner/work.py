@@ -41,7 +41,7 @@ class Rows:
         self.table = table
         self.folder = work.step.paths.media  # for the files that the stage writes
         self.root = work.step.paths.root  # for the one that it `shows`
-        self.chunk = work.chunk
+        self.chunk, self.chunks = work.chunk, work.plan.n  # its number, and how many the step has by now
         self.name = f"{work.step.paths.root}/{work.chunk}"  # of the chunk, among those of all steps
         self.keys = work.plan.item_keys
         self.cores, self.gpus = work.cores, work.gpus  # cores of each worker process, GPUs of all

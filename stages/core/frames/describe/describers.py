@@ -27,7 +27,7 @@ def load_describers(settings: Settings, device: Device, threads: int) -> dict[st
 
 
 def columns_of(answers: Sequence[Answers]) -> Columns:
-    """The columns of FRAME_TEXTS that answers fill."""
+    """The columns of FRAME_TEXTS and BY_TASK that answers fill."""
     rows = [_row(one) for one in answers]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
@@ -47,7 +47,7 @@ def _row(given: Answers) -> Row:
 
 
 def texts_of(found: Sequence[tuple[list[Row], int, int]]) -> Columns:
-    """The columns of FRAME_TEXTS that OCR fills."""
+    """The columns of FRAME_TEXTS and BY_TASK that OCR fills."""
     rows = [
         {"width_px": width_px, "height_px": height_px, **_texts(texts, width_px, height_px)}
         for texts, width_px, height_px in found

@@ -12,7 +12,7 @@ from stages.core.schema.types import Row
 
 
 class OcrNet:
-    """The texts of each picture, as rows of FRAME_TEXTS' column `texts`, with the picture's width and height.
+    """The texts of each picture, as rows of the column `texts`, with the picture's width and height.
 
     Those below `least_confidence`, 0 to 1, are left out.
     """

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from slurm.errors import InputError, ItemError
 from slurm.task.attempt import Output
 from stages.core.command_line.start import main
-from stages.core.release.settings import Folder, Format, Positive
+from stages.core.release.settings import Format, Positive
 from stages.core.runner.stage import Stage
 from stages.core.runner.work import Rows
 from stages.core.schema.release import PACKED
@@ -63,15 +63,19 @@ def takes_lists(config: Config) -> tuple[str, ...]:
 
 
 def check(config: Config) -> None:
-    """Raises InputError for a condition that is none."""
-    from stages.core.release import folder
+    """Raises InputError for a condition that is none, or such buckets."""
+    from stages.core.release.formats import FORMATS
 
-    if isinstance(config.format, Folder):
-        folder.check(config.format)
+    if hasattr(form := FORMATS[config.format.name], "check"):
+        form.check(config.format)
 
 
 def fits(config: Config, types: Mapping[str, str]) -> None:
-    """Raises InputError for a column that is no text, number, date, or list of these."""
+    """Raises InputError for a column that is no text, number, date, or list of these, or captions that are no text."""
+    captions: str | None = getattr(config.format, "caption_column", None)
+    texts = ("String", "List(String)") if config.format.name == "trainer" else ("String",)
+    if captions is not None and types[captions] not in texts:
+        raise InputError(f"format.caption_column={captions}: it is of type {types[captions]}, not text")
     for name, kind in types.items():
         if "Binary" in kind:
             raise InputError(f"format.columns: {name} is of type {kind}, which JSON has not")

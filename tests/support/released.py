@@ -1,6 +1,7 @@
 """Videos that are to be released, and datasets in FineVideo's format with them."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def make_videos(folder: Path) -> dict[str, Path]:
 class Release:
     """A run that packs a list of videos; `rows` may be changed before it is packed."""
 
-    def __init__(self, folder: Path, videos: dict[str, Path]) -> None:
-        self.folder, self.list = folder, folder / "list.parquet"
+    def __init__(self, folder: Path, videos: dict[str, Path], form: Sequence[str] = SMALL) -> None:
+        self.folder, self.list, self.form = folder, folder / "list.parquet", form
         folder.mkdir(parents=True, exist_ok=True)
         self.rows: dict[str, dict[str, Any]] = {
             name: {"video_id": name, "path": str(file), "bytes": file.stat().st_size, "title": f"Title of {name}"}
@@ -47,7 +48,7 @@ class Release:
     def words(self, *more: str) -> list[str]:
         pl.DataFrame([*self.rows.values()]).write_parquet(self.list)
         own = ["run=r", f"runs={self.folder / 'runs'}", "source=urls", f"input.path={self.list}", "after=ingest"]
-        return [*own, "chunks.size=4", "shard_gb=0.0001", *SMALL, *more]
+        return [*own, "chunks.size=4", "shard_gb=0.0001", *self.form, *more]
 
     def pack(self, *more: str) -> pl.DataFrame:
         """All rows of the step, once it is done."""

@@ -143,7 +143,10 @@ def key_of(node: DictConfig, where: str, parts: Sequence[object]) -> str:
     names, holder = [str(part) for part in parts], node
     if names[0] in OF_RUN:
         return ".".join(names)
-    for number, name in enumerate(names):
+    for number, name in enumerate(list(names)):
+        if isinstance(holder, DictConfig) and name not in holder and holder.get("name") == name:
+            del names[number]  # which of a union's classes it is, by its `name`: no key
+            break
         if not isinstance(holder, DictConfig) or name not in holder:
             break
         if OmegaConf.is_interpolation(holder, name):

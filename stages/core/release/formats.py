@@ -6,12 +6,13 @@
 
 from types import ModuleType
 
-from stages.core.release import clips, finevideo, folder, lvd2m, webdataset
+from stages.core.release import clips, finevideo, folder, lvd2m, trainer, webdataset
 
 FORMATS: dict[str, ModuleType] = {
     "finevideo": finevideo,
     "clips": clips,
     "webdataset": webdataset,
     "lvd2m": lvd2m,
+    "trainer": trainer,
     "folder": folder,
 }

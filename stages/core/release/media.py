@@ -26,10 +26,10 @@ class Item(NamedTuple):
 
 
 class Media:
-    """An open file of `bytes` bytes; its `sha256`, in hex digits, is there when all pieces were read."""
+    """An open file of `bytes` bytes at `path`; its `sha256`, in hex digits, is there when all pieces were read."""
 
-    def __init__(self, item: Item, file: IO[bytes], size: int) -> None:
-        self.bytes, self.sha256 = size, ""
+    def __init__(self, item: Item, path: Path, file: IO[bytes], size: int) -> None:
+        self.path, self.bytes, self.sha256 = path, size, ""
         self._item, self._file = item, file
 
     def pieces(self) -> Iterator[memoryview]:
@@ -86,15 +86,20 @@ def open_media(item: Item) -> Iterator[Media]:
                     f"{item.address}: an edit list hides {hidden} frames, in whose place some readers show others: "
                     f"release what cut makes of it",
                 )
-            yield Media(item, file, size)
+            yield Media(item, path, file, size)
 
 
 def copy_media(item: Item, file: Path) -> Media:
     """Writes the file of an item, whole or not at all. Raises ItemError."""
-    with open_media(item) as media, replacing(file) as temporary, temporary.open("wb") as out:
+    with open_media(item) as media:
+        write_media(media, file)
+    return media
+
+
+def write_media(media: Media, file: Path) -> None:
+    with replacing(file) as temporary, temporary.open("wb") as out:
         for piece in media.pieces():
             out.write(piece)
-    return media
 
 
 def size_of(item: Item) -> int:

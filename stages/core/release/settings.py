@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from stages.core.release.training.settings import Trainer
+
 STRICT = ConfigDict(extra="forbid")
 Media = Literal["path", "clip_path"]  # the column with the files that are released: whole videos, or clips
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -44,4 +46,4 @@ class Folder:
     where: str | None
 
 
-Format = Annotated[FineVideo | Clips | WebDataset | Lvd2m | Folder, Field(discriminator="name")]
+Format = Annotated[FineVideo | Clips | WebDataset | Lvd2m | Trainer | Folder, Field(discriminator="name")]

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import polars as pl
+from support.florence import save_florence
+from support.frame_models import save_classifier, save_clip, save_head, save_watermark
 from support.numbered import X264, ffmpeg
 from support.pools import MODEL
 from support.web import Web
@@ -70,3 +72,23 @@ def finevideo(folder: Path, film: Path, labeller: Remote, annotator: Remote, vid
         *asked(annotator, "describe", "annotate"), "steps.categorize.pool.name=labels",
         "~steps.dynamic.rules.words", "~steps.dynamic.rules.speech",
     ]  # fmt: skip
+
+
+def video_dataset_scripts(folder: Path, film: Path) -> list[str]:
+    """A folder of the film, models with random weights, and a rule for watermarks that all frames pass."""
+    videos, models = folder / "videos", folder / "models"
+    for place in (videos, models):
+        place.mkdir(parents=True)
+    (videos / film.name).write_bytes(film.read_bytes())
+    values = {
+        "score_frames.aesthetic.model": save_clip(models / "clip"),
+        "score_frames.aesthetic.head": save_head(models / "head.pth"),
+        "score_frames.watermark.weights": save_watermark(models / "watermark.pt"),
+        "score_frames.nsfw.model": save_classifier(models / "nsfw"),
+        "describe_frames.florence.model": save_florence(models / "florence"),
+        "describe_frames.florence.max_tokens": 12,
+        "filter.rules.watermark.max": 1,
+        "trainer.format.caption_prefix": "DIFF_crush",
+    }
+    own = [f"steps.{key}={value}" for key, value in values.items()]
+    return ["video_dataset_scripts", f"input.path={videos}", *own]

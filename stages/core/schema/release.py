@@ -7,7 +7,7 @@ PACKED: Schema = {
     "shard_path": TEXT,
     "media_bytes": INT,  # of its file
     "media_sha256": TEXT,
-    "drop_reason": TEXT,  # where: the config's condition leaves it out
+    "drop_reason": TEXT,  # why the format leaves it out: where (the config's condition), no_caption, too_short, …
 }
 
 PUBLISHED: Schema = {  # a row a config of a dataset

@@ -77,13 +77,13 @@ def describe(rows: Sequence[Row], left_out: Counter[str], buckets: Sequence[Buck
     """The plan for a reader."""
     columns = ["part", "bucket", "clips", "batches", "left over", "picture kept", "enlarged", "frames lost", "no sound"]
     lines = [columns]
-    for row in rows:
+    for row in (row for row in rows if row["clips"]):
         shown: dict[str, Any] = dict(row)
         kept, share = shown["picture_kept"], shown["frames_lost"] / (shown["frames"] or 1)
         lines.append(
             [
                 *(str(shown[name]) for name in ("part", "bucket", "clips", "batches", "left_over")),
-                "" if kept is None else f"{kept:.1%}",
+                f"{kept:.1%}",
                 str(shown["enlarged"]),
                 f"{shown['frames_lost']} ({share:.0%})",
                 str(shown["without_sound"]),
@@ -91,6 +91,7 @@ def describe(rows: Sequence[Row], left_out: Counter[str], buckets: Sequence[Buck
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    empty = [str(row["bucket"]) for row in rows if not row["clips"] and row["part"] == "train"]
     small = [f"{row['bucket']} ({row['clips']})" for row in rows if row["too_small"] and row["clips"]]
     words = [
         f"layout={options.layout}, batches of {options.batch}",
@@ -98,6 +99,7 @@ def describe(rows: Sequence[Row], left_out: Counter[str], buckets: Sequence[Buck
         *table,
         "",
         *([f"Buckets with fewer clips than a batch: {', '.join(small)}"] if small else []),
+        *([f"Buckets without clips: {', '.join(empty)}"] if empty else []),
         *(f"Left out, {count} clips ({reason}): {WHY[reason]}" for reason, count in sorted(left_out.items())),
         advice(options, buckets) if buckets else "No clip is left to train on.",
     ]

@@ -77,7 +77,7 @@ def test_video_dataset_scripts_gives_a_table_of_scored_clips_and_a_folder_for_a_
     assert table.select("start_s", "end_s").rows() == [(0.0, 4.0), (4.0, 8.0)]
     lists = table.select(pl.selectors.by_dtype(pl.List(pl.Float64), pl.List(pl.String)))
     assert len(lists.columns) == 11
-    assert lists.select(pl.all().list.drop_nulls().list.len()).unique().rows() == [(3,) * 11], "of three key frames each"
+    assert lists.select(pl.all().list.drop_nulls().list.len()).unique().rows() == [(3,) * 11], "of three key frames"
     scores, texts = (read_table(run, step).collect() for step in ("score_frames", "describe_frames"))
     assert table["aesthetic_score"].explode().to_list() == scores["aesthetic"].to_list()
     assert table["detailed_caption"].explode().to_list() == texts["detailed_caption"].to_list()

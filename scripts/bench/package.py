@@ -56,7 +56,7 @@ def measure(
     run = f"{gb:g}-{mb:g}"
     own = [f"run={run}", f"runs={folder / 'runs'}", "source=urls", f"input.path={listed}"]
     ran("-m", "stages.ingest", *own)
-    for name in ("finevideo", "webdataset"):
+    for name in ("finevideo", "webdataset", "clips"):
         words = [f"format={name}", "format.media=path", "after=ingest", f"shard_gb={shard_gb}", f"step={name}"]
         walls: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(times):

@@ -1,12 +1,13 @@
 """Whole recipes on a real Slurm: swept over a threshold, a task killed, resumed, they give the same release."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from support.annotator import started
 from support.pools import model_server
-from support.recipes import finevideo, lvd2m, make_film
+from support.recipes import finevideo, lvd2m, make_film, video_dataset_scripts
 from support.runs import command, until
 from support.slurm import ask
 from support.web import Web
@@ -38,10 +39,10 @@ def kill_task(run: Path, prefix: str) -> None:
     subprocess.run(["scancel", "--signal=KILL", "--full", task], check=True)
 
 
-def release(run: Path) -> dict[str, bytes]:
-    """All files of all points' releases."""
-    folders = sorted(run.glob("package*/media"))
-    assert len(folders) == 2
+def release(run: Path, *packing: str) -> dict[str, bytes]:
+    """All files of all points' releases, by these steps."""
+    folders = sorted(folder for step in packing for folder in run.glob(f"{step}@*/media"))
+    assert len(folders) == 2 * len(packing)
     return {
         str(file.relative_to(run)): file.read_bytes()
         for folder in folders
@@ -50,7 +51,7 @@ def release(run: Path) -> dict[str, bytes]:
     }
 
 
-def compare(folder: Path, words: list[str], killed: str) -> None:
+def compare(folder: Path, words: list[str], killed: str, packing: Sequence[str] = ("package",)) -> None:
     """Runs both ways; the disturbed one must have lost a task and must give the bytes of the other."""
     # on Slurm a step is planned before its input is there: without a number it gets more chunks, each with a shard
     words = [*words, "chunks.n=2", "~stage@steps.report"]
@@ -67,7 +68,7 @@ def compare(folder: Path, words: list[str], killed: str) -> None:
         if name.startswith(killed)
     ]
     assert max(attempts) > 1, "nothing was killed"
-    assert release(folder / "killed") == release(folder / "calm")
+    assert release(folder / "killed", *packing) == release(folder / "calm", *packing)
 
 
 def test_lvd2m_killed_and_resumed_gives_the_release_of_the_undisturbed_run(
@@ -84,3 +85,12 @@ def test_finevideo_killed_and_resumed_gives_the_release_of_the_undisturbed_run(
     with model_server() as labeller, started("--delay-s", "0.7") as annotator:
         words = [*finevideo(tmp_path / "videos", film, labeller, annotator), "steps.balance.hours=0.0023,0.01"]
         compare(tmp_path, words, "describe")
+
+
+def test_video_dataset_scripts_killed_and_resumed_gives_the_release_of_the_undisturbed_run(
+    tmp_path: Path, film: Path, slurm: Path
+) -> None:
+    # more beams and tokens, so that there is time to kill it
+    slow = ("steps.describe_frames.florence.max_tokens=200", "steps.describe_frames.batch=1")
+    words = [*video_dataset_scripts(tmp_path, film), *slow, "steps.filter.rules.aesthetic.min=-99,-98"]
+    compare(tmp_path, words, "describe_frames", ["clips", "trainer"])

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from slurm.record.files import replacing
+from slurm.record.files import names, replacing
 from slurm.record.paths import bucket, chunk_name
 from stages.core.release.training.buckets import Bucket
 from stages.core.release.training.layouts import LAYOUTS, start_files
@@ -57,17 +57,24 @@ def list_of(folder: Path, chunk: int) -> Path:
 
 def join(folder: Path, chunks: int, options: Trainer) -> None:
     """Writes the files of the whole folder if each of so many chunks has a list."""
-    lists = stamps(folder)
-    while all(list_of(folder, chunk) in lists for chunk in range(chunks)):
-        write_whole(folder, list(lists), options)
-        before, lists = lists, stamps(folder)
-        if lists == before:
+    lists = find_lists(folder)
+    while {list_of(folder, chunk) for chunk in range(chunks)} <= set(lists):
+        before = stamps(lists)
+        write_whole(folder, lists, options)
+        lists = find_lists(folder)
+        if stamps(lists) == before:
             return
 
 
-def stamps(folder: Path) -> dict[Path, tuple[int, ...]]:
-    """The lists that there are, in the order of chunks, and by what it is told that one was written again."""
-    facts = {path: path.stat() for path in sorted((folder / "lists").glob("*/[0-9]*.parquet"))}
+def find_lists(folder: Path) -> list[Path]:
+    """The lists that there are, in the order of chunks."""
+    places = folder / "lists"
+    return [places / place / name for place in names(places) for name in names(places / place)]
+
+
+def stamps(lists: list[Path]) -> dict[Path, tuple[int, ...]]:
+    """What tells that a list was written again."""
+    facts = {path: path.stat() for path in lists}
     return {path: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in facts.items()}
 
 
@@ -101,8 +108,8 @@ def write_whole(folder: Path, lists: list[Path], options: Trainer) -> None:
 
 def open_lists(files: ExitStack, folder: Path, options: Trainer) -> dict[str, IO[str]]:
     """The files of a part of the folder with a line a clip, which appear when all of them are written."""
-    names = ["videos.txt", "prompts.txt", *(["metadata.jsonl"] if LAYOUTS[options.layout].video else [])]
-    return {name: text_file(files, folder / name) for name in names}
+    lists = ["videos.txt", "prompts.txt", *(["metadata.jsonl"] if LAYOUTS[options.layout].video else [])]
+    return {name: text_file(files, folder / name) for name in lists}
 
 
 def text_file(files: ExitStack, path: Path) -> IO[str]:

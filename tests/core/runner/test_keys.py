@@ -191,3 +191,14 @@ def test_a_column_that_a_stage_takes_is_of_the_nearest_step_with_one_value_an_it
     nearer = {**plans, "ingest": replace(plans["ingest"], gives={**plans["ingest"].gives, "score": "Float64"})}
     made = make_plan(taking, again.common, again.config, ["clips", "frames"], nearer)
     assert made.columns.columns == {"score": "ingest"}  # behind the frames, and a clip has one video
+
+
+def test_a_list_that_a_stage_takes_is_of_the_nearest_step_with_several_rows_an_item(run: ProbeRun) -> None:
+    taking = replace(frames.STAGE, takes_lists=lambda config: ("score", "nowhere"))
+    again = wanted(run, taking, frames.Config(SCORES, []), "again", "clips")
+    plans = {name: Step(run.run, name).plan for name in ("ingest", "clips", "frames")}
+    behind = {**plans, "chosen": replace(plans["clips"], inputs=["clips", "frames"])}
+    for inputs, known in ((["clips", "frames"], plans), (["chosen"], behind)):
+        assert make_plan(taking, again.common, again.config, inputs, known).columns.columns == {"score": "frames"}
+    assert make_plan(taking, again.common, again.config, ["frames"], plans).columns.columns == {}, "a frame has one"
+    assert make_plan(taking, again.common, again.config, ["clips"], plans).columns.columns == {}, "no step before it"

@@ -16,6 +16,7 @@ from slurm.table import read_table
 from stages.core.runner.pipeline import submit_steps
 
 FILMS = ("alpinelake", "birchforest", "coralreef", "desertdune", "estuarymud", "fjordcliff", "glacierice")
+TRAINER = ("format.layout=musubi", "format.caption_column=title", "format.buckets=[128x96x17]")
 COPY = "havencopy"  # the same file as the second one
 
 
@@ -64,6 +65,8 @@ def make_run(place: Path, films: Path) -> Path:
         ("package", "after=analyze", "format=finevideo", "shard_gb=0.0003", "step=fine", "chunks.size=4"),
         ("package", "after=split", "format=lvd2m", "step=csv"),
         ("package", "after=analyze", "format=folder", "step=files", "chunks.size=4"),
+        ("package", "after=cut", "format=clips", "shard_gb=0.0001", "step=table", "chunks.size=4"),
+        ("package", "after=cut", "format=trainer", *TRAINER, "step=lora", "chunks.size=4"),
         ("report",),
     ):
         assert go(place, stage, *more) == 0, stage

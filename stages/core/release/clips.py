@@ -9,7 +9,7 @@ looked at, in the order of time, as `frames` has; boxes and corners are in pixel
 null. Of what those scripts leave out, there is where the clip is from, and `nsfw_status` has its probability.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +19,17 @@ from slurm.errors import ItemError
 from slurm.record.files import replacing
 from stages.core.release.media import Item, copy_media
 from stages.core.release.settings import Clips
-from stages.core.release.shards import Shard, index_of, own_folder, remove_unnamed, write_shard
+from stages.core.release.shards import (
+    Rewritten,
+    Shard,
+    damaged,
+    index_of,
+    own_folder,
+    read_beside,
+    remove_unnamed,
+    write_anew,
+    write_shard,
+)
 from stages.core.release.webdataset import key_of
 from stages.core.schema.types import INT, REAL, TEXT, TEXTS, Row, Schema
 
@@ -107,6 +117,23 @@ def pack(
 
     write_shard(shard, write)
     return results
+
+
+def leave_out(shard: Shard, gone: Collection[str], options: Clips) -> Rewritten:
+    """The shard without the rows with these ids, and their files. Raises InputError if it is damaged."""
+    index, unwanted = read_beside(shard, "index"), pl.col("id").is_in(list(gone))
+    table = pl.read_parquet(shard.path, glob=False, hive_partitioning=False)
+    if not table["id"].equals(index["id"]):
+        raise damaged(shard, "it has other rows than its index")
+
+    def write(path: Path) -> dict[str, pl.DataFrame]:
+        table.filter(~unwanted).write_parquet(path, compression="zstd")
+        return {"index": index.filter(~unwanted).with_columns(row=pl.int_range(pl.len(), dtype=INT))}
+
+    rewritten = write_anew(shard, write)
+    goes = index.filter(unwanted)
+    files = [*goes["media"], *goes["frames"].explode().drop_nulls()]
+    return rewritten._replace(unneeded=[*rewritten.unneeded, *(shard.folder / name for name in files)])
 
 
 def close(folder: Path, chunk: int, chunks: int, options: Clips) -> None:

@@ -74,7 +74,7 @@ def open_media(item: Item) -> Iterator[Media]:
             size = os.fstat(file.fileno()).st_size
             if item.offset is not None and item.bytes is not None:
                 file.seek(item.offset)
-                yield Media(item, file, item.bytes)
+                yield Media(item, path, file, item.bytes)
                 return
             if not size:
                 raise ItemError("empty", item.address)

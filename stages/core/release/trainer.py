@@ -10,7 +10,7 @@ A clip is left out, with its reason, where it has no caption (no_caption), is sh
 would be seen turned or squeezed, since trainers look at pixels as they are stored (turned, not_square).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -20,10 +20,11 @@ import polars as pl
 from slurm.errors import InputError, ItemError
 from slurm.record.files import replacing, write_table
 from slurm.record.paths import chunk_name
+from slurm.removals import staged_of
 from stages.core.release.media import Item, Media, open_media, write_media
-from stages.core.release.shards import Shard, index_of, own_folder, remove_unnamed
+from stages.core.release.shards import Rewritten, Shard, index_of, own_folder, read_beside, remove_unnamed
 from stages.core.release.training.buckets import Bucket, Place, place, read_buckets
-from stages.core.release.training.join import PLAN, join, list_of
+from stages.core.release.training.join import PLAN, WHOLE, join, list_of
 from stages.core.release.training.layouts import LAYOUTS
 from stages.core.release.training.settings import Trainer
 from stages.core.release.training.stored import read_stored
@@ -33,7 +34,8 @@ from stages.core.schema.types import INT, TEXT, Row, Schema
 SUFFIX = ""
 PARTS = ("train", "validation")
 OF_FRAMES = ("detailed_caption", "caption")  # that are taken where no caption of the clip itself was made
-INDEX: Schema = {"id": TEXT, "file": TEXT, "text": TEXT, "bytes": INT, "sha256": TEXT}  # text: of its caption, or null
+# of a clip that is left out its id alone; text: the file of its caption, where that is one of its own
+INDEX: Schema = {"id": TEXT, "file": TEXT, "text": TEXT, "bytes": INT, "sha256": TEXT}
 
 
 def needs(options: Trainer) -> dict[str, str]:
@@ -78,11 +80,39 @@ def pack(
         plan.append(planned)
         results.append(written if written is not None else str(planned["left_out"]))
     write_table(shard.beside("metadata", ".parquet"), pl.DataFrame(plan, PLAN))
-    index = pl.DataFrame([result for result in results if isinstance(result, dict)], INDEX)
-    write_table(shard.beside("index", ".parquet"), index)
-    with replacing(shard.beside("index", ".sha256")) as temporary:
-        temporary.write_text("".join(f"{digest}  {file}\n" for file, digest in index.select("file", "sha256").rows()))
+    places = [
+        result if isinstance(result, dict) else {"id": item.key}
+        for item, result in zip(items, results, strict=True)
+        if not isinstance(result, ItemError)
+    ]
+    write_index(shard, pl.DataFrame(places, INDEX))
     return results
+
+
+def write_index(shard: Shard, index: pl.DataFrame, place: Callable[[Path], Path] = lambda path: path) -> list[Path]:
+    """Writes where each row lies, and the checksums; gives the names of these files, which lie at their `place`."""
+    listed, checksums = shard.beside("index", ".parquet"), shard.beside("index", ".sha256")
+    write_table(place(listed), index)
+    with replacing(place(checksums)) as temporary:
+        files = index.drop_nulls("file").select("file", "sha256").rows()
+        temporary.write_text("".join(f"{digest}  {file}\n" for file, digest in files))
+    return [listed, checksums]
+
+
+def leave_out(shard: Shard, gone: Collection[str], options: Trainer) -> Rewritten:
+    """The lists without the rows with these ids, those of the whole folder, too; and what is to be removed of them."""
+    index, unwanted = read_beside(shard, "index"), pl.col("id").is_in(list(gone))
+    goes = index.filter(unwanted)
+    ready = write_index(shard, index.filter(~unwanted), staged_of)
+    for path in (shard.beside("metadata", ".parquet"), list_of(shard.folder, shard.chunk)):
+        if path.exists():
+            table = pl.read_parquet(path, glob=False, hive_partitioning=False)
+            write_table(staged_of(path), table.filter(~unwanted))
+            ready.append(path)
+    if (shard.folder / WHOLE).exists():
+        ready += join(shard.folder, 0, options, gone=gone, place=staged_of)
+    unneeded = [shard.folder / name for name in (*goes["file"], *goes["text"]) if name is not None]
+    return Rewritten([(staged_of(path), path) for path in ready], unneeded)
 
 
 def close(folder: Path, chunk: int, chunks: int, options: Trainer) -> None:

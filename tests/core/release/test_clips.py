@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.released import make_video
+from support.released import bytes_of, make_video
 
 from slurm.errors import ItemError
-from stages.core.release.clips import ROW, close, pack
+from stages.core.release.clips import ROW, close, leave_out, pack
 from stages.core.release.media import Item
 from stages.core.release.settings import Clips
 from stages.core.release.shards import Shard
@@ -93,3 +93,15 @@ def test_files_that_no_row_names_any_more_are_removed_as_the_chunk_is_closed(tmp
     close(tmp_path, 3, 9, OPTIONS)
     assert [path.name for path in sorted((tmp_path / "clips").rglob("*.mp4"))] == ["a.mp4", "c.mp4"]
     assert len([*(tmp_path / "frames").rglob("*.jpg")]) == 4
+
+
+def test_clips_that_are_taken_out_leave_what_a_shard_without_them_has(tmp_path: Path, video: Path) -> None:
+    packed(tmp_path / "a", dict.fromkeys("abc", video), KNOWN, KNOWN, KNOWN)
+    packed(tmp_path / "b", dict.fromkeys("ac", video), KNOWN, KNOWN)
+    for gone in ({"b"}, {"a", "c"}):
+        ready, unneeded = leave_out(Shard(tmp_path / "a", 3, 0, ".parquet"), gone, OPTIONS)
+        for staged, path in ready:
+            staged.replace(path)
+        for path in unneeded:
+            path.unlink()
+        assert bytes_of(tmp_path / "a") == (bytes_of(tmp_path / "b") if gone == {"b"} else {})

@@ -15,7 +15,7 @@ from support.trainers import READERS, options_of
 from slurm.errors import InputError, ItemError
 from stages.core.release.media import Item
 from stages.core.release.shards import Shard
-from stages.core.release.trainer import close, is_held_back, pack
+from stages.core.release.trainer import close, is_held_back, leave_out, pack
 from stages.core.release.training.settings import Trainer
 from stages.core.video.cut.encode import ffmpeg_path
 
@@ -218,3 +218,18 @@ def test_a_share_of_the_videos_is_held_back_and_a_larger_one_holds_all_of_a_smal
     assert 150 < len(tenth) < 250
     assert tenth < half
     assert not any(is_held_back(name, 0.0) for name in names)
+
+
+def test_clips_that_are_taken_out_are_in_no_file_any_more_and_what_is_made_again_is_the_same(
+    tmp_path: Path, videos: dict[str, Path], options: Trainer
+) -> None:
+    gone = {"short", "tiny"}  # one of them was left out for its length
+    packed(tmp_path / "a", videos, options)
+    ready, unneeded = leave_out(Shard(tmp_path / "a", 0, 0, ""), gone, options)
+    for staged, path in ready:
+        staged.replace(path)
+    for path in unneeded:
+        path.unlink()
+    packed(tmp_path / "b", {name: video for name, video in videos.items() if name not in gone}, options)
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+    assert len(READERS[options.layout](tmp_path / "a" / "train")) == len(FALLS) - 1

@@ -14,8 +14,8 @@ looks again: so what stays is made of the lists that stay. A step of its own wou
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,6 +47,7 @@ PLAN: Schema = {  # of each clip; null: what was not looked at, since it is left
     "has_audio": FLAG,
     "caption": TEXT,
 }
+WHOLE = "plan.txt"  # the last of the files that are written: with it the folder is whole
 NOT_IN_CSV = ("folder", "caption")
 
 
@@ -55,15 +56,44 @@ def list_of(folder: Path, chunk: int) -> Path:
     return folder / "lists" / bucket(chunk) / f"{chunk_name(chunk)}.parquet"
 
 
-def join(folder: Path, chunks: int, options: Trainer) -> None:
-    """Writes the files of the whole folder if each of so many chunks has a list."""
-    lists = find_lists(folder)
-    while {list_of(folder, chunk) for chunk in range(chunks)} <= set(lists):
+def join(
+    folder: Path,
+    chunks: int,
+    options: Trainer,
+    gone: Collection[str] = (),
+    place: Callable[[Path], Path] = lambda path: path,
+) -> list[Path]:
+    """Writes the files of the whole folder, at their `place`, if each of so many chunks has a list; gives their names.
+
+    Clips with the ids in `gone` are left out.
+    """
+    lists, files = find_lists(folder), Files(folder, place)
+    while lists and {list_of(folder, chunk) for chunk in range(chunks)} <= set(lists):
         before = stamps(lists)
-        write_whole(folder, lists, options)
+        files = Files(folder, place)
+        write_whole(files, lists, options, gone)
         lists = find_lists(folder)
         if stamps(lists) == before:
-            return
+            break
+    return files.names
+
+
+class Files:
+    """The files of the whole folder, each whole or not at all; `names` are those that were written."""
+
+    def __init__(self, folder: Path, place: Callable[[Path], Path]) -> None:
+        self.folder, self._place = folder, place
+        self.names: list[Path] = []
+
+    @contextmanager
+    def written(self, name: str) -> Iterator[IO[str]]:
+        path = self.folder / name
+        with (
+            replacing(self._place(path)) as temporary,
+            temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as file,
+        ):
+            yield file
+        self.names.append(path)
 
 
 def find_lists(folder: Path) -> list[Path]:
@@ -78,18 +108,21 @@ def stamps(lists: list[Path]) -> dict[Path, tuple[int, ...]]:
     return {path: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in facts.items()}
 
 
-def write_whole(folder: Path, lists: list[Path], options: Trainer) -> None:
+def write_whole(files: Files, lists: list[Path], options: Trainer, gone: Collection[str]) -> None:
     """Reads a list after another: no more than one is in memory."""
     tallies: dict[str, dict[str, Tally]] = defaultdict(lambda: defaultdict(Tally))
     used: dict[str, set[Bucket]] = defaultdict(set)
     left_out: Counter[str] = Counter()
     parts = ["train", *(["validation"] if options.validation_share else [])]
-    with ExitStack() as files:
-        opened = {part: open_lists(files, folder / part, options) for part in parts}
-        table = csv.writer(text_file(files, folder / "clips.csv"), lineterminator="\n")
+    own = ["videos.txt", "prompts.txt", *(["metadata.jsonl"] if LAYOUTS[options.layout].video else [])]
+    with ExitStack() as open_files:
+        opened = {
+            part: {name: open_files.enter_context(files.written(f"{part}/{name}")) for name in own} for part in parts
+        }
+        table = csv.writer(open_files.enter_context(files.written("clips.csv")), lineterminator="\n")
         columns = [name for name in PLAN if name not in NOT_IN_CSV]
         table.writerow(columns)
-        for row in rows_in(lists):
+        for row in rows_in(lists, gone):
             table.writerow(row[name] for name in columns)
             if row["left_out"] is not None:
                 left_out[row["left_out"]] += 1
@@ -97,34 +130,21 @@ def write_whole(folder: Path, lists: list[Path], options: Trainer) -> None:
             tallies[row["part"]][row["bucket"]].add(row)
             used[row["part"]].add(Bucket(*map(int, row["folder"].split("x"))))
             write_lines(opened[row["part"]], row, options)
-    for part in parts:
-        for name, text in start_files(options, sorted(used[part])).items():
-            write_text(folder / part / name, text)
     rows = [row for part in parts for row in rows_of(part, tallies[part], options)]
-    with replacing(folder / "buckets.csv") as temporary:
-        pl.DataFrame(rows, BUCKETS).write_csv(temporary)
-    write_text(folder / "plan.txt", describe(rows, left_out, sorted(used["train"]), options))
+    texts = {
+        **{f"{part}/{name}": text for part in parts for name, text in start_files(options, sorted(used[part])).items()},
+        "buckets.csv": pl.DataFrame(rows, BUCKETS).write_csv(),
+        WHOLE: describe(rows, left_out, sorted(used["train"]), options),
+    }
+    for name, text in texts.items():
+        with files.written(name) as file:
+            file.write(text)
 
 
-def open_lists(files: ExitStack, folder: Path, options: Trainer) -> dict[str, IO[str]]:
-    """The files of a part of the folder with a line a clip, which appear when all of them are written."""
-    lists = ["videos.txt", "prompts.txt", *(["metadata.jsonl"] if LAYOUTS[options.layout].video else [])]
-    return {name: text_file(files, folder / name) for name in lists}
-
-
-def text_file(files: ExitStack, path: Path) -> IO[str]:
-    temporary = files.enter_context(replacing(path))
-    return files.enter_context(temporary.open("w", encoding="utf-8", errors="replace", newline="\n"))
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def rows_in(lists: list[Path]) -> Iterator[Mapping[str, Any]]:
+def rows_in(lists: list[Path], gone: Collection[str]) -> Iterator[Mapping[str, Any]]:
     for path in lists:
-        yield from pl.read_parquet(path).iter_rows(named=True)
+        table = pl.read_parquet(path, glob=False, hive_partitioning=False)
+        yield from table.filter(~pl.col("id").is_in(list(gone))).iter_rows(named=True)
 
 
 def write_lines(files: Mapping[str, IO[str]], row: Mapping[str, Any], options: Trainer) -> None:

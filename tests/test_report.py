@@ -100,9 +100,10 @@ def test_funnel_of_a_real_run_agrees_with_its_tables(real: Path) -> None:
 
 def test_page_asks_for_nothing_from_elsewhere(real: Path) -> None:
     page = Page(real / "report")
-    assert page.links.pop(0) == "explorer/index.html"
-    assert page.links
-    assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in page.links)
+    assert [link for link in page.links if not link.startswith(("data:image/jpeg;base64,", "#"))] == [
+        "explorer/index.html"
+    ]
+    assert len(page.links) > 1
     assert not re.search(r"url\(|@import", page.source)
     assert not {"link", "iframe", "object"} & set(page.tags)
     (script,) = re.findall(r"<script>(.*)</script>", page.source, re.DOTALL)

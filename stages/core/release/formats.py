@@ -1,7 +1,7 @@
 """The formats of a release by their names: each a module, and the suffix of its shards.
 
-`needs` and `takes` are the columns that it looks at, `pack` makes a shard, `leave_out` takes rows out of one. One may have
-`takes_lists`, and `close`, which is called once all rows of a chunk are done.
+`needs` and `takes` are the columns that it looks at, `pack` makes a shard, `leave_out` takes rows out of one. One may
+have `takes_lists`, and `close`, which is called once all rows of a chunk are done.
 """
 
 from types import ModuleType

@@ -26,6 +26,7 @@ from stages.core.removal.task import Task, make_task, save
 from stages.core.storage.store import remove
 
 MADE_HERE = "report"  # the stage whose page is made again here, in seconds
+PUBLISHES = "publish"  # the stage whose folder has a card, an attribution and a sample of the rows
 
 
 def refuse_active(run: Path) -> None:
@@ -126,6 +127,8 @@ def make_reports(run: Path, tell: Callable[[str], None]) -> None:
                 outdated.append(name)
                 journal.remove(step.paths.root.glob("*.html"))
             else:
+                if step.plan.stage == PUBLISHES:
+                    shutil.rmtree(step.paths.root / "release", ignore_errors=True)
                 tell(f"{name} was made of rows that are gone: python -m slurm resume run={run.name} makes it again")
     results = resume(run, outdated, {"executor": "debug"}) if outdated else {}
     for name, result in results.items():

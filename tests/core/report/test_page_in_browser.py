@@ -54,7 +54,7 @@ def page(make: Make, clips: Table, verdicts: Table, tmp_path: Path) -> Path:
     make("filter@" + HOSTILE[1], verdicts(None, None, *HOSTILE[:2]).with_columns(video_id=pl.lit("v0")), ("split",))
     (folder := tmp_path / "run" / "report").mkdir()
     steps = {step.name: step for step in (ingest, analyze, split, judged)}
-    run(steps, Config(12, 10), folder)
+    run(steps, Config(12, 10, explorer=False, posters=0, media_base=None), folder)
     return folder / "report.html"
 
 

@@ -20,7 +20,7 @@ from slurm.record.paths import bucket
 from slurm.removals import Ledger, removals, unfinished_of, version_of
 
 GONE = (FILMS[1], FILMS[5])
-RELEASES = ("tars", "fine", "csv", "files")
+RELEASES = ("tars", "fine", "csv", "files", "table", "lora")
 Whole = tuple[dict[tuple[str, str], pl.DataFrame], dict[str, bytes]]
 TakeOut = Callable[..., tuple[int, str]]
 
@@ -92,6 +92,12 @@ def test_a_video_is_gone_everywhere_and_all_else_is_as_it_was(run: Path, whole: 
           for suffix in ("parquet", "sha256")),
         *(f"fine/media/{file}" for file in changed("fine", media, there)),
         *(f"csv/media/{file}" for file in changed("csv", media, there)),
+        *(f"lora/media/{place}/000/{chunk}" for chunk in ("000000-0000.parquet", "000001-0000.parquet")
+          for place in ("index", "metadata")),
+        *(f"lora/media/index/000/00000{chunk}-0000.sha256" for chunk in (0, 1)),
+        *(f"lora/media/lists/000/00000{chunk}.parquet" for chunk in (0, 1)),
+        *(f"lora/media/{file}" for file in ("plan.txt", "clips.csv", "buckets.csv")),
+        *(f"lora/media/train/{file}" for file in ("videos.txt", "prompts.txt", "metadata.jsonl")),
     }  # fmt: skip
     for step in RELEASES:
         assert len(index_of(run / step / "media")) == len(FILMS) + 1 - len(GONE)

@@ -58,7 +58,7 @@ STAGE = Stage(
         "key_frames": KEY_FRAMES,
         "hashes": HASHES,
     },
-    version=6,
+    version=7,
 )
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Finds hard cuts: frames that show another scene than the frame before, and not only for a moment.
 
-A change of the frame rate may leave a few frames at a cut that mix both scenes; such a cut lies at the first of them.
+A change of the frame rate may leave a few frames at a cut that mix both scenes, and editing a plain one; such a
+cut lies at the first of them.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from statistics import median
 
+import cv2
 import numpy as np
 
 from stages.core.schema.video import MIXED
@@ -27,13 +29,14 @@ SLIGHT = 0.06  # a frame with less than this share of one of two scenes is no mi
 TAIL = 0.13  # a step of less than this share of the change beside it is no part of it: a frame that is nearly pure
 ONWARD = 0.6  # share of a longer step that leads the same way as the change, from which on it is a part of it
 EXPLAINED = 0.45  # what a mixture leaves unexplained of a frame's difference from the nearer scene, at most
+PLAIN = 3.0  # largest standard deviation of a plain frame, in levels of 255
 
 
 class CutDetector:
     """Gets every frame in order; `scores` has the score of a cut before each frame, 0 to 1.
 
-    `mixed` has the number of frames, from that of a cut on, that mix both scenes, where there are any. A frame's score
-    is known `delay_frames` later. Nearly all frames are ruled out by their difference from the frame
+    `mixed` has the number of frames, from that of a cut on, that mix both scenes or are plain, where there are any. A
+    frame's score is known `delay_frames` later. Nearly all frames are ruled out by their difference from the frame
     before, which costs microseconds. The others are examined (see match.py): whether the frame shows another scene than
     the one before, whether the scene before comes back within FLASH_S, and whether neighbouring frames are more alike,
     which they are not in a fast pan.
@@ -73,14 +76,14 @@ class CutDetector:
             or any(number <= n + self.mixed.get(n, 0) for n in range(number - MIXED, number))
         ):
             return 0.0
-        mixed = self._count_mixed(at, steps)
+        mixed = self._count_mixed(at, steps) or int(self._parts_plain(at, steps))
         if mixed and (score := self._change(number, mixed, steps)) >= FLOOR:
             self.mixed[number] = mixed
             return score
         return self._change(number, 0, steps)
 
     def _change(self, number: int, mixed: int, steps: Sequence[float]) -> float:
-        """The score of a cut at this frame, behind which so many frames mix both scenes."""
+        """The score of a cut at this frame, behind which so many frames are of neither scene."""
         at = number - (self._frames - len(self._lumas))
         before, after = steps[max(1, at - self._flash) : at], steps[at + mixed + 1 : at + mixed + 1 + self._flash]
         around = [*before, *after]
@@ -92,7 +95,7 @@ class CutDetector:
         matched = match(self._lumas[at - 1], self._lumas[at + mixed]) if mixed else self._match(number)
         if matched.other < OTHER:
             return 0.0
-        calm = 1 - self._unrest(number, mixed)
+        calm = 1 - self._unrest(number, mixed) ** 2
         score = calm * self._lasting(at, mixed, matched.other) if calm * matched.other >= FLOOR else 0.0
         if jump:
             score = max(score, min(1.0, 0.5 * matched.shift / JUMP))
@@ -116,6 +119,18 @@ class CutDetector:
             ):
                 most = count
         return most
+
+    def _parts_plain(self, at: int, steps: Sequence[float]) -> bool:
+        """Whether the frame at this place of the deque is a plain one between two pictures, and no shot by itself.
+
+        Of several plain frames the first and the next picture are cuts of their own.
+        """
+        if steps[at] < max(LEAST, ABOVE * steps[at - 1]) or at + 1 == len(steps):
+            return False
+        before, plain, after = (self._lumas[n] for n in (at - 1, at, at + 1))
+        if not is_plain(plain) or is_plain(before) or is_plain(after):
+            return False
+        return not (at > 1 and goes_on(difference(self._lumas[at - 2], plain), steps[at], steps[at - 1]))
 
     def _lasting(self, at: int, mixed: int, other: float) -> float:
         """The share of the picture that changes at this place of the deque and stays changed: after a flash it is 0.
@@ -179,6 +194,11 @@ def mixes(picture: Image, one: Image, other: Image) -> bool:
         return False
     left = np.abs(part - share * whole).mean()
     return bool(left <= EXPLAINED * min(np.abs(part).mean(), np.abs(whole - part).mean()))
+
+
+def is_plain(picture: Image) -> bool:
+    """Whether all of a picture has one brightness."""
+    return float(cv2.meanStdDev(picture)[1][0, 0]) < PLAIN
 
 
 def goes_on(longer: float, whole: float, beside: float) -> bool:

@@ -14,7 +14,7 @@ class Transition(NamedTuple):
     """A possible cut or gradual transition; `taken`: it is a border of shots.
 
     `kind` is cut or gradual. `start` is the first frame that is not purely the shot before, `end` the first that is
-    purely the shot after; of a cut they are the same, but for frames at it that mix both shots.
+    purely the shot after; of a cut they are the same, but for frames at it that mix both shots or are plain.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class ShotDetector:
         self._new: list[Image] = []  # not measured yet
         self._times_s = array("d")
         self._frames = 0
-        self._hard: list[int] = []  # frames of cuts
+        self._hard: list[int] = []  # frames of cuts, with those at them that are of neither shot
         self._open: list[Transition] = []  # a gradual transition may still be found around these
         self._last: Transition | None = None  # the border before the current shot
         self.scores = array("f")
@@ -85,13 +85,12 @@ class ShotDetector:
     def _gather(self, ended: bool) -> None:
         """Takes over the new scores and transitions of the detectors; `ended`: there are no more frames."""
         for number in range(len(self.scores), len(self._cuts.scores)):
-            score = self._cuts.scores[number]
+            score, end = self._cuts.scores[number], number + self._cuts.mixed.get(number, 0)
             self.scores.append(score)
             if score >= FLOOR:
-                end = number + self._cuts.mixed.get(number, 0)
                 self._open.append(Transition("cut", number, end, score, score >= self._least["cut"]))
             if score >= self._least["cut"]:
-                self._hard.append(number)
+                self._hard += range(number, end + 1)
         for window in self._graduals.find(self._hard, ended):
             taken = window.score >= self._least["gradual"]
             change = Transition("gradual", window.start + 1, window.end, window.score, taken)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from scripts.sample_corpus import Film, Shot, picture
+from stages.core.video.measure.cuts import CutDetector
 from stages.core.video.measure.mixture import evidence, tone, uneven
 from stages.core.video.measure.shots import ShotDetector, Transition
 from stages.core.video.read.frames import Image, shrink, small_size
@@ -56,6 +58,44 @@ def test_a_cut_lies_at_the_first_frame_in_which_a_conversion_mixed_both_shots(
     assert (cut.kind, cut.start, cut.end) == ("cut", first, first + mixed)
     assert spans(shots)[0] == (0, first)
     assert spans(shots)[1][0] == first + mixed
+
+
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_a_single_plain_frame_between_two_shots_belongs_to_neither(make: Make, drawn: Wall, colour: str) -> None:
+    plain = f"color={colour}:s=320x180:r=25,trim=end_frame=1"
+    joined = f"{drawn(3, 40)}[a];{plain}[m];{drawn(8, 40)}[b];[a][m][b]concat=n=3"
+    shots = detect(make(f"{colour}_between.mp4", joined, "-pix_fmt", "yuv420p"))
+    (cut,) = taken(shots)
+    assert (cut.kind, cut.start, cut.end) == ("cut", 40, 41)
+    assert spans(shots) == [(0, 40), (41, 81)]
+
+
+def test_a_single_plain_frame_within_a_shot_divides_nothing(make: Make, drawn: Wall) -> None:
+    black = f"{drawn(3, 80)},drawbox=color=black:t=fill:enable='eq(n,40)'"
+    assert spans(detect(make("black_within.mp4", black, "-pix_fmt", "yuv420p"))) == [(0, 80)]
+
+
+def test_two_plain_frames_between_two_shots_are_a_shot(make: Make, drawn: Wall) -> None:
+    black = "color=black:s=320x180:r=25,trim=end_frame=2"
+    joined = f"{drawn(3, 40)}[a];{black}[m];{drawn(8, 40)}[b];[a][m][b]concat=n=3"
+    assert spans(detect(make("two_between.mp4", joined, "-pix_fmt", "yuv420p"))) == [(0, 40), (40, 42), (42, 82)]
+
+
+@pytest.mark.parametrize("share", [0.4, 0.55])
+def test_a_cut_is_found_where_part_of_both_shots_is_another_picture_in_every_frame(share: float) -> None:
+    chance = np.random.default_rng(4)
+
+    def scene() -> Image:
+        coarse = chance.integers(16, 236, (9, 16), dtype=np.uint8)
+        return np.asarray(cv2.resize(coarse, (128, 72), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+    detector, behind = CutDetector(25), [scene()] * 20 + [scene()] * 20
+    for picture_behind in behind:
+        busy = picture_behind.copy()
+        busy[:, : round(share * 128)] = scene()[:, : round(share * 128)]
+        detector.add(busy)
+    detector.finish()
+    assert [number for number, score in enumerate(detector.scores) if score >= 0.5] == [20]
 
 
 def test_fades_at_the_edges_of_a_video_with_their_plain_frames_belong_to_no_shot(make: Make, drawn: Wall) -> None:

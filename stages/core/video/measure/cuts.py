@@ -29,6 +29,8 @@ SLIGHT = 0.06  # a frame with less than this share of one of two scenes is no mi
 TAIL = 0.13  # a step of less than this share of the change beside it is no part of it: a frame that is nearly pure
 ONWARD = 0.6  # share of a longer step that leads the same way as the change, from which on it is a part of it
 EXPLAINED = 0.45  # what a mixture leaves unexplained of a frame's difference from the nearer scene, at most
+NEAR_S = 0.5  # where frames repeat, as in a screen recording, motion comes in steps that lie up to this far apart
+SHOWN = 0.65  # a step that changes this share of the picture is no motion: pictures shown one after another
 PLAIN = 3.0  # largest standard deviation of a plain frame, in levels of 255
 
 
@@ -44,7 +46,8 @@ class CutDetector:
 
     def __init__(self, fps: float) -> None:
         self._flash = flash_frames(fps)
-        self.delay_frames = self._flash + 1
+        self._near = max(self._flash, round(NEAR_S * fps))
+        self.delay_frames = self._near + 1
         kept = 2 * self.delay_frames + 1
         self._lumas: deque[Image] = deque(maxlen=kept)
         self._differences: deque[float] = deque(maxlen=kept)
@@ -89,13 +92,15 @@ class CutDetector:
         around = [*before, *after]
         step = difference(self._lumas[at - 1], self._lumas[at + mixed]) if mixed else steps[at]
         peak = step >= max([*before[-2:], *after[:2]], default=0.0) and step >= ABOVE * median(around or [0.0])
-        jump = step >= STILL * max(around, default=0.0)
+        jump = step >= STILL * max(around, default=0.0) and step >= STILL * max(
+            [*steps[max(1, at - self._near) : at], *steps[at + mixed + 1 : at + mixed + 1 + self._near]], default=0.0
+        )
         if not jump and ((not peak and step < FAST) or alike(self._lumas[at - 1], self._lumas[at + mixed])):
             return 0.0
         matched = match(self._lumas[at - 1], self._lumas[at + mixed]) if mixed else self._match(number)
         if matched.other < OTHER:
             return 0.0
-        calm = 1 - self._unrest(number, mixed) ** 2
+        calm = 1 - self._unrest(number, mixed, steps) ** 2
         score = calm * self._lasting(at, mixed, matched.other) if calm * matched.other >= FLOOR else 0.0
         if jump:
             score = max(score, min(1.0, 0.5 * matched.shift / JUMP))
@@ -147,16 +152,26 @@ class CutDetector:
                 other = min(other, match(self._lumas[at - 1 - far], after).other)
         return other
 
-    def _unrest(self, number: int, mixed: int) -> float:
-        """The larger of the shares of the picture that change one step earlier and one step later, 0 to 1."""
-        beside = [near for near in (number - 1, number + mixed + 1) if 0 < near < self._frames]
+    def _unrest(self, number: int, mixed: int, steps: Sequence[float]) -> float:
+        """The larger of the shares of the picture that change one step earlier and one step later, 0 to 1.
+
+        Where the frames beside it are repeated, these are the steps before and after them.
+        """
+        first, last = self._frames - len(self._lumas), number + mixed + 1
+        beside = [near for near in (number - 1, last) if 0 < near < self._frames]
+        if all(steps[near - first] < LEAST for near in beside):
+            earlier = range(number - 2, max(first, number - 1 - self._near), -1)
+            later = range(last + 1, min(self._frames, last + self._near))
+            ends = [next((n for n in side if steps[n - first] >= LEAST), None) for side in (earlier, later)]
+            shares = [self._match(near).other for near in ends if near is not None and near > first]
+            return max((share for share in shares if share < SHOWN), default=0.0)
         return max((self._match(near).other for near in beside), default=0.0)
 
     def _match(self, number: int) -> Match:
         """The frame compared with the one before it; kept for its neighbours' scores."""
         if number not in self._matches:
             at = number - (self._frames - len(self._lumas))
-            self._matches = {n: found for n, found in self._matches.items() if n > number - 4}
+            self._matches = {n: found for n, found in self._matches.items() if n > number - 2 * self._near - 2}
             self._matches[number] = match(self._lumas[at - 1], self._lumas[at]) if at > 0 else Match(0.0, 0.0)
         return self._matches[number]
 

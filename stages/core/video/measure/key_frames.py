@@ -10,18 +10,24 @@ from stages.core.video.measure.cuts import CandidateDetector
 from stages.core.video.measure.settings import Pictures
 from stages.core.video.measure.shots import Shot
 from stages.core.video.measure.signals import Samples
-from stages.core.video.read.frames import Image, Planes, Small, copy_small, orient, resize, square_px, to_eight_bits
+from stages.core.video.read.frames import (
+    BT601,
+    BT709,
+    BT2020,
+    Image,
+    Planes,
+    Small,
+    copy_small,
+    orient,
+    resize,
+    square_px,
+    to_eight_bits,
+)
 from stages.core.video.read.tone import show_bgr
 
 EVERY_S = 0.25  # a frame is kept this often, beside those around possible cuts
 MOST_CANDIDATES = 128  # pictures kept around possible cuts, 0.8 MB each; only noise and strobes reach this
 HASH_PX = 32  # sides of the picture that is hashed
-
-# Rows B, G, R by columns Y, Cb, Cr; Y from 0 to 1, Cb and Cr from -0.5 to 0.5: ITU-R BT.2020, BT.709 and BT.601
-BT2020 = np.array(((1, 1.8814, 0), (1, -0.16455, -0.57135), (1, 0, 1.4746)))
-BT709 = np.array(((1, 1.8556, 0), (1, -0.1873, -0.4681), (1, 0, 1.5748)))
-BT601 = np.array(((1, 1.772, 0), (1, -0.3441, -0.7141), (1, 0, 1.402)))
-
 
 Held = tuple[int, float, Planes]  # number, seconds, and the frame as it is stored
 

@@ -26,6 +26,7 @@ from stages.core.video.read.frames import (
     small_size,
 )
 from stages.core.video.read.packets import Video, open_video
+from stages.core.video.second_look.look import SecondLook
 
 EVEN_S = 0.0004  # Matroska rounds times to milliseconds, so they are off by this much where frames are evenly spaced
 Records = list[dict[str, object]]
@@ -64,7 +65,9 @@ def measure(path: str, settings: Settings, take: Callable[[KeyFrame], object]) -
 
 def make_meters(settings: Settings, fps: float, take: Callable[[KeyFrame], object]) -> Meters:
     """Meters that have seen no frame; `fps` is the declared frame rate."""
-    shots = ShotDetector(settings.shots.cut, settings.shots.gradual, fps)
+    shots = ShotDetector(
+        settings.shots.cut, settings.shots.gradual, fps, make_second_look(settings), settings.shots.doubt
+    )
     return Meters(
         FreezeDetector(settings.freeze.noise, settings.freeze.min_s),
         MotionMeter(settings.motion.per_s, settings.motion.gap_s, shots.borders_s),
@@ -73,6 +76,15 @@ def make_meters(settings: Settings, fps: float, take: Callable[[KeyFrame], objec
         KeyFrames(settings.key_frames, fps, shots.shots, shots.horizon, take),
         HashMeter(shots.shots),
     )
+
+
+def make_second_look(settings: Settings) -> SecondLook | None:
+    """What looks again at borders in doubt; None if nothing does."""
+    if settings.shots.second_look is None:
+        return None
+    from stages.core.video.second_look.transnet import load_net  # torch takes seconds to import
+
+    return SecondLook(load_net())
 
 
 def hand_out(video: Video, meters: Sequence[Meter], width_px: int) -> tuple["array[float]", Row]:

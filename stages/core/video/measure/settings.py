@@ -18,10 +18,15 @@ class Decoder:
 
 @dataclass(frozen=True, config=STRICT)
 class Shots:
-    """Scores, 0 to 1, from which on a hard cut or a gradual transition is a border of shots (cuts.py, gradual.py)."""
+    """Scores, 0 to 1, from which on a hard cut or a gradual transition is a border of shots (cuts.py, gradual.py).
+
+    `second_look`: a net that looks at what is by less than `doubt` below these.
+    """
 
     cut: float
     gradual: float
+    second_look: Literal["transnet"] | None
+    doubt: float
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,6 +8,7 @@ from stages.core.video.measure.cuts import FLOOR, CutDetector
 from stages.core.video.measure.gradual import AT_ONCE, GradualDetector
 from stages.core.video.measure.signals import Samples, make_samples
 from stages.core.video.read.frames import Image, Small, halve
+from stages.core.video.second_look.look import SecondLook
 
 
 class Transition(NamedTuple):
@@ -36,11 +37,15 @@ class ShotDetector:
     """A Meter of shots: `changes` (possible transitions), `shots` and `borders_s` grow in order as they become certain.
 
     A transition is a border of shots from a score of `cut` or `gradual` on. `scores` has the score of a cut before each
-    frame. `horizon` is the number of frames after which the end of a shot is certain.
+    frame. `horizon` is the number of frames after which the end of a shot is certain. `second` looks again at what is
+    by up to `doubt` below; the score is then the mean of both if that is more.
     """
 
-    def __init__(self, cut: float, gradual: float, fps: float) -> None:
+    def __init__(
+        self, cut: float, gradual: float, fps: float, second: SecondLook | None = None, doubt: float = 0.0
+    ) -> None:
         self._least = {"cut": cut, "gradual": gradual}
+        self._second, self._doubt = second, doubt
         self._cuts = CutDetector(fps)
         self._graduals = GradualDetector(fps)
         self._delay = self._graduals.delay_frames + self._cuts.delay_frames
@@ -59,10 +64,15 @@ class ShotDetector:
     def add(self, number: int, time_s: float, small: Small) -> None:
         self._new.append(small.luma)
         self._times_s.append(time_s)
+        if self._second is not None:
+            self._second.add(small)
         if len(self._new) == AT_ONCE:
             self._detect()
             self._gather(ended=False)
             self._settle(self._frames - self._delay)
+            if self._second is not None:
+                oldest = min((change.start for change in self._open), default=self._frames)
+                self._second.forget(min(oldest, self._frames - self._delay) - self._delay)
 
     def finish(self, end_s: float) -> None:
         self._detect()
@@ -105,14 +115,24 @@ class ShotDetector:
             return
         certain = sorted((c for c in self._open if c.end < before), key=lambda change: change.start)
         self._open = [c for c in self._open if c.end >= before]
-        for change in certain:
-            apart = self._last is None or change.start >= self._last.end
+        for candidate in certain:
+            apart = self._last is None or candidate.start >= self._last.end
+            change = self._look_again(candidate) if apart else candidate
             self.changes.append(change._replace(taken=change.taken and apart))
             if self.changes[-1].taken:
                 self._close(change.start)
                 self._last = change
                 if change.end < len(self._times_s):  # else a fade out ends the video
                     self.borders_s.append(self._times_s[change.end])
+
+    def _look_again(self, change: Transition) -> Transition:
+        """The transition with the score that it has after the second look, where it is in doubt."""
+        least = self._least[change.kind]
+        if self._second is None or not least - self._doubt <= change.score < least:
+            return change
+        seen = self._second.probability(change.start, change.end, gradual=change.kind == "gradual")
+        score = max(change.score, (change.score + seen) / 2)
+        return change._replace(score=score, taken=score >= least)
 
     def _close(self, end: int) -> None:
         start, score = (self._last.end, self._last.score) if self._last else (0, None)

@@ -36,7 +36,11 @@ PAIRED = {"nv12", "p010le"}  # Cb and Cr interleaved in one plane (semi-planar):
 BLACK, WHITE = 16, 235  # limited range, ITU-R BT.601
 # AVColorSpace: BT.709, FCC, BT.470BG, SMPTE 170M, SMPTE 240M, BT.2020 twice; those in WIDE are nearest to BT.709
 NAMED, WIDE = {1, 4, 5, 6, 7, 9, 10}, {1, 7, 9, 10}
-BT2020 = 9  # AVColorPrimaries
+PRIMARIES_2020 = 9  # AVColorPrimaries
+# Rows B, G, R by columns Y, Cb, Cr; Y from 0 to 1, Cb and Cr from -0.5 to 0.5: ITU-R BT.2020, BT.709 and BT.601
+BT2020 = np.array(((1, 1.8814, 0), (1, -0.16455, -0.57135), (1, 0, 1.4746)))
+BT709 = np.array(((1, 1.8556, 0), (1, -0.1873, -0.4681), (1, 0, 1.5748)))
+BT601 = np.array(((1, 1.772, 0), (1, -0.3441, -0.7141), (1, 0, 1.402)))
 HD_LINES = 720
 LOWEST_PX = 64  # OpenCV's DIS flow segfaults at 128 x 30 and below, and cuts are measured at half the size
 SPARSEST = 3  # of a large picture at least every third line is read: reading memory is most of the cost
@@ -187,7 +191,7 @@ def planes(frame: VideoFrame, orientation: Orientation = AS_STORED) -> Planes:
         both = _samples(frame, 1, bits, 2)
         return both[:, ::2], both[:, 1::2]
 
-    hdr = HDR.get(frame.color_trc) if frame.color_primaries == BT2020 else None
+    hdr = HDR.get(frame.color_trc) if frame.color_primaries == PRIMARIES_2020 else None
     share = next((share for name, share in LUMA_SHARE.items() if name in frame.format.name), 2 / 3)
     return Planes(_samples(frame, 0, bits, 1), chroma, share, bits, full_range, bt709, orientation, hdr)
 

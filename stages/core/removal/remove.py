@@ -26,7 +26,10 @@ from stages.core.removal.task import Task, make_task, save
 from stages.core.storage.store import remove
 
 MADE_HERE = "report"  # the stage whose page is made again here, in seconds
-PUBLISHES = "publish"  # the stage whose folder has a card, an attribution and a sample of the rows
+SHOWN = {  # what stages that read whole steps have made of rows: pages, pictures, a dataset
+    MADE_HERE: ("report.html", "explorer"),
+    "publish": ("release",),
+}
 
 
 def refuse_active(run: Path) -> None:
@@ -118,18 +121,20 @@ def record_of(task: Task) -> Removal:
 
 
 def make_reports(run: Path, tell: Callable[[str], None]) -> None:
-    """Makes the reports again that were made of rows that are gone; tells of other steps that need it."""
+    """Makes the reports again that were made of rows that are gone; tells of other steps that need it.
+
+    What these have made is removed before: of its pictures nobody could tell whose they are.
+    """
     outdated = []
     for name in steps(run):
         step = Step(run, name)
         if any(done.source == tables.REMADE for done in counts.records_of(step).values()):
+            for made in SHOWN.get(step.plan.stage, ()):
+                remove(str(step.paths.root / made))
             if step.plan.stage == MADE_HERE:
                 outdated.append(name)
-                journal.remove(step.paths.root.glob("*.html"))
             else:
-                if step.plan.stage == PUBLISHES:
-                    shutil.rmtree(step.paths.root / "release", ignore_errors=True)
-                tell(f"{name} was made of rows that are gone: python -m slurm resume run={run.name} makes it again")
+                tell(f"{name}: what it made had them, and is removed; give its command again")
     results = resume(run, outdated, {"executor": "debug"}) if outdated else {}
     for name, result in results.items():
         if not result.survey.complete():

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.released import bytes_of, index_of
-from support.removed import COPY, FILMS, go, holding, make_films, make_run, media_of, opt_out, tables_of, without
+from support.removed import COPY, FILMS, LISTS, go, holding, make_films, make_run, media_of, opt_out, tables_of, without
 
 from scripts.opt_out import main
 from slurm.control.resume import resume
@@ -92,12 +92,7 @@ def test_a_video_is_gone_everywhere_and_all_else_is_as_it_was(run: Path, whole: 
           for suffix in ("parquet", "sha256")),
         *(f"fine/media/{file}" for file in changed("fine", media, there)),
         *(f"csv/media/{file}" for file in changed("csv", media, there)),
-        *(f"lora/media/{place}/000/{chunk}" for chunk in ("000000-0000.parquet", "000001-0000.parquet")
-          for place in ("index", "metadata")),
-        *(f"lora/media/index/000/00000{chunk}-0000.sha256" for chunk in (0, 1)),
-        *(f"lora/media/lists/000/00000{chunk}.parquet" for chunk in (0, 1)),
-        *(f"lora/media/{file}" for file in ("plan.txt", "clips.csv", "buckets.csv")),
-        *(f"lora/media/train/{file}" for file in ("videos.txt", "prompts.txt", "metadata.jsonl")),
+        *(f"lora/media/{file}" for file in LISTS),
     }  # fmt: skip
     for step in RELEASES:
         assert len(index_of(run / step / "media")) == len(FILMS) + 1 - len(GONE)

@@ -17,6 +17,11 @@ from stages.core.runner.pipeline import submit_steps
 
 FILMS = ("alpinelake", "birchforest", "coralreef", "desertdune", "estuarymud", "fjordcliff", "glacierice")
 TRAINER = ("format.layout=musubi", "format.caption_column=title", "format.buckets=[128x96x17]")
+LISTS = [  # of a trainer's folder, in two chunks
+    *(f"index/000/00000{chunk}-0000.{suffix}" for chunk in (0, 1) for suffix in ("parquet", "sha256")),
+    *(f"{place}.parquet" for n in (0, 1) for place in (f"metadata/000/00000{n}-0000", f"lists/000/00000{n}")),
+    *("plan.txt", "clips.csv", "buckets.csv", "train/videos.txt", "train/prompts.txt", "train/metadata.jsonl"),
+]
 COPY = "havencopy"  # the same file as the second one
 
 

@@ -65,10 +65,10 @@ ROW: Schema = {
 }
 INDEX: Schema = {  # where each row lies, and its files
     "id": TEXT,
-    "file": TEXT,  # the path of the Parquet file in the release
-    "row": INT,
-    "media": TEXT,  # the path of the clip in the release
+    "file": TEXT,  # the path of the clip in the release
     "frames": TEXTS,
+    "table": TEXT,  # the path of the Parquet file
+    "row": INT,
     "bytes": INT,  # of the clip
     "sha256": TEXT,  # of the clip
 }
@@ -100,6 +100,7 @@ def pack(
     """Writes the clips of these rows and a shard with what is known of them; gives of each its place, or its error."""
     results: list[dict[str, object] | ItemError] = []
     rows: list[Row] = []
+    places: list[Row] = []
     for item, row in zip(items, table.iter_rows(named=True), strict=True):
         try:
             media = write_clip(shard, item)
@@ -107,13 +108,19 @@ def pack(
         except ItemError as error:
             results.append(error)
             continue
-        files = {"media": media["file"], "frames": [name for name in frames or [] if name]}
-        results.append({**media, "id": item.key, "file": shard.name, "row": len(rows), **files})
+        of_row = {
+            "id": item.key,
+            "table": shard.name,
+            "row": len(rows),
+            "frames": [name for name in frames or [] if name],
+        }
+        places.append({**media, **of_row})
+        results.append({**media, **of_row, "file": shard.name})
         rows.append(row_of(row) | {"id": item.key, "file": media["file"], "frames": frames})
 
     def write(path: Path) -> dict[str, pl.DataFrame]:
         pl.DataFrame(rows, ROW).write_parquet(path, compression="zstd")
-        return {"index": pl.DataFrame([one for one in results if not isinstance(one, ItemError)], INDEX)}
+        return {"index": pl.DataFrame(places, INDEX)}
 
     write_shard(shard, write)
     return results
@@ -132,7 +139,7 @@ def leave_out(shard: Shard, gone: Collection[str], options: Clips) -> Rewritten:
 
     rewritten = write_anew(shard, write)
     goes = index.filter(unwanted)
-    files = [*goes["media"], *goes["frames"].explode().drop_nulls()]
+    files = [*goes["file"], *goes["frames"].explode().drop_nulls()]
     return rewritten._replace(unneeded=[*rewritten.unneeded, *(shard.folder / name for name in files)])
 
 
@@ -143,7 +150,7 @@ def close(folder: Path, chunk: int, chunks: int, options: Clips) -> None:
     the same.
     """
     index = index_of(folder, chunk)
-    named = {name for column in ("media", "frames") if len(index) for name in index[column].explode()}
+    named = {name for column in ("file", "frames") if len(index) for name in index[column].explode()}
     remove_unnamed(folder, named, (f"{own_folder(place, chunk)}/*" for place in FOLDERS))
     with replacing(folder / ".huggingface.yaml") as temporary:
         temporary.write_text(CARD)

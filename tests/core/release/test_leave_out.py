@@ -29,7 +29,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def options_of(name: str) -> Any:
     values = yaml.safe_load((ROOT / "conf" / "format" / f"{name}.yaml").read_text())
-    values |= {"row_group_mb": 0.1} if name == "finevideo" else {}
+    values |= {"finevideo": {"row_group_mb": 0.1}, "trainer": {"buckets": ["64x32x9"]}}.get(name, {})
     return TypeAdapter(Format).validate_python(values)
 
 

@@ -62,6 +62,7 @@ INTERRUPTED = {  # what Ctrl-C leaves, where it is not ROWS_STAY
 }
 
 READERS = {"status", "explain", "logs", "table"}  # they execute nothing that a run says: it may be anybody's
+STILL_S = 30.0  # until a task that waits for others counts as stuck: a busy Slurm is slow to see that these have ended
 IN_VAIN = 3  # times that a chunk is submitted again while no chunk gets done
 
 
@@ -165,7 +166,7 @@ def watch(run: Path, words: Words) -> int:
     """Resumes until everything is done (0), or until nothing more can be, as where all waits for held tasks (1)."""
     refuse_unfinished(run)
     raise_budget(run, words)
-    before, again, idle = -1, Counter[tuple[str, int]](), 0
+    before, again, moved = -1, Counter[tuple[str, int]](), time.monotonic()
     while True:
         results = resume(run, _only(run, words), words.get("cluster"))
         tell(results)
@@ -181,8 +182,9 @@ def watch(run: Path, words: Words) -> int:
         if max(again.values(), default=0) > IN_VAIN:
             print(f"{IN_VAIN} resumes got nothing done: see python -m slurm status run={run.name}")
             return 1
-        idle = idle + 1 if not any(moves(r.survey) or r.submitted for r in results.values()) else 0
-        if idle > 1:  # seen twice, since a task may wait for one that has ended a moment ago
+        if done > before or any(moves(r.survey) or r.submitted for r in results.values()):
+            moved = time.monotonic()
+        elif time.monotonic() - moved > STILL_S:
             print("nothing goes on before these tasks are released or cancelled")
             return 1
         before = done

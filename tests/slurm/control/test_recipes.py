@@ -60,8 +60,7 @@ def compare(folder: Path, words: list[str], killed: str, packing: Sequence[str] 
     sent = command("stages", "-m", *words, "run=killed", f"runs={folder}", "cluster=devcluster")
     assert sent.returncode == 0, sent.stdout + sent.stderr
     kill_task(folder / "killed", killed)
-    # not every second: a task waits for one that ended a moment ago, and a busy Slurm takes longer to see that
-    watched = command("slurm", "watch", "run=killed", f"runs={folder}", "every=5")
+    watched = command("slurm", "watch", "run=killed", f"runs={folder}", "every=1")
     assert watched.returncode == 0, watched.stdout + watched.stderr
     attempts = [
         len([*Step(folder / "killed", name).paths.attempts.glob("*/*/*.jsonl")])

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.schema.video import HASH_VERSION
+from stages.core.video.measure.match import deviation
 from stages.core.video.measure.shots import Shot
 from stages.core.video.measure.signals import Samples
 from stages.core.video.read.frames import BLACK, WHITE, Image, Small
@@ -88,10 +90,25 @@ def difference_hash(luma: Image) -> int:
     the picture cropped on all sides together, 7 if it is cropped at one corner, 3 by a logo over 2 % of the picture,
     which changes the parts that it covers: of a hash by frequencies (pHash) it changes 14. Unrelated pictures: 28.
     """
-    parts = cv2.resize(luma.astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA)
-    return int.from_bytes(np.packbits(parts[:, 1:] > parts[:, :-1] + LEVELS).tobytes(), "big")
+    down, across = (overlaps(size, parts) for size, parts in zip(luma.shape, (8, 9), strict=True))
+    sums = down @ luma.astype(np.float64) @ across.T  # whole numbers, so exact; INTER_AREA takes five times as long
+    brighter = sums[:, 1:] > sums[:, :-1] + LEVELS * luma.size
+    return int.from_bytes(np.packbits(brighter).tobytes(), "big")
+
+
+@cache
+def overlaps(size: int, parts: int) -> NDArray[np.float64]:
+    """How much of each of `size` pixels in a row lies in each of so many equal parts of it, in `parts`ths of a pixel.
+
+    float64 [parts, size], whole numbers; a part has `size` of them.
+    """
+    ends = np.arange(parts + 1)[:, None] * size
+    first = np.arange(size) * parts
+    both = np.minimum(ends[1:], first + parts) - np.maximum(ends[:-1], first)
+    return np.asarray(np.maximum(0, both), dtype=np.float64)
 
 
 def contrast(luma: Image) -> float:
     """Standard deviation of the brightness of 16 x 16 parts of the picture, 0 to 0.5."""
-    return float(cv2.resize(luma, (16, 16), interpolation=cv2.INTER_AREA).std()) / (WHITE - BLACK)
+    parts = np.asarray(cv2.resize(luma, (16, 16), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return deviation(parts) / (WHITE - BLACK)

@@ -75,7 +75,7 @@ def warp(picture: Image, flow: Floats, step: int = 1) -> Image:
     return np.asarray(back, dtype=np.uint8)
 
 
-def deviation(values: Floats) -> float:
+def deviation(values: NDArray[np.float32] | Image) -> float:
     """The standard deviation; numpy's own takes ten times as long for so few values."""
     return float(cv2.meanStdDev(values)[1][0, 0])
 

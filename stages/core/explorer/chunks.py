@@ -18,6 +18,10 @@ def chunk_path(kind: str, number: int) -> str:
     return f"{kind}/{number // PER_FOLDER:03d}/{number:06d}.js"
 
 
+def column_path(column: int, chunk: int) -> str:
+    return f"columns/{chunk:03d}/{column:06d}.js"
+
+
 def write_chunk(path: Path, value: object) -> None:
     write_json(path, dump(value))
 

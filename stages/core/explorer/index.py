@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.core.explorer.chunks import chunk_path, pack, write_chunk
+from stages.core.explorer.chunks import column_path, pack, write_chunk
 from stages.core.explorer.items import OUTCOMES
 from stages.core.explorer.layout import Column, Layout
 
@@ -60,8 +60,7 @@ class Index:
         waiting = pl.concat(self._waiting)
         while len(waiting):
             for number, name in enumerate(waiting.columns):
-                path = chunk_path(f"columns/{number}", self._chunks)
-                write_chunk(self._data / path, pack(waiting[name].head(CHUNK_ROWS)))
+                write_chunk(self._data / column_path(number, self._chunks), pack(waiting[name].head(CHUNK_ROWS)))
             self._chunks += 1
             waiting = waiting.slice(CHUNK_ROWS)
         self._waiting = []

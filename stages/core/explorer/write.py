@@ -3,7 +3,7 @@
 index.html, *.css, *.js    the page, and what it runs
 data/index.js              what the page has to know at first
 data/cards/…               what the grid shows of some rows      data/texts/…     what a search looks at
-data/columns/<n>/…         a column, to filter by                data/details/…   all of some rows
+data/columns/…             a column each, to filter by              data/details/…   all of some rows
 posters/…                  small pictures of some rows in one
 """
 

@@ -14,7 +14,7 @@ from scripts.bench.inputs.explored import make
 from slurm.record.manifest import Step
 from slurm.record.manifest import steps as steps_of
 from slurm.table import read_table
-from stages.core.explorer.chunks import chunk_path, dump, pack
+from stages.core.explorer.chunks import chunk_path, column_path, dump, pack
 from stages.core.explorer.write import write_explorer
 from stages.core.schema.catalogue import CATALOGUE
 from stages.core.schema.types import TEXT
@@ -28,9 +28,7 @@ def read(folder: Path, name: str) -> Any:
 def column(folder: Path, index: dict[str, Any], name: str) -> list[Any]:
     facet = next((one for one in index["facets"] if one["name"] == name), None)
     about = facet or next(one for one in index["scores"] if one["name"] == name)
-    chunks = [
-        read(folder, chunk_path(f"columns/{about['column']}", n)) for n in range(-(-index["rows"] // index["chunk"]))
-    ]
+    chunks = [read(folder, column_path(about["column"], n)) for n in range(-(-index["rows"] // index["chunk"]))]
     values = np.frombuffer(b"".join(map(b64decode, chunks)), "<u2" if facet else "<f4").tolist()
     return [{code: label for code, label, _ in facet["labels"]}.get(value) for value in values] if facet else values
 

@@ -55,9 +55,10 @@ function pad(number, digits) {
 async function loadColumn(place, rows, chunkRows, Type) {
   const values = new Type(rows);
   const parts = Array.from({ length: Math.ceil(rows / chunkRows) }, async (_, number) => {
-    const bytes = decode(await loadNumbered(`columns/${place}`, number));
+    const name = `columns/${pad(number, 3)}/${pad(place, 6)}`;
+    const bytes = decode(await load(name));
     values.set(new Type(bytes.buffer), number * chunkRows);
-    chunks.delete(`columns/${place}/${pad(Math.floor(number / 1000), 3)}/${pad(number, 6)}`); // its values are in `values`
+    chunks.delete(name); // its values are in `values`
   });
   await Promise.all(parts);
   return values;

@@ -13,11 +13,12 @@ from stages.core.schema.annotation import ALIGNED
 from stages.core.schema.catalogue import CATALOGUE
 from stages.core.schema.clip import CLIP
 from stages.core.schema.download import SUBTITLES
-from stages.core.schema.frame import FRAME_SCORES, FRAME_TEXTS, KEY_FRAMES
+from stages.core.schema.frame import BY_SCORER, BY_TASK, FRAME_SCORES, FRAME_TEXTS, KEY_FRAMES
 from stages.core.schema.text import CAPTION
 from stages.core.schema.types import REAL, TEXT, Schema
 from stages.core.schema.video import SHOTS, VIDEO
 
+BOXES = ("dense_region_caption", "ocr_with_region")
 ERRORS: Schema = {"error": TEXT, "error_detail": TEXT}
 IDS: Schema = {"clip_id": TEXT, "video_id": TEXT}
 VALUES: Schema = {**IDS, "rule": TEXT, "value": REAL, "text": TEXT, "failed": TEXT}
@@ -25,6 +26,8 @@ RULES = {
     "motion": {"column": None, "reduce": "mean", "min": 0.2},
     "luma": {"column": None, "reduce": "mean", "max": 0.9},
 }
+SCORES: Schema = {**IDS, **FRAME_SCORES, **BY_SCORER["aesthetic"]}
+SEEN: Schema = {**IDS, **FRAME_TEXTS, **{n: kind for task in ("caption", *BOXES) for n, kind in BY_TASK[task].items()}}
 Rows = list[dict[str, Any]]
 
 
@@ -147,8 +150,8 @@ def explored_run(run: Path, **about: str) -> list[Step]:
         add(run, "categorize", {"video_id": TEXT, "category": TEXT}, categories, ("analyze",)),
         add(run, "align", {"video_id": TEXT, **ALIGNED}, told, ("categorize",)),
         add(run, "split", CLIP, clips, ("analyze",)),
-        add(run, "score_frames", {"frame_id": TEXT, **IDS, **FRAME_SCORES}, scored, ("split",)),
-        add(run, "describe", {"frame_id": TEXT, **IDS, **FRAME_TEXTS}, seen, ("split",), stage="describe_frames"),
+        add(run, "score_frames", SCORES, scored, ("split",)),
+        add(run, "describe", SEEN, seen, ("split",), stage="describe_frames"),
         add(run, "caption", {**IDS, **CAPTION}, captions, ("split",)),
         add(run, "filter", {**IDS, "drop_reason": TEXT}, verdicts, ("split",), tables={"values": (VALUES, values)},
             config={"rules": RULES}),

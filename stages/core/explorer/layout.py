@@ -19,7 +19,16 @@ BOOKKEEPING = re.compile(
     r"(^|_)(model|models|revision|prompt|replica|tries|tokens_in|tokens_out|latency_s|taxonomy|extension|frame|version"
     r"|path|id|sha256|hash|bytes|frames|px|raw|by|hwaccel|rank|url|notes|shard)$|^(caption|refine|rewrite|start|end|span_start|span_end|orig_start|orig_end|offset)_s$|^shot$"
 )
-WORDS = ("title", "description", "transcript", "content_metadata", "original", "detailed_caption")
+WORDS = (
+    "title",
+    "description",
+    "transcript",
+    "content_metadata",
+    "original",
+    "detailed_caption",
+    "annotation_title",
+    "annotation_description",
+)
 CAPTION = re.compile(r"(^|_)caption(_(short|detailed|motion|camera|background))?$")
 FRAME_FACTS = ("frame_id", "time_s", "width_px", "height_px", "caption", "detailed_caption", "regions", "texts")
 

@@ -128,7 +128,10 @@ def make_card(row: dict[str, Any], layout: Layout, detail: int) -> list[Any]:
 
 def search_texts(items: pl.DataFrame, layout: Layout, chars: int) -> pl.Series:
     """What a search looks at: names, categories, captions, then as much of the longer texts as is left."""
-    first, last = ("id", "title", "channel", "category", "site_categories"), ("tags", "description", "transcript")
+    first, last = (
+        ("id", "title", "channel", "category", "site_categories"),
+        ("annotation_title", "tags", "description", "transcript"),
+    )
     names = [name for name in (*first, *layout.captions, *last) if name in items.columns]
     joined = pl.concat_str([pl.col(name).str.slice(0, chars) for name in names], separator="\n", ignore_nulls=True)
     return items.select(joined.str.slice(0, chars).str.normalize("NFKC").str.to_lowercase()).to_series()

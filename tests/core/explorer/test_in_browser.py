@@ -140,8 +140,8 @@ def test_keys_seek_by_scene_shot_and_second_and_step_through_rows(page: Tab) -> 
     page.press(".")
     page.until(f"{READY} && Math.abs({TIME} - 4) < 0.05")
     page.press("Escape")
-    assert page.value("document.querySelector('dialog').open") is False
-    assert page.value("document.activeElement.closest('li').dataset.place") == "1"
+    page.until("!document.querySelector('dialog').open")
+    page.until("(document.activeElement.closest('li') || { dataset: {} }).dataset.place === '1'")
 
 
 def test_boxes_of_regions_and_texts_lie_over_their_frame(page: Tab) -> None:

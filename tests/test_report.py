@@ -183,7 +183,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows.append("c,two.mp4")
     command_over(rows, *recipe, "extend=true")
     command_over(rows, "stages.filter", "-m", "rules.motion.min=0.0,0.05,1000")
-    command_over(rows, "stages.report", "overwrite=report", "price.cpu_hour=3.6", "price.currency=EUR")
+    command_over(rows, "stages.report", "overwrite=report", "price.cpu_hour=36000", "price.currency=EUR")
     return folder / "grown"
 
 
@@ -227,7 +227,7 @@ def test_cost_is_that_of_the_done_records_at_the_prices_that_were_set(grown: Pat
     hours = {row[0]: sum(d.seconds * d.cpus for d in Step(grown, row[0]).all_done()) / 3600 for row in rows}
     kept_h = sum(Step(grown, "report").kept().collect().filter(step="filter")["hours"])
     assert float(total[3]) == pytest.approx(sum(hours.values()), abs=1e-4)
-    assert float(total[5]) == pytest.approx(3.6 * sum(hours.values()), abs=0.01)
+    assert float(total[5]) == pytest.approx(36000 * sum(hours.values()), abs=0.01)
     assert float(total[6].replace(",", "")) == pytest.approx(sum(hours.values()) / kept_h, rel=1e-3)
     assert not [title for title in Page(real / "report").tables["costs"][0] if title.startswith(("USD", "EUR"))]
 

@@ -120,7 +120,7 @@ def orphans(run: StormRun) -> Iterator[str]:
         if path.is_dir() or str(path) in needed:
             continue
         hidden = path.name.startswith(".")
-        if str(path).startswith(tuple(logs)) and path.suffix in (".out", ".err", ".sh"):
+        if str(path).startswith(tuple(logs)) and path.suffix in (".out", ".err", ".sh", ".json"):
             continue
         if str(path).startswith(tuple(folders)) and not hidden:
             continue

@@ -21,7 +21,7 @@ def second(run: ProbeRun) -> Step:
 
 
 def test_after_some_tasks_were_cancelled_one_resume_brings_a_step_behind_a_barrier_to_its_end(tmp_path: Path) -> None:
-    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=2", "cluster.parallel=1", seconds=1.0)
+    run = ProbeRun(tmp_path, 2, *FAST, "chunks.n=2", "cluster.parallel=1", seconds=5.0)  # seen while it runs
     run.submit_chain(n=1)
     (job,) = (window.job for window in run.survey().windows)
     ask("scancel", f"{job}_1")

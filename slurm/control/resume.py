@@ -272,8 +272,8 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
     """What is to be done again of done chunks, and why: rows that may succeed now, and what is read anew."""
     step, codes = now.step, TRANSIENT | retry
     changing = {name: set(source.submitted) for name, source in inputs.items() if source.submitted}
-    same = {chunk: record for chunk, record in now.stale.items() if record.fingerprint == step.plan.fingerprint}
-    why = dict.fromkeys(same, "its input got other rows")
+    same = {chunk: record for chunk, record in now.outdated.items() if record.fingerprint == step.plan.fingerprint}
+    why = dict.fromkeys(same.keys() & now.stale, "its input got other rows")
     gone = dict.fromkeys(now.broken, "files of finished chunks that are gone or damaged")
     for chunk, record in now.done.items():
         failed = codes & record.errors.keys()
@@ -282,7 +282,7 @@ def _again(now: Survey, inputs: Inputs, force: bool, retry: frozenset[str]) -> t
         elif changing and _reads_any(step, chunk, changing):
             why[chunk] = "rows that its input may get"
     records = now.done | same
-    parts = {chunk: records[chunk].part for chunk in why}
+    parts = {chunk: records[chunk].part for chunk in {*why, *same}}
     for chunk in gone:  # so that who only lists files knows, too, that a damaged one is to be replaced
         found = read_record_of(step.paths, chunk)
         damaged = found.record if isinstance(found, Broken) else found

@@ -43,6 +43,7 @@ class Survey:
     submissions: int  # the number after the last one's
     done: dict[int, Done] = field(default_factory=dict)
     stale: dict[int, Done] = field(default_factory=dict)
+    outdated: dict[int, Done] = field(default_factory=dict)  # these, and those whose newer attempt failed or was lost
     broken: dict[int, str] = field(
         default_factory=dict
     )  # chunk that was finished → which file of it is gone or damaged
@@ -108,6 +109,7 @@ def survey(
         sent = _queue(found, ours)
         _unstarted(found, sent, queue_of(step))
         _ends(found, queue_of(step))
+        found.outdated = {c: d for c, d in found.stale.items() if c not in found.active}
         found.stale = {c: d for c, d in found.stale.items() if found.state(c) == "stale"}
     if cache:
         cache.save()

@@ -216,6 +216,19 @@ def test_rows_flushed_before_chunks_were_laid_out_anew_hinder_nobody(tmp_path: P
     assert behind(run)[0]["video_id"].to_list() == run.names
 
 
+def test_a_chunk_behind_other_rows_whose_attempt_failed_is_done_by_the_next_resume(tmp_path: Path) -> None:
+    run = ProbeRun(tmp_path, 2, DEBUG, "chunks.n=1", "items.workers=1")
+    run.order(1, "net")
+    submit_steps(run.chain())
+    (run.folder / f"{run.names[1]}.net").unlink()
+    (run.folder / "second" / f"{run.names[1]}.raise").write_text("once")
+    run.resume()
+    assert survey(Step(run.run, "second")).failed == {0: "exception"}
+    run.resume()
+    assert survey(Step(run.run, "second")).complete()
+    assert behind(run)[0]["video_id"].to_list() == run.names
+
+
 def test_a_reduce_step_is_stale_once_an_input_has_other_rows(tmp_path: Path) -> None:
     table = pl.DataFrame({"video_id": ["a"], "value": ["1"], "error": [None], "error_detail": [None]})
     source = made_step(tmp_path, "source", n=1)

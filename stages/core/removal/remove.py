@@ -14,7 +14,6 @@ from pathlib import Path
 
 from slurm.control.clean import rests
 from slurm.control.resume import resume
-from slurm.control.survey import survey
 from slurm.errors import InputError, ItemError
 from slurm.pool.registry import PoolFolder
 from slurm.record.files import names
@@ -27,7 +26,6 @@ from stages.core.removal.task import Task, make_task, save
 from stages.core.storage.store import remove
 
 MADE_HERE = "report"  # the stage whose page is made again here, in seconds
-TRIES = 2  # a resume only takes note of an attempt at a stale chunk that was killed; the next one makes it again
 SHOWN = {  # what stages that read whole steps have made of rows: pages, pictures, a dataset
     MADE_HERE: ("report.html", "explorer"),
     "publish": ("release",),
@@ -137,10 +135,7 @@ def make_reports(run: Path, tell: Callable[[str], None]) -> None:
                 outdated.append(name)
             else:
                 tell(f"{name}: what it made had them, and is removed; give its command again")
-    for _ in range(TRIES):
-        left = [name for name in outdated if not survey(Step(run, name)).complete()]
-        if left:
-            resume(run, left, {"executor": "debug"}, force=True)
-    for name in outdated:
-        if not survey(Step(run, name)).complete():
+    results = resume(run, outdated, {"executor": "debug"}, force=True) if outdated else {}
+    for name, result in results.items():
+        if not result.survey.complete():
             tell(f"{name} could not be made again: python -m slurm resume run={run.name}")

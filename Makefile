@@ -43,7 +43,7 @@ types: install  ## mypy
 
 # three processes on two cores: one of them waits for Slurm nearly all the time
 test: install models  ## every test, those on a real Slurm included, beside the others
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup --durations 25
 
 format: install  ## ruff, mending
 	$(BIN)/ruff check --fix .

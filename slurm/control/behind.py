@@ -1,6 +1,6 @@
 """Which jobs a step's tasks wait for: when they are submitted, and when chunks that they read are submitted again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from slurm.control.resumed import Inputs
 from slurm.control.submit import load_windows
@@ -40,7 +40,6 @@ def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> s
     for jobs of their inputs, which may be in the queue for long. Gives why another resume is needed, where tasks have
     begun already, or Slurm refuses; "" if none is.
     """
-    after = dependency_of(step, inputs)
     anew = {name: set(source.submitted) for name, source in inputs.items() if source.windows and name != step.name}
     begun, refusals = 0, []
     for window in found.windows:
@@ -50,7 +49,7 @@ def queue_behind(step: Step, found: Survey, inputs: Inputs, slurm: Backend) -> s
         if NEVER in states.values() or any(states[chunk].startswith("PENDING") for chunk in early):
             jobs = [made.job for name in anew for made in inputs[name].windows]
             refusals.append(slurm.wait_for(window.job, jobs))
-        elif "PENDING Dependency" in states.values() and not window.shared and after(window.tasks) is None:
+        elif "PENDING Dependency" in states.values() and not window.shared and _reads_settled(step, states, inputs):
             refusals.append(slurm.wait_for(window.job, [], no_more=jobs_of(inputs, step)))
     if refused := next(filter(None, refusals), ""):
         return f"tasks of it may begin before chunks that they read are done ({refused})"
@@ -61,6 +60,13 @@ def jobs_of(inputs: Inputs, step: Step) -> set[str]:
     """All jobs that were ever submitted for the inputs of a step."""
     sources = [source.survey.step for name, source in inputs.items() if name != step.name]
     return {window.job for source in sources for name in source.submissions() for window in load_windows(source, name)}
+
+
+def _reads_settled(step: Step, chunks: Iterable[int], inputs: Inputs) -> bool:
+    """Whether all that chunks read is done. An input whose job nobody knows yet, since it is being sent, is not."""
+    needed = {read for chunk in chunks for read in chunks_read(step, chunk).items()}
+    settled = {name: source.settled for name, source in inputs.items()}
+    return all(number in settled[name] for name, numbers in needed for number in numbers)
 
 
 def _reads(step: Step, chunk: int, chunks: Mapping[str, set[int]]) -> bool:

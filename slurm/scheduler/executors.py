@@ -13,8 +13,9 @@ class SlurmExecutor(submitit.SlurmExecutor):  # the names are submitit's, which 
     def send(self, record: Path, tasks: int) -> str:
         """The id of an array of so many tasks; of one task a job of its own."""
         self.count(tasks)
+        command = self.command(record, tasks)  # before the folder is closed, by an umask that is not the tasks'
         with closed_to_others(self.folder):
-            return str(self._submit_command(self.command(record, tasks)).job_id)
+            return str(self._submit_command(command).job_id)
 
     def script(self, record: Path, tasks: int) -> str:
         """What `send` would give sbatch."""

@@ -3,19 +3,17 @@
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Callable
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self, cast
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from support.serving import Serving
 
 NAME = "org/name"
 COMMIT = "0" * 40
 MODEL = re.compile(r"/api/models/([\w-]+/[\w.-]+)(?:/(revision|tree)/(\w+))?|/([\w-]+/[\w.-]+)/resolve/(\w+)/(.+)")
 
 
-class Hub:
+class Hub(Serving):
     """Serves `files` (path → content) as the dataset org/name at the revision main.
 
     `refusal` is an error code of the Hub, which whoever reads a file gets; `requests` has (path, range) of every file
@@ -34,17 +32,8 @@ class Hub:
         self.files, self.refusal, self.models, self.claims = files, refusal, models or {}, claims or {}
         self.requests: list[tuple[str, str | None]] = []
         self.asked: list[str] = []
-        handler = cast(Callable[..., BaseHTTPRequestHandler], partial(_Handler, self))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
+        self.url = f"http://{self.host}"
 
     def entry(self, path: str) -> dict[str, object]:
         if path in self.files:

@@ -9,19 +9,18 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self, cast
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from support.hub_repository import ISO, Repository, git_hash, is_large
+from support.serving import Serving
 
 TOKEN = "hf_test"
 USER = "me"
 Fault = int | str | Callable[[], object]  # a status; "cut"; or what is called before the answer
 
 
-class HubServer:
+class HubServer(Serving):
     """`faults` are met once each, by the first request ("PUT /lfs/…") that their pattern fits."""
 
     def __init__(self, part_bytes: int | None = None) -> None:
@@ -34,17 +33,8 @@ class HubServer:
         self.asked: list[str] = []  # "METHOD path", in order
         self.stored: list[str] = []  # SHA-256 of each large file that was uploaded
         self.lock = threading.Lock()
-        handler = cast(Callable[..., BaseHTTPRequestHandler], partial(_Handler, self))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
+        self.url = f"http://{self.host}"
 
     @property
     def env(self) -> dict[str, str]:

@@ -4,15 +4,15 @@ import gzip
 import hashlib
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
-from typing import Self, cast
 from urllib.parse import quote, unquote, urlsplit
+
+from support.serving import Serving
 
 BLOCK_BYTES = 1 << 16
 
@@ -42,7 +42,7 @@ class Fault:
     met: int = 0
 
 
-class Web:
+class Web(Serving):
     """Serves the files below `folder` and those in `files` (name → content) at `url(name)`; HTTP/1.1, kept alive.
 
         with Web(folder) as web:
@@ -59,17 +59,11 @@ class Web:
         self.closing = threading.Event()
         self._faults: dict[str, list[Fault]] = {}
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), cast(Callable[..., BaseHTTPRequestHandler], partial(_Handler, self)))
-        self.host = f"127.0.0.1:{self._server.server_port}"
+        super().__init__(_Handler, _Server)
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(*error)
 
     def url(self, name: str) -> str:
         return f"http://{self.host}/{quote(name)}"

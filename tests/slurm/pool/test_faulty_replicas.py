@@ -12,12 +12,10 @@ import pytest
 from support.described import FINE, made_run
 from support.frame_models import encode, picture
 from support.pools import TESTS
+from support.recipes import make_encoder
 from support.runs import command, until
 from support.slurm import ask
 from support.steps import finish, made_step
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
 
 from slurm.pool.launch import cancel_queued, launches
 from slurm.pool.registry import PoolFolder
@@ -62,14 +60,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
-    folder = tmp_path / "encoder"
-    folder.mkdir()
-    made = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
-    made.pre_tokenizer = Whitespace()
-    made.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
-    (folder / "config.json").write_text("{}")
-    return folder
+    return make_encoder(tmp_path / "encoder")
 
 
 RECIPE = """\

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -19,6 +18,7 @@ from slurm.scheduler.array import Array
 from slurm.scheduler.backend import BACKENDS, backend
 from slurm.scheduler.cluster import Container
 from slurm.scheduler.local import processes
+from slurm.scheduler.signals import Stop
 
 
 def array(folder: Path, *names: str, parallel: int = 1) -> Array:
@@ -110,6 +110,7 @@ def test_processes_live_as_long_as_they_are_wanted(tmp_path: Path) -> None:
         running = [int((tmp_path / name).read_text()) for name in "ab"]
         assert all(runs(process) for process in running)
     until(lambda: not any(runs(process) for process in running), 10)
+    assert [(tmp_path / f"{name}.end").read_text() for name in "ab"] == ["SIGINT"] * 2
 
 
 def runs(process: int) -> bool:
@@ -122,8 +123,10 @@ def runs(process: int) -> bool:
 
 def sleep(path: str) -> None:
     Path(path).with_suffix(".new").write_text(str(os.getpid()))
-    Path(path).with_suffix(".new").rename(path)
-    time.sleep(60)
+    with Stop() as stop:  # as a task has it, which alone takes notice of an interrupt
+        Path(path).with_suffix(".new").rename(path)
+        until(lambda: stop.asked, 300)
+    Path(path).with_suffix(".end").write_text(stop.reason)
 
 
 @pytest.mark.parametrize("executor", ["local", "debug", "slurm"])
